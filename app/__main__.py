@@ -1,0 +1,89 @@
+"""`python -m app`: open the page."""
+
+import argparse
+import sys
+import threading
+from collections.abc import Sequence
+from typing import NoReturn
+
+from app.environment import settle_environment
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (--help says more)\n")
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = _Parser(prog="python -m app", description="Open a page that makes pictures by class.", allow_abbrev=False)
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="M",
+        help="a Hub repo (user/name or user/name@revision), a folder, or 'bundled'; give it several times to offer "
+        "several models, the first one opens (default: bundled)",
+    )
+    parser.add_argument(
+        "--allow-repo",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="let visitors open Hub repos whose name fits this shell pattern, such as 'user/*'; may be given several "
+        "times (default: none)",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address, 0.0.0.0 for all of them (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=7860, help="TCP port, 1 to 65535 (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto, the GPU if any)")
+    parser.add_argument("--mcp", action="store_true", help="offer the endpoints as tools of the Model Context Protocol")
+    parser.add_argument("--root-path", default="", help="path below which a proxy shows the page, such as /gan")
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+    return parser.parse_args(arguments)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r}: an integer from 1 to 65535 is allowed")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    settle_environment()
+    from app.service import Service  # torch and Gradio take seconds: --help and mistakes do not wait for them
+
+    try:
+        service = Service(options.model or ["bundled"], allow_repos=options.allow_repo, device=options.device)
+    except ValueError as error:
+        print(f"python -m app: error: {error}", file=sys.stderr)
+        return 2
+    from app.serving import launch_options
+    from app.ui import build_demo
+
+    try:
+        demo = build_demo(service)
+        _, address, _ = demo.launch(
+            server_name=options.host,
+            server_port=options.port,
+            inbrowser=not options.no_browser,
+            mcp_server=options.mcp,
+            root_path=options.root_path,
+            prevent_thread_lock=True,
+            quiet=True,
+            **launch_options(),
+        )
+    except OSError as error:
+        print(f"python -m app: error: port={options.port} on host={options.host}: {error}", file=sys.stderr)
+        return 2
+    if options.mcp and demo.mcp_error:
+        reason = demo.mcp_error.strip().splitlines()[0]
+        print(f"python -m app: error: --mcp: {reason}", file=sys.stderr)
+        demo.close(verbose=False)
+        return 2
+    threading.Thread(target=service.warm_up, daemon=True).start()
+    print(f"The page is at {address} (Ctrl+C ends it)", flush=True)
+    demo.block_thread()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""The page as a Space: this folder is the Space, wherever it lies and whatever it is called.
+
+Settings, as variables of the Space: MODELS (Hub repos, separated by spaces; default: the bundled model) and ALLOW_REPOS
+(patterns of further repos that visitors may open, such as "user/*"; default: none).
+"""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+
+def _this_folder_as_package(name: str) -> ModuleType:
+    """Import the folder of this file as a package, although this file may itself be the module of that name."""
+    folder = Path(__file__).resolve().parent
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[name] = package
+    spec.loader.exec_module(package)
+    return package
+
+
+if importlib.util.find_spec("spaces") is not None:
+    import spaces  # noqa: F401  a Space that lends GPUs needs it before torch
+
+if __name__ in ("__main__", "app"):
+    _this_folder_as_package("app")
+
+from app.environment import settle_environment  # noqa: E402  the package has to exist first
+
+settle_environment()
+from app.service import Service  # noqa: E402
+from app.serving import launch_options  # noqa: E402
+from app.ui import build_demo  # noqa: E402
+
+service = Service(os.environ.get("MODELS", "bundled").split(), allow_repos=os.environ.get("ALLOW_REPOS", "").split())
+demo = build_demo(service)
+
+if __name__ == "__main__":
+    demo.launch(prevent_thread_lock=True, **launch_options())
+    service.warm_up()
+    demo.block_thread()

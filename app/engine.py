@@ -1,0 +1,119 @@
+"""Requests of several visitors share the device: their rows travel in common batches, in turn."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from app.device import rows_at_once, runner
+from app.limits import CancelledError
+from sngan_cond import Generator
+
+WAIT_S = 0.1  # between two looks at whether a waiting visitor has cancelled
+
+
+@dataclass(eq=False)
+class _Job:
+    G: Generator
+    z: Tensor
+    y: Tensor | None
+    taken: int = 0
+    pictures: deque[Tensor] = field(default_factory=deque)
+
+    @property
+    def kind(self) -> tuple[int, torch.dtype | None]:
+        """What has to agree for rows to share a batch."""
+        return id(self.G), None if self.y is None else self.y.dtype
+
+    def rows(self, count: int) -> slice:
+        return slice(self.taken, min(self.taken + count, len(self.z)))
+
+
+class Engine:
+    """Runs generators for many threads at once.
+
+    A waiting thread that gets the turn runs the next batch, with rows of every job that fits into it, the longest
+    waiting job first; so one picture is not stuck behind sixty, and an error reaches a thread that can report it.
+    The computation itself stays on one thread: each further one would bring its own pool of OpenMP threads.
+
+    Args:
+        device: where the generators live, which says how many rows go into a batch.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.batches = 0
+        self._rows_at_once = rows_at_once(device)
+        self._run, on_own_thread = runner()
+        self._thread = ThreadPoolExecutor(1, "engine") if on_own_thread else None
+        self._jobs: deque[_Job] = deque()
+        self._guard = threading.Lock()  # of the deque
+        self._turn = threading.Lock()  # of the device
+
+    def run(self, G: Generator, z: Tensor, y: Tensor | None, cancelled: threading.Event) -> Iterator[Tensor]:
+        """Generate pictures, as soon as each batch is done.
+
+        Args:
+            G: generator.
+            z: (N, latent_dim) latents.
+            y: (N,) labels, (N, K) class weights or None.
+            cancelled: set it to stop.
+        Yields:
+            (n, 3, R, R) uint8, N rows in all and in order.
+        Raises:
+            CancelledError: if the event is set before all pictures are made.
+        """
+        job = _Job(G, z, y)
+        with self._guard:
+            self._jobs.append(job)
+        given = 0
+        try:
+            while given < len(z):
+                if cancelled.is_set():
+                    raise CancelledError
+                if self._turn.acquire(timeout=WAIT_S):
+                    try:
+                        if not job.pictures:
+                            self._step()
+                    finally:
+                        self._turn.release()
+                while job.pictures:
+                    given += len(job.pictures[0])
+                    yield job.pictures.popleft()
+        finally:
+            with self._guard:
+                self._jobs.remove(job)
+
+    def _step(self) -> None:
+        with self._guard:
+            chosen = self._choose()
+            self._jobs.rotate(-1)
+        if not chosen:
+            return
+        first = chosen[0][0]
+        z = torch.cat([job.z[rows] for job, rows in chosen])
+        y = None if first.y is None else torch.cat([job.y[rows] for job, rows in chosen if job.y is not None])
+        if self._thread is None:
+            pictures = self._run(first.G, z, y)
+        else:
+            pictures = self._thread.submit(self._run, first.G, z, y).result()
+        self.batches += 1
+        sizes = [rows.stop - rows.start for _, rows in chosen]
+        for (job, rows), part in zip(chosen, pictures.split(sizes), strict=True):
+            job.taken = rows.stop
+            job.pictures.append(part)
+
+    def _choose(self) -> list[tuple[_Job, slice]]:
+        """Pick jobs of one kind and a fair share of rows of each, the first job's first."""
+        waiting = [job for job in self._jobs if job.taken < len(job.z)]
+        alike = [job for job in waiting if job.kind == waiting[0].kind][: self._rows_at_once]
+        room = self._rows_at_once
+        chosen = []
+        for i, job in enumerate(alike):
+            rows = job.rows(max(1, room // (len(alike) - i)))
+            room -= rows.stop - rows.start
+            chosen.append((job, rows))
+        return chosen

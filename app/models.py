@@ -1,0 +1,147 @@
+"""Which models this page may open, and the few it has open."""
+
+import fnmatch
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from app.limits import LIMITS, AskError, shown
+from app.opening import Model, read_model
+from sngan_cond.sources import BUNDLED
+
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
+
+
+@dataclass
+class _Slot:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    model: Model | None = None
+
+
+class ModelStore:
+    """Opens models when they are first asked for and keeps the last few.
+
+    Only the sources given here, and Hub repos whose name fits a pattern, can be opened: what a visitor types never
+    reaches the disk as a path or the network as an address.
+
+    Args:
+        sources: folders, Hub repos ("user/name" or "user/name@revision") or "bundled"; at least one.
+        allow_repos: patterns as of a shell ("user/*") for further Hub repos.
+        device: where generators go.
+        capacity: models kept open.
+    Raises:
+        ValueError: if there is no source, or two have one name.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[str],
+        *,
+        allow_repos: Sequence[str] = (),
+        device: torch.device | None = None,
+        capacity: int = LIMITS.models_loaded,
+    ) -> None:
+        if not sources:
+            raise ValueError("model: at least one is needed")
+        self._sources: dict[str, str] = {}
+        for source in sources:
+            name = _public_name(source)
+            if self._sources.get(name, source) != source:
+                raise ValueError(f"model={source!r}: another model is already called {name!r}; rename its folder")
+            self._sources[name] = source
+        self._allow_repos = tuple(allow_repos)
+        self._device = device or torch.device("cpu")
+        self._capacity = capacity
+        self._slots: OrderedDict[tuple[str, str], _Slot] = OrderedDict()
+        self._guard = threading.Lock()
+        self._opening = threading.Lock()  # one at a time: opening is what takes memory
+
+    @property
+    def names(self) -> list[str]:
+        """What the models given at start are called."""
+        return list(self._sources)
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Which further repos can be opened."""
+        return self._allow_repos
+
+    @property
+    def has_repos(self) -> bool:
+        """Whether there is anything that a revision could be of."""
+        folders = (source == BUNDLED or Path(source).is_dir() for source in self._sources.values())
+        return bool(self._allow_repos) or not all(folders)
+
+    def open(self, name: str = "", revision: str = "", *, again: bool = False) -> Model:
+        """Return a model, opening it if it is not open.
+
+        Args:
+            name: one of `names`, or a repo that fits a pattern; empty takes the first of `names`.
+            revision: branch, tag or commit hash of a repo; empty takes its default.
+            again: ask the Hub whether the repo has moved on.
+        Raises:
+            AskError: if the name is not offered here, or the model cannot be opened; the message says why.
+        """
+        name, separator, named = (name or self.names[0]).partition("@")
+        if separator and revision and revision != named:
+            raise AskError(f"revision is {shown(revision)}, and the model's name says {shown(named)}: give it once")
+        revision = revision or named
+        source = self._source(name, revision)
+        with self._slot(name, revision) as slot:
+            if slot.model is None or again:
+                with self._opening:
+                    given = self._sources.get(name, name)
+                    slot.model = read_model(source, name=name, revision=revision, given=given, device=self._device)
+            return slot.model
+
+    def _source(self, name: str, revision: str) -> str:
+        given = self._sources.get(name)
+        if given is not None and not revision:
+            return given
+        if given is not None and (given == BUNDLED or Path(given).is_dir()):
+            raise AskError(f"revision is {shown(revision)}: the model {shown(name)} is a folder, which has none")
+        repo = name if given is None else given.partition("@")[0]
+        if given is None and not (_REPO.fullmatch(name) and any(_fits(name, glob) for glob in self._allow_repos)):
+            raise AskError(f"model {shown(name)} is not offered here: {self._offer()}")
+        # With a revision the text can name no folder, whatever folders the server was started among.
+        return f"{repo}@{revision or 'main'}"
+
+    def _offer(self) -> str:
+        offered = ", ".join(self.names[:8])
+        if not self._allow_repos:
+            return f"choose one of {offered}"
+        return f"choose one of {offered}, or a Hub repo like {', '.join(self._allow_repos[:4])}"
+
+    @contextmanager
+    def _slot(self, name: str, revision: str) -> Iterator[_Slot]:
+        """Hold the only place where this model is opened; it stays if the model does."""
+        key = (name, revision)
+        with self._guard:
+            slot = self._slots.setdefault(key, _Slot())
+            self._slots.move_to_end(key)
+        with slot.lock:
+            try:
+                yield slot
+            finally:
+                with self._guard:
+                    if slot.model is None:
+                        self._slots.pop(key, None)
+                    while len(self._slots) > self._capacity:
+                        self._slots.popitem(last=False)
+
+
+def _public_name(source: str) -> str:
+    """Return what visitors see: the repo, or a folder's own name without the path to it."""
+    if source != BUNDLED and Path(source).is_dir():
+        return Path(source).resolve().name
+    return source.partition("@")[0]
+
+
+def _fits(name: str, glob: str) -> bool:
+    return fnmatch.fnmatchcase(name, glob)

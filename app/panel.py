@@ -1,0 +1,151 @@
+"""The right half of a tab: pictures, what to take home, and how to make them again."""
+
+import html
+import json
+import shlex
+from typing import Any
+
+import gradio as gr
+
+from app.files import ResultFiles
+from app.service import Result
+
+SMALL_PX = 64  # pictures up to this side are enlarged as squares, not blurred
+
+_COPY = """(query) => {
+  const address = new URL(window.location.href);
+  const link = address.origin + address.pathname + query;
+  const done = () => window.sngan.say('The link is in your clipboard.');
+  const byHand = () => {
+    const field = document.createElement('textarea');
+    field.value = link;
+    document.body.appendChild(field);
+    field.select();
+    document.execCommand('copy');
+    field.remove();
+    done();
+  };
+  if (navigator.clipboard && window.isSecureContext) navigator.clipboard.writeText(link).then(done, byHand);
+  else byHand();
+}"""
+_SET_ADDRESS = """(query) => {
+  if (!query) return;
+  window.sngan.address(query);
+  window.sngan.reveal(new URLSearchParams(query).get('tab'));
+}"""
+
+
+class Panel:
+    """Components that show one result; made inside the layout where they belong.
+
+    Args:
+        tab: name, the start of the elements' ids.
+        moves: whether results are morphs or walks, which have an animation.
+        hint: what to say before there are pictures.
+    """
+
+    def __init__(self, tab: str, *, moves: bool, hint: str) -> None:
+        self._moves = moves
+        self._hint = hint
+        self.status = gr.HTML(_status(hint), elem_id=f"{tab}-status", elem_classes="status")
+        self.animation = gr.Image(
+            label="Animation",
+            type="filepath",
+            interactive=False,
+            visible=False,
+            buttons=["download", "fullscreen"],
+            elem_id=f"{tab}-animation",
+            elem_classes="animation",
+        )
+        self.gallery = gr.Gallery(
+            label="Pictures",
+            show_label=False,
+            format="png",
+            columns=4,
+            object_fit="contain",
+            height="auto",
+            interactive=False,
+            buttons=["download", "fullscreen"],
+            elem_id=f"{tab}-gallery",
+            elem_classes="pictures",
+        )
+        with gr.Row(elem_classes="take-home"):
+            name = "strip" if moves else "grid"
+            self.grid = gr.DownloadButton(
+                f"Download {name}", interactive=False, size="sm", elem_id=f"{tab}-grid", min_width=130
+            )
+            self.bundle = gr.DownloadButton(
+                "Download all (zip)", interactive=False, size="sm", elem_id=f"{tab}-bundle", min_width=130
+            )
+            self.copy = gr.Button("Copy link", interactive=False, size="sm", elem_id=f"{tab}-copy", min_width=130)
+        self.link = gr.Textbox(visible="hidden", label="Link to these pictures", elem_id=f"{tab}-link")
+        with gr.Accordion("How to make these again", open=False, visible=False) as self.recipe_box:
+            self.command = gr.Code(
+                label="In a shell", language="shell", interactive=False, lines=1, wrap_lines=True, visible=False
+            )
+            self.python = gr.Code(label="In Python", language="python", interactive=False, lines=1, wrap_lines=True)
+            self.recipe = gr.Code(
+                label="recipe.json, as in the zip",
+                language="json",
+                interactive=False,
+                lines=1,
+                max_lines=20,
+                wrap_lines=True,
+            )
+        self.copy.click(None, self.link, None, js=_COPY, api_visibility="private")
+        self.link.change(None, self.link, None, js=_SET_ADDRESS, api_visibility="private")
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The components that a result changes."""
+        components: list[Any] = [self.status, self.animation, self.gallery, self.grid, self.bundle, self.copy]
+        return [*components, self.link, self.recipe_box, self.command, self.python, self.recipe]
+
+    def show(self, result: Result, files: ResultFiles, seconds: float) -> dict[Any, Any]:
+        """Return the updates that show a result."""
+        pictures = [(str(path), caption) for path, caption in zip(files.pictures, result.captions, strict=True)]
+        count = len(pictures)
+        told = f"{count} pictures in {seconds:.1f} s" if count > 1 else f"1 picture in {seconds:.1f} s"
+        command = result.recipe["command"]
+        return {
+            self.status: _status(told, small=result.model.config.resolution <= SMALL_PX),
+            self.animation: gr.update(
+                value=None if files.animation is None else str(files.animation), visible=self._moves
+            ),
+            self.gallery: gr.update(
+                value=pictures,
+                columns=result.columns_shown,
+                selected_index=None,
+            ),
+            self.grid: gr.update(value=str(files.grid), interactive=True),
+            self.bundle: gr.update(value=str(files.bundle), interactive=True),
+            self.copy: gr.update(interactive=True),
+            self.link: result.recipe["link"],
+            self.recipe_box: gr.update(visible=True),
+            self.command: gr.update(value=_folded(command), visible=command is not None),
+            self.python: result.recipe["python"],
+            self.recipe: json.dumps(result.recipe, indent=2, ensure_ascii=False),
+        }
+
+    def stopped(self) -> dict[Any, Any]:
+        """Return the updates after the visitor cancelled."""
+        return {self.status: _status("Stopped. " + self._hint)}
+
+
+def _status(message: str, *, small: bool = False) -> str:
+    """Return the line above the pictures; its class says how the style sheet enlarges them."""
+    return f'<p role="status" aria-live="polite" class="{"small" if small else ""}">{html.escape(message)}</p>'
+
+
+def _folded(command: str | None) -> str:
+    """Break a command before its options, as one types it."""
+    if command is None:
+        return ""
+    lines = [""]
+    for word in shlex.split(command):
+        quoted = shlex.quote(word)
+        if word.startswith("--"):
+            lines.append(f"  {quoted}")
+        else:
+            lines[-1] = f"{lines[-1]} {quoted}".lstrip() if len(lines) == 1 else f"{lines[-1]} {quoted}"
+    return " \\\n".join(lines)

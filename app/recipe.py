@@ -1,0 +1,132 @@
+"""How to make a result again: everything that decides what the pictures are, and two ways to say it."""
+
+import platform
+import shlex
+from typing import Any
+from urllib.parse import urlencode
+
+import torch
+
+import sngan_cond
+from app.asks import AnyAsk, MixtureAsk, MorphAsk, SampleAsk
+from app.opening import Model
+from sngan_cond.classes import class_label
+
+FORMAT = 1
+
+
+def recipe_for(model: Model, ask: AnyAsk, labels: list[list[int]]) -> dict[str, Any]:
+    """Write down how to make pictures again.
+
+    Args:
+        model: that made them.
+        ask: request.
+        labels: of each picture, as `rows_of` returns them.
+    Returns:
+        Values that JSON can hold.
+    """
+    distinct = list(dict.fromkeys(label for row in labels for label in row))
+    return {
+        "format": FORMAT,
+        "kind": ask.tab,
+        "model": {
+            "source": model.source,
+            "commit": model.commit_hash,
+            "weights_sha256": model.weights_sha256,
+            "resolution": model.config.resolution,
+        },
+        "classes": [_named(model, label) for label in distinct],
+        "seed": ask.seed,
+        **_own(ask),
+        "truncation": ask.truncation,
+        "link": link_for(model, ask, distinct),
+        "command": command_for(model, ask, distinct),
+        "python": python_for(model, ask, distinct),
+        "versions": {
+            "sngan_cond": sngan_cond.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        "device": next(model.G.parameters()).device.type,
+    }
+
+
+def link_for(model: Model, ask: AnyAsk, distinct: list[int]) -> str:
+    """Return the query of a link that makes the pictures again, with the commit and the labels written out."""
+    query = ask.query() | {"model": [model.name], "revision": [model.commit_hash or ""]}
+    indices = [str(label) for label in distinct]
+    if isinstance(ask, MorphAsk):
+        query |= {"from": indices[:1], "to": indices[-1:]}
+    else:
+        query["class"] = indices
+    pairs = [(key, value) for key, values in query.items() for value in values if value]
+    return "?" + urlencode(pairs)
+
+
+def command_for(model: Model, ask: AnyAsk, distinct: list[int]) -> str | None:
+    """Return the shell command that makes the pictures again; None where the command line has no word for it."""
+    if isinstance(ask, MorphAsk):
+        words = ["morph", "--model", model.source, "--from", str(distinct[0]), "--to", str(distinct[-1])]
+        words += ["--steps", str(ask.steps)]
+    elif isinstance(ask, SampleAsk):
+        words = ["sample", "--model", model.source]
+        for label in distinct:
+            words += ["--class", str(label)]
+        words += ["--n", str(ask.count)]
+    else:
+        return None
+    words += ["--seed", str(ask.seed)]
+    if ask.truncation is not None:
+        words += ["--truncation", repr(ask.truncation)]
+    return shlex.join(["sngan-cond", *words, "--out", "morph.gif" if isinstance(ask, MorphAsk) else "grid.png"])
+
+
+def python_for(model: Model, ask: AnyAsk, distinct: list[int]) -> str:
+    """Return Python that makes the pictures again, as `images` (N, 3, R, R) uint8."""
+    open_it = f"G = Generator.from_pretrained({model.source!r})"
+    common = f"seed={ask.seed}, truncation={ask.truncation}"
+    if isinstance(ask, SampleAsk):
+        rows = f"n={ask.count}" if not distinct else f"classes=[c for c in {distinct} for _ in range({ask.count})]"
+        lines = ["from sngan_cond import Generator, sample", open_it, f"images = sample(G, {rows}, {common})"]
+        return "\n".join(lines)
+    if isinstance(ask, MorphAsk):
+        ends = f"from_class={distinct[0]}, to_class={distinct[-1]}, steps={ask.steps}"
+        return "\n".join(["from sngan_cond import Generator, morph", open_it, f"images = morph(G, {ends}, {common})"])
+    lines = ["import torch", "from sngan_cond import Generator", "from sngan_cond.sampling import *", open_it]
+    lines.append(
+        "draw = lambda n, seed: draw_latents(n, G.config.latent_dim, generator=torch.Generator().manual_seed(seed), "
+        f"truncation={ask.truncation}, latent=G.config.latent)"
+    )
+    if isinstance(ask, MixtureAsk):
+        weights = dict(zip(distinct, ask.weights, strict=True))
+        lines += [
+            f"z = draw({ask.count}, {ask.seed})",
+            f"y = class_weights(G, {weights}).repeat({ask.count}, 1)",
+        ]
+    else:
+        lines += [
+            f"a, b, t = draw(1, {ask.seed}), draw(1, {ask.to_seed}), torch.linspace(0, 1, {ask.steps})[:, None]",
+            "angle = torch.acos(torch.cosine_similarity(a, b).clamp(-1, 1))",
+            "z = (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)",
+            f"y = {f'torch.tensor({distinct} * {ask.steps})' if distinct else None}",
+        ]
+    return "\n".join([*lines, "images = torch.cat(list(generate(G, z, y)))"])
+
+
+def _own(ask: AnyAsk) -> dict[str, Any]:
+    if isinstance(ask, SampleAsk):
+        return {"pictures_of_each_class": ask.count}
+    if isinstance(ask, MorphAsk):
+        return {"steps": ask.steps}
+    if isinstance(ask, MixtureAsk):
+        return {"weights": list(ask.weights), "pictures": ask.count}
+    return {"to_seed": ask.to_seed, "steps": ask.steps}
+
+
+def _named(model: Model, label: int) -> dict[str, Any]:
+    ids = model.config.class_ids
+    return {
+        "index": label,
+        "name": class_label(model.config, label),
+        "wordnet_id": None if ids is None else ids[label],
+    }

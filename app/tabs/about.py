@@ -1,0 +1,48 @@
+"""The tab that says what the model is: its card, harmless."""
+
+import re
+from typing import Any
+
+import gradio as gr
+
+from app.opening import Model
+
+MAX_CARD_CHARACTERS = 200_000
+_FRONT_MATTER = re.compile(r"\A---\r?\n.*?\r?\n---\r?\n", re.DOTALL)
+_CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
+_PICTURE = re.compile(r"!\[([^\]]*)\]\([^)]*\)|!\[([^\]]*)\]\[[^\]]*\]")
+
+
+class AboutTab:
+    """The card of the open model; made inside its `gr.Tab`."""
+
+    def __init__(self) -> None:
+        self.card = gr.Markdown("", sanitize_html=True, elem_id="about-card", elem_classes="card")
+
+    def blank(self, model: Model) -> dict[Any, Any]:
+        """Return the updates that show a model's card."""
+        return {self.card: harmless_card(model.card) or f"**{_plain(model.name)}** has no model card."}
+
+
+def harmless_card(card: str) -> str:
+    """Turn a card into Markdown that neither runs nor loads anything.
+
+    Metadata goes; markup outside of code becomes text; a picture becomes its description, since showing it would make
+    the visitor's browser ask an address that the card's author chose.
+
+    Args:
+        card: text of a README, from anyone.
+    Returns:
+        Markdown.
+    """
+    body = _FRONT_MATTER.sub("", card[:MAX_CARD_CHARACTERS], count=1)
+    parts = _CODE.split(body)
+    return "".join(part if i % 2 else _plain(_PICTURE.sub(_described, part)) for i, part in enumerate(parts)).strip()
+
+
+def _described(match: re.Match[str]) -> str:
+    return f"*({match[1] or match[2] or 'picture'})*"
+
+
+def _plain(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

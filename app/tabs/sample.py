@@ -1,0 +1,111 @@
+"""The tab that makes pictures of classes."""
+
+from typing import Any
+
+import gradio as gr
+
+from app.asks import SampleAsk
+from app.fields import class_update, first_classes, latent_fields
+from app.limits import LIMITS
+from app.opening import Model
+from app.page import PROGRESS, Page, friendly
+from app.panel import Panel
+
+SURPRISES = 4
+FIRST = 4
+
+
+class SampleTab:
+    """Fields and events of the tab; made inside its `gr.Tab`.
+
+    Args:
+        page: the parts that all tabs share.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=4, min_width=260, elem_classes="fields"):
+                self.classes = gr.Dropdown(
+                    [],
+                    label="Classes",
+                    info="Type a name or a WordNet id; choose as many as you like.",
+                    multiselect=True,
+                    max_choices=LIMITS.classes,
+                    elem_id="sample-classes",
+                )
+                self.surprise = gr.Button("Surprise me", size="sm", elem_id="sample-surprise")
+                self.count = gr.Slider(1, 32, value=8, step=1, label="Pictures of each class", elem_id="sample-count")
+                self.latents = latent_fields("sample")
+                with gr.Row(elem_classes="actions"):
+                    self.run = gr.Button("Generate", variant="primary", elem_id="sample-run", scale=3, min_width=140)
+                    stop_place = gr.Column(scale=1, min_width=90)
+            with gr.Column(scale=7, min_width=260, elem_classes="results"):
+                self.panel = Panel("sample", moves=False, hint="Choose classes, then press Generate.")
+            with stop_place:
+                page.stop_button(self.panel, "sample-stop")
+        self.inputs = [self.classes, self.count, *self.latents.inputs, page.model_box, page.revision_box]
+        gr.on(
+            [self.run.click, self.latents.seed.submit],
+            self._make,
+            **page.event(self.inputs, self.panel),
+        )
+        surprised = self.surprise.click(
+            self._surprise,
+            [page.model_box, page.revision_box],
+            [self.classes, self.latents.seed],
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+        surprised.success(self._make, **page.event(self.inputs, self.panel))
+
+    def _make(
+        self,
+        classes: list[str],
+        count: float,
+        seed: str,
+        truncates: bool,
+        threshold: float,
+        model: str,
+        revision: str,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> dict[Any, Any]:
+        def parse() -> SampleAsk:
+            return SampleAsk.parse(
+                classes=classes,
+                count=count,
+                seed=seed,
+                truncation=threshold if truncates else None,
+                model=model,
+                revision=revision,
+            )
+
+        return self.page.make(parse, self.panel, request, progress)
+
+    def _surprise(self, model: str, revision: str) -> tuple[list[str], str]:
+        with friendly():
+            service = self.page.service
+            labels = service.surprise(service.open(model, revision), SURPRISES)
+        return [str(label) for label in labels], str(service.roll())
+
+    def blank(self, model: Model) -> dict[Any, Any]:
+        """Return the updates that fit the fields to a model."""
+        there = model.config.num_classes > 0
+        return {
+            self.classes: class_update(model, first_classes(model, FIRST)),
+            self.surprise: gr.update(visible=there),
+            self.count: gr.update(label="Pictures of each class" if there else "Pictures"),
+        }
+
+    def restore(self, ask: SampleAsk, model: Model, labels: list[str]) -> dict[Any, Any]:
+        """Return the updates that show a request.
+
+        Args:
+            ask: request.
+            model: that it is for.
+            labels: its classes.
+        """
+        count = gr.update(value=ask.count, label="Pictures of each class" if labels else "Pictures")
+        return {self.classes: class_update(model, labels), self.count: count, **self.latents.restore(ask)}

@@ -1,0 +1,85 @@
+"""The tab that walks from one latent to another within a class."""
+
+from typing import Any
+
+import gradio as gr
+
+from app.asks import WalkAsk
+from app.fields import class_update, first_classes, latent_fields, seed_field
+from app.limits import LIMITS
+from app.opening import Model
+from app.page import PROGRESS, Page
+from app.panel import Panel
+
+
+class WalkTab:
+    """Fields and events of the tab; made inside its `gr.Tab`.
+
+    Args:
+        page: the parts that all tabs share.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=4, min_width=260, elem_classes="fields"):
+                self.class_ = gr.Dropdown(
+                    [],
+                    label="Class",
+                    info="The class stays; the latent moves.",
+                    elem_id="walk-class",
+                )
+                self.latents = latent_fields("walk", seed_label="From seed")
+                self.to_seed = seed_field("To seed", "1", "walk-to-seed")
+                self.steps = gr.Slider(2, LIMITS.steps, value=8, step=1, label="Steps", elem_id="walk-steps")
+                with gr.Row(elem_classes="actions"):
+                    self.run = gr.Button("Walk", variant="primary", elem_id="walk-run", scale=3, min_width=140)
+                    stop_place = gr.Column(scale=1, min_width=90)
+            with gr.Column(scale=7, min_width=260, elem_classes="results"):
+                self.panel = Panel("walk", moves=True, hint="Choose a class and two seeds, then press Walk.")
+            with stop_place:
+                page.stop_button(self.panel, "walk-stop")
+        self.inputs = [self.class_, self.to_seed, self.steps, *self.latents.inputs, page.model_box, page.revision_box]
+        triggers = [self.run.click, self.latents.seed.submit, self.to_seed.submit]
+        gr.on(triggers, self._make, **page.event(self.inputs, self.panel))
+
+    def _make(
+        self,
+        class_: str,
+        to_seed: str,
+        steps: float,
+        seed: str,
+        truncates: bool,
+        threshold: float,
+        model: str,
+        revision: str,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> dict[Any, Any]:
+        def parse() -> WalkAsk:
+            return WalkAsk.parse(
+                class_=class_,
+                to_seed=to_seed,
+                steps=steps,
+                seed=seed,
+                truncation=threshold if truncates else None,
+                model=model,
+                revision=revision,
+            )
+
+        return self.page.make(parse, self.panel, request, progress)
+
+    def blank(self, model: Model) -> dict[Any, Any]:
+        """Return the updates that fit the fields to a model."""
+        return {self.class_: class_update(model, next(iter(first_classes(model, 1)), None))}
+
+    def restore(self, ask: WalkAsk, model: Model, labels: list[str]) -> dict[Any, Any]:
+        """Return the updates that show a request.
+
+        Args:
+            ask: request.
+            model: that it is for.
+            labels: its class, or nothing.
+        """
+        fields = {self.class_: class_update(model, next(iter(labels), None)), self.to_seed: str(ask.to_seed)}
+        return {**fields, self.steps: ask.steps, **self.latents.restore(ask)}

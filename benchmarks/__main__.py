@@ -1,0 +1,62 @@
+"""All measurements of speed, one after another: `python -m benchmarks [--device cuda]`."""
+
+import argparse
+import json
+import subprocess
+import sys
+from typing import Any
+
+from benchmarks.machine import RESULTS, ROOT
+
+FP32_CPU = ("convolution", "fused_adam")
+CPU = (*FP32_CPU, "bf16")
+FP32_GPU = ("convolution", "channels_last", "fused_adam", "compile", "capture", "batched_sn", "tf32")
+GPU = (*FP32_GPU, "bf16")
+PRESETS = ("cifar10_32_projection", "imagenet_128_projection")
+
+
+def _run(module: str, *arguments: str) -> int:
+    print(f"== {module} {' '.join(arguments)}", flush=True)
+    return subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, check=False).returncode
+
+
+def _row(preset: str, device: str, precision: str) -> dict[str, Any] | None:
+    path = RESULTS / f"step-{preset}-{device}-{precision}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _print_table(device: str) -> None:
+    print(f"\n{'ratio to the plain eager float32 reference':60} D update  G update  share of peak D, G  real img/s")
+    for preset in PRESETS:
+        for precision in ("fp32", "bf16"):
+            row = _row(preset, device, precision)
+            if row is None:
+                continue
+            ours, ratio = row["ours"], row["ratio"]
+            name = f"{preset}, {precision}, batch {row['batch']}"
+            shares = f"{ours['d_share_of_peak']:.0%}, {ours['g_share_of_peak']:.0%}"
+            print(
+                f"{name:60} {ratio['d_update']:7.2f}x {ratio['g_update']:8.2f}x  {shares:>18}"
+                f"  {ours['real_images_per_s']:10.1f}"
+            )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition(":")[0])
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default: %(default)s")
+    device = parser.parse_args().device
+    failed = 0
+    for preset in PRESETS:
+        for switches in (FP32_CPU, CPU) if device == "cpu" else (FP32_GPU, GPU):
+            each = ["--each"] if "bf16" in switches else []
+            arguments = ["--preset", preset, "--device", device, *each, "--switches", *switches]
+            failed += _run("benchmarks.step", *arguments) != 0
+        failed += _run("benchmarks.sample", "--preset", preset, "--device", device, "--batches", "1", "8") != 0
+        failed += _run("benchmarks.spectral", "--preset", preset, "--device", device) != 0
+    failed += _run("benchmarks.load", "--quick") != 0
+    _print_table(device)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""What the benchmarks share: facts about the machine, its matrix peak, medians, peak memory."""
+
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+Clock = Callable[[], float]
+WALL: Clock = time.perf_counter
+
+
+def machine_facts(device: torch.device) -> dict[str, Any]:
+    """Return what a figure depends on besides the code, the load by others included."""
+    cpu = next((line for line in _cpuinfo() if line.startswith("model name")), "").partition(":")[2].strip()
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu or platform.machine(),
+        "processors": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load_1_min": round(os.getloadavg()[0], 2),
+        "torch": torch.__version__,
+        "commit": _commit(),
+    }
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _commit() -> str:
+    line = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def wait(device: torch.device) -> None:
+    """Wait until a device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds(function: Callable[[], Any], device: torch.device, clock: Clock = WALL) -> float:
+    """Time one call, from idle to idle."""
+    wait(device)
+    start = clock()
+    function()
+    wait(device)
+    return clock() - start
+
+
+def quartiles(values: Sequence[float]) -> list[float]:
+    """Return lower quartile, median and upper quartile."""
+    if len(values) < 2:
+        return [values[0]] * 3
+    return statistics.quantiles(values, n=4, method="inclusive")
+
+
+def matrix_peak(dtype: torch.dtype, device: torch.device) -> float:
+    """Measure the best FLOP/s of one large square matrix product in a type."""
+    side = 8192 if device.type == "cuda" else 2048
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    best = min(seconds(lambda: a @ b, device) for _ in range(5))
+    return 2 * side**3 / best
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Return the most memory held so far: of the device's allocator, or of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,111 @@
+"""The constraint alone: seconds of one use of all normalised weights, forward and backward, against PyTorch's own.
+
+`python -m benchmarks.spectral --preset imagenet_128_projection --device cpu`
+"""
+
+import argparse
+import json
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from train.allocator import use_fast_allocator
+
+if __name__ == "__main__":
+    use_fast_allocator("benchmarks.spectral")
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from benchmarks.machine import RESULTS, WALL, Clock, machine_facts, quartiles, seconds
+from benchmarks.reference import ReferenceDiscriminator
+from benchmarks.step import Job, make_job
+from sngan_cond import Discriminator, build_constraint
+from sngan_cond.constraints.batch import BatchedPowerIterations
+from train.errors import TrainError
+
+
+def _use(network: nn.Module, used: list[Tensor], *, batched: bool) -> None:
+    iterations = BatchedPowerIterations()
+    if batched:
+        iterations.iterate(network)
+    used.extend(layer.weight for layer in network.modules() if parametrize.is_parametrized(layer, "weight"))
+    iterations.store()
+
+
+def measure(job: Job, *, rounds: int, clock: Clock = WALL) -> dict[str, Any]:
+    """Time PyTorch's normalisation, ours layer by layer, and ours batched, in turn.
+
+    Args:
+        job: which discriminator, where.
+        rounds: alternations.
+        clock: what is read.
+    Returns:
+        Median seconds of the forward and the backward half of one use of each.
+    """
+    ours = Discriminator(job.config.discriminator)
+    build_constraint(job.config.constraint).attach(ours)
+    networks = {
+        "reference": (ReferenceDiscriminator(job.config.discriminator).to(job.device), False),
+        "ours": (ours.to(job.device), False),
+        "ours_batched": (ours, True),
+    }
+    weights: list[Tensor] = []
+    _use(ours, weights, batched=False)
+    grads = [torch.randn_like(weight) for weight in weights]
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in networks}
+    for i in range(rounds + 1):
+        for name, (network, batched) in networks.items():
+            used: list[Tensor] = []
+            ahead = seconds(partial(_use, network, used, batched=batched), job.device, clock)
+            back = seconds(partial(torch.autograd.backward, used, grads), job.device, clock)
+            network.zero_grad()
+            if i:  # the first round warms up
+                times[name].append((ahead, back))
+    result: dict[str, Any] = {"rounds": rounds, "weights": sum(p.numel() for p in grads)}
+    for name, values in times.items():
+        ahead, back = (quartiles([pair[k] for pair in values])[1] for k in range(2))
+        result[name] = {"forward_s": ahead, "backward_s": back, "d_update_s": 2 * (ahead + back)}
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print a line each, and write JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.spectral", description=__doc__.partition("\n")[0])
+    parser.add_argument("--preset", default="imagenet_128_projection", help="which D (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=15, help="alternations measured (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="threads of the CPU (default: PyTorch's)")
+    parser.add_argument("--clock", choices=["wall", "processor"], default="wall", help="processor: with --threads 1")
+    parser.add_argument("--quick", action="store_true", help="three alternations")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="JSON file (default: benchmarks/results/spectral-...json)"
+    )
+    options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        if options.device == "cuda" and not torch.cuda.is_available():
+            raise TrainError("--device cuda: this machine has no GPU that PyTorch can use; cpu is allowed")
+        job = make_job(options.preset, options.device, quick=options.quick)
+    except TrainError as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 2
+    clock = WALL if options.clock == "wall" else time.process_time
+    result = measure(job, rounds=3 if options.quick else options.rounds, clock=clock)
+    for name in ("reference", "ours", "ours_batched"):
+        shares = "  ".join(f"{half} {1000 * value:.2f} ms" for half, value in result[name].items())
+        print(f"{name:14} {shares}", flush=True)
+    result |= {"preset": options.preset, "clock": options.clock, "machine": machine_facts(job.device)}
+    out = options.out or RESULTS / f"spectral-{options.preset}-{options.device}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"written to {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

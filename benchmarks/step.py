@@ -1,0 +1,331 @@
+"""Seconds of a D and of a G update against the plain reference, interleaved in one run.
+
+`python -m benchmarks.step --preset cifar10_32_projection --device cpu --switches convolution bf16 fused_adam`
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from train.allocator import use_fast_allocator
+
+if __name__ == "__main__":
+    use_fast_allocator("benchmarks.step")
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.machine import (
+    RESULTS,
+    ROOT,
+    WALL,
+    Clock,
+    machine_facts,
+    matrix_peak,
+    peak_memory_bytes,
+    quartiles,
+    seconds,
+)
+from benchmarks.reference import ReferenceUpdates, copy_weights
+from sngan_cond import Discriminator, Generator, build_constraint
+from sngan_cond.objectives import DiscriminatorBatch
+from train.config import TrainConfig
+from train.errors import TrainError
+from train.presets import load_config
+from train.speed import SpeedConfig, lay_out
+from train.update import Updates
+
+SWITCHES = ("convolution", "channels_last", "bf16", "fused_adam", "compile", "capture", "batched_sn", "tf32")
+ON_CPU = ("convolution", "bf16", "fused_adam")
+ON_GPU = ("convolution", "channels_last", "bf16", "fused_adam", "compile", "capture", "batched_sn", "tf32")
+CPU_BATCH = {32: 64, 64: 16, 128: 8}  # small enough for a laptop, large enough to be busy
+QUICK_SHARE = 4
+N_DIS = 5
+
+
+class Job(NamedTuple):
+    """What is measured.
+
+    Args:
+        config: of the networks.
+        device: where.
+        batch: real images, and fakes, of a D update.
+        batch_g: fakes of a G update.
+    """
+
+    config: TrainConfig
+    device: torch.device
+    batch: int
+    batch_g: int
+
+    def draw(self) -> tuple[DiscriminatorBatch, tuple[Tensor, Tensor]]:
+        """Make the inputs of both updates."""
+        config, device = self.config, self.device
+        side, classes, latent = config.resolution, config.num_classes, config.generator.latent_dim
+        real = torch.rand(self.batch, side, side, 3, device=device).permute(0, 3, 1, 2) * 2 - 1  # as the feed lays it
+        y, y_fake = (torch.randint(classes, (self.batch,), device=device) for _ in range(2))
+        z = torch.randn(self.batch, latent, device=device)
+        z_g, y_g = (
+            torch.randn(self.batch_g, latent, device=device),
+            torch.randint(classes, (self.batch_g,), device=device),
+        )
+        return DiscriminatorBatch(real, y, z, y_fake), (z_g, y_g)
+
+
+def build_ours(job: Job, switches: tuple[str, ...]) -> Updates:
+    """Build the package's networks and updates with some switches on and all others off."""
+    config, device = job.config, job.device
+    AcceleratorState._reset_state(reset_partial_state=True)  # one process measures several precisions in turn
+    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="bf16" if "bf16" in switches else "no")
+    speed = SpeedConfig(
+        convolution="auto" if "convolution" in switches else "plain",
+        memory_format="channels_last" if "channels_last" in switches else "contiguous",
+        compile="compile" in switches,
+        capture="capture" in switches,
+        batched_sn="batched_sn" in switches,
+        tf32="tf32" in switches,
+    )
+    torch.manual_seed(0)
+    G, D = Generator(config.generator).to(device), Discriminator(config.discriminator).to(device)
+    constraint = build_constraint(config.constraint)
+    constraint.attach(D)
+    for network in (G, D):
+        lay_out(network, speed, device)
+    fused = True if "fused_adam" in switches else None
+    opt_g, opt_d = (torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.0, 0.9), fused=fused) for n in (G, D))
+    G, D, opt_g, opt_d = accelerator.prepare(G, D, opt_g, opt_d)
+    return Updates(
+        accelerator, G=G, D=D, opt_g=opt_g, opt_d=opt_d, constraint=constraint, loss=config.loss, speed=speed
+    )
+
+
+def build_reference(job: Job) -> ReferenceUpdates:
+    """Build the plain reference with the weights of ours."""
+    reference = ReferenceUpdates(job.config.generator, job.config.discriminator, job.device)
+    ours = build_ours(job, ())
+    copy_weights(ours.bare_G, reference.G)
+    copy_weights(ours.bare_D, reference.D)
+    return reference
+
+
+def measure(
+    job: Job, switches: tuple[str, ...], *, rounds: int, budget_s: float, clock: Clock = WALL
+) -> dict[str, Any]:
+    """Time both sides in turn.
+
+    Args:
+        job: what.
+        switches: that are on.
+        rounds: at most; at least one.
+        budget_s: no round begins after so many seconds.
+        clock: what is read; processor time is blind to what else the machine does, and right for one thread only.
+    Returns:
+        What is written as JSON.
+    """
+    d_batch, g_batch = job.draw()
+    reference = build_reference(job)
+    started = time.perf_counter()
+    ours = build_ours(job, switches)
+    real = d_batch.real.contiguous()
+    calls = {
+        ("reference", "d"): lambda: reference.discriminator(real, *d_batch[1:]),
+        ("ours", "d"): lambda: ours.discriminator([d_batch], step=0),
+        ("reference", "g"): lambda: reference.generator(*g_batch),
+        ("ours", "g"): lambda: ours.generator([g_batch], step=0),
+    }
+    warm_up = {}
+    for (side, update), call in calls.items():
+        runs = 5 if side == "ours" and "capture" in switches else 1
+        warm_up[f"{side}_{update}"] = round(sum(seconds(call, job.device, clock) for _ in range(runs)), 3)
+    times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
+    for _ in range(rounds):
+        for key, call in calls.items():
+            times[key].append(seconds(call, job.device, clock))
+        if time.perf_counter() - started > budget_s:
+            break
+    result: dict[str, Any] = {"switches": list(switches), "warm_up_s": warm_up, "notes": list(ours.notes)}
+    result["notes"] += [f"capture of {name}: {why}" for name, why in ours.capture_failures().items()]
+    result["rounds"] = len(times["ours", "d"])
+    for side in ("reference", "ours"):
+        d, g = (quartiles(times[side, update]) for update in "dg")
+        result[side] = {
+            "d_update_s": d[1],
+            "g_update_s": g[1],
+            "d_quartiles_s": [d[0], d[2]],
+            "g_quartiles_s": [g[0], g[2]],
+            "real_images_per_s": N_DIS * job.batch / (N_DIS * d[1] + g[1]),
+        }
+    result["ratio"] = {}
+    for update in "dg":
+        pairs = zip(times["reference", update], times["ours", update], strict=True)
+        result["ratio"][f"{update}_update"] = quartiles([reference_s / ours_s for reference_s, ours_s in pairs])[1]
+    return result
+
+
+def add_arithmetic(job: Job, result: dict[str, Any]) -> None:
+    """Add FLOP counted as executed, FLOP/s, and their share of the measured matrix peak."""
+    bf16 = "bf16" in result["switches"]
+    peaks = {"reference": matrix_peak(torch.float32, job.device)}
+    peaks["ours"] = matrix_peak(torch.bfloat16, job.device) if bf16 else peaks["reference"]
+    d_batch, g_batch = job.draw()
+    eager = tuple(name for name in result["switches"] if name not in ("compile", "capture"))
+    ours, reference = build_ours(job, eager), build_reference(job)
+    counted = {
+        "reference": (
+            lambda: reference.discriminator(*d_batch),
+            lambda: reference.generator(*g_batch),
+        ),
+        "ours": (lambda: ours.discriminator([d_batch], step=0), lambda: ours.generator([g_batch], step=0)),
+    }
+    for side, calls in counted.items():
+        for update, call in zip("dg", calls, strict=True):
+            with FlopCounterMode(display=False) as counter:
+                call()
+            rate = counter.get_total_flops() / result[side][f"{update}_update_s"]
+            result[side] |= {
+                f"{update}_flop": counter.get_total_flops(),
+                f"{update}_flop_per_s": rate,
+                f"{update}_share_of_peak": rate / peaks[side],
+            }
+        result[side]["peak_flop_per_s"] = peaks[side]
+
+
+def add_memory(job: Job, preset: str, result: dict[str, Any]) -> None:
+    """Add the peak memory of each side, each run in a process of its own."""
+    for side in ("reference", "ours"):
+        line = [sys.executable, "-m", "benchmarks.step", "--preset", preset, "--device", job.device.type]
+        line += ["--batch", str(job.batch), "--batch-g", str(job.batch_g), "--memory-of", side]
+        line += ["--switches", *(name for name in result["switches"] if name != "compile")]
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
+        result[side]["peak_memory_bytes"] = int(done.stdout.split()[-1])
+
+
+def memory_of(job: Job, side: str, switches: tuple[str, ...]) -> int:
+    """Run two updates of each kind and return how far memory rose above what an empty process holds."""
+    before = peak_memory_bytes(job.device)
+    d_batch, g_batch = job.draw()
+    if side == "reference":
+        reference = ReferenceUpdates(job.config.generator, job.config.discriminator, job.device)
+        for _ in range(2):
+            reference.generator(*g_batch)
+            reference.discriminator(*d_batch)
+    else:
+        ours = build_ours(job, switches)
+        for _ in range(2):
+            ours.generator([g_batch], step=0)
+            ours.discriminator([d_batch], step=0)
+    return peak_memory_bytes(job.device) - before
+
+
+def make_job(preset: str, device: str, *, batch: int | None = None, batch_g: int | None = None, quick: bool) -> Job:
+    """Resolve a preset to what is measured.
+
+    Raises:
+        TrainError: if the preset is not there, or is not one of the ResNets with classes that the reference has.
+    """
+    config = load_config(preset, [])
+    fits = config.architecture == "resnet" and config.discriminator.head == "projection" and config.loss.kind == "hinge"
+    if not fits or config.constraint.kind != "spectral":
+        raise TrainError(f"preset={preset}: the reference is the resnet with projection head, hinge loss and SN")
+    where = torch.device(device)
+    if batch is None:
+        batch = config.batch_total if where.type == "cuda" else CPU_BATCH.get(config.resolution, 8)
+        batch = max(batch // QUICK_SHARE, 1) if quick else batch
+    return Job(config, where, batch, batch_g or (2 * batch if where.type == "cuda" else batch))
+
+
+def print_result(result: dict[str, Any]) -> None:
+    """Print a measurement as a line."""
+    ratio, ours, reference = result["ratio"], result["ours"], result["reference"]
+    names = " ".join(result["switches"]) or "no switch"
+    print(
+        f"{names:60} D {reference['d_update_s']:.3f} -> {ours['d_update_s']:.3f} s "
+        f"{ratio['d_update']:.2f}x   G {reference['g_update_s']:.3f} -> {ours['g_update_s']:.3f} s "
+        f"{ratio['g_update']:.2f}x   {ours['real_images_per_s']:.1f} img/s",
+        flush=True,
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print and write JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__.partition("\n")[0])
+    parser.add_argument("--preset", default="cifar10_32_projection", help="networks and sizes (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default: %(default)s")
+    parser.add_argument(
+        "--switches",
+        nargs="*",
+        metavar="NAME",
+        help=f"what is on, of {', '.join(SWITCHES)}; nothing for none (default: what the device profits from)",
+    )
+    parser.add_argument("--each", action="store_true", help="measure each switch alone as well as all together")
+    parser.add_argument("--batch", type=int, help="images of a D update (default: by device and side)")
+    parser.add_argument("--batch-g", type=int, help="images of a G update (default: CPU --batch, GPU twice that)")
+    parser.add_argument("--rounds", type=int, default=9, help="alternations measured (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="threads of the CPU (default: PyTorch's)")
+    parser.add_argument("--clock", choices=["wall", "processor"], default="wall", help="processor: with --threads 1")
+    parser.add_argument("--quick", action="store_true", help="a quarter of the batch, and an end within 60 s")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="JSON file (default: benchmarks/results/step-...json)")
+    parser.add_argument(
+        "--memory-of", choices=["reference", "ours"], help="only print that side's peak memory in bytes"
+    )
+    options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    asked = options.switches if options.switches is not None else list(ON_GPU if options.device == "cuda" else ON_CPU)
+    switches = tuple(name for entry in asked for name in entry.split(",") if name)
+    unknown = [name for name in switches if name not in SWITCHES]
+    try:
+        if unknown:
+            raise TrainError(f"--switches {unknown[0]}: allowed are {', '.join(SWITCHES)}")
+        if options.device == "cuda" and not torch.cuda.is_available():
+            raise TrainError("--device cuda: this machine has no GPU that PyTorch can use; cpu is allowed")
+        job = make_job(
+            options.preset, options.device, batch=options.batch, batch_g=options.batch_g, quick=options.quick
+        )
+    except TrainError as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 2
+    if options.memory_of:
+        print(memory_of(job, options.memory_of, switches))
+        return 0
+    rounds, budget_s = (2, 15.0) if options.quick else (options.rounds, 300.0)
+    clock = WALL if options.clock == "wall" else time.process_time
+    result = measure(job, switches, rounds=rounds, budget_s=budget_s, clock=clock)
+    if not options.quick:
+        add_arithmetic(job, result)
+        add_memory(job, options.preset, result)
+    print_result(result)
+    if options.each:
+        result["alone"] = [
+            measure(job, (name,), rounds=max(rounds // 3, 1), budget_s=budget_s / 3, clock=clock) for name in switches
+        ]
+        for alone in result["alone"]:
+            print_result(alone)
+    result |= {
+        "preset": options.preset,
+        "batch": job.batch,
+        "batch_g": job.batch_g,
+        "quick": options.quick,
+        "clock": options.clock,
+    }
+    result["machine"] = machine_facts(job.device)
+    out = (
+        options.out
+        or RESULTS / f"step-{options.preset}-{options.device}-{'bf16' if 'bf16' in switches else 'fp32'}.json"
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps({key: result[key] for key in ("reference", "ours", "ratio", "switches")}))
+    print(f"written to {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""The `sngan-cond` command: sample, morph, convert and info, for people who only use a model."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+
+from sngan_cond import __version__, commands
+
+_LONGEST_MESSAGE = 1000
+_MODEL = "Hub repo (user/name or user/name@revision), folder, or 'bundled' for the small model inside this package"
+_CLASS = "index, name (letter case does not matter; one of several comma-separated names is enough) or WordNet id"
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints take one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {_one_line(message)} (--help says more)\n")
+
+
+def _one_line(message: str) -> str:
+    flat = " ".join(message.split())
+    return flat if len(flat) <= _LONGEST_MESSAGE else flat[:_LONGEST_MESSAGE] + "…"
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="sngan-cond", description="Sample from a class-conditional generator, and look at it.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+
+    sample = verbs.add_parser("sample", allow_abbrev=False, help="generate pictures", description="Generate pictures.")
+    _add_common(sample)
+    sample.add_argument(
+        "--class",
+        dest="classes",
+        action="append",
+        metavar="TEXT",
+        help=f"class to show: {_CLASS}; repeat for several, a row each (default: none, for a model without classes)",
+    )
+    sample.add_argument("--n", type=int, default=16, metavar="INT", help="pictures a class, from 1 (default: 16)")
+    sample.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="file ending in .png for a grid with a row a class, or folder for single PNG files",
+    )
+    sample.set_defaults(run=commands.sample)
+
+    morph = verbs.add_parser(
+        "morph",
+        allow_abbrev=False,
+        help="walk from one class to another",
+        description="Walk from one class to another with one latent, by blending gains and biases of the conditional "
+        "batch norms.",
+    )
+    _add_common(morph)
+    morph.add_argument("--from", dest="from_class", required=True, metavar="TEXT", help=f"first class: {_CLASS}")
+    morph.add_argument("--to", dest="to_class", required=True, metavar="TEXT", help="last class, written likewise")
+    morph.add_argument("--steps", type=int, default=16, metavar="INT", help="pictures, from 2 (default: 16)")
+    morph.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="file ending in .gif or .webp for an animation (120 ms a picture), in .png for a strip",
+    )
+    morph.set_defaults(run=commands.morph)
+
+    convert = verbs.add_parser(
+        "convert",
+        allow_abbrev=False,
+        help="turn official Chainer weights into a model folder",
+        description="Turn a generator snapshot of the official Chainer code into a folder that every command takes.",
+    )
+    convert.add_argument(
+        "--chainer",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="snapshot of pfnet-research/sngan_projection, such as ResNetGenerator_450000.npz (32, 64, 128 or 256 px)",
+    )
+    convert.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    convert.set_defaults(run=commands.convert)
+
+    info = verbs.add_parser(
+        "info", allow_abbrev=False, help="say what a model is", description="Say what a model is and how it was made."
+    )
+    info.add_argument("--model", required=True, metavar="M", help=_MODEL)
+    info.set_defaults(run=commands.info)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, metavar="M", help=_MODEL)
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="INT",
+        help="0 to 2**63 - 1; the same seed gives the same pictures (default: 0)",
+    )
+    parser.add_argument(
+        "--truncation",
+        type=float,
+        metavar="FLOAT",
+        help="threshold in standard deviations, from 0.05: components of the latent beyond it are drawn again, which "
+        "trades variety for quality. Implementations disagree on this word: elsewhere it may be a factor on the latent "
+        "or a pull towards a mean latent (default: none, plain latents, as evaluation uses)",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        metavar="INT",
+        help="pictures generated at once, from 1; changes speed and memory, pictures by rounding only (default: 1 on a "
+        "CPU, 16 elsewhere)",
+    )
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where to compute; auto is cuda where there is one (default: auto)",
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: arguments; None takes the process's.
+    Returns:
+        Exit status: 0, 2 for a mistake in the arguments or files (said in one line), 130 when interrupted.
+    """
+    arguments = vars(_parser().parse_args(argv))
+    verb, run = arguments.pop("verb"), arguments.pop("run")
+    try:
+        print(run(**arguments))
+    except KeyboardInterrupt:
+        return 130
+    except torch.OutOfMemoryError:
+        return _fail(verb, "the device's memory does not suffice: a smaller --batch-size may")
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        return _fail(verb, f"{named}{error.strerror or error}")
+    except ValueError as error:
+        return _fail(verb, str(error))
+    return 0
+
+
+def _fail(verb: str, message: str) -> int:
+    print(f"sngan-cond {verb}: error: {_one_line(message)}", file=sys.stderr)
+    return 2

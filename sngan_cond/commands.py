@@ -1,0 +1,194 @@
+"""What each verb of the `sngan-cond` command does; each returns the text to print."""
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sngan_cond import sampling
+from sngan_cond.classes import class_label, resolve_class
+from sngan_cond.config import GeneratorConfig
+from sngan_cond.convert import generator_from_chainer
+from sngan_cond.generator import Generator
+from sngan_cond.images import check_grid, save_animation, save_png, to_grid
+from sngan_cond.loading import load_generator
+
+MAX_IMAGES = 1_000_000  # in one call: keeps a slip of the finger from filling a disk
+MAX_STEPS = 10_000  # of a morph, which is held in memory
+_LISTED = 8  # class names and metrics that `info` shows
+_LONGEST = 400  # characters of one value that `info` shows
+
+
+def sample(
+    *,
+    model: str,
+    classes: Sequence[str] | None,
+    n: int,
+    seed: int,
+    truncation: float | None,
+    batch_size: int | None,
+    device: str,
+    out: Path,
+) -> str:
+    """Write a grid with a row a class, or a folder of single pictures; arguments are those of `sngan-cond sample`."""
+    if n < 1 or n * len(classes or [""]) > MAX_IMAGES:
+        raise ValueError(f"--n {n}: from 1, and with all classes up to {MAX_IMAGES} pictures, are allowed")
+    is_grid = out.suffix.lower() == ".png"
+    if (out.suffix and not is_grid and not out.is_dir()) or (is_grid and out.is_dir()):
+        raise ValueError(f"--out {out}: a file ending in .png for a grid, or a folder for single pictures, is allowed")
+    G = _load(model, device, seed, truncation)
+    rows = _resolve(G.config, classes)
+    labels = None if rows is None else [label for label in rows for _ in range(n)]
+    columns = math.ceil(math.sqrt(n)) if rows is None else n
+    if is_grid:
+        check_grid(len(labels or range(n)), side_px=G.config.resolution, columns=columns)
+    batches = sampling.sample_batches(
+        G, classes=labels, n=n if labels is None else None, seed=seed, truncation=truncation, batch_size=batch_size
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if is_grid:
+        save_png(to_grid(torch.cat(list(batches)), columns=columns), out)
+    else:
+        prefixes = ["" if labels is None else f"class-{label:04d}-" for label in labels or range(n)]
+        names = [f"{prefix}seed-{seed}-{i % n:04d}.png" for i, prefix in enumerate(prefixes)]
+        _save_singly((image for batch in batches for image in batch), names, out)
+    return f"{out}: {len(labels or range(n))} pictures{_of(G.config, rows)}, {G.config.resolution} px, seed {seed}"
+
+
+def morph(
+    *,
+    model: str,
+    from_class: str,
+    to_class: str,
+    steps: int,
+    seed: int,
+    truncation: float | None,
+    batch_size: int | None,
+    device: str,
+    out: Path,
+) -> str:
+    """Write a walk between two classes; arguments are those of `sngan-cond morph`."""
+    if out.suffix.lower() not in (".gif", ".webp", ".png") or out.is_dir():
+        raise ValueError(f"--out {out}: a file ending in .gif, .webp or .png is allowed")
+    if not 2 <= steps <= MAX_STEPS:
+        raise ValueError(f"--steps {steps}: an integer from 2 to {MAX_STEPS} is allowed")
+    G = _load(model, device, seed, truncation)
+    rows = [resolve_class(G.config, text) for text in (from_class, to_class)]
+    if out.suffix.lower() == ".png":
+        check_grid(steps, side_px=G.config.resolution, columns=steps)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    images = sampling.morph(
+        G,
+        from_class=rows[0],
+        to_class=rows[1],
+        steps=steps,
+        seed=seed,
+        truncation=truncation,
+        batch_size=batch_size,
+    )
+    if out.suffix.lower() == ".png":
+        save_png(to_grid(images, columns=steps), out)
+    else:
+        save_animation(images, out)
+    return f"{out}: {steps} pictures{_of(G.config, rows)}, {G.config.resolution} px, seed {seed}"
+
+
+def convert(*, chainer: Path, out: Path) -> str:
+    """Turn an official snapshot into a model folder; arguments are those of `sngan-cond convert`."""
+    G = generator_from_chainer(chainer)
+    G.save_pretrained(out)
+    return f"{out}: generator, {_size(G)}, from {chainer}"
+
+
+def info(*, model: str) -> str:
+    """Say what a model is and what its files hold; arguments are those of `sngan-cond info`."""
+    loaded = load_generator(model)
+    lines = [f"{_plain(loaded.source)}: generator, {_size(loaded.generator)}"]
+    if loaded.commit_hash is not None:
+        lines.append(f"commit: {loaded.commit_hash}")
+    for name, value in loaded.generator.config.to_dict().items():
+        lines.append(f"{name}: {_shortened(value)}")
+    lines += _facts("metrics.json", loaded.metrics)
+    lines += _facts("training.json", loaded.training)
+    card = [line for line in (loaded.card or "").splitlines() if line.strip()]
+    lines.append(f"README.md: {len(card)} lines" if card else "README.md: none")
+    lines.append(f"samples.png: {'none' if loaded.samples is None else loaded.samples}")
+    return "\n".join(lines)
+
+
+def _load(model: str, device: str, seed: int, truncation: float | None) -> Generator:
+    """Check what can be checked without the model, then load it."""
+    sampling.check_seed(seed)
+    sampling.check_truncation(truncation)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: there is no CUDA device here; cpu or auto is allowed")
+    target = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    return load_generator(model).generator.to(target)
+
+
+def _resolve(config: GeneratorConfig, classes: Sequence[str] | None) -> list[int] | None:
+    if config.num_classes and not classes:
+        raise ValueError(
+            f"--class is missing: this model has {config.num_classes} classes, such as "
+            f"{_plain(class_label(config, 0))!r}; name at least one (an index, a name or a WordNet id)"
+        )
+    return None if not classes else [resolve_class(config, text) for text in classes]
+
+
+def _save_singly(images: Iterable[Tensor], names: Sequence[str], out: Path) -> None:
+    """Write pictures into a folder beside the final one; they take their place when all are there."""
+    final = out.resolve()
+    draft = final.with_name(f".{final.name}.{os.getpid()}")
+    draft.mkdir()
+    try:
+        for image, name in zip(images, names, strict=True):
+            save_png(image, draft / name)
+        if final.is_dir():
+            for name in names:
+                (draft / name).replace(final / name)
+        else:
+            draft.rename(final)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _of(config: GeneratorConfig, rows: Sequence[int] | None) -> str:
+    names = [_plain(class_label(config, label)) for label in rows or ()]
+    return f" of {', '.join(names)}" if names else ""
+
+
+def _size(G: Generator) -> str:
+    config = G.config
+    parameters = sum(parameter.numel() for parameter in G.parameters())
+    classes = f"{config.num_classes} classes" if config.num_classes else "no classes"
+    return f"{config.architecture}, {config.resolution} px, {classes}, {parameters:,} parameters"
+
+
+def _facts(file: str, values: dict[str, Any] | None) -> list[str]:
+    """List a file's facts: plain values by key, metrics with the protocol and extractor they hold under."""
+    if values is None:
+        return [f"{file}: none"]
+    rows = values.get("metrics")
+    if isinstance(rows, list):
+        shown = [f"  {_shortened(row)}" for row in rows[:_LISTED]]
+        return [f"{file}: {len(rows)} metrics", *shown]
+    return [f"{file}:", *(f"  {_plain(key)}: {_shortened(value)}" for key, value in values.items())]
+
+
+def _shortened(value: object) -> str:
+    """Write a value of a configuration or fact on one line."""
+    if isinstance(value, list) and len(value) > _LISTED:
+        return f"{_shortened(value[:_LISTED])} and {len(value) - _LISTED:,} more"
+    return _plain(json.dumps(value, ensure_ascii=False))
+
+
+def _plain(text: str) -> str:
+    """Return anybody's text as one short printable line: no control character reaches the terminal."""
+    flat = "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
+    return flat if len(flat) <= _LONGEST else f"{flat[:_LONGEST]}…"

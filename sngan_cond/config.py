@@ -1,0 +1,284 @@
+"""Frozen, validated descriptions of networks and objectives; defaults are the paper's 128 px ImageNet setting."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args, get_type_hints
+
+from sngan_cond.plans import plan_for
+from sngan_cond.strict import StrictConfig, check_choice, check_number, check_range
+
+Architecture = Literal["resnet", "cnn", "dcgan", "mnist"]
+Latent = Literal["normal", "uniform"]
+HeadKind = Literal["unconditional", "projection", "concat", "auxiliary_classifier", "reconstruction"]
+
+MAX_RESOLUTION = 1024
+MAX_CLASSES = 100_000
+MAX_CHANNELS = 4096
+MAX_LATENT_DIM = 65_536
+CNN_CHANNELS = 64
+DCGAN_CHANNELS = 128
+MNIST_CHANNELS = 64
+MNIST_RESOLUTION = 28
+
+
+def official_channels(architecture: Architecture, resolution: int, network: Literal["g", "d"]) -> int:
+    """Return the published base channel count of a network.
+
+    Args:
+        architecture: family of the network.
+        resolution: side of the images in pixels.
+        network: "g" for the generator, "d" for the discriminator.
+    Returns:
+        Channels of the layer nearest to the image; the other widths are multiples of it.
+    Raises:
+        ValueError: if the architecture has no form at this resolution.
+    """
+    if architecture == "mnist":
+        if resolution != MNIST_RESOLUTION:
+            raise ValueError(f"resolution={resolution}: the mnist architecture is {MNIST_RESOLUTION} px")
+        return MNIST_CHANNELS
+    if architecture == "dcgan":
+        if resolution < 16 or resolution & (resolution - 1):
+            raise ValueError(f"resolution={resolution}: the dcgan architecture takes powers of 2 from 16 px")
+        return DCGAN_CHANNELS
+    if architecture == "cnn":
+        if resolution % 8 or resolution < 16:
+            raise ValueError(f"resolution={resolution}: the cnn architecture takes multiples of 8 from 16 px")
+        return CNN_CHANNELS
+    plan = plan_for(resolution)
+    return plan.g_channels if network == "g" else plan.d_channels
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig(StrictConfig):
+    """What a generator is: enough to build it, and what users need to name its classes.
+
+    Args:
+        resolution: side of the images in pixels.
+        num_classes: number of classes K; 0 builds an unconditional generator.
+        latent_dim: length of the latent z.
+        architecture: "resnet" (000 Tables 4 to 6), "cnn" (000 Table 3), "dcgan" (Radford et al. 2016) or "mnist" (004
+            Table 4).
+        channels: base width; None takes the published one.
+        latent: distribution of z, standard "normal" or "uniform" on [-1, 1).
+        norm: "batch" normalisation, or "none" (BEGAN) for a cnn architecture without classes.
+        class_names: K names, in label order, or None.
+        class_ids: K WordNet ids, in label order, or None.
+    Raises:
+        ValueError: if a value is outside what is built; the message names field, value and what is allowed.
+    """
+
+    resolution: int = 128
+    num_classes: int = 1000
+    latent_dim: int = 128
+    architecture: Architecture = "resnet"
+    channels: int | None = None
+    latent: Latent = "normal"
+    norm: Literal["batch", "none"] = "batch"
+    class_names: tuple[str, ...] | None = None
+    class_ids: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("architecture", self.architecture, get_args(Architecture))
+        check_choice("latent", self.latent, get_args(Latent))
+        check_choice("norm", self.norm, ("batch", "none"))
+        if self.norm == "none" and (self.architecture != "cnn" or self.num_classes):
+            raise ValueError("norm='none': it goes with architecture cnn and num_classes 0")
+        check_range("resolution", self.resolution, 1, MAX_RESOLUTION)
+        check_range("num_classes", self.num_classes, 0, MAX_CLASSES)
+        check_range("latent_dim", self.latent_dim, 1, MAX_LATENT_DIM)
+        if self.channels is None:
+            object.__setattr__(self, "channels", official_channels(self.architecture, self.resolution, "g"))
+        else:
+            official_channels(self.architecture, self.resolution, "g")
+        check_range("channels", self.channels, 1, MAX_CHANNELS)
+        for name in ("class_names", "class_ids"):
+            self._check_names(name, getattr(self, name))
+
+    def _check_names(self, field: str, names: object) -> None:
+        if names is None:
+            return
+        if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"{field}={names!r:.60}: a tuple of strings or None is allowed")
+        if len(names) != self.num_classes:
+            raise ValueError(f"{field} has {len(names)} entries; num_classes={self.num_classes} asks for as many")
+
+    @property
+    def width(self) -> int:
+        """The resolved base width in channels."""
+        assert self.channels is not None
+        return self.channels
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorConfig(StrictConfig):
+    """What a discriminator is; how its weights are constrained is said elsewhere (`ConstraintConfig`).
+
+    Args:
+        resolution: side of the images in pixels.
+        num_classes: number of classes K; 0 goes with the unconditional head only.
+        head: where the label enters: nowhere ("unconditional"), by projection, concatenated in the trunk, or by an
+            auxiliary classifier. "reconstruction" is an autoencoder of architecture cnn, without labels, whose score is
+            minus its error (BEGAN, EBGAN).
+        architecture: "resnet", "cnn", "dcgan" or "mnist".
+        channels: base width; None takes the published one.
+        hidden: width between a block's convolutions: that of its "input" (official code) or "output" (004).
+        skip: a learned skip where shapes ask for it ("auto", official code) or in every block ("always", 004).
+        embed_dim: length of the label embedding of the concat head.
+        slope: negative slope of the leaky ReLU of the cnn architecture (0.1 in 000 Table 3; 0 is a plain ReLU).
+        top_size: relative size of the input and output of the cnn architecture's last convolution (000 Figure 4).
+        pool: the resnet architecture's features, summed over space ("sum", 000) or averaged ("mean", Gulrajani et al.).
+        score_bias: whether the score layer has a bias; None is as published (not at 32 px, nor in mnist).
+        error: of a reconstruction, a mean over an image's values: absolute ("l1", BEGAN) or squared ("l2", EBGAN).
+    Raises:
+        ValueError: if a value is outside what is built; the message names field, value and what is allowed.
+    """
+
+    resolution: int = 128
+    num_classes: int = 1000
+    head: HeadKind = "projection"
+    architecture: Architecture = "resnet"
+    channels: int | None = None
+    hidden: Literal["input", "output"] = "input"
+    skip: Literal["auto", "always"] = "auto"
+    embed_dim: int = 128
+    slope: float = 0.1
+    top_size: float = 1.0
+    pool: Literal["sum", "mean"] = "sum"
+    score_bias: bool | None = None
+    error: Literal["l1", "l2"] = "l1"
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for name in ("architecture", "head", "hidden", "skip", "pool", "error"):
+            check_choice(name, getattr(self, name), get_args(hints[name]))
+        check_range("resolution", self.resolution, 1, MAX_RESOLUTION)
+        check_range("num_classes", self.num_classes, 0, MAX_CLASSES)
+        check_range("embed_dim", self.embed_dim, 1, MAX_CHANNELS)
+        official = official_channels(self.architecture, self.resolution, "d")
+        if self.channels is None:
+            object.__setattr__(self, "channels", official)
+        check_range("channels", self.channels, 1, MAX_CHANNELS)
+        if (self.head in ("unconditional", "reconstruction")) != (self.num_classes == 0):
+            raise ValueError(
+                f"head={self.head!r} with num_classes={self.num_classes}: unconditional and reconstruction go with 0 "
+                "classes, every other head with at least one"
+            )
+        if self.head == "concat" and self.architecture in ("dcgan", "mnist"):
+            raise ValueError(
+                f"head='concat': the {self.architecture} architecture takes unconditional, projection, "
+                "auxiliary_classifier"
+            )
+        if self.head == "reconstruction" and self.architecture != "cnn":
+            raise ValueError(f"head='reconstruction' with architecture={self.architecture!r}: cnn is allowed")
+        check_number("slope", self.slope, lambda value: 0 <= value < 1, "a number from 0 to below 1")
+        check_number("top_size", self.top_size, lambda value: 0 < value <= 16, "a number above 0 and up to 16")
+        if self.score_bias not in (None, True, False):
+            raise ValueError(f"score_bias={self.score_bias!r}: true, false or null is allowed")
+
+    @property
+    def width(self) -> int:
+        """The resolved base width in channels."""
+        assert self.channels is not None
+        return self.channels
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig(StrictConfig):
+    """What the two networks play for.
+
+    Args:
+        kind: adversarial loss; "began" and "ebgan" go with the reconstruction head of D.
+        classification_d: weight of the auxiliary classifier's cross-entropy on real images in the D update.
+        classification_g: weight of the auxiliary classifier's cross-entropy on fakes in the G update.
+        diversity: BEGAN's gamma, the wanted ratio of the fakes' reconstruction error to the real images'.
+        balance_rate: BEGAN's lambda_k, how fast the balance k moves, per D update.
+        margin: EBGAN's m, the energy above which fakes are left alone.
+    Raises:
+        ValueError: if a value is not allowed.
+    """
+
+    kind: Literal["hinge", "non_saturating", "minimax", "wasserstein", "began", "ebgan"] = "hinge"
+    classification_d: float = 1.0
+    classification_g: float = 0.1
+    diversity: float = 0.75
+    balance_rate: float = 0.001
+    margin: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_choice("kind", self.kind, get_args(get_type_hints(type(self))["kind"]))
+        for name in ("classification_d", "classification_g", "diversity", "balance_rate", "margin"):
+            check_number(name, getattr(self, name), lambda value: 0 <= value < math.inf, "a finite number from 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstraintConfig(StrictConfig):
+    """How a network's weights and features are held; every part that is switched on applies.
+
+    Args:
+        kind: what every weight is divided by: its "spectral" norm, each row's length ("weight", 000 equation 25), its
+            "frobenius" norm (equation 26), or nothing ("none").
+        estimate: whose spectral norm: the weight's as a "matrix" (000), the mean of its two views ("bidirectional", 004
+            section 5.1), or the layer's as a linear "operator" at its real input size, stride and padding (SN_Conv).
+        scale: fixed factor on every normalised weight (004 section 5.2), above 0.
+        gamma: learned factor: "none", one "shared", one "per_layer" (000 appendix E), or, for kind "weight", "per_row".
+        gamma_start: gamma starts so that weights are unchanged ("norm", official code), or at 1 ("one", 004's code).
+        iterations: rounds of power iteration a use, 1 in the papers.
+        power_iterations_at: "forward" at every train-mode use (official code), "update" once a D update (Algorithm 1).
+        features: "batch" or "layer" normalisation after D's convolutions, without multiplier (000 section 4.1).
+        init: weights "as_built", "orthonormal" (000 section 4.1), or "lecun" (004 section 5.2).
+        init_scale: factor on "orthonormal" and "lecun" weights.
+        gradient_penalty: lambda of the gradient penalty, 10 in the papers; 0 is off.
+        orthonormal_penalty: weight of the orthonormal regularisation (000 equation 14); 0 is off.
+        spectral_penalty: lambda of the spectral-norm regularisation (Yoshida and Miyato), 0.01 there; 0 is off.
+        weight_clip: limit of every weight after each D update, 0.01 in 000; 0 is off.
+        singular_clip_every: D updates between clippings of the singular values (000 appendix D.3); 0 is off.
+        singular_clip: largest singular value that this clipping leaves.
+        exclude: names of layers that keep their weights as they are.
+    Raises:
+        ValueError: if a value is not allowed, or says something about a part that is off.
+    """
+
+    kind: Literal["spectral", "weight", "frobenius", "none"] = "spectral"
+    estimate: Literal["matrix", "bidirectional", "operator"] = "matrix"
+    scale: float = 1.0
+    gamma: Literal["none", "shared", "per_layer", "per_row"] = "none"
+    gamma_start: Literal["norm", "one"] = "norm"
+    iterations: int = 1
+    power_iterations_at: Literal["forward", "update"] = "forward"
+    features: Literal["none", "batch", "layer"] = "none"
+    init: Literal["as_built", "orthonormal", "lecun"] = "as_built"
+    init_scale: float = 1.0
+    gradient_penalty: float = 0.0
+    orthonormal_penalty: float = 0.0
+    spectral_penalty: float = 0.0
+    weight_clip: float = 0.0
+    singular_clip_every: int = 0
+    singular_clip: float = 1.0
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for name in ("kind", "estimate", "gamma", "gamma_start", "power_iterations_at", "features", "init"):
+            check_choice(name, getattr(self, name), get_args(hints[name]))
+        check_range("iterations", self.iterations, 1, 1000)
+        check_range("singular_clip_every", self.singular_clip_every, 0, 1_000_000)
+        for name in ("gradient_penalty", "orthonormal_penalty", "spectral_penalty", "weight_clip"):
+            check_number(name, getattr(self, name), lambda value: 0 <= value < math.inf, "a finite number from 0")
+        for name in ("scale", "init_scale", "singular_clip"):
+            check_number(name, getattr(self, name), lambda value: 0 < value < math.inf, "a finite number above 0")
+        if not isinstance(self.exclude, tuple) or not all(isinstance(name, str) for name in self.exclude):
+            raise ValueError(f"exclude={self.exclude!r}: a list of layer names is allowed")
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.kind != "spectral" and self.estimate != "matrix":
+            raise ValueError(f"estimate={self.estimate!r} with kind={self.kind!r}: it goes with kind spectral")
+        if self.kind == "none" and (self.scale != 1 or self.gamma != "none"):
+            raise ValueError(f"scale={self.scale}, gamma={self.gamma!r} with kind='none': 1 and 'none' are allowed")
+        if self.gamma == "per_row" and self.kind != "weight":
+            raise ValueError(f"gamma='per_row' with kind={self.kind!r}: it goes with kind weight")
+        if self.gamma != "none" and self.scale != 1:
+            raise ValueError(f"scale={self.scale} with gamma={self.gamma!r}: a learned factor starts by gamma_start")
+        if self.init == "as_built" and self.init_scale != 1:
+            raise ValueError(f"init_scale={self.init_scale} with init='as_built': it goes with orthonormal and lecun")

@@ -1,0 +1,33 @@
+"""Turning a constrained network into a plain one."""
+
+from torch import nn
+from torch.nn.utils import parametrize
+
+from sngan_cond.constraints.gains import SHARED_GAMMA
+
+
+def fold(network: nn.Module) -> None:
+    """Replace every parametrised weight by its value in inference, in place; the network becomes plain and saveable.
+
+    Afterwards its state dict has the same names as that of a network that was never constrained. Feature
+    normalisations stay: they are layers.
+
+    Args:
+        network: put into eval mode for the fold and back into its mode afterwards.
+    """
+    was_training = network.training
+    network.eval()
+    for layer in list(network.modules()):
+        if parametrize.is_parametrized(layer, "weight"):
+            _own_class(layer)
+            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+    if SHARED_GAMMA in dict(network.named_parameters(recurse=False)):
+        delattr(network, SHARED_GAMMA)
+    network.train(was_training)
+
+
+def _own_class(layer: nn.Module) -> None:
+    """Give a parametrised layer a class of its own: deep copies share one, and the fold takes a property off it."""
+    shared = type(layer)
+    members = {name: member for name, member in vars(shared).items() if name not in ("__dict__", "__weakref__")}
+    layer.__class__ = type(shared.__name__, shared.__bases__, members)

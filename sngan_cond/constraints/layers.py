@@ -1,0 +1,74 @@
+"""Which layers a constraint acts on, and the matrix that each layer's weight stands for."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+_KINDS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)
+
+
+def normalised_layers(network: nn.Module, exclude: tuple[str, ...] = ()) -> list[tuple[str, nn.Module]]:
+    """List the layers with a weight matrix, by name and in order.
+
+    Args:
+        network: where to look.
+        exclude: names to leave out; each must exist.
+    Returns:
+        (name, layer) of every convolution, linear and embedding layer.
+    Raises:
+        ValueError: if a name to exclude is not there.
+    """
+    layers = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, _KINDS)]
+    for name in exclude:
+        if name not in dict(layers):
+            raise ValueError(f"exclude={name!r}: no such layer; layers are {', '.join(dict(layers))}")
+    return [(name, layer) for name, layer in layers if name not in exclude]
+
+
+def output_axis(layer: nn.Module) -> int:
+    """Return the axis of a layer's weight that counts its outputs: 1 for transposed convolutions, otherwise 0."""
+    return 1 if isinstance(layer, nn.ConvTranspose2d) else 0
+
+
+def matrix_view(weight: Tensor, axis: int = 0) -> Tensor:
+    """See a weight as a matrix with one axis as rows and everything else as columns.
+
+    Args:
+        weight: of any shape with at least two axes.
+        axis: which axis counts the rows, 0 or 1.
+    Returns:
+        (weight.shape[axis], rest); for axis 0 the (outputs, inputs * kH * kW) matrix of 000 section 4.
+    """
+    return weight.movedim(axis, 0).flatten(1)
+
+
+def raw_weight(layer: nn.Module) -> Tensor:
+    """Return the tensor that the optimiser moves: the original of a parametrised weight, else the weight itself."""
+    if parametrize.is_parametrized(layer, "weight"):
+        return cast(Tensor, layer.get_submodule("parametrizations.weight").original)
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
+def bare(network: object) -> nn.Module:
+    """Return the module inside whatever wraps it for several processes or for compilation.
+
+    Args:
+        network: a module, perhaps wrapped by `DistributedDataParallel` or `torch.compile`, in any order.
+    """
+    while True:
+        inner = getattr(network, "_orig_mod", None) or getattr(network, "module", None)
+        if inner is None:
+            assert isinstance(network, nn.Module)
+            return network
+        network = inner
+
+
+@torch.no_grad()
+def largest_singular_value(matrix: Tensor) -> Tensor:
+    """Return a matrix's largest singular value, exactly (no power iteration), as a scalar."""
+    sigma: Tensor = torch.linalg.matrix_norm(matrix, ord=2)
+    return sigma

@@ -1,0 +1,123 @@
+"""Which form of a convolution runs: asked for by name, or chosen by device and shape."""
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sngan_cond import resampling as plain
+from sngan_cond.fast import minimal, native, pointwise, products, strided, winograd
+
+Form = Literal["auto", "plain", "strided", "minimal"]
+_Map = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+# Measured on an AMD EPYC of 2 cores (benchmarks/README.md): below these the sums cost what the products save.
+MINIMAL_CHANNELS = 32
+MINIMAL_SAME_SIDE_PX = 8
+STRIDED_SIDE_PX = 16
+
+
+def set_form(network: nn.Module, form: Form) -> None:
+    """Say which form the 3x3 convolutions of a network take; they start with "auto".
+
+    Args:
+        network: where to look for layers with a `form`, in place.
+        form: "plain" as the paper draws them; "strided" joins resampling and convolution to one 4x4 convolution of
+            stride 2; "minimal" takes as few products as sums of pixels allow (9 for each small pixel where the side
+            changes, 16 for four pixels where it does not); "auto" is what was measured to be fastest.
+    Raises:
+        ValueError: if there is no such form.
+    """
+    if form not in get_args(Form):
+        raise ValueError(f"form={form!r}: allowed are {', '.join(get_args(Form))}")
+    for module in network.modules():
+        if hasattr(type(module), "form"):
+            module.form = form  # type: ignore[assignment]  # the layers declare it
+
+
+def upsample_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, form: Form = "auto") -> Tensor:
+    """Upsample by 2 (nearest neighbour) and convolve with the side kept; equal in every form but for rounding.
+
+    Args:
+        x: (N, C_in, H, W).
+        weight: (C_out, C_in, k, k) with k 1 or 3.
+        bias: (C_out,) or None.
+        form: as for `set_form`.
+    Returns:
+        (N, C_out, 2H, 2W).
+    """
+    form = _resampling_form(x, weight, x.shape[2], form)
+    if form == "plain":
+        return plain.upsample_conv2d(x, weight, bias)
+    if weight.shape[-1] == 1:
+        return pointwise.upsample_conv2d(x, weight, bias)
+    if form == "strided":
+        return strided.upsample_conv2d(x, weight, bias)
+    return _minimal(products.UPSAMPLE, minimal.upsample_conv2d)(x, weight, bias)
+
+
+def conv_mean_pool2d(x: Tensor, weight: Tensor, bias: Tensor | None, form: Form = "auto") -> Tensor:
+    """Convolve with the side kept and average 2x2 windows; equal in every form but for rounding.
+
+    Args:
+        x: (N, C_in, 2H, 2W).
+        weight: (C_out, C_in, k, k) with k 1 or 3.
+        bias: (C_out,) or None.
+        form: as for `set_form`.
+    Returns:
+        (N, C_out, H, W).
+    """
+    form = _resampling_form(x, weight, x.shape[2] // 2, form)
+    if form == "plain":
+        return plain.conv_mean_pool2d(x, weight, bias)
+    if weight.shape[-1] == 1:
+        return pointwise.conv_mean_pool2d(x, weight, bias)
+    if form == "strided":
+        return strided.conv_mean_pool2d(x, weight, bias)
+    return _minimal(products.MEAN_POOL, minimal.conv_mean_pool2d)(x, weight, bias)
+
+
+def same_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, form: Form = "auto") -> Tensor:
+    """Convolve with the side kept; equal in every form but for rounding.
+
+    Args:
+        x: (N, C_in, H, W).
+        weight: (C_out, C_in, k, k) with k odd.
+        bias: (C_out,) or None.
+        form: as for `set_form`; "strided" is "plain" here.
+    Returns:
+        (N, C_out, H, W).
+    """
+    fits = weight.shape[-1] == 3 and x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0
+    pays = min(weight.shape[:2]) >= MINIMAL_CHANNELS and x.shape[2] >= MINIMAL_SAME_SIDE_PX
+    if fits and (form == "minimal" or (form == "auto" and pays and _runs_native(x))):
+        return _minimal(products.WINOGRAD, winograd.same_conv2d)(x, weight, bias)
+    return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+
+
+def _resampling_form(x: Tensor, weight: Tensor, small_side_px: int, form: Form) -> Form:
+    """Resolve "auto"; the answer depends on nothing that varies between runs, nor on the batch."""
+    if form != "auto":
+        return form
+    if x.device.type != "cpu":
+        return "strided"
+    if min(weight.shape[:2]) >= MINIMAL_CHANNELS and (torch.compiler.is_compiling() or _runs_native(x)):
+        return "minimal"
+    return "strided" if small_side_px >= STRIDED_SIDE_PX else "plain"
+
+
+def _runs_native(x: Tensor) -> bool:
+    return (
+        x.device.type == "cpu" and not torch.compiler.is_compiling() and native.supports(x.dtype) and native.available()
+    )
+
+
+def _minimal(scheme: products.Scheme, in_pytorch: _Map) -> _Map:
+    def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if _runs_native(x):
+            return products.convolve(scheme, x, weight, bias)
+        return in_pytorch(x, weight, bias)
+
+    return convolve

@@ -1,0 +1,113 @@
+"""Pictures of pictures: grids, animations, and files that appear whole or not at all."""
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_SIDE_PX = 65_000  # of a picture of pictures; more than viewers open
+
+
+def to_grid(images: Tensor, *, columns: int, padding: int = 2) -> Tensor:
+    """Lay images out in rows on white.
+
+    Args:
+        images: (N, 3, H, W) uint8, N >= 1.
+        columns: images in a row, at least 1.
+        padding: white pixels between and around images.
+    Returns:
+        (3, H', W') uint8.
+    Raises:
+        ValueError: if there are no images or columns, or the grid would be larger than `MAX_SIDE_PX` on a side.
+    """
+    count, channels, height, width = images.shape
+    check_grid(count, side_px=max(height, width), columns=columns, padding=padding)
+    rows, columns = math.ceil(count / columns), min(columns, count)
+    grid = images.new_full((channels, rows * (height + padding) + padding, columns * (width + padding) + padding), 255)
+    for i, image in enumerate(images):
+        top = padding + i // columns * (height + padding)
+        left = padding + i % columns * (width + padding)
+        grid[:, top : top + height, left : left + width] = image
+    return grid
+
+
+def check_grid(count: int, *, side_px: int, columns: int, padding: int = 2) -> None:
+    """Refuse a grid that `to_grid` would refuse, before its images are made.
+
+    Args:
+        count: number of images.
+        side_px: longer side of each.
+        columns: images in a row.
+        padding: white pixels between and around images.
+    Raises:
+        ValueError: if there are no images or columns, or the grid would be larger than `MAX_SIDE_PX` on a side.
+    """
+    if count < 1 or columns < 1:
+        raise ValueError(f"a grid of {count} images in {columns} columns: at least 1 of each is needed")
+    longer = max(min(columns, count), math.ceil(count / columns))
+    if longer * (side_px + padding) + padding > MAX_SIDE_PX:
+        raise ValueError(
+            f"a grid with {longer} images of {side_px} px in a line: at most {MAX_SIDE_PX:,} px on a side are allowed; "
+            "single pictures go into a folder"
+        )
+
+
+def save_png(image: Tensor, path: str | Path) -> None:
+    """Write one image as PNG; the same image gives the same bytes.
+
+    Args:
+        image: (3, H, W) uint8.
+        path: file to write; its folder exists.
+    Raises:
+        ValueError: if Pillow is not installed.
+    """
+    picture = _picture(image)
+    with _beside(Path(path)) as draft:
+        picture.save(draft, format="PNG")
+
+
+def save_animation(frames: Tensor, path: str | Path, *, frame_ms: int = 120) -> None:
+    """Write images as an animation that repeats for ever.
+
+    Args:
+        frames: (N, 3, H, W) uint8; a GIF has 256 colours a frame and joins equal neighbours, WebP keeps every colour.
+        path: file to write, ending in .gif or .webp; its folder exists.
+        frame_ms: how long each frame stays, in milliseconds.
+    Raises:
+        ValueError: if Pillow is not installed, or `path` ends otherwise.
+    """
+    final = Path(path)
+    forms = {".gif": ("GIF", {}), ".webp": ("WEBP", {"lossless": True})}
+    if final.suffix.lower() not in forms:
+        raise ValueError(f"path={str(path)!r}: an animation ends in {' or '.join(forms)}")
+    kind, options = forms[final.suffix.lower()]
+    first, *others = [_picture(frame) for frame in frames]
+    with _beside(final) as draft:
+        first.save(draft, format=kind, save_all=True, append_images=others, duration=frame_ms, loop=0, **options)
+
+
+def _picture(image: Tensor) -> "Image":
+    try:
+        from PIL import Image  # only who writes pictures needs Pillow
+    except ImportError as error:
+        raise ValueError("writing pictures needs Pillow: pip install pillow") from error
+    return Image.fromarray(image.permute(1, 2, 0).contiguous().to(torch.uint8).cpu().numpy())
+
+
+@contextlib.contextmanager
+def _beside(final: Path) -> Iterator[Path]:
+    """Give a path beside the final one; what is written there takes its name, or is removed if anything fails."""
+    draft = final.with_name(f".{final.name}.{os.getpid()}")
+    try:
+        yield draft
+        draft.replace(final)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,164 @@
+"""The objective of one D update and of one G update: networks and a batch in, named loss parts out."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sngan_cond.config import LossConfig
+from sngan_cond.constraints import Constraint
+from sngan_cond.heads import DiscriminatorOutput
+from sngan_cond.losses import (
+    LOSSES,
+    AdversarialLoss,
+    began_discriminator,
+    classification_loss,
+    ebgan_discriminator,
+    hinge_generator,
+)
+
+# What an objective remembers between updates: named float32 scalars. Most remember nothing.
+ObjectiveState = Mapping[str, Tensor]
+
+
+class DiscriminatorBatch(NamedTuple):
+    """What one D update sees.
+
+    Args:
+        real: (N, 3, R, R) images in [-1, 1].
+        y_real: (N,) int64 labels, or None without classes.
+        z: (M, latent_dim) latents of the fakes.
+        y_fake: (M,) int64 labels of the fakes, or None.
+    """
+
+    real: Tensor
+    y_real: Tensor | None
+    z: Tensor
+    y_fake: Tensor | None
+
+
+class Objective(NamedTuple):
+    """A scalar to be minimised and its named parts.
+
+    Args:
+        total: what to call `backward` on.
+        parts: detached scalars, for the log.
+    """
+
+    total: Tensor
+    parts: dict[str, Tensor]
+
+
+def initial_objective_state(loss: LossConfig, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """Return what an objective remembers at the start of a run; the loop owns it and saves it with the run.
+
+    Args:
+        loss: which game.
+        device: where the networks live.
+    Returns:
+        {"balance": k = 0} for BEGAN, {"margin": m} for EBGAN, empty otherwise.
+    """
+    if loss.kind == "began":
+        return {"balance": torch.zeros((), device=device)}
+    if loss.kind == "ebgan":
+        return {"margin": torch.full((), loss.margin, device=device)}
+    return {}
+
+
+@torch.no_grad()
+def next_objective_state(state: ObjectiveState, parts: Mapping[str, Tensor], *, loss: LossConfig) -> dict[str, Tensor]:
+    """Return what an objective remembers after a D update.
+
+    BEGAN: k + lambda_k (gamma L(x) - L(G(z))), clipped to [0, 1], on the D update's images. Other games: as before.
+    Source: Berthelot et al. 2017, section 3.4.
+
+    Args:
+        state: what it remembered before; not changed.
+        parts: the parts of the D update's `Objective`; where processes share a run, their mean over processes, so that
+            every process remembers the same.
+        loss: which game.
+    """
+    if loss.kind != "began":
+        return dict(state)
+    error_real, error_fake = -parts["score_real"], -parts["score_fake"]
+    moved = state["balance"] + loss.balance_rate * (loss.diversity * error_real - error_fake)
+    return {"balance": moved.clamp(0, 1)}
+
+
+def _game(loss: LossConfig, state: ObjectiveState) -> AdversarialLoss:
+    if loss.kind == "began":
+        return AdversarialLoss(lambda real, fake: began_discriminator(real, fake, state["balance"]), hinge_generator)
+    if loss.kind == "ebgan":
+        return AdversarialLoss(lambda real, fake: ebgan_discriminator(real, fake, state["margin"]), hinge_generator)
+    return LOSSES[loss.kind]
+
+
+def discriminator_objective(
+    D: Callable[..., DiscriminatorOutput],
+    G: nn.Module,
+    batch: DiscriminatorBatch,
+    *,
+    loss: LossConfig,
+    constraint: Constraint,
+    generator: torch.Generator | None = None,
+    state: ObjectiveState | None = None,
+) -> Objective:
+    """Loss of the discriminator on one batch of real images and as many fakes.
+
+    Fakes are made in the generator's current mode without a graph; real and fake images go through D in two calls, real
+    first, as in the official updater.py.
+
+    Args:
+        D: discriminator, wrapped or not.
+        G: generator, wrapped or not.
+        batch: real images, latents and labels.
+        loss: which game.
+        constraint: whose penalty is added.
+        generator: where the penalty's random numbers come from, on the images' device; None takes torch's own.
+        state: what the objective remembers, from `initial_objective_state` and then, after each D update,
+            `next_objective_state`; None is the initial one.
+    Returns:
+        `Objective` with parts loss, penalty, score_real, score_fake (and classification where D has a classifier).
+    """
+    with torch.no_grad():
+        fake = G(batch.z, batch.y_fake)
+    real_out = D(batch.real, batch.y_real)
+    fake_out = D(fake, batch.y_fake)
+    if state is None:
+        state = initial_objective_state(loss, batch.real.device)
+    adversarial = _game(loss, state).discriminator(real_out.score, fake_out.score)
+    total = adversarial
+    parts = {"loss": adversarial, "score_real": real_out.score.mean(), "score_fake": fake_out.score.mean()}
+    if real_out.class_logits is not None and batch.y_real is not None:
+        parts["classification"] = classification_loss(real_out.class_logits, batch.y_real)
+        total = total + loss.classification_d * parts["classification"]
+    penalty = constraint.penalty(D, batch.real, fake, batch.y_real, generator=generator)
+    if penalty is not None:
+        parts["penalty"] = penalty
+        total = total + penalty
+    return Objective(total, {name: value.detach() for name, value in parts.items()})
+
+
+def generator_objective(
+    D: Callable[..., DiscriminatorOutput], G: nn.Module, z: Tensor, y: Tensor | None, *, loss: LossConfig
+) -> Objective:
+    """Loss of the generator on one batch of latents.
+
+    Args:
+        D: discriminator; the caller keeps its parameters out of the graph.
+        G: generator, wrapped or not.
+        z: (M, latent_dim) latents.
+        y: (M,) int64 labels, or None.
+        loss: which game.
+    Returns:
+        `Objective` with parts loss, score_fake (and classification where D has a classifier).
+    """
+    out = D(G(z, y), y)
+    adversarial = _game(loss, {}).generator(out.score)
+    total = adversarial
+    parts = {"loss": adversarial, "score_fake": out.score.mean()}
+    if out.class_logits is not None and y is not None:
+        parts["classification"] = classification_loss(out.class_logits, y)
+        total = total + loss.classification_g * parts["classification"]
+    return Objective(total, {name: value.detach() for name, value in parts.items()})

@@ -1,0 +1,28 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.app.models import save_tiny
+from tests.app.server import served
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of four classes, two of them called crane and one with markup in its name."""
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def classless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model without classes."""
+    return save_tiny(tmp_path_factory.mktemp("models") / "classless", seed=1, num_classes=0)
+
+
+@pytest.fixture(scope="session")
+def address(tiny: Path, classless: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page of `python -m app` with both models, on loopback."""
+    folder = tmp_path_factory.mktemp("page")
+    words = ["--model", str(tiny), "--model", str(classless), "--allow-repo", "alice/*"]
+    with served(words, folder) as address:
+        yield address

@@ -1,0 +1,36 @@
+"""Tiny real models for the page's tests."""
+
+import json
+from pathlib import Path
+
+import torch
+
+from sngan_cond import Generator, GeneratorConfig
+
+NAMES = ("tench", "crane", "golf <b>ball</b>", "crane")
+IDS = ("n00000001", "n00000002", "n00000003", "n00000004")
+METRICS = {"metrics": [{"name": "score", "value": 12.5, "protocol": "quick", "extractor": "toy"}]}
+CARD = "---\nlicense: mit\n---\n# Toy\n\n<script>alert(1)</script> ![x](https://example.org/track.png)\n"
+
+
+def tiny_generator(seed: int = 0, *, num_classes: int = 4, named: bool = True) -> Generator:
+    """Build a generator at 32 px whose classes differ."""
+    torch.manual_seed(seed)
+    names = {"class_names": NAMES, "class_ids": IDS} if named and num_classes == len(NAMES) else {}
+    config = GeneratorConfig(resolution=32, num_classes=num_classes, latent_dim=8, channels=4, **names)
+    G = Generator(config)
+    for name, tensor in G.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.fill_(1.0)
+        elif name.endswith((".gain", ".bias")):
+            tensor.add_(torch.randn_like(tensor))
+    return G.eval()
+
+
+def save_tiny(folder: Path, seed: int = 0, **options: bool | int) -> Path:
+    """Save a tiny model with metrics, training facts and a card that means harm."""
+    tiny_generator(seed, **options).save_pretrained(folder)  # type: ignore[arg-type]  # the keywords of tiny_generator
+    (folder / "metrics.json").write_text(json.dumps(METRICS))
+    (folder / "training.json").write_text(json.dumps({"step": 450_000}))
+    (folder / "README.md").write_text(CARD)
+    return folder

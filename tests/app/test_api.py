@@ -1,0 +1,187 @@
+"""The named endpoints, called by `gradio_client`: the command's bytes, and mistakes that leave the server up."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gradio.utils import get_function_description
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from app.api import endpoints
+from app.service import Service
+from sngan_cond import Generator, morph, sample
+from sngan_cond.cli import main as command
+
+HUGE = "x" * 1_000_000
+MALFORMED = (b'{"data": [["0"], NaN, NaN, NaN]}', b'{"data": "x"}', b"[" * 100_000, b"\xff", b'{"data": [1,')
+
+
+pytestmark = pytest.mark.slow  # starting the server takes seconds
+
+
+@pytest.fixture(scope="module")
+def client(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    client = Client(address, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
+    yield client
+    client.close()
+
+
+def _pictures(paths: list[str]) -> torch.Tensor:
+    return torch.stack([torch.from_numpy(_array(path)).permute(2, 0, 1) for path in paths])
+
+
+def _array(path: str) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.array(picture)
+
+
+def test_sample_gives_the_commands_bytes(client: Client, tiny: Path, tmp_path: Path) -> None:
+    grid, pictures, recipe = client.predict(
+        classes=["tench", "n00000004"], count=3, seed=5, truncation=0.7, api_name="/sample"
+    )
+    words = ["--class", "tench", "--class", "n00000004", "--n", "3", "--seed", "5", "--truncation", "0.7"]
+    common = ["sample", "--model", str(tiny), *words, "--device", "cpu"]
+    assert command([*common, "--out", str(tmp_path / "grid.png")]) == 0
+    assert command([*common, "--out", str(tmp_path / "single")]) == 0
+    assert Path(grid).read_bytes() == (tmp_path / "grid.png").read_bytes()
+    singles = sorted((tmp_path / "single").glob("*.png"))
+    assert [Path(path).read_bytes() for path in pictures] == [path.read_bytes() for path in singles]
+    G = Generator.from_pretrained(tiny)
+    assert torch.equal(_pictures(pictures), sample(G, classes=[0, 0, 0, 3, 3, 3], seed=5, truncation=0.7))
+    assert recipe["command"].replace("tiny", str(tiny), 1).split()[1:4] == common[:3]
+
+
+def test_the_recipes_command_makes_the_grid_again(
+    client: Client, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shlex
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").symlink_to(tiny)
+    grid, _, recipe = client.predict(classes=["2", "0"], count=2, seed=3, api_name="/sample")
+    program, *words = shlex.split(recipe["command"])
+    assert program == "sngan-cond"
+    assert command([*words, "--device", "cpu"]) == 0
+    assert (tmp_path / "grid.png").read_bytes() == Path(grid).read_bytes()
+    _, animation, _, recipe = client.predict("2", "0", steps=4, seed=3, api_name="/morph")
+    assert command([*shlex.split(recipe["command"])[1:], "--device", "cpu"]) == 0
+    assert (tmp_path / "morph.gif").read_bytes() == Path(animation).read_bytes()
+
+
+def test_morph_gives_the_librarys_pictures(client: Client, tiny: Path) -> None:
+    strip, _, pictures, _ = client.predict("tench", "2", steps=5, seed=2, api_name="/morph")
+    assert torch.equal(
+        _pictures(pictures), morph(Generator.from_pretrained(tiny), from_class=0, to_class=2, steps=5, seed=2)
+    )
+    assert _array(strip).shape == (36, 5 * 34 + 2, 3)
+
+
+def test_mixture_and_walk(client: Client) -> None:
+    _, mixed, recipe = client.predict(["0", "2"], [1, 3], count=2, seed=4, api_name="/mixture")
+    assert recipe["weights"] == [1, 3]
+    assert len(mixed) == 2
+    _, animation, steps, recipe = client.predict("1", from_seed=4, to_seed=6, steps=3, api_name="/walk")
+    assert len(steps) == 3
+    assert Path(animation).read_bytes().startswith(b"GIF89a")
+    assert (recipe["seed"], recipe["to_seed"]) == (4, 6)
+
+
+def test_classes_and_models(client: Client) -> None:
+    found = client.predict("crane", api_name="/classes")
+    assert [entry["index"] for entry in found] == [1, 3]
+    assert client.predict(api_name="/classes", model="classless") == []
+    assert client.predict(api_name="/models") == {"models": ["tiny", "classless"], "repos": ["alice/*"]}
+
+
+def test_a_model_without_classes(client: Client, classless: Path) -> None:
+    _, pictures, _ = client.predict([], count=3, seed=1, model="classless", api_name="/sample")
+    assert torch.equal(_pictures(pictures), sample(Generator.from_pretrained(classless), n=3, seed=1))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "values", "message"),
+    [
+        ("/sample", {"classes": ["crane"]}, "means several: 1 / n00000002 / crane, 3 / n00000004 / crane"),
+        ("/sample", {"classes": ["<img src=x onerror=alert(1)>"]}, "&lt;img src=x onerror=alert(1)&gt;"),
+        ("/sample", {"classes": []}, "choose at least one class"),
+        ("/sample", {"classes": [HUGE]}, "1,000,000 characters"),
+        ("/sample", {"classes": HUGE}, "1,000,000 characters"),
+        ("/sample", {"classes": ["0"], "count": 10_000}, "a whole number from 1 to 64"),
+        ("/sample", {"classes": ["0"], "count": HUGE}, "1,000,000 characters"),
+        ("/sample", {"classes": ["0"], "seed": -1}, "seed is -1"),
+        ("/sample", {"classes": ["0"], "seed": 2**70}, "seed is 1180591620717411303424"),
+        ("/sample", {"classes": ["0"], "seed": HUGE}, "1,000,000 characters"),
+        ("/sample", {"classes": ["0"], "truncation": 0}, "truncation=0"),
+        ("/sample", {"classes": ["0"], "truncation": "nan"}, "a finite number"),
+        ("/sample", {"classes": ["0"], "truncation": HUGE}, "1,000,000 characters"),
+        ("/sample", {"classes": ["0"], "model": HUGE}, "1,000,000 characters"),
+        ("/sample", {"classes": ["0"], "revision": HUGE}, "1,000,000 characters"),
+        ("/sample", {"classes": ["0"], "model": "/etc"}, "is not offered here"),
+        ("/sample", {"classes": ["0"], "model": "http://127.0.0.1:1/x"}, "is not offered here"),
+        ("/morph", {"from_class": "0", "to_class": "9"}, "class '9' is unknown"),
+        ("/morph", {"from_class": HUGE, "to_class": HUGE}, "1,000,000 characters"),
+        ("/morph", {"from_class": "0", "to_class": "1", "steps": 1}, "steps is 1"),
+        ("/mixture", {"classes": ["0", "0"], "weights": [1, 1]}, "twice"),
+        ("/mixture", {"classes": ["0"], "weights": []}, "1 numbers are expected"),
+        ("/walk", {"class_name": ""}, "choose a class to walk in"),
+        ("/walk", {"class_name": "0", "to_seed": "x"}, "second seed is 'x'"),
+        ("/classes", {"query": HUGE}, "1,000,000 characters"),
+        ("/classes", {"limit": 0}, "limit is 0"),
+    ],
+)
+def test_mistakes_are_told(client: Client, endpoint: str, values: dict[str, Any], message: str) -> None:
+    with pytest.raises(AppError) as error:
+        client.predict(**values, api_name=endpoint)
+    assert message in str(error.value)
+    assert "Traceback" not in str(error.value)
+
+
+def test_the_server_is_up_after_everything(client: Client, address: str) -> None:
+    """Values that the client itself refuses to send, straight to the server; then a plain request."""
+    codes: list[int] = []
+    for body in MALFORMED:
+        request = urllib.request.Request(f"{address}gradio_api/call/sample", body, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                event = json.load(answer)["event_id"]
+            with urllib.request.urlopen(f"{address}gradio_api/call/sample/{event}", timeout=20) as answer:
+                assert b"event: error" in answer.read()
+        except urllib.error.HTTPError as error:
+            error.close()
+            codes.append(error.code)
+    assert all(400 <= code < 500 for code in codes), codes
+    assert len(client.predict(["0"], count=2, api_name="/sample")[1]) == 2
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "config.json", "../config.json"])
+def test_no_file_of_the_server_is_served(address: str, tiny: Path, path: str) -> None:
+    asked = path if path.startswith("/") else str(tiny / path)
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(f"{address}gradio_api/file={asked}", timeout=20)
+    error.value.close()
+    assert error.value.code in (403, 404)
+
+
+def test_endpoints_and_their_parameters_are_described(address: str, tiny: Path) -> None:
+    with urllib.request.urlopen(f"{address}gradio_api/info", timeout=20) as answer:
+        described = json.load(answer)["named_endpoints"]
+    assert set(described) == {"/sample", "/morph", "/mixture", "/walk", "/classes", "/models"}
+    for function in endpoints(Service([str(tiny)], device="cpu")):
+        endpoint = described[f"/{function.__name__}"]
+        summary, parameters, returns = get_function_description(function)
+        assert endpoint["description"] == summary
+        assert len(summary) > 30
+        assert [entry["parameter_name"] for entry in endpoint["parameters"]] == [
+            n for n in parameters if n != "request"
+        ]
+        for name, text in parameters.items():
+            assert name == "request" or text.endswith("."), (function.__name__, name, text)
+        assert returns

@@ -1,0 +1,308 @@
+"""A visitor's whole way through the page, in Chromium, with the model on a Hub."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sngan_cond import Generator, GeneratorConfig, sample
+from tests.app.models import save_tiny
+from tests.app.server import ROOT, served
+from tests.hub_stand_in import HubStandIn
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome is installed"),
+]
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+Page = sync_api.Page
+expect = sync_api.expect
+PATIENCE_MS = 60_000
+MADE = re.compile(r"pictures? in \d")
+PUSH = """
+import sys
+from sngan_cond import Generator
+Generator.from_pretrained(sys.argv[1]).push_to_hub("alice/toy")
+"""
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose classes differ from those of the page's own."""
+    return save_tiny(tmp_path_factory.mktemp("models") / "toy", seed=7)
+
+
+@pytest.fixture(scope="module")
+def page_address(toy: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page, beside a Hub that holds alice/toy."""
+    folder = tmp_path_factory.mktemp("page")
+    with HubStandIn(folder / "hub") as hub:
+        environment = hub.environment(folder / "home") | {"HF_HUB_OFFLINE": "0", "OMP_NUM_THREADS": "1"}
+        pushed = [sys.executable, "-c", PUSH, str(toy)]
+        subprocess.run(
+            pushed, check=True, env=os.environ | environment | {"PYTHONPATH": str(ROOT)}, capture_output=True
+        )
+        visitor = hub.environment(folder / "visitor", token=None) | {"HF_HUB_OFFLINE": "0", "OMP_NUM_THREADS": "1"}
+        words = ["--model", str(tiny), "--model", str(_slow_model(folder / "slow")), "--allow-repo", "alice/*"]
+        with served(words, folder, visitor) as address:
+            yield address
+
+
+def _slow_model(folder: Path) -> Path:
+    """Save a model that takes some tenths of a second for a picture, which leaves time to press Stop."""
+    config = GeneratorConfig(resolution=128, num_classes=2, class_names=("this", "that"))
+    Generator(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["sync_api.Browser"]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--headless=new"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: "sync_api.Browser", page_address: str) -> Iterator[Page]:
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], accept_downloads=True)
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    strangers: list[str] = []
+    page.on("request", lambda request: _note_stranger(request.url, page_address, strangers))
+    page.goto(page_address)
+    expect(page.locator("ul.facts")).to_be_visible(timeout=PATIENCE_MS)
+    yield page
+    context.close()
+    assert strangers == [], "the page asked other addresses"
+
+
+def _note_stranger(url: str, own: str, strangers: list[str]) -> None:
+    if urlsplit(url).scheme in ("http", "https") and urlsplit(url).netloc != urlsplit(own).netloc:
+        strangers.append(url)
+
+
+def _open_model(page: Page, name: str) -> None:
+    page.get_by_label("Model", exact=True).fill(name)
+    page.keyboard.press("Enter")
+
+
+def _choose(page: Page, box: str, *classes: str) -> None:
+    """Choose classes as one does: type the beginning, press Enter."""
+    field = page.locator(f"#{box} input")
+    for text in classes:
+        field.click()
+        field.fill(text)
+        expect(page.get_by_role("option").first).to_be_visible()
+        page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+
+
+def _clear(page: Page, box: str) -> None:
+    page.locator(f"#{box}").get_by_title("Clear").or_(page.locator(f"#{box} .remove-all")).first.click()
+
+
+def _wait_made(page: Page, tab: str) -> None:
+    expect(page.locator(f"#{tab}-status")).to_contain_text(MADE, timeout=PATIENCE_MS)
+
+
+def _shown(page: Page, tab: str) -> list[str]:
+    """Return a hash of each picture's bytes, as the browser got them."""
+    pictures = page.locator(f"#{tab}-gallery .grid-container img")
+    expect(pictures.first).to_be_visible()
+    addresses = [picture.get_attribute("src") for picture in pictures.all()]
+    return [hashlib.sha256(page.request.get(address).body()).hexdigest() for address in addresses if address]
+
+
+def test_from_a_repo_to_a_shared_link(page: Page, toy: Path, tmp_path: Path) -> None:
+    _open_model(page, "alice/toy")
+    expect(page.locator("ul.facts")).to_contain_text(re.compile(r"alice/toy.*commit [0-9a-f]{40}"))
+    _clear(page, "sample-classes")
+    _choose(page, "sample-classes", "ten", "n00000003")
+    expect(page.locator("#sample-classes .token")).to_have_count(2)
+    page.get_by_label("number input for Pictures of each class").fill("3")
+    page.locator("#sample-seed input, #sample-seed textarea").fill("12")
+    page.get_by_label("Truncate the latents").check()
+    page.get_by_label("number input for Truncation threshold").fill("0.6")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Generate").click()
+    _wait_made(page, "sample")
+    pictures = _shown(page, "sample")
+    assert len(pictures) == 6
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download grid").click()
+    download.value.save_as(tmp_path / "grid.png")
+    expected = sample(Generator.from_pretrained(toy), classes=[0, 0, 0, 2, 2, 2], seed=12, truncation=0.6)
+    with Image.open(tmp_path / "grid.png") as grid:
+        array = torch.from_numpy(np.array(grid)).permute(2, 0, 1)
+    cells = [array[:, 2 + 34 * r : 34 + 34 * r, 2 + 34 * c : 34 + 34 * c] for r in range(2) for c in range(3)]
+    assert torch.equal(torch.stack(cells), expected)
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download all").click()
+    download.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        recipe = json.loads(archive.read("recipe.json"))
+    assert (recipe["seed"], recipe["truncation"]) == (12, 0.6)
+    assert recipe["model"]["source"] == f"alice/toy@{recipe['model']['commit']}"
+
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.locator("#sngan-say")).to_contain_text("clipboard")
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert page.url == link
+    query = parse_qs(urlsplit(link).query)
+    assert query["class"] == ["0", "2"]
+    assert query["revision"] == [recipe["model"]["commit"]]
+
+    second = page.context.new_page()
+    second.goto(link)
+    _wait_made(second, "sample")
+    assert _shown(second, "sample") == pictures
+    expect(second.locator("#sample-classes .token")).to_have_count(2)
+    expect(second.locator("#sample-classes")).to_contain_text("tench")
+    second.close()
+
+
+def test_a_short_link_is_enough(page: Page, page_address: str, tiny: Path) -> None:
+    page.goto(f"{page_address}?class=2&seed=3&truncation=0.7&n=1")
+    _wait_made(page, "sample")
+    with Image.open(_saved(page, "sample")) as shown:
+        picture = torch.from_numpy(np.array(shown)).permute(2, 0, 1)
+    expected = sample(Generator.from_pretrained(tiny), classes=[2], seed=3, truncation=0.7)[0]
+    assert torch.equal(picture, expected)
+
+
+def _saved(page: Page, tab: str) -> Path:
+    import tempfile
+
+    address = page.locator(f"#{tab}-gallery .grid-container img").first.get_attribute("src")
+    assert address is not None
+    path = Path(tempfile.mkdtemp()) / "picture.png"
+    path.write_bytes(page.request.get(address).body())
+    return path
+
+
+def test_morph(page: Page) -> None:
+    page.get_by_role("tab", name="Morph").click()
+    _choose(page, "morph-from", "golf")
+    _choose(page, "morph-to", "ten")
+    page.get_by_label("number input for Steps").fill("5")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Morph").click()
+    _wait_made(page, "morph")
+    assert len(_shown(page, "morph")) == 5
+    expect(page.locator("#morph-animation img")).to_be_visible()
+    expect(page.locator("#morph-gallery")).to_contain_text("golf <b>ball</b>")
+    assert page.locator("#morph-gallery b").count() == 0
+
+
+def test_mixture_follows_its_weights(page: Page) -> None:
+    page.get_by_role("tab", name="Mixture").click()
+    expect(page.get_by_label("number input for Weight of tench")).to_be_visible()
+    page.get_by_role("button", name="Mix", exact=True).click()
+    _wait_made(page, "mixture")
+    even = _shown(page, "mixture")
+    page.get_by_label("number input for Weight of tench").fill("0.1")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Mix", exact=True).click()
+    page.wait_for_url(re.compile("weight=0.1"))
+    uneven = _shown(page, "mixture")
+    assert len(even) == len(uneven) == 8
+    assert set(even).isdisjoint(uneven)
+    _choose(page, "mixture-classes", "n00000002")
+    expect(page.get_by_label("number input for Weight of crane (n00000002)")).to_be_visible()
+    expect(page.get_by_label("number input for Weight of tench")).to_have_value("0.1")
+
+
+def test_walk(page: Page) -> None:
+    page.get_by_role("tab", name="Walk").click()
+    page.locator("#walk-to-seed-dice").click()
+    page.get_by_role("button", name="Walk", exact=True).click()
+    _wait_made(page, "walk")
+    assert len(set(_shown(page, "walk"))) == 8
+
+
+def test_the_card_is_shown_and_harmless(page: Page) -> None:
+    page.get_by_role("tab", name="About").click()
+    expect(page.get_by_role("heading", name="Toy")).to_be_visible()
+    expect(page.locator("#about-card")).to_contain_text("<script>alert(1)</script> (x)")
+    assert page.locator("#about-card img, #about-card script").count() == 0
+
+
+def test_a_wrong_repo_is_told_and_the_page_goes_on(page: Page) -> None:
+    _open_model(page, "alice/nothing")
+    message = page.locator(".toast-body")
+    expect(message).to_contain_text("alice/nothing")
+    expect(message).to_contain_text("no such repo")
+    message.get_by_role("button", name="Close").or_(message.locator(".toast-close")).first.click()
+    _open_model(page, "bob/toy")
+    expect(message).to_contain_text("is not offered here")
+    message.locator(".toast-close").first.click()
+    _open_model(page, "tiny")
+    expect(page.locator("ul.facts")).to_contain_text("tiny")
+    page.get_by_role("button", name="Generate").click()
+    _wait_made(page, "sample")
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**70), "<img src=x onerror=alert(1)>"])
+def test_a_wrong_seed_is_told(page: Page, seed: str) -> None:
+    page.locator("#sample-seed input, #sample-seed textarea").fill(seed)
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator(".toast-body")).to_contain_text(f"seed is {seed}" if seed[0] != "<" else "seed is '<img")
+    assert page.locator(".toast-body img").count() == 0
+
+
+def test_a_wrong_link_is_told(page: Page, page_address: str) -> None:
+    page.goto(f"{page_address}?class=crane&seed=3")
+    expect(page.locator(".toast-body")).to_contain_text("means several")
+    expect(page.locator("ul.facts")).to_contain_text("tiny")
+
+
+def test_stop(page: Page) -> None:
+    _open_model(page, "slow")
+    expect(page.locator("ul.facts")).to_contain_text("slow")
+    page.get_by_label("number input for Pictures of each class").fill("32")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Generate").click()
+    page.get_by_text("Making pictures").first.wait_for()
+    page.get_by_role("button", name="Stop").first.click()
+    expect(page.locator("#sample-status")).to_contain_text("Stopped", timeout=PATIENCE_MS)
+    expect(page.locator("#sample-gallery .grid-container img")).to_have_count(0)
+    _open_model(page, "tiny")
+    expect(page.locator("ul.facts")).to_contain_text("tiny")
+    page.get_by_label("number input for Pictures of each class").fill("2")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Generate").click()
+    _wait_made(page, "sample")
+
+
+def test_surprise_me(page: Page) -> None:
+    page.get_by_role("button", name="Surprise me").click()
+    _wait_made(page, "sample")
+    assert len(_shown(page, "sample")) == 32
+    assert page.locator("#sample-seed input, #sample-seed textarea").input_value() != "0"
+
+
+@pytest.mark.parametrize("width", [1280, 390, 320])
+def test_nothing_is_wider_than_the_screen(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    tabs = ("Sample", "Morph", "Mixture", "Walk", "About") if width > 320 else ("Sample",)  # the others go into a menu
+    for tab in tabs:
+        page.get_by_role("tab", name=tab).click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, tab

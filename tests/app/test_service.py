@@ -1,0 +1,358 @@
+"""The service with real models: the library's pictures, whoever else asks at the same time."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from app.asks import AnyAsk, MixtureAsk, MorphAsk, SampleAsk, WalkAsk
+from app.device import choose_device
+from app.engine import Engine
+from app.files import write_result
+from app.limits import AskError, CancelledError
+from app.models import ModelStore
+from app.service import Service
+from sngan_cond import Generator, morph, sample
+from tests.app.models import save_tiny, tiny_generator
+
+
+@pytest.fixture(scope="module")
+def service(tiny: Path, classless: Path) -> Service:
+    return Service([str(tiny), str(classless)], allow_repos=["alice/*"], device="cpu")
+
+
+def test_samples_are_the_librarys(service: Service, tiny: Path) -> None:
+    result = service.make(SampleAsk(classes=("tench", "n00000004"), count=3, seed=5, truncation=0.7))
+    G = Generator.from_pretrained(tiny)
+    assert torch.equal(result.pictures, sample(G, classes=[0, 0, 0, 3, 3, 3], seed=5, truncation=0.7))
+    assert result.captions == ["tench"] * 3 + ["crane (n00000004)"] * 3
+    assert result.columns == 3
+
+
+def test_morphs_are_the_librarys(service: Service, tiny: Path) -> None:
+    result = service.make(MorphAsk(from_class="2", to_class="tench", steps=5, seed=1))
+    assert torch.equal(
+        result.pictures, morph(Generator.from_pretrained(tiny), from_class=2, to_class=0, steps=5, seed=1)
+    )
+    assert result.captions == ["golf <b>ball</b>", "25 %", "50 %", "75 %", "tench"]
+
+
+def test_a_mixture_of_one_class_is_that_class(service: Service) -> None:
+    mixed = service.make(MixtureAsk(classes=("1", "0"), weights=(0.5, 0.0), count=4, seed=3))
+    plain = service.make(SampleAsk(classes=("1",), count=4, seed=3))
+    assert torch.equal(mixed.pictures, plain.pictures)
+    blended = service.make(MixtureAsk(classes=("1", "0"), weights=(0.5, 0.5), count=4, seed=3))
+    assert not torch.equal(blended.pictures, plain.pictures)
+
+
+def test_a_walk_ends_at_its_seeds(service: Service) -> None:
+    walk = service.make(WalkAsk(class_="1", seed=3, to_seed=4, steps=5))
+    for i, seed in ((0, 3), (-1, 4)):
+        assert torch.equal(walk.pictures[i], service.make(SampleAsk(classes=("1",), count=1, seed=seed)).pictures[0])
+    assert not torch.equal(walk.pictures[1], walk.pictures[2])
+
+
+def test_a_walk_between_equal_seeds_stays(service: Service) -> None:
+    walk = service.make(WalkAsk(class_="1", seed=3, to_seed=3, steps=3))
+    assert torch.equal(walk.pictures, walk.pictures[:1].expand(3, -1, -1, -1))
+
+
+def test_a_model_without_classes(service: Service, classless: Path) -> None:
+    result = service.make(SampleAsk(model="classless", count=5, seed=2))
+    assert torch.equal(result.pictures, sample(Generator.from_pretrained(classless), n=5, seed=2))
+    assert service.make(WalkAsk(model="classless", steps=3)).pictures.shape == (3, 3, 32, 32)
+    with pytest.raises(AskError, match="this model has no classes"):
+        service.make(SampleAsk(model="classless", classes=("1",)))
+    with pytest.raises(AskError, match="has no classes"):
+        service.make(MorphAsk(model="classless", from_class="1", to_class="2"))
+
+
+@pytest.mark.parametrize(
+    ("ask", "columns", "shown"),
+    [
+        (SampleAsk(classes=("0", "1"), count=6), 6, 6),
+        (SampleAsk(classes=("0", "1"), count=1), 1, 4),
+        (SampleAsk(classes=("0",), count=20), 20, 5),
+        (SampleAsk(classes=("0", "1"), count=20), 20, 8),
+        (MixtureAsk(classes=("0",), weights=(1.0,), count=8), 3, 4),
+        (MorphAsk(from_class="0", to_class="1", steps=5), 5, 5),
+        (SampleAsk(model="classless", count=10), 4, 4),
+    ],
+)
+def test_how_pictures_are_laid_out(service: Service, ask: AnyAsk, columns: int, shown: int) -> None:
+    result = service.make(ask)
+    assert (result.columns, result.columns_shown) == (columns, shown)
+
+
+def test_a_name_with_two_meanings_lists_them(service: Service) -> None:
+    with pytest.raises(AskError, match="means several: 1 / n00000002 / crane, 3 / n00000004 / crane"):
+        service.make(SampleAsk(classes=("crane",)))
+
+
+ASKS: list[AnyAsk] = [
+    SampleAsk(classes=("2", "0"), count=3, seed=11, truncation=0.5),
+    MorphAsk(from_class="0", to_class="3", steps=4, seed=12),
+    MorphAsk(from_class="1", to_class="1", steps=3, seed=12),
+    MixtureAsk(classes=("0", "2"), weights=(1.0, 0.25), count=3, seed=13),
+    WalkAsk(class_="1", seed=14, to_seed=15, steps=4, truncation=1.5),
+    WalkAsk(model="classless", seed=14, to_seed=15, steps=4),
+]
+
+
+@pytest.mark.parametrize("ask", ASKS, ids=lambda ask: ask.tab)
+def test_the_recipes_python_makes_the_pictures_again(
+    service: Service, ask: AnyAsk, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = service.make(ask)
+    monkeypatch.chdir(tiny.parent if ask.model == "" else _parent_of(service, ask.model))
+    values: dict[str, Any] = {}
+    exec(result.recipe["python"], values)
+    difference = values["images"].int() - result.pictures.int()
+    # The steps between are written with fewer words in the recipe, which may round to the neighbouring byte.
+    assert difference.abs().max() <= 1
+    assert torch.equal(values["images"][[0, -1]], result.pictures[[0, -1]])
+
+
+def _parent_of(service: Service, name: str) -> Path:
+    return Path(service.models._sources[name]).parent
+
+
+@pytest.mark.parametrize("ask", ASKS, ids=lambda ask: ask.tab)
+def test_the_recipes_link_makes_the_pictures_again(service: Service, ask: AnyAsk) -> None:
+    from urllib.parse import parse_qs
+
+    from app.links import ask_from_query
+
+    result = service.make(ask)
+    again = ask_from_query(parse_qs(result.recipe["link"].removeprefix("?")))
+    assert again is not None
+    assert torch.equal(service.make(again).pictures, result.pictures)
+
+
+def test_files_hold_the_pictures_and_the_recipe(service: Service, tmp_path: Path) -> None:
+    import zipfile
+
+    import numpy as np
+    from PIL import Image
+
+    result = service.make(SampleAsk(classes=("2", "0"), count=2, seed=1))
+    files = write_result(result, tmp_path)
+    for path, picture in zip(files.pictures, result.pictures, strict=True):
+        assert np.array_equal(np.asarray(Image.open(path)), picture.permute(1, 2, 0).numpy())
+    assert [path.name for path in files.pictures] == [
+        "sample-seed1-01-golf-b-ball-b.png",
+        "sample-seed1-02-golf-b-ball-b.png",
+        "sample-seed1-03-tench.png",
+        "sample-seed1-04-tench.png",
+    ]
+    with zipfile.ZipFile(files.bundle) as archive:
+        assert json.loads(archive.read("recipe.json")) == result.recipe
+        assert archive.read(files.grid.name) == files.grid.read_bytes()
+    assert files.animation is None
+
+
+def test_old_results_are_removed(service: Service, tmp_path: Path) -> None:
+    import os
+
+    result = service.make(SampleAsk(classes=("0",), count=1))
+    old, new = (write_result(result, tmp_path).grid.parent for _ in range(2))
+    os.utime(old, (0, 0))
+    write_result(result, tmp_path)
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_visitors_at_once_share_batches_and_get_their_own_pictures(service: Service) -> None:
+    asks = [SampleAsk(classes=(str(i % 4),), count=1 + i % 5, seed=i) for i in range(24)]
+    alone = [service.make(ask).pictures for ask in asks]
+    before = service.engine.batches
+    with ThreadPoolExecutor(24) as pool:
+        together = list(pool.map(lambda ask: service.make(ask).pictures, asks))
+    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+    rows = sum(map(len, alone))
+    assert service.engine.batches - before < rows, "every batch held one picture"
+
+
+def test_a_short_request_does_not_wait_for_a_long_one() -> None:
+    G = tiny_generator()
+    engine = Engine(torch.device("cpu"))
+    order: list[str] = []
+    started = threading.Event()
+
+    def make(name: str, count: int) -> None:
+        y = torch.zeros(count, dtype=torch.int64)
+        for _ in engine.run(G, torch.zeros(count, 8), y, threading.Event()):
+            started.set()
+        order.append(name)
+
+    long = threading.Thread(target=make, args=("long", 1200))
+    long.start()
+    assert started.wait(20)
+    make("short", 1)
+    assert order == ["short"]
+    long.join()
+
+
+def test_cancelling_stops_this_visitors_work_only(service: Service) -> None:
+    ask = SampleAsk(classes=("0",), count=64)
+    stopped_at: list[int] = []
+
+    def stop(done: int, _: int) -> None:
+        stopped_at.append(done)
+        assert service.cancel("somebody else") == 0
+        assert service.cancel("") == 0
+        assert service.cancel("me") == 1
+
+    with pytest.raises(CancelledError):
+        service.make(ask, visitor="me", progress=stop)
+    assert stopped_at[-1] < 64
+    assert service.cancel("me") == 0
+    assert len(service.make(ask, visitor="me").pictures) == 64
+
+
+def test_an_error_in_the_network_reaches_the_one_who_asked() -> None:
+    engine = Engine(torch.device("cpu"))
+    G = tiny_generator()
+    with pytest.raises(ValueError, match="z of shape"):
+        list(engine.run(G, torch.zeros(2, 9), torch.zeros(2, dtype=torch.int64), threading.Event()))
+    assert len(torch.cat(list(engine.run(G, torch.zeros(2, 8), torch.zeros(2).long(), threading.Event())))) == 2
+
+
+def test_warming_up_opens_the_first_model_and_tells_nothing(tiny: Path, classless: Path, tmp_path: Path) -> None:
+    for folder in (tiny, classless):
+        service = Service([str(folder)], device="cpu")
+        service.warm_up()
+        assert service.engine.batches == 1
+    Service([str(tmp_path)], device="cpu").warm_up()
+
+
+def test_surprises_are_classes(service: Service) -> None:
+    model = service.open()
+    assert service.surprise(model, 9) == [0, 1, 2, 3]
+    assert all(0 <= service.roll() < 2**31 for _ in range(10))
+    with pytest.raises(AskError, match="no classes"):
+        service.surprise(service.open("classless"), 1)
+
+
+def test_classes_are_found(service: Service) -> None:
+    model = service.open()
+    assert [entry.index for entry in service.classes(model, "crane")] == [1, 3]
+    assert service.classes(model, "n00000003")[0].name == "golf <b>ball</b>"
+    with pytest.raises(AskError, match="limit is 0"):
+        service.classes(model, "", 0)
+    with pytest.raises(AskError, match="at most 200 characters"):
+        service.classes(model, "x" * 1_000_000)
+
+
+def test_what_was_loaded_is_known(service: Service) -> None:
+    from app.facts import facts_of
+
+    facts = dict(facts_of(service.open()))
+    assert facts["pixels"] == "32 × 32"
+    assert facts["step"] == "450,000"
+    assert facts["score"] == "12.5 (quick, toy)"
+    assert facts["weights"].startswith("sha256 ")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/etc/passwd",
+        "../tiny",
+        ".",
+        "http://127.0.0.1/x",
+        "bob/toy",
+        "alice",
+        "alice/toy/x",
+        "bundled",
+        "~/x",
+        "\0",
+    ],
+)
+def test_only_what_is_offered_is_opened(tiny: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny.parent)
+    store = ModelStore([str(tiny)], allow_repos=["alice/*"])
+    assert store.open("").name == "tiny"
+    with pytest.raises(AskError, match=r"is not offered here: choose one of tiny, or a Hub repo like alice/\*"):
+        store.open(name)
+
+
+def test_a_repo_never_means_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_tiny(tmp_path / "alice" / "secret")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    store = ModelStore([str(save_tiny(tmp_path / "public"))], allow_repos=["*"])
+    with pytest.raises(AskError, match="alice/secret"):
+        store.open("alice/secret")
+
+
+def test_a_folder_has_no_revision(tiny: Path) -> None:
+    store = ModelStore([str(tiny)])
+    with pytest.raises(AskError, match="'tiny' is a folder, which has none"):
+        store.open("tiny", "main")
+    with pytest.raises(AskError, match="give it once"):
+        store.open("tiny@a", "b")
+
+
+def test_the_last_few_models_stay_open(tmp_path: Path) -> None:
+    folders = [str(save_tiny(tmp_path / name, seed)) for seed, name in enumerate("abc")]
+    store = ModelStore(folders, capacity=2)
+    a, b = store.open("a"), store.open("b")
+    assert store.open("a") is a
+    store.open("c")  # b was used longest ago
+    assert store.open("a") is a
+    assert store.open("b") is not b
+
+
+def test_two_folders_of_one_name_are_refused(tmp_path: Path) -> None:
+    folders = [str(save_tiny(tmp_path / name / "model")) for name in "ab"]
+    with pytest.raises(ValueError, match="another model is already called 'model'"):
+        ModelStore(folders)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("huge", "channels"),
+        ("foreign", "not of sngan-cond"),
+        ("lying", "model.safetensors"),
+        ("pickle", "safetensors"),
+    ],
+)
+def test_damaged_models_are_refused_without_a_path(tmp_path: Path, damage: str, message: str) -> None:
+    folder = save_tiny(tmp_path / "toy")
+    config, weights = folder / "config.json", folder / "model.safetensors"
+    values = json.loads(config.read_text())
+    if damage == "huge":
+        config.write_text(json.dumps(values | {"channels": 1_000_000_000}))
+    elif damage == "foreign":
+        config.write_text(json.dumps({"model_type": "bert", "hidden_size": 768}))
+    elif damage == "lying":
+        weights.write_bytes((2**62).to_bytes(8, "little") + weights.read_bytes()[8:])
+    else:
+        weights.rename(folder / "pytorch_model.bin")
+    service = Service([str(folder)], device="cpu")
+    with pytest.raises(AskError, match=message) as error:
+        service.open("toy")
+    assert str(tmp_path) not in str(error.value)
+    assert str(tmp_path.parent) not in str(error.value)
+
+
+def test_weights_larger_than_the_limit_are_not_read(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    from app import opening
+
+    monkeypatch.setattr(opening, "LIMITS", replace(opening.LIMITS, model_bytes=1000))
+    with pytest.raises(AskError, match="this page opens up to 1,000"):
+        ModelStore([str(tiny)]).open()
+
+
+@pytest.mark.parametrize("name", ["tpu", "cpu:0", "cuda:99", "cuda:x"])
+def test_a_device_that_is_none(name: str) -> None:
+    with pytest.raises(ValueError, match="device="):
+        choose_device(name)

@@ -1,0 +1,122 @@
+"""The folder as a Space: anywhere, under any name, without the clone; and the command's own mistakes."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from app.__main__ import main, parse
+from app.device import on_zero_gpu, runner
+from tests.app.models import tiny_generator
+from tests.app.server import ROOT, served
+
+APP = ROOT / "app"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["app", "my-space"])
+def test_the_folder_alone_is_a_space(tmp_path: Path, tiny: Path, name: str) -> None:
+    space = tmp_path / name
+    shutil.copytree(APP, space, ignore=shutil.ignore_patterns("__pycache__"))
+    library = tmp_path / "site"
+    library.mkdir()
+    (library / "sngan_cond").symlink_to(ROOT / "sngan_cond")
+    environment = {"PYTHONPATH": str(library), "MODELS": str(tiny), "OMP_NUM_THREADS": "1"}
+    with (
+        served([], tmp_path, environment, program=(str(space / "app.py"),)) as address,
+        urllib.request.urlopen(f"{address}config", timeout=20) as answer,
+    ):
+        labels = [component["props"].get("label") for component in json.load(answer)["components"]]
+    assert {"Sample", "Morph", "Mixture", "Walk", "About"} <= set(labels)
+
+
+def test_the_front_matter_is_a_spaces() -> None:
+    text = (APP / "README.md").read_text()
+    facts = yaml.safe_load(text.split("---")[1])
+    assert facts["sdk"] == "gradio"
+    assert (APP / facts["app_file"]).is_file()
+    assert re.fullmatch(r"6\.\d+\.\d+", facts["sdk_version"])
+    assert len(facts["short_description"]) <= 60
+    colours = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+    assert {facts["colorFrom"], facts["colorTo"]} <= colours
+
+
+def test_a_lent_gpu_is_used_call_by_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    lent = []
+
+    def gpu(duration: int) -> object:
+        lent.append(duration)
+        return lambda function: function
+
+    spaces = ModuleType("spaces")
+    spaces.GPU = gpu  # type: ignore[attr-defined]
+    spaces.__spec__ = __import__("importlib.machinery").machinery.ModuleSpec("spaces", None)
+    monkeypatch.setitem(sys.modules, "spaces", spaces)
+    assert not on_zero_gpu()
+    assert runner()[1] is True
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert on_zero_gpu()
+    run, on_own_thread = runner()
+    assert lent == [60]
+    assert not on_own_thread
+    moved = []
+    G = tiny_generator()
+    monkeypatch.setattr(G, "to", lambda device: moved.append(device) or G)
+    import torch
+
+    assert run(G, torch.zeros(3, 8), torch.zeros(3, dtype=torch.int64)).shape == (3, 3, 32, 32)
+    assert moved == ["cuda"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--port", "0"], "'0': an integer from 1 to 65535"),
+        (["--port", "x"], "'x': an integer"),
+        (["--models", "a"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_words_are_told(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse(words)
+    assert stopped.value.code == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
+def test_a_wrong_device_is_told(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--model", str(tiny), "--device", "tpu"]) == 2
+    assert capsys.readouterr().err == "python -m app: error: device='tpu': auto, cpu, cuda or cuda:N is allowed\n"
+
+
+@pytest.mark.slow
+def test_the_page_does_not_wake_the_compiler(tiny: Path) -> None:
+    """Its import would cost the start a second and the server 160 MB."""
+    code = "import sys; from app.service import Service; from app.asks import SampleAsk; "
+    code += "Service(sys.argv[1:], device='cpu').make(SampleAsk(classes=('0',))); print('torch._dynamo' in sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(tiny)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "False\n"
+
+
+@pytest.mark.slow
+def test_a_taken_port_is_told(tiny: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        words = ["-m", "app", "--model", str(tiny), "--port", port, "--no-browser", "--device", "cpu"]
+        ended = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"python -m app: error: port={port} on host=127.0.0.1: ")
+    assert ended.stderr.count("\n") == 1

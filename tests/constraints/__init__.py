@@ -1,0 +1,1 @@
+"""Tests of `sngan_cond.constraints`."""

@@ -1,0 +1,123 @@
+"""Every form of a convolution against the plain one."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
+from sngan_cond.fast import conv_mean_pool2d, forms, native, products, same_conv2d, set_form, upsample_conv2d
+from sngan_cond.layers import SameConv2d
+
+MAPS = {"upsample": upsample_conv2d, "mean_pool": conv_mean_pool2d, "same": same_conv2d}
+needs_native = pytest.mark.skipif(not native.available(), reason="there is no C++ compiler for the native kernels")
+
+
+def _inputs(dtype: torch.dtype, side: int, c_in: int = 5, c_out: int = 7) -> tuple[Tensor, Tensor, Tensor]:
+    """Unequal sides, channels and values, so that nothing can be swapped unseen."""
+    torch.manual_seed(0)
+    x = torch.randn(3, c_in, 6, 10, dtype=dtype) + torch.linspace(0, 2, 10, dtype=dtype)
+    weight = torch.randn(c_out, c_in, side, side, dtype=dtype)
+    return x.requires_grad_(), weight.requires_grad_(), torch.randn(c_out, dtype=dtype, requires_grad=True)
+
+
+def _derivatives(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> list[Tensor]:
+    """First derivatives of an uneven function, and those of a gradient penalty."""
+    shares = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view(y.shape)
+    first = torch.autograd.grad((y.sin() * shares).sum(), (x, weight, bias), retain_graph=True)
+    (gradient,) = torch.autograd.grad((y.sin() * shares).sum(), x, create_graph=True)
+    return [*first, *torch.autograd.grad(gradient.square().sum(), (x, weight))]
+
+
+def _error(ours: Tensor, plain: Tensor) -> float:
+    assert ours.shape == plain.shape
+    return ((ours - plain).abs().max() / plain.abs().max()).item()
+
+
+@pytest.mark.parametrize("side", [1, 3])
+@pytest.mark.parametrize("form", ["strided", "minimal"])
+@pytest.mark.parametrize("name", list(MAPS))
+def test_identities_hold_in_float64(name: str, form: str, side: int) -> None:
+    x, weight, bias = _inputs(torch.float64, side)
+    ours, plain = (MAPS[name](x, weight, bias, kind) for kind in (form, "plain"))
+    errors = [_error(a, b) for a, b in zip(*(_derivatives(y, x, weight, bias) for y in (ours, plain)), strict=True)]
+    assert max(_error(ours, plain), *errors) < 1e-12
+    assert _error(MAPS[name](x, weight, None, form), MAPS[name](x, weight, None, "plain")) < 1e-12
+
+
+@needs_native
+@pytest.mark.parametrize("channels", [(5, 7), (70, 66)])
+@pytest.mark.parametrize("name", list(MAPS))
+def test_native_kernels_round_like_the_plain_form(
+    name: str, channels: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Float32: about sqrt(9 * channels) roundings of 6e-8 are in a sum; groups of one image each change nothing."""
+    x, weight, bias = _inputs(torch.float32, 3, *channels)
+    for group_bytes in (products.GROUP_BYTES, 1):
+        plain = MAPS[name](x, weight, bias, "plain")
+        monkeypatch.setattr(products, "GROUP_BYTES", group_bytes)
+        ours = MAPS[name](x, weight, bias, "minimal")
+        assert ours.is_contiguous(memory_format=torch.channels_last)
+        pairs = zip(*(_derivatives(y, x, weight, bias) for y in (ours, plain)), strict=True)
+        assert 0 < max(_error(ours, plain), *(_error(a, b) for a, b in pairs)) < 3e-5
+
+
+@needs_native
+@pytest.mark.parametrize("name", list(MAPS))
+def test_native_kernels_agree_with_their_definition(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, weight, bias = _inputs(torch.float32, 3, 33, 35)
+    ours = MAPS[name](x, weight, bias, "minimal")
+    monkeypatch.setattr(native, "available", lambda: False)
+    assert _error(ours, MAPS[name](x, weight, bias, "minimal")) < 2e-6
+
+
+@needs_native
+@pytest.mark.parametrize("name", list(MAPS))
+def test_in_bfloat16_the_error_is_at_most_twice_that_of_the_plain_form(name: str) -> None:
+    """Both round inputs and results to 8 bits; the minimal form rounds its sums once more."""
+    x, weight, bias = (t.detach() for t in _inputs(torch.float32, 3, 64, 48))
+    exact = MAPS[name](x.double(), weight.double(), bias.double(), "plain")
+    with torch.autocast("cpu", torch.bfloat16):
+        ours, plain = (MAPS[name](x, weight, bias, form).double() for form in ("minimal", "plain"))
+    errors = [((y - exact).norm() / exact.norm()).item() for y in (ours, plain)]
+    assert 1e-3 < errors[1] < 5e-3
+    assert errors[0] < 2.2 * errors[1]
+
+
+@needs_native
+@pytest.mark.parametrize("name", list(MAPS))
+def test_a_value_that_is_not_finite_is_not_lost(name: str) -> None:
+    x, weight, bias = (t.detach() for t in _inputs(torch.float32, 3, 40, 40))
+    x[1, 3, 2, 4] = float("nan")
+    for dtype in (torch.float32, torch.bfloat16):
+        y = MAPS[name](x.to(dtype), weight.to(dtype), bias.to(dtype), "minimal")
+        assert y[1].isnan().any()
+        assert not y[0].isnan().any()
+        assert not y[2].isnan().any()
+
+
+def test_a_form_is_set_on_every_layer_and_leaves_the_state_alone() -> None:
+    networks = [
+        Generator(GeneratorConfig(resolution=32, num_classes=3, channels=8)),
+        Discriminator(DiscriminatorConfig(resolution=32, num_classes=3, channels=8)),
+    ]
+    for network in networks:
+        names = set(network.state_dict())
+        set_form(network, "strided")
+        layers = [module for module in network.modules() if hasattr(module, "form")]
+        assert len(layers) >= 7
+        assert {layer.form for layer in layers} == {"strided"}
+        assert set(network.state_dict()) == names
+    assert SameConv2d.form == "auto"
+    with pytest.raises(ValueError, match="form='fastest'"):
+        set_form(networks[0], "fastest")  # type: ignore[arg-type]
+
+
+def test_odd_sides_keep_the_plain_convolution() -> None:
+    x, weight = torch.randn(2, 40, 7, 9), torch.randn(40, 40, 3, 3)
+    assert torch.equal(same_conv2d(x, weight, None, "minimal"), same_conv2d(x, weight, None, "plain"))
+
+
+def test_what_auto_takes_does_not_depend_on_the_batch() -> None:
+    weight = torch.empty(64, 64, 3, 3)
+    taken = [forms._resampling_form(torch.empty(n, 64, 8, 8), weight, 8, "auto") for n in (1, 2, 64)]
+    assert len(set(taken)) == 1

@@ -1,0 +1,109 @@
+"""Fewer passes and batched power iteration against the layer-by-layer form."""
+
+import copy
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
+from sngan_cond.constraints.batch import BatchedPowerIterations
+from sngan_cond.constraints.power import power_iteration
+from sngan_cond.fast import spectral
+
+IN_TRITON = """
+import torch
+from sngan_cond.fast import power_triton, spectral
+torch.manual_seed(0)
+matrices = [torch.randn(shape) for shape in [(7, 27), (1, 300), (33, 520), (5, 5)]]
+us = [torch.randn(len(matrix)) for matrix in matrices]
+for rounds in (1, 3):
+    found = power_triton.power_iterations(matrices, us, rounds)
+    for (u, v, sigma), matrix, start in zip(found, matrices, us, strict=True):
+        for ours, plain in zip((u, v, sigma), spectral.power_iteration(matrix, start, rounds), strict=True):
+            torch.testing.assert_close(ours, plain, rtol=1e-5, atol=1e-6)
+print("agreed")
+"""
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_sigma_is_read_off_the_last_round(rounds: int) -> None:
+    torch.manual_seed(0)
+    matrix, start = torch.randn(6, 11), torch.randn(6)
+    u, v, sigma = spectral.power_iteration(matrix, start, rounds)
+    for ours, plain in zip((u, v), power_iteration(matrix, start, rounds), strict=True):
+        assert torch.equal(ours, plain)
+    torch.testing.assert_close(sigma, u @ matrix @ v, rtol=1e-6, atol=0)
+
+
+def test_division_has_the_plain_derivatives() -> None:
+    torch.manual_seed(0)
+    weight, shares = torch.randn(4, 3, 3, 3, dtype=torch.float64, requires_grad=True), torch.randn(4, 3, 3, 3).double()
+    u, v, sigma = spectral.power_iteration(weight.detach().flatten(1), torch.randn(4).double(), 1)
+    plain = weight / (u @ (weight.flatten(1) @ v))
+    ours = spectral.divide_by_norm(weight, u, v, sigma)
+    torch.testing.assert_close(ours, plain, rtol=1e-14, atol=0)
+    for create_graph in (False, True):
+        gradients = [
+            torch.autograd.grad((y.sin() * shares).sum(), weight, create_graph=create_graph, retain_graph=True)[0]
+            for y in (ours, plain)
+        ]
+        torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-14)
+    second = [torch.autograd.grad(gradient.square().sum(), weight, retain_graph=True)[0] for gradient in gradients]
+    torch.testing.assert_close(*second, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("iterates_at", ["forward", "update"])
+def test_batched_iteration_changes_nothing(iterates_at: str) -> None:
+    """Train and eval mode, with labels and without (the embedding is not used then, and its u must stand still)."""
+    torch.manual_seed(0)
+    plain = Discriminator(DiscriminatorConfig(resolution=32, num_classes=5, channels=8))
+    constraint = build_constraint(ConstraintConfig(power_iterations_at=iterates_at, iterations=2))
+    constraint.attach(plain)
+    batched = copy.deepcopy(plain)
+    BatchedPowerIterations().attach(batched)
+    x, y = torch.randn(4, 3, 32, 32), torch.randint(5, (4,))
+    before = {name: value.clone() for name, value in plain.state_dict().items()}
+    for labels, training in ((y, True), (None, True), (y, False), (y, True)):
+        scores = [network.train(training)(x, labels).score for network in (plain, batched)]
+        assert torch.equal(*scores)
+        for score in scores:
+            score.sum().backward()
+        for network in (plain, batched):
+            constraint.after_step(network)
+        for ours, expected in zip(batched.state_dict().values(), plain.state_dict().values(), strict=True):
+            assert torch.equal(ours, expected)
+        for ours, expected in zip(batched.parameters(), plain.parameters(), strict=True):
+            assert torch.equal(ours.grad, expected.grad)
+    moved = [name for name, value in plain.state_dict().items() if not torch.equal(value, before[name])]
+    assert len(moved) == 12  # u of every layer
+
+
+def test_a_pass_that_fails_leaves_nothing_behind() -> None:
+    D = Discriminator(DiscriminatorConfig(resolution=32, num_classes=5, channels=8))
+    build_constraint(ConstraintConfig()).attach(D)
+    BatchedPowerIterations().attach(D)
+    with pytest.raises(RuntimeError):
+        D(torch.randn(2, 4, 32, 32), torch.tensor([0, 1]))
+    assert all(getattr(module, "ready", None) is None for module in D.modules())
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
+def test_gpu_kernels_agree_in_their_interpreter() -> None:
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", IN_TRITON], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "agreed\n", done.stderr
+
+
+def test_the_gradient_costs_one_tensor_of_the_weights_size() -> None:
+    weight = nn.Parameter(torch.randn(64, 64, 3, 3))
+    u, v, sigma = spectral.power_iteration(weight.detach().flatten(1), torch.randn(64), 1)
+    normalised = spectral.divide_by_norm(weight, u, v, sigma)
+    saved = normalised.grad_fn.saved_tensors
+    assert [t.data_ptr() for t in saved if t.numel() == weight.numel()] == [weight.data_ptr()]

@@ -1,0 +1,1 @@
+"""Numbers from outside this code, and where each came from."""

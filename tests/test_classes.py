@@ -1,0 +1,146 @@
+"""From typed text to a label and back."""
+
+import time
+
+import pytest
+
+from sngan_cond import GeneratorConfig
+from sngan_cond.classes import class_label, imagenet_classes, resolve_class, search_classes
+
+
+def config(names: tuple[str, ...] | None, ids: tuple[str, ...] | None = None, k: int | None = None) -> GeneratorConfig:
+    count = k if k is not None else len(names or ids or ())
+    return GeneratorConfig(resolution=32, num_classes=count, class_names=names, class_ids=ids)
+
+
+IMAGENET = config(*imagenet_classes())
+BIRDS = config(
+    ("tench, Tinca tinca", "crane", "Hen", "crane", "hen-of-the-woods, hen, Polyporus frondosus", "snail"),
+    ("n01", "n02", "n03", "n04", "n05", "n06"),
+)
+BARE = config(None, k=10)
+
+
+def test_imagenets_classes() -> None:
+    names, ids = imagenet_classes()
+    assert len(names) == len(ids) == 1000
+    assert list(ids) == sorted(ids)
+    assert all(len(wnid) == 9 and wnid[0] == "n" and wnid[1:].isdigit() for wnid in ids)
+    assert all(name.strip() == name != "" for name in names)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("0", 0),
+        (" 999 ", 999),
+        ("tench", 0),
+        ("TENCH", 0),
+        ("golden_retriever", 207),
+        ("Golden  Retriever", 207),
+        ("n02099601", 207),
+        ("N02099601", 207),
+        ("golf ball", 574),
+        ("crane bird", 134),
+        ("tiger", 292),  # a whole name, though "tiger shark" and "tiger cat" begin with it
+    ],
+)
+def test_one_class_is_meant(text: str, label: int) -> None:
+    assert resolve_class(IMAGENET, text) == label
+
+
+def test_synonyms() -> None:
+    assert resolve_class(BIRDS, "tinca TINCA") == 0
+    assert resolve_class(BIRDS, "tench, tinca tinca") == 0
+    assert resolve_class(BIRDS, "Polyporus frondosus") == 4
+    assert resolve_class(BIRDS, "n04") == 3
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "candidates"),
+    [
+        (BIRDS, "Crane", "1 / n02 / crane, 3 / n04 / crane"),
+        (BIRDS, "hen", "2 / n03 / Hen, 4 / n05 / hen-of-the-woods, hen, Polyporus frondosus"),
+        (IMAGENET, "crane", "134 / n02012849 / crane bird, 517 / n03126707 / crane"),
+        (IMAGENET, "cardigan", "264 / n02113186 / Cardigan, 474 / n02963159 / cardigan"),
+    ],
+)
+def test_several_are_listed(model: GeneratorConfig, text: str, candidates: str) -> None:
+    with pytest.raises(ValueError, match="means several: ") as refused:
+        resolve_class(model, text)
+    assert str(refused.value) == f"class {text!r} means several: {candidates}; give an index or a WordNet id"
+
+
+def test_many_are_not_all_listed() -> None:
+    with pytest.raises(ValueError, match=r"7 / thing, 12 more; give an index"):
+        resolve_class(config(("thing",) * 20), "thing")
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "message"),
+    [
+        (IMAGENET, "golden retreiver", "near are 207 / n02099601 / golden retriever"),
+        (IMAGENET, "1000", "class '1000' is unknown: an index from 0 to 999, a name or a WordNet id is allowed"),
+        (IMAGENET, "-1", "class '-1' is unknown"),
+        (IMAGENET, "n99999999", "class 'n99999999' is unknown"),
+        (IMAGENET, "", "class '' is unknown"),
+        (IMAGENET, "  ", "class '  ' is unknown"),
+        (IMAGENET, "tench (n03126707)", "is unknown"),
+        (BARE, "tench", "class 'tench': this model's classes have no names; an index from 0 to 9 is allowed"),
+        (config(None, k=0), "tench", r"this model has no classes \(num_classes=0\)"),
+    ],
+)
+def test_unknown_ones_say_what_is_near(model: GeneratorConfig, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as refused:
+        resolve_class(model, text)
+    assert "\n" not in str(refused.value)
+
+
+def test_hostile_text_is_refused_quickly_and_briefly() -> None:
+    for text in ("x" * 10**6, "9" * 10**6, "\n<b>\x00" * 10**5):
+        start = time.perf_counter()
+        with pytest.raises(ValueError, match="is unknown") as refused:
+            resolve_class(IMAGENET, text)
+        assert len(str(refused.value)) < 400
+        assert time.perf_counter() - start < 5
+
+
+def test_an_index_wins_over_a_name_of_digits_where_it_is_in_range() -> None:
+    digits = config(("7", "1", "0"))
+    assert [resolve_class(digits, text) for text in ("7", "1", "0")] == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "model", [IMAGENET, BIRDS, BARE, config(("7", "1", "0")), config(("", "a", "a")), config(None, ("n1", "n2"))]
+)
+def test_labels_resolve_to_themselves(model: GeneratorConfig) -> None:
+    labels = [class_label(model, index) for index in range(model.num_classes)]
+    assert len(set(labels)) == len(labels)
+    assert [resolve_class(model, label) for label in labels] == list(range(model.num_classes))
+
+
+def test_labels() -> None:
+    assert class_label(IMAGENET, 0) == "tench"
+    assert class_label(IMAGENET, 517) == "crane (n03126707)"
+    assert class_label(IMAGENET, 474) == "cardigan (n02963159)"
+    assert class_label(BARE, 3) == "3"
+    for index in (-1, 1000):
+        with pytest.raises(ValueError, match=f"class {index}: an index from 0 to 999"):
+            class_label(IMAGENET, index)
+    with pytest.raises(ValueError, match="no classes"):
+        class_label(config(None, k=0), 0)
+
+
+def test_search_ranks() -> None:
+    assert search_classes(IMAGENET, "207")[0] == 207
+    assert search_classes(IMAGENET, "tiger", limit=4) == [292, 3, 282, 300]  # the whole name, then beginnings
+    assert search_classes(IMAGENET, "n02099601") == [207]
+    assert set(search_classes(IMAGENET, "crane")) >= {134, 517}
+    assert search_classes(IMAGENET, "RETRIEVER", limit=3) == [205, 206, 207]
+    assert search_classes(IMAGENET, "goldne retriever", limit=1) == [207]
+    assert search_classes(IMAGENET, "") == list(range(20))
+    assert search_classes(IMAGENET, "e", limit=7).__len__() == 7
+    assert search_classes(IMAGENET, "zzzzqqqq") == []
+    assert search_classes(IMAGENET, "tench", limit=0) == []
+    assert search_classes(BARE, "3") == [3]
+    assert search_classes(config(None, k=0), "a") == []

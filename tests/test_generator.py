@@ -1,0 +1,46 @@
+"""What a generator takes and refuses."""
+
+import pytest
+import torch
+
+from sngan_cond import Generator, GeneratorConfig
+
+
+@pytest.fixture(name="G")
+def _generator() -> Generator:
+    torch.manual_seed(1)
+    G = Generator(GeneratorConfig(resolution=32, num_classes=3, channels=2, latent_dim=4))
+    for block in G.network.blocks:
+        torch.nn.init.normal_(block.norm1.gain)
+    return G.eval()
+
+
+@torch.no_grad()
+def test_labels_and_rows_of_weights(G: Generator) -> None:
+    z, y = torch.randn(2, 4), torch.tensor([2, 0])
+    assert not torch.allclose(G(z, y), G(z, y.flip(0)))
+    rows = torch.nn.functional.one_hot(y, 3).float()
+    torch.testing.assert_close(G(z, rows), G(z, y))
+
+
+@pytest.mark.parametrize(
+    ("z", "y", "message"),
+    [
+        (torch.zeros(2, 5), torch.tensor([0, 1]), r"z of shape \(2, 5\): \(N, 4\) is allowed"),
+        (torch.zeros(4), torch.tensor([0]), r"z of shape \(4,\)"),
+        (torch.zeros(2, 4), None, r"y=None: a generator of 3 classes needs labels \(N,\) or class weights \(N, 3\)"),
+        (torch.zeros(2, 4), torch.tensor([0]), r"y of shape \(1,\) and torch.int64: \(2,\) is allowed"),
+        (torch.zeros(2, 4), torch.zeros(2), r"y of shape \(2,\) and torch.float32: \(2, 3\) is allowed"),
+        (torch.zeros(2, 4), torch.zeros(2, dtype=torch.int32), "y of torch.int32: int64 labels or float"),
+    ],
+)
+def test_refusals(G: Generator, z: torch.Tensor, y: torch.Tensor | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        G(z, y)
+
+
+def test_without_classes_there_are_no_labels() -> None:
+    G = Generator(GeneratorConfig(resolution=32, num_classes=0, channels=2, latent_dim=4))
+    assert G(torch.zeros(2, 4)).shape == (2, 3, 32, 32)
+    with pytest.raises(ValueError, match="y is given: a generator without classes takes y=None"):
+        G(torch.zeros(2, 4), torch.tensor([0, 0]))

@@ -1,0 +1,98 @@
+"""Grids, and files that are whole or absent."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sngan_cond.images import save_animation, save_png, to_grid
+
+
+def pictures(count: int, height: int = 3, width: int = 4) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(count)
+    return torch.randint(0, 255, (count, 3, height, width), dtype=torch.uint8, generator=generator)
+
+
+def test_grid() -> None:
+    images = pictures(5)
+    grid = to_grid(images, columns=3, padding=1)
+    assert grid.shape == (3, 2 * 4 + 1, 3 * 5 + 1)
+    assert torch.equal(grid[:, 1:4, 1:5], images[0])
+    assert torch.equal(grid[:, 1:4, 11:15], images[2])
+    assert torch.equal(grid[:, 5:8, 6:10], images[4])
+    white = torch.ones(grid.shape[1:], dtype=torch.bool)
+    for i in range(5):
+        top, left = 1 + i // 3 * 4, 1 + i % 3 * 5
+        white[top : top + 3, left : left + 4] = False
+    assert (grid[:, white] == 255).all()
+
+
+def test_a_grid_is_no_wider_than_its_images() -> None:
+    assert to_grid(pictures(2), columns=9, padding=0).shape == (3, 3, 8)
+
+
+@pytest.mark.parametrize(("count", "columns"), [(0, 1), (3, 0), (3, -1)])
+def test_grids_of_nothing(count: int, columns: int) -> None:
+    with pytest.raises(ValueError, match=f"a grid of {count} images in {columns} columns"):
+        to_grid(pictures(count), columns=columns)
+
+
+def test_grids_that_nobody_opens() -> None:
+    with pytest.raises(ValueError, match="a grid with 20000 images of 4 px in a line: at most 65,000 px"):
+        to_grid(pictures(1).expand(20_000, -1, -1, -1), columns=20_000)
+
+
+def test_png_holds_the_pixels_and_is_the_same_bytes_each_time(tmp_path: Path) -> None:
+    image = pictures(1, 16, 9)[0]
+    for name in ("a.png", "b.png"):
+        save_png(image, tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    with Image.open(tmp_path / "a.png") as read:
+        assert read.mode == "RGB"
+        assert torch.equal(torch.from_numpy(np.array(read)).permute(2, 0, 1), image)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+def test_animations(tmp_path: Path, suffix: str) -> None:
+    frames = pictures(6, 8, 8)
+    path = tmp_path / f"walk.{suffix}"
+    save_animation(frames, path, frame_ms=70)
+    with Image.open(path) as read:
+        assert (read.n_frames, read.size, read.info["loop"]) == (6, (8, 8), 0)
+        for i, frame in enumerate(frames):
+            read.seek(i)
+            pixels = torch.from_numpy(np.array(read.convert("RGB"))).permute(2, 0, 1)
+            assert torch.equal(pixels, frame)  # 64 pixels: no more colours than a GIF has
+            assert read.info["duration"] == 70
+
+
+def test_other_animations_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"an animation ends in \.gif or \.webp"):
+        save_animation(pictures(2), tmp_path / "walk.mp4")
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    save_png(pictures(1)[0], path)
+    before = path.read_bytes()
+
+    def half(_image: Image.Image, target: Path, **_options: object) -> None:
+        Path(target).write_bytes(before[:20])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", half)
+    with pytest.raises(OSError, match="No space left"):
+        save_png(pictures(1)[0], path)
+    with pytest.raises(OSError, match="No space left"):
+        save_animation(pictures(2), tmp_path / "b.gif")
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_pillow_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ValueError, match="writing pictures needs Pillow: pip install pillow"):
+        save_png(pictures(1)[0], tmp_path / "a.png")

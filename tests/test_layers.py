@@ -1,0 +1,120 @@
+"""Batch normalisation, resampling convolutions and initialisation, each against its definition."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sngan_cond.layers import (
+    BatchNorm2d,
+    ConditionalBatchNorm2d,
+    ConvMeanPool2d,
+    UpsampleConv2d,
+    batch_norm,
+    init_glorot_,
+    init_normal_,
+)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(3)
+
+
+def features(scale: float = 2.0) -> torch.Tensor:
+    return (torch.randn(4, 3, 5, 7) + 0.5) * scale
+
+
+@pytest.mark.parametrize("scale", [2.0, 0.005])  # a variance of 2.5e-5 shows which epsilon is added to it
+def test_plain_batch_norm_is_chainers(scale: float) -> None:
+    norm, x = BatchNorm2d(3), features(scale)
+    mean, var = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), unbiased=False)
+    expected = (x - mean[:, None, None]) / torch.sqrt(var[:, None, None] + 2e-5)
+    torch.testing.assert_close(norm(x, None), expected)
+    torch.testing.assert_close(norm.running_mean, 0.1 * mean)
+    torch.testing.assert_close(norm.running_var, 0.9 + 0.1 * x.var(dim=(0, 2, 3), unbiased=True))
+
+
+def test_a_fresh_conditional_running_variance_is_zero_and_moves_by_a_tenth() -> None:
+    norm, x = ConditionalBatchNorm2d(3, 2), features()
+    assert norm.norm.running_var is not None
+    assert not norm.norm.running_var.any()
+    norm(x, torch.tensor([0, 1, 1, 0]))
+    torch.testing.assert_close(norm.norm.running_var, 0.1 * x.var(dim=(0, 2, 3), unbiased=True))
+
+
+def conditional() -> ConditionalBatchNorm2d:
+    norm = ConditionalBatchNorm2d(3, 4)
+    nn.init.normal_(norm.gain)
+    nn.init.normal_(norm.bias)
+    return norm
+
+
+@pytest.mark.parametrize("scale", [2.0, 0.005])
+def test_gain_and_bias_are_the_classes_own(scale: float) -> None:
+    norm, x, y = conditional(), features(scale), torch.tensor([3, 0, 3, 1])
+    plain = BatchNorm2d(3)(x)
+    for i, label in enumerate(y):
+        expected = plain[i] * norm.gain[label][:, None, None] + norm.bias[label][:, None, None]
+        torch.testing.assert_close(norm(x, y)[i], expected)
+
+
+def test_one_hot_rows_are_labels_and_mixtures_blend_gain_and_bias() -> None:
+    norm, x, y = conditional().eval(), features(), torch.tensor([3, 0, 2, 1])
+    torch.testing.assert_close(norm(x, F.one_hot(y, 4).float()), norm(x, y))
+    row = torch.tensor([0.5, 0.0, 0.2, 0.3]).repeat(4, 1)
+    blended = sum(share * norm(x, torch.full((4,), label)) for label, share in enumerate(row[0]))
+    torch.testing.assert_close(norm(x, row), blended)
+
+
+def test_which_batch_norm() -> None:
+    assert isinstance(batch_norm(3, 0), BatchNorm2d)
+    assert isinstance(batch_norm(3, 1), ConditionalBatchNorm2d)
+    assert torch.equal(ConditionalBatchNorm2d(3, 2).gain, torch.ones(2, 3))
+    assert torch.equal(ConditionalBatchNorm2d(3, 2).bias, torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+@pytest.mark.parametrize("side", [(4, 6), (5, 3)])
+def test_upsample_conv_is_nearest_neighbour_then_convolution(kernel_size: int, side: tuple[int, int]) -> None:
+    layer, x = UpsampleConv2d(3, 5, kernel_size), torch.randn(2, 3, *side)
+    nn.init.normal_(layer.bias)
+    repeated = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    expected = F.conv2d(repeated, layer.weight, layer.bias, padding=kernel_size // 2)
+    # up to the order of summation over 27 products of order 1
+    torch.testing.assert_close(layer(x), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+@pytest.mark.parametrize("side", [(4, 6), (8, 2)])
+def test_conv_mean_pool_is_convolution_then_mean(kernel_size: int, side: tuple[int, int]) -> None:
+    layer, x = ConvMeanPool2d(3, 5, kernel_size), torch.randn(2, 3, *side)
+    nn.init.normal_(layer.bias)
+    convolved = F.conv2d(x, layer.weight, layer.bias, padding=kernel_size // 2)
+    windows = [convolved[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)]
+    torch.testing.assert_close(layer(x), sum(windows) / 4, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("gain", [1.0, math.sqrt(2)])
+@pytest.mark.parametrize(
+    ("layer", "fans"),
+    [(nn.Conv2d(20, 30, 3), (180, 270)), (nn.Linear(50, 70), (50, 70)), (nn.Embedding(40, 60), (60, 40))],
+    ids=["conv", "linear", "embedding"],
+)
+def test_glorot_uniform(layer: nn.Module, fans: tuple[int, int], gain: float) -> None:
+    init_glorot_(layer, gain=gain)
+    limit = gain * math.sqrt(6 / sum(fans))
+    # 2,400 and more draws from U[-limit, limit]: the largest lies within 1 % of it but for a chance of e^-24
+    assert 0.99 * limit <= layer.weight.abs().max() <= limit
+    assert layer.weight.std().item() == pytest.approx(limit / math.sqrt(3), rel=0.05)
+    if hasattr(layer, "bias"):
+        assert not layer.bias.any()
+
+
+def test_normal_initialisation() -> None:
+    layer = nn.ConvTranspose2d(20, 30, 4)
+    init_normal_(layer)
+    assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05)  # 9,600 draws: 5 % is seven deviations
+    assert not layer.bias.any()

@@ -1,0 +1,40 @@
+"""The MNIST pair, layer by layer from 004 Tables 4 and 5."""
+
+import torch
+import torch.nn.functional as F
+
+from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
+
+FIELDS = {"resolution": 28, "num_classes": 0, "architecture": "mnist", "channels": 3}
+
+
+@torch.no_grad()
+def test_generator_is_grey_in_three_equal_channels() -> None:
+    torch.manual_seed(2)
+    G = Generator(GeneratorConfig(**FIELDS, latent_dim=9, latent="uniform")).eval()
+    net, z = G.network, torch.rand(2, 9) * 2 - 1
+    h = net.norm1(F.leaky_relu(net.linear(z).reshape(2, 6, 7, 7), 0.2))
+    h = net.norm2(F.leaky_relu(net.deconv1(h), 0.2))
+    assert h.shape == (2, 3, 14, 14)
+    grey = torch.sigmoid(net.deconv2(h))
+    assert grey.shape == (2, 1, 28, 28)
+    images = G(z)
+    assert images.shape == (2, 3, 28, 28)
+    for channel in range(3):
+        torch.testing.assert_close((images[:, channel : channel + 1] + 1) / 2, grey)
+
+
+@torch.no_grad()
+def test_discriminator() -> None:
+    torch.manual_seed(2)
+    D = Discriminator(DiscriminatorConfig(**FIELDS, head="unconditional"))
+    x = torch.randn(2, 1, 28, 28)
+    h, sides = (x + 1) / 2, []
+    for conv in D.trunk.convs:
+        assert conv.bias is None
+        h = F.leaky_relu(F.conv2d(h, conv.weight, stride=2, padding=2), 0.2)
+        sides.append(h.shape[-1])
+    assert sides == [14, 7, 4]
+    assert D.head.linear.bias is None
+    expected = (h.flatten(1) @ D.head.linear.weight.T).squeeze(1)
+    torch.testing.assert_close(D(x.expand(-1, 3, -1, -1)).score, expected)

@@ -1,0 +1,79 @@
+"""BEGAN and EBGAN by hand, and what they remember between updates."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sngan_cond import Constraint, DiscriminatorOutput, LossConfig
+from sngan_cond.objectives import (
+    DiscriminatorBatch,
+    discriminator_objective,
+    generator_objective,
+    initial_objective_state,
+    next_objective_state,
+)
+
+REAL, FAKE = torch.tensor([-0.3, -0.5]), torch.tensor([-0.2, -1.4])  # scores: minus reconstruction errors
+
+
+class Says(nn.Module):
+    """Scores real images (ones) and fakes (zeros) with the numbers above."""
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> DiscriminatorOutput:
+        return DiscriminatorOutput(REAL if x.flatten()[0] == 1 else FAKE)
+
+
+class Zeros(nn.Module):
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return torch.zeros(len(z), 3, 2, 2)
+
+
+def d_objective(loss: LossConfig, state: dict[str, Tensor] | None) -> tuple[float, dict[str, Tensor]]:
+    batch = DiscriminatorBatch(torch.ones(2, 3, 2, 2), None, torch.zeros(2, 1), None)
+    objective = discriminator_objective(
+        Says(), Zeros(), batch, loss=loss, constraint=Constraint(), generator=None, state=state
+    )
+    return float(objective.total), objective.parts
+
+
+def test_began() -> None:
+    loss = LossConfig(kind="began", diversity=0.75, balance_rate=0.1)
+    total, parts = d_objective(loss, None)
+    assert total == pytest.approx(0.4)  # k starts at 0: the real error alone
+    state = {"balance": torch.tensor(0.5)}
+    total, parts = d_objective(loss, state)
+    assert total == pytest.approx(0.4 - 0.5 * 0.8)
+    moved = next_objective_state(state, parts, loss=loss)
+    assert float(moved["balance"]) == pytest.approx(0.5 + 0.1 * (0.75 * 0.4 - 0.8))
+    assert float(state["balance"]) == 0.5  # not changed in place
+    g_total = generator_objective(Says(), Zeros(), torch.zeros(2, 1), None, loss=loss).total
+    assert float(g_total) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(("k", "rate", "expected"), [(0.01, 1.0, 0.0), (0.99, 1000.0, 0.0)])
+def test_balance_stays_in_its_range(k: float, rate: float, expected: float) -> None:
+    parts = {"score_real": torch.tensor(-0.4), "score_fake": torch.tensor(-0.8)}
+    loss = LossConfig(kind="began", diversity=0.75, balance_rate=rate)
+    assert float(next_objective_state({"balance": torch.tensor(k)}, parts, loss=loss)["balance"]) == expected
+    parts = {"score_real": torch.tensor(-0.8), "score_fake": torch.tensor(-0.1)}
+    grown = next_objective_state({"balance": torch.tensor(k)}, parts, loss=LossConfig(kind="began", balance_rate=10.0))
+    assert float(grown["balance"]) == 1
+
+
+def test_ebgan() -> None:
+    loss = LossConfig(kind="ebgan", margin=1.0)
+    total, parts = d_objective(loss, None)
+    assert total == pytest.approx(0.4 + ((1 - 0.2) + 0) / 2)  # the second fake lies beyond the margin
+    state = initial_objective_state(loss)
+    assert {name: float(value) for name, value in state.items()} == {"margin": 1.0}
+    assert next_objective_state(state, parts, loss=loss) == state
+    g_total = generator_objective(Says(), Zeros(), torch.zeros(2, 1), None, loss=loss).total
+    assert float(g_total) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("kind", ["hinge", "non_saturating", "minimax", "wasserstein"])
+def test_other_games_remember_nothing(kind: str) -> None:
+    loss = LossConfig(kind=kind)
+    assert initial_objective_state(loss) == {}
+    _, parts = d_objective(loss, {})
+    assert next_objective_state({}, parts, loss=loss) == {}

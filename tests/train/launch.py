@@ -1,0 +1,42 @@
+"""Starting the trainer as a user does, in processes of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from train.prepare import main as prepare
+
+ROOT = Path(__file__).parents[2]
+
+
+def tiny_command(data: Path, run_dir: Path, *overrides: str) -> list[str]:
+    """The `tiny` preset on a prepared folder, without trackers."""
+    sets = ["--set", f"data.path={data}", "trackers=[]", *overrides]
+    return [sys.executable, "-m", "train", "--preset", "tiny", "--run-dir", str(run_dir), *sets]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """This process's environment with one thread, so that runs can be compared bit for bit."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", **extra}
+
+
+def run(command: list[str], **extra: str) -> subprocess.CompletedProcess[str]:
+    """Run a command from the project's root to its end."""
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(**extra), capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+def prepare_tiny(folder: Path) -> Path:
+    """Prepare 200 shapes at 32 px."""
+    assert prepare(["--source", "shapes", "--resolution", "32", "--limit", "200", "--out", str(folder)]) == 0
+    return folder
+
+
+def weights(checkpoint: Path) -> dict[str, Tensor]:
+    """Every tensor of a checkpoint, by file and name."""
+    return {f"{f.name}:{key}": t for f in sorted(checkpoint.glob("*.safetensors")) for key, t in load_file(f).items()}

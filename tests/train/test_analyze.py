@@ -1,0 +1,255 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
+
+from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
+from tests.train.launch import run, tiny_command
+from train.analysis.measure import decompose, measure_run, read_curves, squared_singular_values
+from train.analyze import labelled, main
+
+IMAGES = ("learning_curves.png", "singular_values.png", "spectral_norms.png")
+KEEP_ALL = ("log_every=1", "keep_checkpoints=3")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Path:
+    """A tiny run of 6 steps with checkpoints at 2, 4 and 6."""
+    folder = tmp_path_factory.mktemp("runs") / "a"
+    done = run(tiny_command(tiny_data, folder, *KEEP_ALL))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def drawn(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny run's figures and numbers."""
+    out = tmp_path_factory.mktemp("figures") / "new/folder"
+    analyze(finished, out)
+    return out
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny run that a test may damage."""
+    return Path(shutil.copytree(finished, tmp_path / "b$_$"))  # no mathematics
+
+
+def analyze(run_dir: Path, out: Path, *more: str) -> dict[str, dict]:
+    assert main(["--run-dir", str(run_dir), "--out", str(out), *more]) == 0
+    return json.loads((out / "analysis.json").read_text())
+
+
+def one_line_error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(list(arguments)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    errors = [line for line in captured.err.splitlines() if not line.startswith("warning: ")]
+    assert len(errors) == 1
+    return errors[0].removeprefix("error: ")
+
+
+def by_hand(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """One round of Algorithm 1 of the SN-GAN paper: sigma and the normalised matrix."""
+    W = weight.double().flatten(1)
+    v = torch.nn.functional.normalize(W.T @ u.double(), dim=0)
+    sigma = torch.nn.functional.normalize(W @ v, dim=0) @ W @ v
+    return sigma, W / sigma
+
+
+def test_spectral_numbers_are_those_of_an_svd_of_the_saved_tensors(finished: Path, drawn: Path) -> None:
+    found = json.loads((drawn / "analysis.json").read_text())["a"]
+    assert [(kept["step"], kept["images_seen"]) for kept in found["spectral_norms"]] == [(2, 32), (4, 64), (6, 96)]
+    middle = ".parametrizations.weight."
+    for kept in found["spectral_norms"]:
+        tensors = load_file(finished / f"checkpoints/step-{kept['step']:08d}/discriminator.safetensors")
+        names = [key.removesuffix(f"{middle}0.u") for key in tensors if key.endswith(".u")]
+        assert sorted(names) == sorted(kept["layers"])
+        assert len(names) == 12
+        for name in names:
+            raw = tensors[f"{name}{middle}original"]
+            sigma, effective = by_hand(raw, tensors[f"{name}{middle}0.u"])
+            singular = torch.linalg.svdvals(effective)
+            layer = kept["layers"][name]
+            # float64 throughout, and 1e-12 is added to each norm of the power iteration: far below 1e-9
+            assert layer["effective"] == pytest.approx(float(singular[0]), rel=1e-9)
+            assert layer["power_iteration"] == pytest.approx(float(sigma), rel=1e-9)
+            assert layer["raw"] == pytest.approx(float(torch.linalg.svdvals(raw.double().flatten(1))[0]), rel=1e-9)
+            if kept["step"] == 6:
+                squared = (singular / singular[0]).square().tolist()
+                assert found["squared_singular_values"][name] == pytest.approx(squared, abs=1e-12)
+
+
+def test_curves_are_the_log_and_the_figures_are_pictures(finished: Path, drawn: Path) -> None:
+    curves = json.loads((drawn / "analysis.json").read_text())["a"]["curves"]
+    log = [json.loads(line) for line in (finished / "scalars.jsonl").read_text().splitlines()]
+    assert len(log) == 6
+    names = {"images_per_second", "d/loss", "d/score_fake", "d/score_real", "g/loss", "g/score_fake"}
+    assert set(curves) == names  # the totals are the losses here, and are left out
+    for name, curve in curves.items():
+        assert curve == {"images_seen": [16, 32, 48, 64, 80, 96], "values": [line[name] for line in log]}
+    assert sorted(path.name for path in drawn.iterdir()) == sorted((*IMAGES, "analysis.json"))
+    for name in IMAGES:
+        with Image.open(drawn / name) as image:
+            assert image.format == "PNG"
+            assert min(image.size) >= 500
+            assert len(np.unique(np.asarray(image.convert("L")))) > 20  # shades: not blank
+
+
+def test_several_runs_share_the_figures(finished: Path, copied: Path, drawn: Path, tmp_path: Path) -> None:
+    shutil.rmtree(copied / "checkpoints/step-00000006")
+    with (copied / "scalars.jsonl").open("a") as file:
+        file.write('{"step": 7, "images_seen": 112, "d/loss": Infinity, "g/loss": NaN}\n')
+    alone = json.loads((drawn / "analysis.json").read_text())
+    both = analyze(finished, tmp_path / "both", "--compare", str(copied))
+    assert list(both) == ["a", "b$_$"]
+    assert both["a"] == alone["a"]
+    assert [kept["step"] for kept in both["b$_$"]["spectral_norms"]] == [2, 4]
+    assert both["b$_$"]["squared_singular_values"] != both["a"]["squared_singular_values"]
+    for name in ("d/loss", "g/loss"):  # what is not finite becomes a gap
+        assert both["b$_$"]["curves"][name]["values"] == [*both["a"]["curves"][name]["values"], None]
+        assert both["b$_$"]["curves"][name]["images_seen"] == [16, 32, 48, 64, 80, 96, 112]
+    for name in IMAGES:
+        assert (tmp_path / "both" / name).read_bytes() != (drawn / name).read_bytes()
+
+
+def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:
+    one, other = tmp_path / "x/run", tmp_path / "y/run"
+    assert labelled([one, other]) == {str(one): one, str(other): other}
+    assert labelled([one, tmp_path / "z"]) == {"run": one, "z": tmp_path / "z"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kind": "none"},
+        {"kind": "frobenius"},
+        {"kind": "weight", "gamma": "per_row"},
+        {"kind": "spectral", "scale": 1.2},
+        {"kind": "spectral", "gamma": "shared"},
+        {"kind": "spectral", "estimate": "bidirectional"},
+        {"kind": "spectral", "estimate": "operator"},
+    ],
+    ids=lambda settings: "-".join(map(str, settings.values())),
+)
+def test_any_constraint_is_measured_as_it_acts_and_left_as_it_was(settings: dict[str, object]) -> None:
+    torch.manual_seed(3)
+    D = Discriminator(DiscriminatorConfig(resolution=32, num_classes=3, channels=5))
+    build_constraint(ConstraintConfig(**settings)).attach(D)
+    D.double().eval()
+    before = {key: tensor.clone() for key, tensor in D.state_dict().items()}
+    norms, squared = decompose(D)
+    after = D.state_dict()
+    assert all(torch.equal(tensor, after[key]) for key, tensor in before.items())
+    for name, norm in norms.items():
+        layer = D.get_submodule(name)
+        weight = layer.weight.detach()  # one use, which for a linear layer moves its power iteration
+        singular = torch.linalg.svdvals(weight.flatten(1))
+        assert norm.effective == pytest.approx(float(singular[0]), rel=1e-9)
+        assert squared[name].tolist() == pytest.approx(singular.square().tolist(), abs=1e-12 * float(singular[0]) ** 2)
+        assert (norm.power_iteration is None) == (settings["kind"] != "spectral")
+        if norm.power_iteration is not None and settings.get("gamma") is None:
+            gain = float(settings.get("scale", 1.0))  # type: ignore[arg-type]
+            assert norm.effective * norm.power_iteration == pytest.approx(gain * norm.raw, rel=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(7, 31), (31, 7), (1, 5)])
+def test_squared_singular_values_are_those_of_an_svd(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    expected = torch.linalg.svdvals(matrix).square()
+    torch.testing.assert_close(squared_singular_values(matrix), expected, rtol=1e-11, atol=0)
+
+
+def test_a_damaged_checkpoint_is_named_and_skipped(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (copied / "checkpoints/step-00000006/discriminator.safetensors").write_bytes(b"cut")
+    assert [kept.step for kept in measure_run(copied, "--run-dir").norms] == [2, 4]
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert "step-00000006: damaged checkpoint skipped" in warning
+
+
+def test_a_last_line_that_is_being_written_is_left_out(copied: Path) -> None:
+    log = copied / "scalars.jsonl"
+    before = read_curves(log)
+    with log.open("a") as file:
+        file.write('{"step": 7, "images_seen": 112, "d/lo')
+    assert read_curves(log) == before
+    assert before["d/loss"].images_seen[-1] == 96
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", '{"step": 7}', '{"step": 7, "images_seen": null}', ""])
+def test_a_damaged_line_is_named(copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
+    log = copied / "scalars.jsonl"
+    log.write_text(f"{log.read_text()}{line}\n{{}}\n")
+    message = one_line_error(capsys, "--run-dir", str(copied), "--out", str(tmp_path / "out"))
+    assert message.startswith(f"{log}: line 7 is damaged: {line!r}")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_run_is_one_line(copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ("--out", str(tmp_path / "out"))
+    missing = str(tmp_path / "none")
+    assert one_line_error(capsys, "--run-dir", missing, *out) == (
+        f"--run-dir {missing}: no run there (it has no config.yaml)"
+    )
+    assert one_line_error(capsys, "--run-dir", str(copied), "--compare", missing, *out) == (
+        f"--compare {missing}: no run there (it has no config.yaml)"
+    )
+    shutil.rmtree(copied / "checkpoints")
+    assert one_line_error(capsys, "--run-dir", str(copied), *out).endswith("b$_$: no whole checkpoint there yet")
+    (copied / "scalars.jsonl").unlink()
+    assert "nothing is logged there yet" in one_line_error(capsys, "--run-dir", str(copied), *out)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_configuration_that_does_not_fit_is_one_line(
+    copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = copied / "config.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("kind: spectral", "kind: weight"))
+    message = one_line_error(capsys, "--run-dir", str(copied), "--out", str(tmp_path / "out"))
+    assert message == f"{copied}/checkpoints/step-00000006: does not fit the run's config.yaml"
+
+
+def test_repeated_or_too_many_runs_are_one_line(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ("--run-dir", str(finished), "--out", str(tmp_path / "out"), "--compare")
+    assert "given already" in one_line_error(capsys, *start, f"{finished}/../a")
+    many = [str(tmp_path / str(i)) for i in range(7)]
+    assert one_line_error(capsys, *start, *many) == "--compare: 7 runs given, at most 6 are allowed"
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_and_leaves_nothing(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    message = one_line_error(capsys, "--run-dir", str(finished), "--out", str(file))
+    assert message == f"--out {file}: is a file; a folder, there or not yet, is allowed"
+    assert file.read_text() == "mine"
+    (tmp_path / "out" / IMAGES[0]).mkdir(parents=True)  # in the way of the first figure
+    message = one_line_error(capsys, "--run-dir", str(finished), "--out", str(tmp_path / "out"))
+    assert message.startswith(f"--out {tmp_path / 'out'}: cannot be written (")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [IMAGES[0]]
+
+
+def test_a_missing_flag_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--run-dir", "a"])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == "python -m train.analyze: error: the following arguments are required: --out\n"
+
+
+def test_help_names_what_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    assert all(word in text for word in (*IMAGES, "analysis.json", "--run-dir", "--out", "--compare"))

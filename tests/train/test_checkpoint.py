@@ -1,0 +1,90 @@
+import errno
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import train.checkpoint
+from train.checkpoint import clean_leftovers, newest_checkpoint, save_checkpoint
+from train.errors import TrainError
+
+
+def save(root: Path, step: int, value: float = 1.0, keep: int = 2) -> Path:
+    return save_checkpoint(
+        root,
+        state={"step": step},
+        tensors={"generator": {"w": torch.full((3, 2), value)}},
+        texts={"config.json": "{}"},
+        keep=keep,
+    )
+
+
+def test_the_newest_whole_checkpoint_is_read_back(tmp_path: Path) -> None:
+    save(tmp_path, 1, 1.5)
+    save(tmp_path, 12, 2.5)
+    found = newest_checkpoint(tmp_path, warn=pytest.fail)
+    assert found is not None
+    assert found.step == 12
+    assert torch.equal(found.tensors("generator")["w"], torch.full((3, 2), 2.5))
+    assert sorted(json.loads((found.folder / "state.json").read_text())["files"]) == [
+        "config.json",
+        "generator.safetensors",
+    ]
+
+
+def test_an_empty_folder_has_none(tmp_path: Path) -> None:
+    assert newest_checkpoint(tmp_path / "nothing", warn=pytest.fail) is None
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "missing", "no state", "state is not JSON"])
+def test_a_damaged_checkpoint_is_named_skipped_and_left(tmp_path: Path, damage: str) -> None:
+    save(tmp_path, 1)
+    newest = save(tmp_path, 2)
+    tensors, state = newest / "generator.safetensors", newest / "state.json"
+    data = tensors.read_bytes()
+    if damage == "flip":
+        tensors.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    elif damage == "cut":
+        tensors.write_bytes(data[:-4])
+    elif damage == "missing":
+        tensors.unlink()
+    elif damage == "no state":
+        state.unlink()
+    else:
+        state.write_text("{")
+    warnings: list[str] = []
+    found = newest_checkpoint(tmp_path, warn=warnings.append)
+    assert found is not None
+    assert found.step == 1
+    assert len(warnings) == 1
+    assert warnings[0].startswith(f"{newest}: damaged checkpoint skipped (")
+    assert newest.exists()
+    again = save(tmp_path, 2, 3.0)  # the run comes to this step again
+    assert newest_checkpoint(tmp_path, warn=pytest.fail).folder == again  # type: ignore[union-attr]
+    assert list(tmp_path.glob("damaged-*"))
+
+
+def test_the_oldest_go_and_leftovers_of_a_killed_process_are_cleaned(tmp_path: Path) -> None:
+    for step in (1, 2, 3, 4):
+        save(tmp_path, step, keep=2)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["step-00000003", "step-00000004"]
+    (tmp_path / ".partial-step-00000005").mkdir()
+    (tmp_path / ".deleting-step-00000002").mkdir()
+    clean_leftovers(tmp_path)
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("place", ["save_file", "_sync", "_sha256"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    save(tmp_path, 1)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(train.checkpoint, place, full)
+    with pytest.raises(TrainError, match=r"step-00000002: the checkpoint cannot be saved \(No space left on device\)"):
+        save(tmp_path, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]

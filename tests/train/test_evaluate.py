@@ -1,0 +1,198 @@
+"""The command, its file and the comparison of files, as a user meets them."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sngan_cond import Generator
+from sngan_cond.sampling import to_uint8
+from tests.train.evaluation_parts import scores, tiny_generator, write_dataset
+from tests.train.launch import run
+from train import evaluate as command
+from train.data.dataset import PreparedDataset
+from train.evaluation.classifier import main as classifier_main
+from train.evaluation.classifier_file import load_classifier
+from train.evaluation.extractors import load_extractor
+from train.evaluation.measure import evaluate
+from train.evaluation.protocols import PROTOCOLS
+from train.evaluation.report import weights_sha256
+from train.evaluation.streams import FakeStream, draw_labels
+
+IDENTITY = ["--extractor", "identity", "--fakes", "40", "--reals", "50", "--no-progress"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model and a data set."""
+    root = tmp_path_factory.mktemp("evaluate")
+    tiny_generator().save_pretrained(root / "model")
+    write_dataset(root / "data")
+    return root
+
+
+def call(folder: Path, *more: str, out: str = "metrics.json", protocol: str = "quick") -> int:
+    base = ["--model", str(folder / "model"), "--data", str(folder / "data"), "--protocol", protocol]
+    return command.main([*base, "--out", str(folder / out), "--cache", str(folder / "cache"), *IDENTITY, *more])
+
+
+def test_the_file_says_everything(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert call(folder, "--seed", "4", "--truncation", "1.5", "--metrics", "class_score", "kernel", "ms_ssim") == 0
+    assert "kernel_distance_identity" in capsys.readouterr().out
+    result = json.loads((folder / "metrics.json").read_text())
+    rows = {row["name"]: row for row in result["metrics"]}
+    assert set(rows) == {"class_score_identity", "kernel_distance_identity", "intra_ms_ssim"}
+    kernel = rows["kernel_distance_identity"]
+    assert kernel["std"] > 0
+    assert kernel["settings"]["subset_size"] == 20
+    assert (kernel["protocol"], kernel["fake_count"], kernel["real_count"]) == ("quick(reduced)", 40, 50)
+    assert (kernel["seed"], kernel["extractor"], len(kernel["extractor_sha256"])) == (4, "identity", 64)
+    assert rows["class_score_identity"]["real_count"] == 0
+    assert rows["intra_ms_ssim"]["settings"]["pairs_per_class"] == 20
+    info = json.loads((folder / "data" / "dataset.json").read_text())
+    assert result["dataset"]["sha256"] == info["sha256"]
+    assert result["dataset"]["preparation"] == info["preparation"]
+    assert result["extractor"]["resize"] == "none"
+    assert result["truncation"] == 1.5
+    assert result["seeds"]["latents_and_labels"] == 4
+    assert result["model"]["weights_sha256"] == weights_sha256(tiny_generator())
+    assert result["model"]["name"] == "model"
+    assert {"torch", "torch-fidelity", "numpy", "python"} <= result["versions"].keys()
+    assert result["seconds"] > 0
+    assert str(folder) not in (folder / "metrics.json").read_text()  # no path of this machine
+    assert sorted(path.name for path in folder.iterdir()) == ["cache", "data", "metrics.json", "model"]
+
+
+def test_the_command_gives_what_the_function_gives(folder: Path) -> None:
+    assert call(folder, "--metrics", "class_score", "--batch", "16", out="a.json") == 0
+    G, dataset = Generator.from_pretrained(folder / "model"), PreparedDataset.open(folder / "data")
+    report = evaluate(
+        G,
+        dataset,
+        PROTOCOLS["quick"].reduced(fakes=40, reals=50),
+        extractor=load_extractor("identity"),
+        metrics=("class_score",),
+        batch_size=16,
+        progress=False,
+    )
+    assert scores(folder / "a.json") == {"class_score_identity": report.value("class_score_identity")}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--protocol", "papre"], "--protocol 'papre': allowed are"),
+        (["--metrics", "fid"], "--metrics 'fid': allowed are"),
+        (["--extractor", "identiti"], "--extractor 'identiti': allowed are"),
+        (["--fakes", "3"], "--fakes 3: an integer from 20 is allowed"),
+        (["--reals", "241"], "240 images, protocol quick(reduced) takes 241; --reals 240 takes all of them"),
+        (["--batch", "0"], "--batch 0: an integer from 1 is allowed"),
+        (["--seed", "-1"], "--seed=-1: an integer from 0"),
+        (["--truncation", "0.001"], "--truncation=0.001: None or a finite threshold from 0.05"),
+        (["--device", "gpu"], "--device 'gpu': auto, cpu, cuda or cuda:N is allowed"),
+        (["--data", "nowhere"], "nowhere: no such folder"),
+        (["--model", "no/where/here"], "--model: "),
+        (["--weights", "w.pth"], "the identity extractor takes none"),
+        (["--classifier", "none.safetensors"], "--classifier none.safetensors: not a classifier"),
+        (["--metrics", "classifier_accuracy"], "--classifier FILE is needed"),
+    ],
+)
+def test_mistakes_are_one_line(folder: Path, more: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
+    assert call(folder, *more, out="wrong.json") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert not (folder / "wrong.json").exists()
+
+
+def test_needed_arguments_are_named(capsys: pytest.CaptureFixture) -> None:
+    assert command.main(["--model", "m"]) == 2
+    assert capsys.readouterr().err == "error: --data: is needed\n"
+
+
+def test_compare_prints_like_and_refuses_unlike(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    for name, more in (("a", []), ("b", ["--seed", "1"]), ("c", ["--fakes", "45"]), ("d", ["--truncation", "1"])):
+        assert call(folder, "--metrics", "class_score", *more, out=f"{name}.json") == 0
+    paths = {name: str(folder / f"{name}.json") for name in "abcd"}
+    capsys.readouterr()
+    assert command.main(["--compare", paths["a"], paths["b"]]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0] == "| file | class_score_identity |"
+    assert f"{scores(folder / 'b.json')['class_score_identity']:.6g}" in table[3]
+    assert "protocol quick(reduced), 40 generated, 0 real, extractor identity" in table[5]
+    for other, what in (("c", "fake_count '40'"), ("d", "truncation 'null'")):
+        assert command.main(["--compare", paths["a"], paths[other]]) == 2
+        captured = capsys.readouterr()
+        assert f"class_score_identity has {what} in {paths['a']}" in captured.err
+        assert captured.out == ""
+
+    for key, value in (("protocol", "paper"), ("extractor", "other"), ("extractor_sha256", "0" * 64)):
+        changed = json.loads((folder / "a.json").read_text())
+        changed["metrics"][0][key] = value
+        (folder / "changed.json").write_text(json.dumps(changed))
+        assert command.main(["--compare", paths["a"], str(folder / "changed.json")]) == 2
+        assert f"has {key} " in capsys.readouterr().err
+    assert command.main(["--compare", str(folder / "data" / "dataset.json")]) == 2
+    assert "not a metrics.json" in capsys.readouterr().err
+
+
+def test_a_changed_data_set_is_noticed(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    data = write_dataset(tmp_path / "data")
+    images = np.load(data / "images.npy")
+    images[0, 0, 0, 0] ^= 1
+    np.save(data / "images.npy", images)
+    assert call(folder, "--data", str(data), out="wrong.json") == 2
+    assert "the file has changed" in capsys.readouterr().err
+
+
+def test_a_classifier_judges_samples_by_their_class(folder: Path, tmp_path: Path) -> None:
+    """Classes differ by brightness, which a small network learns at once; real images taken for samples score alike."""
+    data, test = write_dataset(tmp_path / "train", count=800), write_dataset(tmp_path / "test", seed=2)
+    out = tmp_path / "classifier.safetensors"
+    flags = ["--data", str(data), "--test", str(test), "--out", str(out), "--width", "4", "--epochs", "6"]
+    assert classifier_main(flags) == 0
+    loaded = load_classifier(out)
+    assert loaded.facts.test_accuracy > 0.7  # four classes: chance is 0.25
+    assert (loaded.facts.train_count, loaded.facts.test_count) == (800, 240)
+    assert call(folder, "--metrics", "classifier_accuracy", "--classifier", str(out)) == 0
+    row = json.loads((folder / "metrics.json").read_text())["metrics"][0]
+    assert row["settings"]["accuracy_on_real_test_images"] == loaded.facts.test_accuracy
+    assert row["extractor_sha256"] == loaded.sha256
+
+    G, labels = tiny_generator().eval(), draw_labels(40, 4, "balanced", 0)
+    stream = FakeStream(G, labels, 40, seed=0, part="all")
+    with torch.no_grad():
+        images = to_uint8(G(stream.latents(0, 40), labels))
+        expected = (loaded.network(images).argmax(1) == labels).double().mean()
+    assert row["value"] == pytest.approx(float(expected))
+
+    wrong = tmp_path / "wrong.safetensors"
+    save_file({"a": torch.ones(1)}, wrong)
+    assert call(folder, "--metrics", "classifier_accuracy", "--classifier", str(wrong)) == 2
+
+
+@pytest.mark.slow
+def test_two_processes_give_what_one_gives(folder: Path) -> None:
+    """Both kinds of sharing: images of one stream, and classes."""
+    metrics = ["--metrics", "class_score", "frechet", "kernel", "precision_recall", "ms_ssim", "diversity"]
+    common = ["--model", str(folder / "model"), "--data", str(folder / "data"), "--protocol", "quick", "--no-cache"]
+    # 41 fakes and 51 reals: shares of unlike size
+    flags = [*common, "--extractor", "identity", "--fakes", "41", "--reals", "51", "--no-progress", *metrics]
+    assert command.main([*flags, "--out", str(folder / "one.json")]) == 0
+    launch = "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
+    ports = "--dynamo_backend no --main_process_port 0"
+    flags += ["--device", "cpu", "--out", str(folder / "two.json")]
+    done = run([sys.executable, "-m", *launch.split(), *ports.split(), "-m", "train.evaluate", *flags])
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (json.loads((folder / f"{name}.json").read_text()) for name in ("one", "two"))
+    assert two["processes"] == 2
+    assert [row["name"] for row in one["metrics"]] == [row["name"] for row in two["metrics"]]
+    for ours, theirs in zip(one["metrics"], two["metrics"], strict=True):
+        assert theirs["value"] == pytest.approx(ours["value"], rel=1e-4), ours["name"]
+        for key in ("fake_count", "real_count", "settings"):
+            assert theirs[key] == ours[key]

@@ -1,0 +1,84 @@
+"""A run that is killed at any instant and started again ends with the bits of one that was left alone."""
+
+import json
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.train.launch import ROOT, environment, run, tiny_command, weights
+
+# A checkpoint at every step, so that a kill falls into a save as often as into an update.
+LONG = ("steps=60", "decay_from=30", "save_every=1", "sample_every=20", "log_every=10")
+
+
+def assert_same_bits(a: Path, b: Path) -> None:
+    left, right = weights(a), weights(b)
+    assert left.keys() == right.keys()
+    differing = [name for name in left if not torch.equal(left[name], right[name])]
+    assert not differing
+
+
+@pytest.mark.slow
+def test_twenty_kills_change_no_bit(tmp_path: Path, tiny_data: Path) -> None:
+    straight = run(tiny_command(tiny_data, tmp_path / "straight", *LONG))
+    assert straight.returncode == 0, straight.stderr
+    chance = random.Random(20)
+    command = tiny_command(tiny_data, tmp_path / "killed", *LONG)
+    for kill in range(20):
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        _wait_for_training(process, tmp_path / "killed", previous=kill)
+        time.sleep(chance.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    finished = run(command)
+    assert finished.returncode == 0, finished.stderr
+    assert_same_bits(tmp_path / "straight/checkpoints/step-00000060", tmp_path / "killed/checkpoints/step-00000060")
+    steps = [json.loads(line)["step"] for line in (tmp_path / "killed/scalars.jsonl").read_text().splitlines()]
+    assert steps == [10, 20, 30, 40, 50, 60]
+    assert not list((tmp_path / "killed/checkpoints").glob(".*"))
+
+
+def _wait_for_training(process: subprocess.Popen[bytes], folder: Path, previous: int) -> None:
+    """Wait until this start writes its first checkpoint (imports alone take seconds), or ends."""
+    before = _newest(folder)
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if _newest(folder) != before or list((folder / "checkpoints").glob(".partial-*")):
+            return
+        time.sleep(0.01)
+    assert process.poll() in (None, 0), f"start {previous} ended with {process.poll()}"
+
+
+def _newest(folder: Path) -> str:
+    return max((path.name for path in (folder / "checkpoints").glob("step-*")), default="")
+
+
+@pytest.mark.slow
+def test_sigterm_saves_and_a_damaged_checkpoint_is_passed_over(tmp_path: Path, tiny_data: Path) -> None:
+    sets = ("steps=40", "decay_from=30", "save_every=10", "sample_every=40", "log_every=10")
+    straight = run(tiny_command(tiny_data, tmp_path / "straight", *sets))
+    assert straight.returncode == 0, straight.stderr
+    command = tiny_command(tiny_data, tmp_path / "stopped", *sets)
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
+    _wait_for_training(process, tmp_path / "stopped", previous=0)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "SIGTERM" in output
+    newest = max((tmp_path / "stopped/checkpoints").glob("step-*"))
+    assert int(newest.name[5:]) < 40
+    damaged = newest / "generator.safetensors"
+    data = bytearray(damaged.read_bytes())
+    data[-1] ^= 1
+    damaged.write_bytes(data)
+    finished = run(command)
+    assert finished.returncode == 0, finished.stderr
+    assert f"{newest}: damaged checkpoint skipped (generator.safetensors: sha256" in finished.stdout
+    assert_same_bits(tmp_path / "straight/checkpoints/step-00000040", tmp_path / "stopped/checkpoints/step-00000040")

@@ -1,0 +1,102 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sngan_cond import Generator, sample
+from tests.train.launch import run, tiny_command, weights
+from train.__main__ import main
+from train.loop import linear_decay
+
+
+def test_the_rate_falls_on_a_line_and_the_last_update_still_moves() -> None:
+    factors = [linear_decay(step, decay_from=4, steps=8) for step in range(8)]
+    assert factors == [1, 1, 1, 1, 1, 0.75, 0.5, 0.25]
+    assert linear_decay(5, decay_from=None, steps=8) == 1
+    assert linear_decay(5, decay_from=400_000, steps=8) == 1
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    done = run(tiny_command(tiny_data, folder, "trackers=[tensorboard]"))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_run_leaves_scalars_grids_trackers_and_loadable_checkpoints(finished: Path) -> None:
+    lines = [json.loads(line) for line in (finished / "scalars.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["images_seen"]) for line in lines] == [(2, 32), (4, 64), (6, 96)]
+    assert all(np.isfinite(line["d/loss"]) and np.isfinite(line["g/loss"]) for line in lines)
+    assert lines[-1]["lr_g"] == pytest.approx(2e-4 / 3, rel=1e-12)
+    with Image.open(finished / "samples/step-00000006.png") as grid:
+        assert grid.size == (2 * 34 + 2, 10 * 34 + 2)  # ten classes, two latents, 32 px and 2 px between
+    assert list((finished / "trackers").rglob("events.out.tfevents.*"))
+    assert sorted(path.name for path in (finished / "checkpoints").iterdir()) == ["step-00000004", "step-00000006"]
+    G = Generator.from_pretrained(finished / "checkpoints/step-00000006")
+    assert G.config.class_names is not None
+    assert sample(G, classes=[3, 4], seed=0).shape == (2, 3, 32, 32)
+    facts = json.loads((finished / "training.json").read_text())
+    assert facts["images_seen"] == 96
+    assert facts["config"]["steps"] == 6
+
+
+@pytest.mark.slow
+def test_the_same_command_again_changes_nothing(finished: Path, tiny_data: Path) -> None:
+    before = weights(finished / "checkpoints/step-00000006")
+    done = run(tiny_command(tiny_data, finished, "trackers=[tensorboard]"))
+    assert done.returncode == 0, done.stderr
+    assert "continuing at step 6" in done.stdout
+    after = weights(finished / "checkpoints/step-00000006")
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["optim_g.lr=1e-3"], "holds a run with optim_g.lr=0.0002, asked for is 0.001"),
+        (["constraint.kind=none"], "holds a run with constraint.kind='spectral', asked for is 'none'"),
+        (["num_classes=7"], "10 classes, num_classes=7; --set num_classes=10 fits"),
+        (["resolution=64"], "images of 32 px, resolution=64"),
+        (["data.path=/nowhere/at/all"], "/nowhere/at/all"),
+        (["batch_norm=synchronised"], "PyTorch synchronises batch norm on GPUs only"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_and_status_2(
+    finished: Path, tiny_data: Path, overrides: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = tiny_command(tiny_data, finished, "trackers=[tensorboard]", *overrides)
+    assert main(command[3:]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_values_that_are_not_finite_stop_the_run(tmp_path: Path, tiny_data: Path) -> None:
+    hot = ("loss.kind=wasserstein", "constraint.kind=none", "optim_d.lr=0.99", "d_updates_per_step=5")
+    done = run(tiny_command(tiny_data, tmp_path / "hot", *hot, "steps=60", "save_every=1"))
+    assert done.returncode == 2
+    message = done.stderr.strip().splitlines()[-1]
+    assert "is not finite; the run stops. Last good checkpoint:" in message
+    kept = sorted((tmp_path / "hot/checkpoints").glob("step-*"))
+    assert kept
+    assert all(torch.isfinite(t).all() for name, t in weights(kept[-1]).items() if t.is_floating_point())
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_other_networks_is_refused(finished: Path, tiny_data: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(finished, other)
+    config = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(config.replace("  channels: 4\n", "  channels: 5\n"))
+    done = run(
+        tiny_command(tiny_data, other, "trackers=[tensorboard]", "generator.channels=5", "discriminator.channels=5")
+    )
+    assert done.returncode == 2
+    assert "step-00000006: does not fit this configuration" in done.stderr

@@ -1,0 +1,113 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sngan_cond import Discriminator, Generator
+from train.__main__ import main
+from train.config import TrainConfig
+from train.errors import TrainError
+from train.presets import config_to_yaml, load_config, parse_config, preset_names, preset_path
+
+TOP_LEVEL = [name for name in preset_names() if "/" not in name]
+
+
+@pytest.mark.parametrize("name", TOP_LEVEL)
+def test_a_preset_says_where_it_comes_from_and_only_what_differs(name: str) -> None:
+    text = preset_path(name).read_text()
+    for word in ("# Paper:", "# Data:", "# Run:", "# Cost:", "# Reported:"):
+        assert word in text
+    assert f"--preset {name}" in text
+    values = yaml.safe_load(text)
+    parent = load_config(values.pop("extends")) if "extends" in values else parse_config({})
+    mine = load_config(name)
+    for key, value in values.items():
+        if dataclasses.is_dataclass(getattr(parent, key)):
+            assert (
+                all(getattr(getattr(mine, key), k) != getattr(getattr(parent, key), k) for k in value) or key == "data"
+            )
+        else:
+            assert getattr(mine, key) != getattr(parent, key), f"{name}: {key} repeats what it inherits"
+
+
+def test_the_defaults_are_the_papers_imagenet_run() -> None:
+    config = load_config("imagenet_128_projection")
+    assert config == TrainConfig()
+    assert (config.steps, config.decay_from, config.d_updates_per_step) == (450_000, 400_000, 5)
+    assert (config.optim_g.lr, config.optim_g.beta1, config.optim_g.beta2, config.optim_g.eps) == (2e-4, 0, 0.9, 1e-8)
+    assert (config.batch_total, config.fakes_per_step) == (64, 128)
+    assert config.loss.kind == "hinge"
+
+
+def test_the_resolved_configuration_reads_back_as_itself(tmp_path: Path) -> None:
+    config = load_config("cifar10_cnn", ["seed=7", "trackers=[wandb]", "optim_d.lr=1e-3"])
+    path = tmp_path / "resolved.yaml"
+    path.write_text(config_to_yaml(config))
+    assert load_config(str(path)) == config
+
+
+def test_one_top_level_resolution_serves_both_networks() -> None:
+    config = load_config("tiny")
+    assert Generator(config.generator).config.resolution == Discriminator(config.discriminator).config.resolution == 32
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["resolutio=3"], "--set resolutio: no such key; did you mean resolution?"),
+        (["optim_g.l=1"], "--set optim_g.l: no such key; did you mean optim_g.lr?"),
+        (["optim_g.lr=-1"], "--set optim_g.lr=-1: Input should be greater than 0"),
+        (["steps=abc"], "--set steps='abc': Input should be a valid integer"),
+        (
+            ["resolution=33"],
+            "generator: resolution=33: the resnet architecture has plans for [32, 48, 64, 128, 256] px",
+        ),
+        (["discriminator.head=projectio"], "--set discriminator.head='projectio': Input should be 'unconditional',"),
+        (["generator.resolution=64"], "generator.resolution=64: say resolution "),
+        (["generator=3"], "--set generator=3: a mapping of keys is allowed"),
+        (["num_classes=0"], "discriminator: head='projection' with num_classes=0: "),
+        (["precision=fp16"], "--set precision='fp16': Input should be 'auto', 'fp32' or 'bf16'"),
+        (["batch_total=65", "accumulate=2"], "batch_total=65: a multiple of accumulate=2 is allowed"),
+        (["steps"], "--set steps: key=value is allowed"),
+        (["steps=[1"], "--set steps=[1: the value is not YAML"),
+    ],
+)
+def test_a_bad_override_is_named_with_what_is_allowed(
+    overrides: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--preset", "imagenet_128_projection", "--dry-run", "--set", *overrides]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("preset", "message"),
+    [
+        ("imagenet_128_projektion", "did you mean imagenet_128_projection?"),
+        ("nowhere.yaml", "--preset nowhere.yaml: no such file"),
+    ],
+)
+def test_a_misspelt_preset_is_named_with_the_nearest(preset: str, message: str) -> None:
+    with pytest.raises(TrainError, match=message.replace("?", r"\?")):
+        load_config(preset)
+
+
+def test_a_bad_key_in_a_file_names_the_file_and_extends_goes_one_level(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("optim_g: {lrr: 1}\n")
+    with pytest.raises(TrainError, match=rf"{path}: optim_g.lrr: no such key; did you mean optim_g.lr\?"):
+        load_config(str(path))
+    path.write_text("extends: imagenet_128_concat\n")
+    with pytest.raises(TrainError, match="one level is allowed"):
+        load_config(str(path))
+    path.write_text("- 1\n")
+    with pytest.raises(TrainError, match="a mapping of keys to values is allowed, not list"):
+        load_config(str(path))
+
+
+def test_dry_run_prints_the_resolved_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--preset", "tiny", "--dry-run", "--set", "steps=9"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["steps"] == 9

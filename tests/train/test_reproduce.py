@@ -1,0 +1,192 @@
+"""`python -m train.reproduce`: which rows, how much of each, what is written, and that finished runs stay finished."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from train.errors import TrainError
+from train.presets import load_config
+from train.reproduce import main, select
+from train.reproduction.budget import Budget, row_config
+from train.reproduction.cost import CostMeter
+from train.reproduction.measures import mean_and_error
+from train.reproduction.results import cells, plot_results, write_results
+from train.reproduction.rows import Row, Table
+from train.reproduction.tables import find_tables
+
+
+def row_of(key: str, name: str) -> tuple[Table, Row]:
+    (table,) = find_tables(key)
+    return next((table, row) for row in table.rows if row.name == name)
+
+
+def result(seed: int, **scores: float) -> dict[str, object]:
+    measured = {
+        metric: [{"name": f"{metric}_stand_in", "value": value, "protocol": "paper", "extractor": "stand-in"}]
+        for metric, value in scores.items()
+    }
+    return {"seed": seed, "request": {}, "steps": 10, "measured": measured, "reasons": {}}
+
+
+def test_short_runs_a_share_of_the_updates_and_of_the_decay(tmp_path: Path) -> None:
+    table, row = row_of("sngan/figure13", "projection_spectral_norm")
+    budget = Budget(name="short", percent=2, data_root=tmp_path, overrides=("batch_total=32",))
+    config = row_config(table, row, budget, seed=3, smoke_data=tmp_path)
+    assert (config.steps, config.decay_from, config.seed, config.batch_total) == (9000, 8000, 3, 32)
+    assert config.data.path == str(tmp_path / "imagenet-128")
+    table, row = row_of("sngan/table2", "cifar10_weight_norm")
+    config = row_config(table, row, Budget(name="short", percent=0.0001), seed=0, smoke_data=tmp_path)
+    assert (config.steps, config.decay_from) == (1, None)
+
+
+def test_paper_runs_the_preset_itself(tmp_path: Path) -> None:
+    table, row = row_of("bssn/table6", "stl10_bsn_4")
+    config = row_config(table, row, Budget(name="paper"), seed=0, smoke_data=tmp_path)
+    full = load_config("bssn/table6/stl10_bsn_4", ["trackers=[]"])
+    assert config == full
+    assert config.steps == 800_000
+
+
+def test_rows_are_picked_by_pattern() -> None:
+    tables = find_tables("sngan/figure1")
+    picked = [row.name for _, row in select(tables, ["cifar10_*_norm_A", "stl10_wgan_gp_F"])]
+    expected = ["cifar10_batch_norm_A", "cifar10_layer_norm_A", "cifar10_weight_norm_A", "cifar10_spectral_norm_A"]
+    assert picked == [*expected, "stl10_wgan_gp_F"]
+    assert len(select(tables, None)) == 6 * (8 + 6)
+    with pytest.raises(TrainError, match=r"--rows cifar10_weight_norm_G: no such row .* did you mean cifar10_weight"):
+        select(tables, ["cifar10_weight_norm_G"])
+
+
+def test_a_cell_holds_mean_standard_error_count_and_status() -> None:
+    table, row = row_of("sngan/table2", "cifar10_weight_norm")
+    runs = [result(seed, fid=value) for seed, value in enumerate((30.0, 33.0, 36.0))]
+    runs[1]["reasons"] = {"inception_score": "no weights"}
+    score, fid = cells(table, row, Budget(name="short", percent=2), runs)
+    assert (fid["paper"], fid["status"]) == ("34.7", "short: 2% of the updates")
+    (number,) = fid["measured"]
+    assert (number["name"], number["mean"], number["n"]) == ("fid_stand_in", 33.0, 3)
+    assert number["error"] == pytest.approx(3 / math.sqrt(3))  # deviation 3 over three runs
+    assert (score["measured"], score["reason"]) == ([], "no weights")
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("smoke", "smoke"), ("paper", "full"), ("short", "short: 1% of the updates")]
+)
+def test_status_says_how_much_was_run(name: str, status: str) -> None:
+    table, row = row_of("sngan/table2", "cifar10_weight_norm")
+    assert cells(table, row, Budget(name=name), [result(0, fid=1.0)])[1]["status"] == status
+    failed = {"seed": 0, "request": {}, "steps": 0, "measured": {}, "reasons": {"run": "step 7: not finite"}}
+    cell = cells(table, row, Budget(name=name), [failed])[1]
+    assert (cell["status"], cell["reason"]) == ("not run", "step 7: not finite")
+
+
+def test_rows_without_a_preset_say_why() -> None:
+    table, row = row_of("sngan/table2", "cifar10_lr_gan")
+    (cell,) = cells(table, row, Budget(name="paper"), [])
+    assert (cell["status"], cell["paper"]) == ("not run", "7.17+-.07")
+    assert "none of these modules" in cell["reason"]
+
+
+def test_one_run_has_no_standard_error() -> None:
+    assert mean_and_error([2.0]) == (2.0, None)
+    assert mean_and_error([1.0, 3.0]) == (2.0, 1.0)
+
+
+def test_table_is_written_for_people_and_programs(tmp_path: Path) -> None:
+    table, row = row_of("sngan/table2", "cifar10_weight_norm")
+    budget = Budget(name="short", percent=2, overrides=("batch_total=32",))
+    found = cells(table, row, budget, [result(0, fid=30.25), result(1, fid=31.75)])
+    write_results(tmp_path, [(table, found)], budget)
+    plot_results(tmp_path / "table.png", [(table, found)])
+    text = (tmp_path / "table.md").read_text()
+    assert (
+        "| Weight Norm., cifar10 | fid | 34.7 | fid_stand_in 31 ± 0.75 (n = 2; paper) | short: 2% of the updates |"
+        in text
+    )
+    assert "batch_total=32" in text
+    written = json.loads((tmp_path / "table.json").read_text())
+    assert written["budget"]["percent"] == 2
+    assert written["tables"][0]["cells"][1]["measured"][0]["mean"] == 31.0
+    with Image.open(tmp_path / "table.png") as picture:
+        assert picture.size[0] == 9 * 120
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--table", "table3", "--budget", "smoke"], "--table table3: no such table"),
+        (["--table", "table8"], "--budget: is needed"),
+        (["--table", "table8", "--budget", "smoke"], "--run-dir: is needed"),
+        (["--table", "table8", "--budget", "smoke", "--run-dir", "x", "--seeds", "0"], "--seeds 0: an integer from 1"),
+        (["--table", "table8", "--budget", "short", "--run-dir", "x", "--percent", "0"], "--percent 0: a number above"),
+        (
+            ["--table", "table8", "--budget", "smoke", "--run-dir", "x", "--set", "batch_totl=1"],
+            "--set batch_totl: no such key; did you mean batch_total?",
+        ),
+        (
+            ["--table", "table8", "--budget", "smoke", "--run-dir", "x", "--extractor", "efficientnet"],
+            "--extractor 'efficientnet'",
+        ),
+    ],
+)
+def test_mistakes_are_one_line_and_write_nothing(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cost_grows_with_updates_and_batch() -> None:
+    meter = CostMeter()
+    config = load_config("bssn/figure2/sn", ["generator.channels=4", "discriminator.channels=4"])
+    hours = meter.hours(config)
+    assert hours > 0
+    twice = load_config("bssn/figure2/sn", ["generator.channels=4", "discriminator.channels=4", "steps=187400"])
+    assert meter.hours(twice) == pytest.approx(2 * hours)  # the same measurement, twice the steps
+
+
+def test_list_names_tables_rows_and_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list", "--table", "bssn/figure2", "--rows", "no_sn"]) == 0
+    out = capsys.readouterr().out
+    assert "bssn/figure2: Figures 2 and 12" in out
+    assert "93,700 steps  without SN" in out
+    assert " h " in out
+
+
+@pytest.mark.slow
+def test_finished_runs_are_not_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--table", "bssn/figure2", "--budget", "smoke", "--seeds", "2", "--extractor", "none"]
+    command += ["--run-dir", str(tmp_path)]
+    assert main([*command, "--rows", "sn"]) == 0
+    checkpoints = sorted(tmp_path.rglob("step-*/state.json"))
+    times = [path.stat().st_mtime_ns for path in checkpoints]
+    assert len({path.parents[2].name for path in checkpoints}) == 2
+    before = json.loads((tmp_path / "table.json").read_text())
+    assert main(command) == 0  # the other row as well
+    assert [path.stat().st_mtime_ns for path in checkpoints] == times
+    after = json.loads((tmp_path / "table.json").read_text())
+    assert after["tables"][0]["cells"][0] == before["tables"][0]["cells"][0]
+    assert [cell["status"] for cell in after["tables"][0]["cells"]] == ["smoke", "smoke"]
+    assert all(number["n"] == 2 for cell in after["tables"][0]["cells"] for number in cell["measured"])
+    assert "[4/4]" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_row_that_cannot_run_says_why_and_the_others_go_on(tmp_path: Path) -> None:
+    command = ["--table", "bssn/figure2", "--budget", "short", "--percent", "0.001", "--seeds", "1"]
+    command += ["--extractor", "none", "--data-root", str(tmp_path / "nowhere"), "--run-dir", str(tmp_path / "runs")]
+    assert main(command) == 0
+    found = json.loads((tmp_path / "runs/table.json").read_text())["tables"][0]["cells"]
+    assert [cell["status"] for cell in found] == ["not run", "not run"]
+    assert all("nowhere/mnist-28" in cell["reason"] for cell in found)

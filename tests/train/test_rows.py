@@ -1,0 +1,156 @@
+"""The rows of the papers' tables: files agree with rows, heads say what is reported, and every preset trains."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from sngan_cond import Discriminator, Generator
+from tests.reference import architectures as tables
+from tests.reference.architectures import count
+from train.errors import TrainError
+from train.loop import train
+from train.presets import PRESETS, load_config
+from train.reproduction.budget import Budget, row_config
+from train.reproduction.rows import Row, Table
+from train.reproduction.runner import draw_smoke_data
+from train.reproduction.tables import TABLES, find_tables
+from train.reproduction.write import files
+
+ROWS = [(table, row) for table in TABLES for row in table.rows if row.base is not None]
+# What each base's networks have by the paper's tables: generator, discriminator.
+COUNTS = {
+    "sngan/base/cnn_cifar10": (tables.cnn_generator(4), tables.cnn_discriminator(4)),
+    "sngan/base/cnn_stl10": (tables.cnn_generator(6), tables.cnn_discriminator(6)),
+    "sngan/base/resnet_cifar10": (tables.RESNET_32_G, tables.resnet_32_d(128, "nobias")),
+    "sngan/base/resnet_stl10": (tables.RESNET_48_G, tables.RESNET_48_D),
+    "sngan/base/wgan_gp_resnet": (tables.GULRAJANI_G, tables.resnet_32_d(128, "")),
+    "sngan/base/imagenet_unconditional": (tables.RESNET_128_G, tables.RESNET_128_D),
+    "report/base/cnn_cifar10": (tables.cnn_generator(4), tables.cnn_discriminator(4)),
+    "bssn/base/cnn_cifar10": (tables.cnn_generator(4), tables.cnn_discriminator(4)),
+    "bssn/base/cnn_stl10": (tables.cnn_generator(6), tables.cnn_discriminator(6)),
+    "bssn/base/cnn_celeba": (tables.cnn_generator(8), tables.cnn_discriminator(8)),
+    "bssn/base/resnet_imagenet": (tables.RESNET_128_G, tables.BSSN_128_D),
+    "bssn/base/mnist": (tables.MNIST_G, tables.MNIST_D),
+}
+
+
+def test_files_agree_with_rows() -> None:
+    wanted = files()
+    for name, text in wanted.items():
+        assert (PRESETS / name).read_text() == text, f"{name}: python -m train.reproduction.write"
+    for paper in {table.paper for table in TABLES}:
+        found = {path.relative_to(PRESETS).as_posix() for path in (PRESETS / paper).rglob("*.yaml")}
+        assert found <= set(wanted)
+
+
+def test_every_row_says_paper_table_row_and_number() -> None:
+    for table, row in ROWS:
+        head = (PRESETS / f"{table.preset(row)}.yaml").read_text().split("extends:")[0]
+        for word in ("# Paper:", "# Table:", "# Row:", "# Reported:", "# Data:", "# Run:"):
+            assert word in head, table.preset(row)
+        words = " ".join(head.replace("#", " ").split())
+        assert all(score in words for score in row.reported.values())
+        assert set(row.reported) <= set(table.metrics)
+
+
+def test_names_are_unique() -> None:
+    names = [table.preset(row) for table, row in ROWS]
+    assert len(names) == len(set(names))
+    assert len({table.key for table in TABLES}) == len(TABLES)
+    assert all(row.base is not None or row.absent for table in TABLES for row in table.rows)
+
+
+@pytest.mark.parametrize("base", COUNTS)
+def test_networks_have_the_parameters_of_the_papers_tables(base: str) -> None:
+    config = load_config(base)
+    with torch.device("meta"):
+        pair = Generator(config.generator), Discriminator(config.discriminator)
+    sizes = tuple(sum(parameter.numel() for parameter in network.parameters()) for network in pair)
+    assert sizes == tuple(count(rows) for rows in COUNTS[base])
+
+
+def test_optimisers_are_the_papers() -> None:
+    """Table 1 of Miyato et al. and Table 7 of Lin et al., once more by hand."""
+    hand = {
+        "sngan/figure1/cifar10_spectral_norm_A": (1e-4, 1e-4, 0.5, 0.9, 5),
+        "sngan/figure1/cifar10_spectral_norm_B": (1e-4, 1e-4, 0.5, 0.999, 1),
+        "sngan/figure1/stl10_wgan_gp_C": (2e-4, 2e-4, 0.5, 0.999, 1),
+        "sngan/figure1/stl10_weight_norm_D": (1e-3, 1e-3, 0.5, 0.9, 5),
+        "sngan/figure1/cifar10_batch_norm_E": (1e-3, 1e-3, 0.5, 0.999, 5),
+        "sngan/figure1/cifar10_orthonormal_F": (1e-3, 1e-3, 0.9, 0.999, 5),
+        "sngan/table8/baseline": (2e-4, 2e-4, 0.0, 0.9, 5),
+        "bssn/table6/stl10_sn_1": (1e-4, 1e-4, 0.5, 0.9, 5),
+        "bssn/table6/celeba_bsn_4": (1e-4, 2e-4, 0.5, 0.999, 1),
+        "bssn/table6/cifar10_sn_diff_gamma_5": (2e-4, 1e-4, 0.5, 0.999, 1),
+        "bssn/table1/imagenet_bsn_1.2": (2e-4, 2e-4, 0.0, 0.9, 5),
+        "report/table1/sngan_A": (1e-3, 4e-3, 0.5, 0.9, 1),
+    }
+    for name, expected in hand.items():
+        c = load_config(name)
+        found = (c.optim_g.lr, c.optim_d.lr, c.optim_d.beta1, c.optim_g.beta2, c.d_updates_per_step)
+        assert found == pytest.approx(expected), name
+        assert (c.optim_g.beta1, c.optim_g.beta2) == (c.optim_d.beta1, c.optim_d.beta2)
+
+
+def test_updates_are_the_papers() -> None:
+    hand = {
+        "sngan/figure1/cifar10_weight_clipping_A": 100_000,
+        "sngan/table2/stl10_spectral_norm_hinge_2x": 200_000,
+        "sngan/figure13/projection_spectral_norm": 450_000,
+        "bssn/table1/cifar10_sn_1": 400_000,
+        "bssn/table1/stl10_bsn_1": 800_000,
+        "bssn/table6/stl10_sn_1": 400_000,
+        "bssn/table6/stl10_sn_2": 800_000,
+        "bssn/table6/stl10_sn_same_gamma_2": 400_000,
+        "bssn/table1/imagenet_sn_1.6": 500_000,
+    }
+    assert {name: load_config(name).steps for name in hand} == hand
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("sngan/table2", ["sngan/table2"]),
+        ("table2", ["sngan/table2"]),
+        ("sngan/figure2", ["sngan/figure1"]),
+        ("figure55", ["bssn/table6"]),
+        ("report", ["report/table1"]),
+    ],
+)
+def test_tables_are_found_by_name(name: str, keys: list[str]) -> None:
+    assert [table.key for table in find_tables(name)] == keys
+    assert find_tables("all") == TABLES
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("table1", "--table table1: several are called so: report/table1, bssn/table1"),
+        ("tabel2", "--table tabel2: no such table; did you mean table2"),
+    ],
+)
+def test_unclear_names_are_refused(name: str, message: str) -> None:
+    with pytest.raises(TrainError, match=message):
+        find_tables(name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_preset_trains_five_steps(tmp_path: Path) -> None:
+    """Each through the loop itself, as the smoke budget runs it: narrow, on drawn data; losses stay finite."""
+    data = tmp_path / "data"
+    draw_smoke_data(data, {load_config(table.preset(row)).resolution for table, row in first_of_each_base()})
+    for table, row in ROWS:
+        name = table.preset(row)
+        folder = tmp_path / name
+        config = row_config(table, row, Budget(name="smoke"), seed=0, smoke_data=data)
+        assert train(config, folder) == 5, name
+        last = json.loads((folder / "scalars.jsonl").read_text().splitlines()[-1])
+        assert all(math.isfinite(value) for value in last.values()), name
+
+
+def first_of_each_base() -> list[tuple[Table, Row]]:
+    return list({row.base.name: (table, row) for table, row in ROWS if row.base is not None}.values())

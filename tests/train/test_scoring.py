@@ -1,0 +1,50 @@
+"""Scores during a run: there, and not in the way of the run."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.train.launch import run, tiny_command, weights
+from train.__main__ import main
+
+EVALUATION = ("evaluation.every=3", "evaluation.extractor=identity", "evaluation.metrics=[precision_recall]")
+
+
+@pytest.mark.slow
+def test_evaluation_of_both_generators_changes_no_bit_of_the_run(tmp_path: Path, tiny_data: Path) -> None:
+    watched = run(tiny_command(tiny_data, tmp_path / "a", *EVALUATION, "evaluation.fakes=40", "evaluation.reals=60"))
+    alone = run(tiny_command(tiny_data, tmp_path / "b"))
+    assert (watched.returncode, alone.returncode) == (0, 0), watched.stderr + alone.stderr
+    a, b = (weights(tmp_path / name / "checkpoints/step-00000006") for name in "ab")
+    assert all(torch.equal(a[name], b[name]) for name in b)
+    lines = [json.loads(line) for line in (tmp_path / "a/scalars.jsonl").read_text().splitlines()]
+    logged = {line["step"]: line for line in lines if any(key.startswith("ema/") for key in line)}
+    assert sorted(logged) == [3, 6]
+    for name in ("ema", "generator"):
+        report = json.loads((tmp_path / f"a/evaluations/step-00000006/{name}.json").read_text())
+        row = report["metrics"][0]
+        assert (row["fake_count"], row["real_count"]) == (40, 60)
+        assert logged[6][f"{name}/{row['name']}"] == pytest.approx(row["value"], rel=1e-9)
+
+
+@pytest.mark.slow
+def test_a_constrained_generator_is_saved_plain_and_goes_on(tmp_path: Path, tiny_data: Path) -> None:
+    command = tiny_command(tiny_data, tmp_path / "run", "constraint_g.kind=spectral", "save_every=3")
+    done = run(command)
+    assert done.returncode == 0, done.stderr
+    names = weights(tmp_path / "run/checkpoints/step-00000006")
+    assert not any("parametrizations" in name for name in names if name.startswith("model.safetensors"))
+    assert any("parametrizations" in name for name in names if name.startswith("ema.safetensors"))
+    again = run(tiny_command(tiny_data, tmp_path / "run", "constraint_g.kind=spectral", "save_every=3", "steps=8"))
+    assert again.returncode == 0, again.stderr
+
+
+def test_what_evaluation_needs_is_asked_for_before_the_first_step(
+    tmp_path: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = tiny_command(tiny_data, tmp_path / "run", "evaluation.every=3", "evaluation.protocol=papers")
+    assert main(command[3:]) == 2
+    assert "papers" in capsys.readouterr().err
+    assert not (tmp_path / "run/checkpoints").exists()

@@ -1,0 +1,59 @@
+"""`accelerate launch -m train`: read the flags, resolve the preset, train."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from train.allocator import use_fast_allocator
+
+if __name__ == "__main__":
+    use_fast_allocator("train")  # before torch is imported
+
+from train.commands import OneLineParser
+from train.data.errors import DataError
+from train.errors import TrainError
+from train.presets import config_to_yaml, load_config, preset_names
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="accelerate launch -m train",
+        description="Train a class-conditional GAN; the same command continues a run that was stopped or killed.",
+    )
+    parser.add_argument("--preset", required=True, metavar="NAME|FILE", help="a preset's name, or a YAML file")
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run is kept (needed unless --dry-run)")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="override keys of the preset, dotted, e.g. --set batch_total=64 optim_g.lr=1e-4",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the resolved configuration and stop")
+    parser.epilog = "presets: " + ", ".join(name for name in preset_names() if "/" not in name)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    try:
+        config = load_config(args.preset, args.overrides)
+        if args.dry_run:
+            print(config_to_yaml(config), end="")
+            return 0
+        if args.run_dir is None:
+            parser.error("--run-dir: a folder is needed, for example --run-dir runs/a")
+        from train.loop import train  # after the flags are checked: importing torch takes seconds
+
+        train(config, args.run_dir)
+    except (TrainError, DataError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

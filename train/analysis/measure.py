@@ -1,0 +1,201 @@
+"""Numbers of a run: its logged scalars, and the spectra of its discriminator's weights."""
+
+import copy
+import json
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from sngan_cond import Discriminator, build_constraint
+from sngan_cond.constraints.layers import matrix_view, normalised_layers, output_axis, raw_weight
+from sngan_cond.constraints.power import PowerIterated
+from train.checkpoint import Checkpoint, whole_checkpoints
+from train.config import TrainConfig
+from train.errors import TrainError
+from train.presets import load_config
+from train.run import CONFIG_FILE, SCALARS_FILE
+
+_NOT_PLOTTED = ("step", "images_seen", "seconds", "lr_g")
+
+
+class Curve(NamedTuple):
+    """One logged quantity.
+
+    Args:
+        images_seen: real images shown to D when each value was logged.
+        values: the values; None where one was not finite.
+    """
+
+    images_seen: list[int]
+    values: list[float | None]
+
+
+class LayerNorms(NamedTuple):
+    """Spectral norms of one layer's weight, seen as a (outputs, rest) matrix.
+
+    Args:
+        effective: exact, of the weight that acts: normalised, times its gain (000 figure 9).
+        raw: exact, of the weight that the optimiser moves.
+        power_iteration: the estimate that the raw weight is divided by; None under a constraint without one.
+    """
+
+    effective: float
+    raw: float
+    power_iteration: float | None
+
+
+class CheckpointNorms(NamedTuple):
+    """Spectral norms of D in one checkpoint.
+
+    Args:
+        step: number of steps taken.
+        images_seen: real images shown to D.
+        layers: by name, in the network's order.
+    """
+
+    step: int
+    images_seen: int
+    layers: dict[str, LayerNorms]
+
+
+class RunNumbers(NamedTuple):
+    """What is plotted of one run.
+
+    Args:
+        config: the run's configuration.
+        curves: logged scalars by name, in the log's order.
+        norms: one for each kept whole checkpoint, oldest first.
+        spectra: squared singular values of each effective weight in the newest checkpoint, largest first, scaled so
+            that the largest is 1 (000 figure 3).
+    """
+
+    config: TrainConfig
+    curves: dict[str, Curve]
+    norms: list[CheckpointNorms]
+    spectra: dict[str, list[float]]
+
+
+def measure_run(folder: Path, argument: str) -> RunNumbers:
+    """Read a run's log and decompose its discriminator's weights.
+
+    Args:
+        folder: of the run; it may still be training.
+        argument: the flag that named the folder, for messages.
+    Raises:
+        TrainError: if there is no run, no whole checkpoint or a damaged log.
+    """
+    if not (folder / CONFIG_FILE).is_file():
+        raise TrainError(f"{argument} {folder}: no run there (it has no {CONFIG_FILE})")
+    config = load_config(str(folder / CONFIG_FILE))
+    scalars = folder / SCALARS_FILE
+    curves = read_curves(scalars) if scalars.is_file() else {}
+    if not curves:
+        raise TrainError(f"{argument} {folder}: nothing is logged there yet (in {SCALARS_FILE})")
+    norms: list[CheckpointNorms] = []
+    spectra: dict[str, list[float]] = {}
+    for checkpoint in whole_checkpoints(folder / "checkpoints", _warn):
+        try:
+            layers, squared = decompose(_discriminator(config, checkpoint))
+        except (OSError, SafetensorError) as error:  # a run that goes on removes its oldest checkpoints
+            _warn(f"{checkpoint.folder}: checkpoint skipped ({' '.join(str(error).split())})")
+            continue
+        norms.append(CheckpointNorms(checkpoint.step, int(checkpoint.state["images_seen"]), layers))
+        spectra = spectra or {name: _scaled(values) for name, values in squared.items()}
+    if not norms:
+        raise TrainError(f"{argument} {folder}: no whole checkpoint there yet")
+    return RunNumbers(config, curves, norms[::-1], spectra)
+
+
+def read_curves(path: Path) -> dict[str, Curve]:
+    """Read the logged scalars; a last line without its end is being written and left out.
+
+    Args:
+        path: JSON lines, each with "step", "images_seen" and numbers by name.
+    Raises:
+        TrainError: naming the first damaged line.
+    """
+    curves: dict[str, Curve] = {}
+    for number, line in enumerate(path.read_text(errors="replace").split("\n")[:-1], start=1):
+        try:
+            logged: dict[str, Any] = json.loads(line, parse_constant=lambda _: None)
+            images_seen = int(logged["images_seen"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise TrainError(
+                f"{path}: line {number} is damaged: {line[:40]!r}; a JSON object with images_seen is allowed"
+            ) from error
+        for name, value in logged.items():
+            if name not in _NOT_PLOTTED and isinstance(value, float | int | None):
+                curve = curves.setdefault(name, Curve([], []))
+                curve.images_seen.append(images_seen)
+                curve.values.append(value)
+    for net in ("d", "g"):  # without classification and penalties the total is the loss, and one curve is enough
+        if f"{net}/total" in curves and curves[f"{net}/total"] == curves.get(f"{net}/loss"):
+            del curves[f"{net}/total"]
+    return curves
+
+
+@torch.no_grad()
+def decompose(D: nn.Module) -> tuple[dict[str, LayerNorms], dict[str, Tensor]]:
+    """Measure every layer that has a weight matrix, constrained or not.
+
+    Args:
+        D: in eval mode, best in float64; left as it was.
+    Returns:
+        Spectral norms by layer name, and squared singular values (n,) of the effective weight, largest first.
+    """
+    acting = copy.deepcopy(D)  # using a weight moves the power iteration of a linear layer in every mode
+    norms, squared = {}, {}
+    for (name, layer), (_, used) in zip(normalised_layers(D), normalised_layers(acting), strict=True):
+        axis, raw, effective = output_axis(layer), raw_weight(layer), used.weight
+        assert isinstance(effective, Tensor)
+        squared[name] = squared_singular_values(matrix_view(effective, axis))
+        largest = squared_singular_values(matrix_view(raw, axis))[0]
+        norms[name] = LayerNorms(float(squared[name][0].sqrt()), float(largest.sqrt()), _power_iteration(layer, raw))
+    return norms, squared
+
+
+def squared_singular_values(matrix: Tensor) -> Tensor:
+    """Return a matrix's squared singular values (n,), largest first.
+
+    As eigenvalues of the smaller of W W^T and W^T W: a tenth of an SVD's time on wide layers, and in float64 as exact
+    where the largest is the scale, which it is here.
+
+    Args:
+        matrix: (rows, columns), float64.
+    """
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT
+    ascending: Tensor = torch.linalg.eigvalsh(wide @ wide.mT)
+    return ascending.flip(0).clamp(min=0)
+
+
+def _scaled(values: Tensor) -> list[float]:
+    """Divide by the first, the largest; all stay 0 where that is 0."""
+    return (values / values[0].clamp(min=torch.finfo(values.dtype).tiny)).tolist()
+
+
+def _power_iteration(layer: nn.Module, raw: Tensor) -> float | None:
+    """Return what the layer's next use in eval mode divides its raw weight by."""
+    if not nn.utils.parametrize.is_parametrized(layer, "weight"):
+        return None
+    normalisation = layer.get_submodule("parametrizations.weight.0")
+    if not isinstance(normalisation, PowerIterated):
+        return None
+    return float(raw.norm() / copy.deepcopy(normalisation)(raw).norm())
+
+
+def _discriminator(config: TrainConfig, checkpoint: Checkpoint) -> nn.Module:
+    D = Discriminator(config.discriminator)
+    build_constraint(config.constraint).attach(D)
+    try:
+        D.double().eval().load_state_dict(checkpoint.tensors("discriminator"))
+    except RuntimeError as error:
+        raise TrainError(f"{checkpoint.folder}: does not fit the run's {CONFIG_FILE}") from error
+    return D
+
+
+def _warn(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr)

@@ -1,0 +1,117 @@
+"""`python -m train.analyze`: draw a run's learning curves and its discriminator's spectra, and write their numbers."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from train.analysis.figures import RUN_COLOURS, draw_figures
+from train.analysis.measure import RunNumbers, measure_run
+from train.commands import OneLineParser
+from train.errors import TrainError
+
+NUMBERS_FILE = "analysis.json"
+MAX_RUNS = len(RUN_COLOURS)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="python -m train.analyze",
+        description="Draw learning_curves.png, singular_values.png and spectral_norms.png of a run, and write the "
+        f"numbers in them to {NUMBERS_FILE}. The run may still be training.",
+    )
+    parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="folder of the run")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the figures; made if missing"
+    )
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help=f"folders of up to {MAX_RUNS - 1} other runs to draw in the same figures (default: none)",
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    args = _parser().parse_args(arguments)
+    try:
+        _analyze(args.run_dir, args.compare, args.out)
+    except TrainError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _analyze(run_dir: Path, compare: list[Path], out: Path) -> None:
+    folders = labelled([run_dir, *compare])
+    if out.exists() and not out.is_dir():  # said before minutes of decompositions
+        raise TrainError(f"--out {out}: is a file; a folder, there or not yet, is allowed")
+    arguments = ["--run-dir"] + ["--compare"] * len(compare)
+    runs = {
+        label: measure_run(folder, argument)
+        for (label, folder), argument in zip(folders.items(), arguments, strict=True)
+    }
+    files = {f"{name}.png": image for name, image in draw_figures(runs).items()}
+    numbers = {label: _plain(run) for label, run in runs.items()}
+    files[NUMBERS_FILE] = (json.dumps(numbers, indent=1, allow_nan=False) + "\n").encode()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            _write_atomically(out / name, content)
+    except OSError as error:
+        raise TrainError(f"--out {out}: cannot be written ({error.strerror})") from error
+    for label, run in runs.items():
+        norms = [layer.effective for layer in run.norms[-1].layers.values()]
+        low, high = min(norms), max(norms)
+        print(f"{label}: step {run.norms[-1].step:,}, spectral norms of {len(norms)} layers {low:.4g} to {high:.4g}")
+    print(f"written to {out}: {', '.join(files)}")
+
+
+def labelled(folders: list[Path]) -> dict[str, Path]:
+    """Name each run by its folder, and every run by its path where two names are equal.
+
+    Args:
+        folders: of the runs, the first given by --run-dir.
+    Raises:
+        TrainError: if there are too many, or one comes twice.
+    """
+    if len(folders) > MAX_RUNS:
+        raise TrainError(f"--compare: {len(folders) - 1} runs given, at most {MAX_RUNS - 1} are allowed")
+    resolved = [folder.resolve() for folder in folders]
+    for i, folder in enumerate(resolved):
+        if folder in resolved[:i]:
+            raise TrainError(f"--compare {folders[i]}: given already; runs that differ are allowed")
+    names = [folder.name for folder in resolved]
+    labels = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+    return dict(zip(labels, folders, strict=True))
+
+
+def _plain(run: RunNumbers) -> dict[str, Any]:
+    return {
+        "curves": {name: curve._asdict() for name, curve in run.curves.items()},
+        "spectral_norms": [
+            {**kept._asdict(), "layers": {name: layer._asdict() for name, layer in kept.layers.items()}}
+            for kept in run.norms
+        ],
+        "squared_singular_values": run.spectra,
+    }
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Whole updates as CUDA graphs: recorded once with static inputs, then replayed without a launch from Python."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+WARM_UP_UPDATES = 3  # eager updates first: libraries choose algorithms, optimisers make their state
+
+Batches = Sequence[tuple[Any, ...]]  # micro-batches of tensors, or None where there are no labels
+Update = Callable[[Batches], dict[str, Tensor]]
+
+
+class CapturedUpdate:
+    """An update that becomes a CUDA graph after a few eager runs, each of which is a real update.
+
+    Args:
+        update: takes micro-batches and returns named scalars; it must not wait for the device, and everything it
+            changes must live in tensors that stay where they are.
+        pool: memory shared by all graphs of a run, from `torch.cuda.graph_pool_handle`.
+        forget_gradients: called before recording, so that gradients are made in the graph's memory.
+    """
+
+    def __init__(self, update: Update, *, pool: Any, forget_gradients: Callable[[], None]) -> None:
+        self.update, self.pool, self.forget_gradients = update, pool, forget_gradients
+        self.failure: str | None = None
+        self._runs = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._inputs: list[list[Tensor | None]] = []
+        self._outputs: dict[str, Tensor] = {}
+
+    def __call__(self, batches: Batches) -> dict[str, Tensor]:
+        """Take one update.
+
+        Args:
+            batches: of the same shapes in every call once recorded; others run eagerly.
+        """
+        if self.failure is not None:
+            return self.update(batches)
+        if self._runs < WARM_UP_UPDATES:
+            self._runs += 1
+            return self._on_side_stream(batches)
+        if self._graph is None and not self._record(batches):
+            return self.update(batches)
+        if not self._fits(batches):
+            return self.update(batches)
+        for inputs, batch in zip(self._inputs, batches, strict=True):
+            for kept, given in zip(inputs, batch, strict=True):
+                if kept is not None and given is not None:
+                    kept.copy_(given, non_blocking=True)
+        assert self._graph is not None
+        self._graph.replay()
+        return {name: value.clone() for name, value in self._outputs.items()}
+
+    def _on_side_stream(self, batches: Batches) -> dict[str, Tensor]:
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            parts = self.update(batches)
+        torch.cuda.current_stream().wait_stream(stream)
+        return parts
+
+    def _record(self, batches: Batches) -> bool:
+        """Record without running; if that fails, say why and stay eager."""
+        self._inputs = [[None if t is None else t.clone() for t in batch] for batch in batches]
+        static = [type(batch)._make(inputs) if hasattr(batch, "_make") else tuple(inputs)
+                  for batch, inputs in zip(batches, self._inputs, strict=True)]  # fmt: skip
+        self.forget_gradients()
+        graph = torch.cuda.CUDAGraph()
+        torch.cuda.synchronize()
+        try:
+            with torch.cuda.graph(graph, pool=self.pool):
+                self._outputs = self.update(static)
+        except RuntimeError as error:
+            self.failure = " ".join(str(error).split())[:200]
+            self.forget_gradients()
+            return False
+        self._graph = graph
+        return True
+
+    def _fits(self, batches: Batches) -> bool:
+        shapes = [[None if t is None else t.shape for t in batch] for batch in batches]
+        return shapes == [[None if t is None else t.shape for t in inputs] for inputs in self._inputs]

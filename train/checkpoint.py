@@ -1,0 +1,181 @@
+"""Checkpoints: folders written beside their final name, synced to disk, renamed, and verified before use."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from train.errors import TrainError
+
+STATE_FILE = "state.json"
+FORMAT = 1
+_PARTIAL = ".partial-"
+_DELETING = ".deleting-"
+
+
+class Checkpoint(NamedTuple):
+    """A whole checkpoint on disk.
+
+    Args:
+        folder: where it lies.
+        state: what `state.json` says.
+    """
+
+    folder: Path
+    state: dict[str, Any]
+
+    @property
+    def step(self) -> int:
+        """Number of steps that were taken."""
+        return int(self.state["step"])
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """Read one file of tensors onto the CPU.
+
+        Args:
+            name: file name without suffix.
+        """
+        return load_file(self.folder / f"{name}.safetensors")
+
+
+def checkpoint_folder(root: Path, step: int) -> Path:
+    """Return where the checkpoint of a step lies.
+
+    Args:
+        root: folder of all checkpoints.
+        step: number of steps taken.
+    """
+    return root / f"step-{step:08d}"
+
+
+def save_checkpoint(
+    root: Path,
+    *,
+    state: Mapping[str, Any],
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    texts: Mapping[str, str],
+    keep: int,
+) -> Path:
+    """Write a checkpoint so that it is there whole or not at all, then remove the oldest ones.
+
+    Args:
+        root: folder of all checkpoints.
+        state: what to note in `state.json`; needs "step".
+        tensors: file name without suffix to named tensors.
+        texts: file name to text.
+        keep: number of whole checkpoints kept.
+    Returns:
+        The folder.
+    Raises:
+        TrainError: if the disk refuses; nothing is left behind.
+    """
+    final = checkpoint_folder(root, state["step"])
+    partial = root / f"{_PARTIAL}{final.name}"
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for name, named in tensors.items():
+            plain = {key: tensor.detach().cpu().contiguous() for key, tensor in named.items()}
+            save_file(plain, partial / f"{name}.safetensors")
+        for name, text in texts.items():
+            (partial / name).write_text(text)
+        files = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
+        noted = {"format": FORMAT, **state, "files": files}
+        (partial / STATE_FILE).write_text(json.dumps(noted, indent=2) + "\n")
+        for path in (*partial.iterdir(), partial):
+            _sync(path)
+        if final.exists():  # damaged, or this step would not be saved again
+            final.rename(root / f"damaged-{final.name}-{os.getpid()}")
+        partial.rename(final)
+        _sync(root)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise TrainError(f"{final}: the checkpoint cannot be saved ({_reason(error)})") from error
+    _remove_oldest(root, keep)
+    return final
+
+
+def newest_checkpoint(root: Path, warn: Callable[[str], None]) -> Checkpoint | None:
+    """Find the newest whole checkpoint; damaged ones are named, skipped and left in place.
+
+    Args:
+        root: folder of all checkpoints.
+        warn: called with one line for each damaged checkpoint.
+    Returns:
+        The checkpoint, or None if there is none.
+    """
+    return next(whole_checkpoints(root, warn), None)
+
+
+def whole_checkpoints(root: Path, warn: Callable[[str], None]) -> Iterator[Checkpoint]:
+    """Go through the whole checkpoints, newest first; damaged ones are named, skipped and left in place.
+
+    Args:
+        root: folder of all checkpoints.
+        warn: called with one line for each damaged checkpoint.
+    """
+    for folder in _newest_first(root):
+        try:
+            state = _verified_state(folder)
+        except (OSError, ValueError) as error:
+            warn(f"{folder}: damaged checkpoint skipped ({_reason(error)})")
+        else:
+            yield Checkpoint(folder, state)
+
+
+def clean_leftovers(root: Path) -> None:
+    """Remove what a killed process left half-written or half-deleted.
+
+    Args:
+        root: folder of all checkpoints.
+    """
+    for prefix in (_PARTIAL, _DELETING):
+        for folder in root.glob(f"{prefix}*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _newest_first(root: Path) -> Iterator[Path]:
+    yield from sorted(root.glob("step-*"), reverse=True)
+
+
+def _verified_state(folder: Path) -> dict[str, Any]:
+    state = json.loads((folder / STATE_FILE).read_text())
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise ValueError(f"{STATE_FILE}: format {FORMAT} is expected")
+    for name, expected in state["files"].items():
+        found = _sha256(folder / name)
+        if found != expected:
+            raise ValueError(f"{name}: sha256 {found:.12}, expected {expected:.12}")
+    return state
+
+
+def _remove_oldest(root: Path, keep: int) -> None:
+    for folder in list(_newest_first(root))[keep:]:
+        doomed = root / f"{_DELETING}{folder.name}"
+        folder.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split())

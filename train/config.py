@@ -1,0 +1,197 @@
+"""Everything that decides a training run; the defaults are the paper's 128 px ImageNet run with a projection head."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sngan_cond.config import Architecture, ConstraintConfig, DiscriminatorConfig, GeneratorConfig, LossConfig
+from train.speed import SpeedConfig
+
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0, lt=1)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamConfig:
+    """Adam of one network. Source: 000 appendix B.2; configs/sn_projection.yml of pfnet-research/sngan_projection.
+
+    Args:
+        lr: step size alpha.
+        beta1: decay of the first moment.
+        beta2: decay of the second moment.
+        eps: added to the root of the second moment.
+    """
+
+    lr: Rate = 2e-4
+    beta1: Momentum = 0.0
+    beta2: Momentum = 0.9
+    eps: Rate = 1e-8
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmaConfig:
+    """Moving average of the generator; it never touches training itself.
+
+    Args:
+        decay: share of the old average kept at each step; 0 copies the generator.
+        start: steps during which the average only copies.
+    """
+
+    decay: Momentum = 0.999
+    start: NotNegative = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The prepared data set and how it is fed.
+
+    Args:
+        path: folder written by `python -m train.prepare`.
+        flip: mirror each image with probability 1/2; off in the paper's runs.
+        resident: keep the images on the device: when they fit ("auto"), "always" or "never".
+    """
+
+    path: str = "data/imagenet-128"
+    flip: bool = False
+    resident: Literal["auto", "always", "never"] = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubConfig:
+    """Publishing during the run.
+
+    Args:
+        repo: "user/name" on the Hub; None publishes nothing.
+        every: steps between publications, at checkpoints.
+        private: whether a repo that is made is private.
+    """
+
+    repo: str | None = None
+    every: Positive = 50_000
+    private: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """Scores during the run, of the averaged and of the raw generator.
+
+    Args:
+        every: steps between evaluations; 0 never evaluates.
+        protocol: name of the protocol.
+        metrics: names of the metrics; empty takes the protocol's own.
+        extractor: name of the feature extractor.
+        weights: file of the extractor's weights; None looks where they usually are.
+        classifier: file written by `python -m train.evaluation.classifier`, for classifier_accuracy.
+        data: prepared data set of the real side; None takes the training data.
+        fakes: fewer generated images than the protocol asks for; the result is named so.
+        reals: another number of real images; likewise.
+    """
+
+    every: NotNegative = 0
+    protocol: str = "quick"
+    metrics: tuple[str, ...] = ()
+    extractor: str = "inception-v3-compat"
+    weights: str | None = None
+    classifier: str | None = None
+    data: str | None = None
+    fakes: Positive | None = None
+    reals: Positive | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """A training run.
+
+    Args:
+        resolution: side of the images in pixels, of both networks.
+        num_classes: number of classes, of both networks; 0 trains without labels.
+        architecture: family of both networks.
+        generator: what else the generator is.
+        discriminator: what else the discriminator is.
+        constraint: how the discriminator's weights are held.
+        constraint_g: how the generator's weights are held.
+        loss: what is played for.
+        seed: of everything random; a run is a function of its configuration.
+        steps: number of G updates.
+        d_updates_per_step: n_dis, D updates for each G update.
+        batch_total: real images of one D update, over all processes.
+        fakes_per_step: generated images of one G update, over all processes.
+        accumulate: micro-batches that one update is split into.
+        optim_g: optimiser of the generator.
+        optim_d: optimiser of the discriminator.
+        decay_from: step from which both rates fall linearly, to 0 at `steps`; None keeps them.
+        ema: moving average of the generator.
+        batch_norm: statistics of the generator's batch norms, of each process (official code) or of all together.
+        precision: "fp32", "bf16", or "auto" for what `accelerate launch` says.
+        deterministic: ask PyTorch for deterministic kernels, so that a run on a GPU can be repeated bit for bit.
+        speed: how fast updates are run; changes rounding, never what is computed.
+        data: the data set.
+        log_every: steps between log lines; the device is waited for no more often.
+        sample_every: steps between sample grids.
+        save_every: steps between checkpoints.
+        keep_checkpoints: how many of the newest are kept.
+        samples_per_class: columns of the sample grid.
+        trackers: experiment trackers, by Accelerate's names: tensorboard, wandb, trackio.
+        evaluation: scores during the run.
+        hub: publishing during the run.
+    """
+
+    resolution: Positive = 128
+    num_classes: NotNegative = 1000
+    architecture: Architecture = "resnet"
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    constraint: ConstraintConfig = field(default_factory=ConstraintConfig)
+    constraint_g: ConstraintConfig = field(default_factory=lambda: ConstraintConfig(kind="none"))
+    loss: LossConfig = field(default_factory=LossConfig)
+    seed: NotNegative = 0
+    steps: Positive = 450_000
+    d_updates_per_step: Positive = 5
+    batch_total: Positive = 64
+    fakes_per_step: Positive = 128
+    accumulate: Positive = 1
+    optim_g: AdamConfig = field(default_factory=AdamConfig)
+    optim_d: AdamConfig = field(default_factory=AdamConfig)
+    decay_from: NotNegative | None = 400_000
+    ema: EmaConfig = field(default_factory=EmaConfig)
+    batch_norm: Literal["per_process", "synchronised"] = "per_process"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    deterministic: bool = False
+    speed: SpeedConfig = field(default_factory=SpeedConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    log_every: Positive = 50
+    sample_every: Positive = 1000
+    save_every: Positive = 1000
+    keep_checkpoints: Annotated[int, Field(ge=2)] = 2
+    samples_per_class: Positive = 8
+    trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ("tensorboard",)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    hub: HubConfig = field(default_factory=HubConfig)
+
+    def __post_init__(self) -> None:
+        if self.constraint_g.power_iterations_at == "update":
+            raise ValueError("constraint_g.power_iterations_at=update: u of the generator moves at its forwards only")
+        for name in ("batch_total", "fakes_per_step"):
+            if getattr(self, name) % self.accumulate:
+                raise ValueError(f"{name}={getattr(self, name)}: a multiple of accumulate={self.accumulate} is allowed")
+
+
+# Both networks share these; a preset says them once, at the top.
+SHARED_KEYS = ("resolution", "num_classes", "architecture")
+
+# What may change between two starts of one run without changing what it computes before the change.
+FREE_KEYS = (
+    "steps",
+    "decay_from",
+    "log_every",
+    "sample_every",
+    "save_every",
+    "keep_checkpoints",
+    "samples_per_class",
+    "trackers",
+    "evaluation",
+    "hub",
+)

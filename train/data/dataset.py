@@ -1,0 +1,137 @@
+"""A prepared data set: two memory-mapped arrays and `dataset.json`, opened with every damage named."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from train.data.errors import DataError
+from train.data.info import IMAGES_NAME, INFO_NAME, LABELS_NAME, DatasetInfo
+
+PARTIAL_SUFFIX = ".partial"
+HASH_BLOCK_BYTES = 1 << 24
+
+
+class PreparedDataset:
+    """Pictures of one size and their labels, ready for random access without decoding.
+
+    Attributes:
+        folder: where it lies.
+        images: (N, R, R, 3) uint8, memory-mapped read-only, channels red, green, blue.
+        labels: (N,) int64 in [0, num_classes); all 0 where there are no classes.
+        info: the contents of dataset.json.
+    """
+
+    def __init__(self, folder: Path, images: np.ndarray, labels: np.ndarray, info: DatasetInfo) -> None:
+        self.folder, self.images, self.labels, self.info = folder, images, labels, info
+
+    @classmethod
+    def open(cls, folder: str | Path, *, verify: bool = False) -> "PreparedDataset":
+        """Open a folder that `python -m train.prepare` wrote.
+
+        Args:
+            folder: the `--out` of the preparation.
+            verify: also recompute the sha256 of both arrays (reads every byte; seconds per gigabyte).
+        Returns:
+            The data set; its pictures are not read until they are asked for.
+        Raises:
+            DataError: if anything is missing, damaged or contradicts dataset.json.
+        """
+        folder = Path(folder)
+        _check_folder(folder)
+        info = DatasetInfo.read(folder / INFO_NAME)
+        side = info.resolution
+        images = _open_array(folder / IMAGES_NAME, (info.count, side, side, 3), np.dtype(np.uint8), mapped=True)
+        labels = _open_array(folder / LABELS_NAME, (info.count,), np.dtype(np.int64), mapped=False)
+        _check_labels(folder / LABELS_NAME, labels, info)
+        if verify:
+            for name, expected in info.sha256.items():
+                found = sha256_of(folder / name)
+                if found != expected:
+                    raise DataError(
+                        f"{folder / name}: sha256 is {found}, {INFO_NAME} says {expected}; the file has changed"
+                    )
+        return cls(folder, images, labels, info)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def resolution(self) -> int:
+        """Side of every picture in pixels."""
+        return self.info.resolution
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; 0 for a set without labels."""
+        return len(self.info.class_names)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names in label order."""
+        return self.info.class_names
+
+    @property
+    def class_ids(self) -> list[str] | None:
+        """WordNet ids in label order, None where the source has none."""
+        return self.info.class_ids
+
+
+def sha256_of(path: Path, on_bytes: Callable[[int], object] | None = None) -> str:
+    """Hash a file.
+
+    Args:
+        path: the file.
+        on_bytes: called with the number of bytes after each block, for a progress bar.
+    Returns:
+        Hexadecimal sha256.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(HASH_BLOCK_BYTES):
+            digest.update(block)
+            if on_bytes is not None:
+                on_bytes(len(block))
+    return digest.hexdigest()
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.is_dir():
+        missing = [name for name in (INFO_NAME, IMAGES_NAME, LABELS_NAME) if not (folder / name).is_file()]
+        if missing:
+            raise DataError(f"{folder}: holds no {missing[0]}; make a data set with python -m train.prepare")
+        return
+    if folder.exists():
+        raise DataError(f"{folder}: is a file; allowed is the folder of a prepared data set")
+    if folder.with_name(folder.name + PARTIAL_SUFFIX).is_dir():
+        raise DataError(f"{folder}: not yet whole; continue it with the same train.prepare command")
+    raise DataError(f"{folder}: no such folder; make it with python -m train.prepare")
+
+
+def _open_array(path: Path, shape: tuple[int, ...], dtype: np.dtype, *, mapped: bool) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(f"{path}: not a whole array ({error}); prepare the data set again") from error
+    if array.shape != shape or array.dtype != dtype:
+        raise DataError(f"{path}: array is {array.shape} {array.dtype}, {INFO_NAME} asks for {shape} {dtype}")
+    return array
+
+
+def _check_labels(path: Path, labels: np.ndarray, info: DatasetInfo) -> None:
+    classes = max(len(info.class_names), 1)
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        position = int(outside.argmax())
+        raise DataError(f"{path}: label {int(labels[position])} at position {position}; allowed is 0 to {classes - 1}")
+    if not info.class_names:
+        return
+    counts = np.bincount(labels, minlength=classes)
+    if (counts == 0).any():
+        empty = int((counts == 0).argmax())
+        raise DataError(f"{path}: class {empty} ({info.class_names[empty]!r}) has no image; allowed is at least one")
+    if counts.tolist() != info.images_per_class:
+        wrong = int((counts != np.array(info.images_per_class)).argmax())
+        expected = info.images_per_class[wrong]
+        raise DataError(f"{path}: class {wrong} has {counts[wrong]} images, {INFO_NAME} says {expected}")

@@ -1,0 +1,154 @@
+"""One picture: decode, turn upright, crop, fit to a square, or say why it cannot be used."""
+
+import dataclasses
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image, ImageOps
+
+FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "hamming": Image.Resampling.HAMMING,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+FITS = ("resize", "pad")
+REASONS = ("unreadable", "truncated", "too_small")
+# What Pillow's decoders raise on damaged files, found in their sources: no common base class exists.
+DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+class BadImageError(Exception):
+    """A picture that cannot be used.
+
+    Args:
+        reason: one of REASONS.
+        detail: what exactly, on one line.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, " ".join(detail.split())
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitting:
+    """How a picture of any size becomes a square of `resolution` pixels.
+
+    The official preparation is `crop="center", fit="resize", filter="bilinear"`: centre crop of the short side, then
+    scipy.misc.imresize, which is Pillow's resize (pfnet-research/sngan_projection datasets/imagenet.py). There
+    imresize was handed float32 pictures and therefore stretched each to its own 0 to 255 range; that accident is not
+    copied.
+
+    Args:
+        resolution: side of the result in pixels.
+        crop: `center` (square of the short side), `center:PX` (square of that side) or `none`.
+        fit: `resize` (to the square, enlarging and, with crop none, stretching) or `pad` (reduce if needed, never
+            enlarge or stretch, centre on black).
+        filter: key of FILTERS; all but nearest average over the area when reducing.
+        min_side_px: pictures with a shorter side are bad.
+    """
+
+    resolution: int
+    crop: str = "center"
+    fit: str = "resize"
+    filter: str = "bilinear"
+    min_side_px: int = 1
+
+    @property
+    def crop_px(self) -> int | None:
+        """Side of a fixed-size crop, None where the crop follows the picture."""
+        return int(self.crop.removeprefix("center:")) if ":" in self.crop else None
+
+    def apply(self, image: Image.Image) -> np.ndarray:
+        """Crop and resize.
+
+        Args:
+            image: RGB.
+        Returns:
+            (R, R, 3) uint8.
+        Raises:
+            BadImageError: if the picture is too small.
+        """
+        short = min(image.size)
+        needed = max(self.min_side_px, self.crop_px or 1)
+        if short < needed:
+            raise BadImageError("too_small", f"{image.width}x{image.height} px, allowed is {needed} px a side or more")
+        if self.crop != "none":
+            side = self.crop_px or short
+            left, top = (image.width - side) // 2, (image.height - side) // 2
+            image = image.crop((left, top, left + side, top + side))
+        target = (self.resolution, self.resolution)
+        if self.fit == "pad":
+            scale = min(1.0, self.resolution / max(image.size))
+            target = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
+        if image.size != target:
+            image = image.resize(target, FILTERS[self.filter])
+        if target != (self.resolution, self.resolution):
+            ground = Image.new("RGB", (self.resolution, self.resolution))
+            ground.paste(image, ((self.resolution - target[0]) // 2, (self.resolution - target[1]) // 2))
+            image = ground
+        return np.asarray(image)
+
+
+def decode(file: Path | IO[bytes]) -> Image.Image:
+    """Read an encoded picture as a viewer shows it.
+
+    EXIF orientation is applied (the official code ignores it; it turns a handful of ImageNet's pictures and many
+    photographs of telephones). Grey becomes three equal channels, CMYK and palettes are converted, transparency is laid
+    on white, 16-bit grey is cut to its upper 8 bits; of an animation the first frame is used.
+
+    Args:
+        file: path, or binary file.
+    Returns:
+        RGB image, fully loaded.
+    Raises:
+        BadImageError: if it is unreadable or truncated.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # remarks on odd metadata; errors in pixels are exceptions
+            with Image.open(file) as image:
+                image.load()
+                return to_rgb(ImageOps.exif_transpose(image))
+    except DECODER_ERRORS as error:
+        reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
+        detail = error.strerror if isinstance(error, OSError) and error.strerror else f"{error}"
+        raise BadImageError(reason, detail or type(error).__name__) from error
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert any 8-bit or 16-bit mode to RGB, as `decode` documents.
+
+    Raises:
+        ValueError: for 32-bit modes, whose range nothing states.
+    """
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode in GREY_16_BIT:
+        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixels of mode {image.mode}; allowed are 8 bits a channel and 16-bit grey")
+    if image.has_transparency_data:
+        ground = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")

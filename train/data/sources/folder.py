@@ -1,0 +1,90 @@
+"""`imagefolder:PATH`: a sub-folder a class, as ImageNet is laid out."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from train.data.errors import DataError
+from train.data.sources.base import FileItem, Item, Source, printable
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
+SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"}
+IMAGENET_CLASSES = Path(__file__).parents[3] / "sngan_cond" / "assets" / "imagenet_classes.json"
+
+
+def imagefolder(path: str, *, split: str | None, unlabelled: bool) -> Source:
+    """List the pictures below PATH, or below PATH/SPLIT.
+
+    Classes are the sub-folders in sorted order (which for WordNet ids is ImageNet's order); pictures are sorted within
+    them and may lie deeper. Names that start with a dot are left out.
+
+    Args:
+        path: the folder.
+        split: a sub-folder to go into first.
+        unlabelled: take every picture below, without classes.
+    Raises:
+        DataError: if the folder is missing or empty, holds splits instead of classes, or a class has no picture.
+    """
+    root = Path(path) / split if split else Path(path)
+    if not root.is_dir():
+        hint = f"; {printable(path)} holds {_some(_folders(Path(path)))}" if split and Path(path).is_dir() else ""
+        raise DataError(f"--source imagefolder: {printable(root)} is no folder{hint}")
+    classes = [""] if unlabelled else _folders(root)
+    if not classes:
+        raise DataError(f"--source imagefolder: {printable(root)} holds no class sub-folder (or pass --unlabelled)")
+    if not unlabelled and {name.lower() for name in classes} <= SPLIT_NAMES:
+        raise DataError(f"--source imagefolder: {printable(root)} holds splits, not classes; pass --split {classes[0]}")
+    files: list[str] = []
+    labels: list[int] = []
+    others = 0
+    for label, name in enumerate(classes):
+        found, left_out = _pictures(root / name)
+        if not found:
+            raise DataError(f"--source imagefolder: {printable(root / name)} holds no picture ({', '.join(SUFFIXES)})")
+        files += found
+        labels += [label] * len(found)
+        others += left_out
+
+    def items(indices: np.ndarray) -> list[Item]:
+        return [FileItem(printable(Path(files[i]).relative_to(root)), Path(files[i])) for i in indices.tolist()]
+
+    relative = "\0".join(os.path.relpath(file, root) for file in files)
+    listing = hashlib.sha256(os.fsencode(relative) + bytes(np.array(labels))).hexdigest()
+    names, ids = ([], None) if unlabelled else _names(classes)
+    remarks = (f"{others} files without a picture's suffix were left out",) if others else ()
+    return Source(names, ids, np.array(labels, np.int64), items, listing, min_side_px=None, remarks=remarks)
+
+
+def _folders(root: Path) -> list[str]:
+    """Visible sub-folders in sorted order."""
+    return sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(map(printable, names[:5])) + (", ..." if len(names) > 5 else "") or "no sub-folder"
+
+
+def _pictures(folder: Path) -> tuple[list[str], int]:
+    """Sorted picture files below a folder, and how many other files there are."""
+    found, others = [], 0
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if name.startswith("."):
+                continue
+            if name.lower().endswith(SUFFIXES):
+                found.append(os.path.join(parent, name))  # noqa: PTH118 -- a million Path objects cost seconds
+            else:
+                others += 1
+    return sorted(found), others
+
+
+def _names(folders: list[str]) -> tuple[list[str], list[str] | None]:
+    """Class names and WordNet ids; folders that are WordNet ids of ImageNet's classes get the class's name."""
+    known = {row["wnid"]: row["name"] for row in json.loads(IMAGENET_CLASSES.read_text(encoding="utf-8"))}
+    if all(folder in known for folder in folders):
+        return [known[folder] for folder in folders], folders
+    return [printable(folder) for folder in folders], None

@@ -1,0 +1,61 @@
+"""What a step draws besides real images, as a function of (seed, purpose, update), sliced by rank."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sngan_cond import GeneratorConfig
+from sngan_cond.randomness import generator_for
+
+
+class Draws(NamedTuple):
+    """Source of latents and labels of one process.
+
+    Numbers are drawn for the whole batch and sliced, so that all processes together see the same batch whatever their
+    number.
+
+    Args:
+        config: which latents and how many classes.
+        seed: of the run.
+        rank: of this process.
+        world_size: number of processes.
+        device: where numbers are drawn.
+    """
+
+    config: GeneratorConfig
+    seed: int
+    rank: int
+    world_size: int
+    device: torch.device
+
+    def fakes(self, purpose: str, update: int, total: int) -> tuple[Tensor, Tensor | None]:
+        """Draw latents and uniform labels of one update.
+
+        Args:
+            purpose: "d" or "g".
+            update: number of the update, counted from 0 among its kind.
+            total: fakes over all processes.
+        Returns:
+            z (total / world_size, latent_dim) and y (total / world_size,) int64, or None without classes.
+        """
+        generator = self.generator(f"{purpose}/latents", update)
+        shape = (total, self.config.latent_dim)
+        if self.config.latent == "normal":
+            z = torch.randn(shape, generator=generator, device=self.device)
+        else:
+            z = torch.rand(shape, generator=generator, device=self.device) * 2 - 1
+        share = slice(self.rank * total // self.world_size, (self.rank + 1) * total // self.world_size)
+        if not self.config.num_classes:
+            return z[share], None
+        generator = self.generator(f"{purpose}/labels", update)
+        y = torch.randint(self.config.num_classes, (total,), generator=generator, device=self.device)
+        return z[share], y[share]
+
+    def generator(self, purpose: str, update: int) -> torch.Generator:
+        """Return the source of one kind of random numbers of one update, the same in every process."""
+        return generator_for(self.seed, purpose, update, device=self.device)
+
+    def own_generator(self, purpose: str, update: int) -> torch.Generator:
+        """Return the source of one kind of random numbers of one update, of this process alone."""
+        return generator_for(self.seed, purpose, update, self.rank, device=self.device)

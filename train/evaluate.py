@@ -1,0 +1,194 @@
+"""`python -m train.evaluate`: score a model under a named protocol, or put results side by side."""
+
+import argparse
+import os
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from train.commands import OneLineParser
+from train.errors import TrainError
+from train.evaluation.errors import EvaluationError
+from train.evaluation.protocols import METRICS, PROTOCOLS, allowed_names, protocol_named
+
+if TYPE_CHECKING:
+    from sngan_cond.loading import LoadedModel
+
+SLOWEST = timedelta(hours=12)  # other processes wait while one scores, which takes longer than their usual patience
+EPILOG = """examples:
+  python -m train.evaluate --model user/name --data data/imagenet-128 --protocol paper --out metrics.json
+  python -m train.evaluate --model runs/a/checkpoints/step-00010000 --data data/cifar10-32 --protocol quick \\
+      --extractor efficientnet-lite0 --out metrics.json
+  accelerate launch -m train.evaluate --model M --data data/imagenet-128 --protocol intra_class --out metrics.json
+  python -m train.evaluate --compare a.json b.json
+
+The same command after a stop goes on at the first class that is not finished (intra_class). Features of the real images
+are kept between evaluations; they are used again only if data, counts and extractor are the same to the last bit."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    p = OneLineParser(
+        prog="python -m train.evaluate",
+        description="Score a model under a named protocol with a declared feature extractor.",
+        epilog=EPILOG + "\n\nprotocols:\n" + "\n".join(f"  {p.name}: {p.source}" for p in PROTOCOLS.values()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("--compare", nargs="+", type=Path, metavar="FILE", help="print results side by side and stop")
+    p.add_argument("--model", metavar="M", help="user/name, user/name@revision, a folder, or bundled")
+    p.add_argument("--data", metavar="DIR", help="prepared data set of the real side, from train.prepare")
+    p.add_argument("--protocol", metavar="NAME", help=", ".join(PROTOCOLS))
+    p.add_argument("--out", type=Path, metavar="FILE", help="metrics.json to write")
+    p.add_argument(
+        "--metrics",
+        nargs="+",
+        metavar="NAME",
+        help=f"instead of the protocol's own (default: those): {', '.join(METRICS)}",
+    )
+    p.add_argument(
+        "--extractor",
+        default="inception-v3-compat",
+        metavar="NAME",
+        help="inception-v3-compat (default), efficientnet-lite0 (a stand-in, never called fid) or identity",
+    )
+    p.add_argument("--weights", metavar="FILE", help="of the extractor (default: torch hub's cache, or its package)")
+    p.add_argument("--weights-sha256", metavar="HEX", help="refuse weights of another checksum (default: none asked)")
+    p.add_argument("--classifier", metavar="FILE", help="from train.evaluation.classifier; adds classifier_accuracy")
+    p.add_argument("--fakes", type=int, metavar="N", help="fewer generated images; renames the protocol NAME(reduced)")
+    p.add_argument("--reals", type=int, metavar="N", help="another count of real images; renames the protocol too")
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="of latents and labels, from 0 (default 0)")
+    p.add_argument(
+        "--truncation",
+        type=float,
+        metavar="T",
+        help="draw components of z beyond T standard deviations again, from 0.05 (default: plain latents, as published "
+        "scores take; other programs mean other things by this word)",
+    )
+    p.add_argument("--batch", type=int, default=64, metavar="N", help="images at once on each process (default 64)")
+    p.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda or cuda:N")
+    p.add_argument("--cache", type=Path, metavar="DIR", help="keeps features of real images (default: ~/.cache)")
+    p.add_argument("--no-cache", action="store_true", help="neither use nor keep features of real images")
+    p.add_argument("--no-progress", action="store_true", help="show no bars")
+    return p
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    args = parser().parse_args(arguments)
+    try:
+        if args.compare is not None:
+            from train.evaluation.compare import compare
+
+            print(compare(args.compare))
+            return 0
+        for name in ("model", "data", "protocol", "out"):
+            if getattr(args, name) is None:
+                raise EvaluationError(f"--{name}: is needed")
+        return _evaluate(args)
+    except TrainError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    protocol = protocol_named(args.protocol).reduced(fakes=args.fakes, reals=args.reals)
+    for metric in args.metrics or ():
+        if metric not in METRICS:
+            raise EvaluationError(f"--metrics {metric!r}: {allowed_names(metric, METRICS)}")
+    _check_writable(args.out)
+
+    # After the flags are checked: importing torch takes seconds.
+    import torch
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
+
+    from sngan_cond.loading import load_generator
+    from sngan_cond.sources import PretrainedError
+    from train.data.dataset import PreparedDataset
+    from train.evaluation.checks import needs_extractor
+    from train.evaluation.classifier_file import load_classifier
+    from train.evaluation.extractors import load_extractor
+    from train.evaluation.intra_class import forget_classes
+    from train.evaluation.measure import evaluate
+    from train.evaluation.real_side import default_cache
+
+    device = _device(args.device)
+    on_cpu = device == "cpu" or not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
+    state = PartialState(cpu=on_cpu, timeout=SLOWEST)
+    where = torch.device(state.device if device in ("auto", "cuda") else device)
+    dataset = PreparedDataset.open(args.data, verify=state.is_main_process)
+    try:
+        model = load_generator(args.model)
+    except PretrainedError as error:
+        raise EvaluationError(f"--model: {error}") from error
+    metrics = tuple(args.metrics) if args.metrics else protocol.metrics
+    if args.classifier is not None and "classifier_accuracy" not in metrics:
+        metrics += ("classifier_accuracy",)
+    extractor = None
+    if needs_extractor(metrics):
+        extractor = load_extractor(
+            args.extractor, weights=args.weights, weights_sha256=args.weights_sha256, device=where
+        )
+    classifier = None if args.classifier is None else load_classifier(args.classifier)
+    if classifier is not None:
+        classifier.network.to(where)
+    work_dir = args.out.with_name(args.out.name + ".classes")
+    report = evaluate(
+        model.generator.to(where),
+        dataset,
+        protocol,
+        extractor=extractor,
+        metrics=metrics,
+        seed=args.seed,
+        truncation=args.truncation,
+        batch_size=args.batch,
+        classifier=classifier,
+        accelerator=state,
+        cache=None if args.no_cache else args.cache or default_cache(),
+        work_dir=work_dir,
+        model=_model_name(model),
+        progress=not args.no_progress,
+    )
+    if state.is_main_process:
+        report.write(args.out)
+        forget_classes(work_dir)
+        print("\n".join(report.lines()))
+    state.destroy_process_group()
+    return 0
+
+
+def _model_name(model: "LoadedModel") -> str:
+    """Name a model without telling where it lies on this machine."""
+    return f"{model.files.repo}@{model.commit_hash}" if model.files.repo else model.files.folder.resolve().name
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name in ("auto", "cpu"):
+        return name
+    kind, _, index = name.partition(":")
+    if kind != "cuda" or (index and not index.isdigit()):
+        raise EvaluationError(f"--device {name!r}: auto, cpu, cuda or cuda:N is allowed")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(index or 0) >= count:
+        raise EvaluationError(f"--device {name!r}: this machine has {count} CUDA devices")
+    return name
+
+
+def _check_writable(path: Path) -> None:
+    """Fail before hours of work, not after."""
+    if path.is_dir():
+        raise EvaluationError(f"--out {path}: is a folder; a file is allowed")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise EvaluationError(f"--out {path}: cannot be written ({os.strerror(error.errno or 0)})") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

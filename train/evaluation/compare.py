@@ -1,0 +1,77 @@
+"""Several `metrics.json` side by side; unlike measurements never share a column."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from train.evaluation.errors import EvaluationError
+from train.evaluation.report import number
+
+_ROW_KEYS = ("protocol", "extractor", "extractor_sha256", "real_count", "fake_count", "settings")
+
+
+def compare(paths: list[Path]) -> str:
+    """Return a table with one row a file and one column a score.
+
+    Args:
+        paths: of files that `train.evaluate` wrote.
+    Returns:
+        Markdown, with the conditions of each column below it.
+    Raises:
+        EvaluationError: if a file is no metrics.json, or two files measured a score under unlike conditions.
+    """
+    results = [(path, _read(path)) for path in paths]
+    conditions: dict[str, tuple[Path, dict[str, Any]]] = {}
+    for path, result in results:
+        for row in result["metrics"]:
+            found = _conditions(result, row)
+            first_path, first = conditions.setdefault(row["name"], (path, found))
+            for key in first:
+                if found[key] != first[key]:
+                    raise EvaluationError(
+                        f"--compare: {row['name']} has {key} {_short(first[key])} in {first_path} and "
+                        f"{_short(found[key])} in {path}; only scores measured alike are put in one column"
+                    )
+    names = list(conditions)
+    lines = [_line(["file", *names]), _line(["---", *(["---:"] * len(names))])]
+    for path, result in results:
+        values = {row["name"]: number(row) for row in result["metrics"]}
+        lines.append(_line([str(path), *(values.get(name, "") for name in names)]))
+    lines.append("")
+    for name, (_, found) in conditions.items():
+        digest = found["extractor_sha256"]
+        lines.append(
+            f"{name}: protocol {found['protocol']}, {found['fake_count']:,} generated, {found['real_count']:,} real, "
+            f"extractor {found['extractor']}" + (f" ({digest[:8]})" if digest else "")
+        )
+    return "\n".join(lines)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        result = json.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise EvaluationError(f"--compare {path}: cannot be read as JSON ({error})") from error
+    rows = result.get("metrics") if isinstance(result, dict) else None
+    needed = {"name", "value", *_ROW_KEYS}
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and needed <= row.keys() for row in rows):
+        raise EvaluationError(f"--compare {path}: not a metrics.json of train.evaluate")
+    return result
+
+
+def _conditions(result: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    dataset = result.get("dataset") or {}
+    return {
+        **{key: row[key] for key in _ROW_KEYS},
+        "dataset sha256": dataset.get("sha256"),
+        "truncation": result.get("truncation"),
+    }
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return repr(text) if len(text) <= 80 else repr(text[:77] + "...")
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

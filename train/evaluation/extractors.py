@@ -1,0 +1,150 @@
+"""Declared feature extractors, registered with torch-fidelity, and the names their scores may carry."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
+from torch_fidelity.utils import create_feature_extractor
+
+from train.evaluation.errors import EvaluationError
+from train.evaluation.protocols import (
+    CLASS_SCORE,
+    DIVERSITY,
+    FRECHET,
+    INTRA_FRECHET,
+    KERNEL,
+    PRECISION_RECALL,
+    allowed_names,
+)
+from train.evaluation.stand_ins import STAND_IN_SIDE_PX, EfficientNetLite0, Identity
+from train.evaluation.weights import INCEPTION, STAND_IN, find_weights, read_tensors
+
+IDENTITY = "identity"
+EXTRACTORS = (INCEPTION, STAND_IN, IDENTITY)
+# Names that readers know belong to one network; every other extractor's scores are named after it.
+_KNOWN_NAMES = {
+    CLASS_SCORE: ("inception_score",),
+    FRECHET: ("fid",),
+    KERNEL: ("kid",),
+    PRECISION_RECALL: ("precision", "recall"),
+    INTRA_FRECHET: ("intra_fid",),
+    DIVERSITY: ("class_diversity_inception",),
+}
+_STEMS = {
+    CLASS_SCORE: ("class_score",),
+    FRECHET: ("frechet",),
+    KERNEL: ("kernel_distance",),
+    PRECISION_RECALL: ("precision", "recall"),
+    INTRA_FRECHET: ("intra_frechet",),
+    DIVERSITY: ("class_diversity",),
+}
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A feature extractor ready for use, and what may be said about its scores.
+
+    Args:
+        name: as written beside every score.
+        sha256: of its weights' file; of nothing for an extractor without weights.
+        module: registered with torch-fidelity; uint8 images (N, 3, R, R) to a tuple of features, in eval mode.
+        layer: name of the features of distances, precision, recall and diversity.
+        score_layer: name of the logits of the class score.
+        resize: what happens to images before the network.
+        is_published: whether it is the network, with the weights, of published IS and FID.
+        device: where it lies.
+    """
+
+    name: str
+    sha256: str
+    module: FeatureExtractorBase
+    layer: str
+    score_layer: str
+    resize: str
+    is_published: bool
+    device: torch.device
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of all layers it gives, each once."""
+        return tuple(dict.fromkeys((self.layer, self.score_layer)))
+
+    def score_names(self, metric: str) -> tuple[str, ...]:
+        """Return what the values of a metric are called: `fid` with the published network alone.
+
+        Args:
+            metric: one of METRICS that needs an extractor.
+        """
+        if self.is_published:
+            return _KNOWN_NAMES[metric]
+        suffix = "".join(letter if letter.isalnum() else "_" for letter in self.name).strip("_")
+        return tuple(f"{stem}_{suffix}" for stem in _STEMS[metric])
+
+
+for _name, _class in ((STAND_IN, EfficientNetLite0), (IDENTITY, Identity)):
+    if _name not in FEATURE_EXTRACTORS_REGISTRY:
+        register_feature_extractor(_name, _class)
+
+_RESIZE = {
+    INCEPTION: "bilinear as in TensorFlow 1.x, to 299 px",
+    STAND_IN: f"bilinear with antialiasing, to {STAND_IN_SIDE_PX} px",
+    IDENTITY: "none",
+}
+
+
+def load_extractor(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    weights_sha256: str | None = None,
+    device: torch.device | str = "cpu",
+) -> Extractor:
+    """Make an extractor from weights that were checked first; global random state is left as it was.
+
+    Args:
+        name: one of EXTRACTORS.
+        weights: path of its weights; None looks where they belong. Nothing is downloaded.
+        weights_sha256: refuse weights of any other checksum.
+        device: where to run it.
+    Returns:
+        The extractor. Weights other than the published ones give it another name, and its scores too.
+    Raises:
+        EvaluationError: if there is no such extractor, or its weights are missing or not what they should be.
+    """
+    if name not in EXTRACTORS:
+        raise EvaluationError(f"--extractor {name!r}: {allowed_names(name, EXTRACTORS)}")
+    if name == IDENTITY:
+        if weights is not None:
+            raise EvaluationError(f"--weights {weights}: the {IDENTITY} extractor takes none")
+        sha256, own_name, options = hashlib.sha256(b"").hexdigest(), name, {}
+    else:
+        file = find_weights(name, weights, expected_sha256=weights_sha256)
+        # torch-fidelity reads with a full unpickler; what passes this restricted reading holds tensors alone.
+        read_tensors(file.path)
+        sha256, own_name = file.sha256, name if file.is_published else f"{name}(unpublished weights)"
+        options = {"feature_extractor_weights_path": str(file.path)}
+    registered = FEATURE_EXTRACTORS_REGISTRY[name]
+    layer, score_layer = (registered.get_default_feature_layer_for_metric(metric) for metric in ("fid", "isc"))
+    with torch.random.fork_rng(devices=[]):  # layers draw their first weights from the global generator
+        try:
+            module = create_feature_extractor(
+                name, list(dict.fromkeys((layer, score_layer))), cuda=False, verbose=False, **options
+            )
+        except RuntimeError as error:
+            raise EvaluationError(f"--weights {weights}: does not fit {name} ({str(error)[:200]!r})") from error
+    module = module.to(device)
+    if torch.device(device).type == "cpu":
+        module = module.to(memory_format=torch.channels_last)  # same features to 1e-6, up to twice as fast
+    return Extractor(
+        name=own_name,
+        sha256=sha256,
+        module=module,
+        layer=layer,
+        score_layer=score_layer,
+        resize=_RESIZE[name],
+        is_published=name == INCEPTION and own_name == name,
+        device=torch.device(device),
+    )

@@ -1,0 +1,136 @@
+"""From a stream of images to features, through torch-fidelity's own extraction."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch_fidelity.generative_model_base import GenerativeModelBase
+from torch_fidelity.utils import get_featuresdict_from_generative_model
+from tqdm import tqdm
+
+from train.evaluation.extractors import Extractor
+from train.evaluation.processes import Processes
+from train.evaluation.streams import Stream
+
+Observer = Callable[[Tensor, int], None]  # images (n, 3, R, R) uint8 and the index of the first
+
+
+class StreamModel(GenerativeModelBase):
+    """A stream as torch-fidelity's kind of generator.
+
+    It says that it has no classes and looks at none of the noise it is given, only at how much: labels and latents
+    are the stream's own. (torch-fidelity 0.4.0 draws labels with `np.int`, which numpy no longer has, and its draws
+    would depend on batch size and processes.)
+
+    Args:
+        stream: where images come from.
+        start: index of the first image.
+        observers: called with every batch.
+        bar: moved by every image.
+    """
+
+    def __init__(self, stream: Stream, start: int, observers: Sequence[Observer], bar: "tqdm[None]") -> None:
+        super().__init__()
+        self._stream, self._next, self._observers, self._bar = stream, start, observers, bar
+        self.seconds = 0.0
+
+    @property
+    def z_size(self) -> int:
+        """One number of unused noise an image."""
+        return 1
+
+    @property
+    def z_type(self) -> str:
+        """Any; the noise is unused."""
+        return "normal"
+
+    @property
+    def num_classes(self) -> int:
+        """None that torch-fidelity should know of."""
+        return 0
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """Return the next len(noise) images."""
+        started = time.perf_counter()
+        start, self._next = self._next, self._next + len(noise)
+        images = self._stream.images(start, self._next)
+        for observer in self._observers:
+            observer(images, start)
+        self._bar.update(len(noise))
+        self.seconds += time.perf_counter() - started
+        return images
+
+
+def progress_bar(what: str, count: int, *, shown: bool) -> "tqdm[None]":
+    """Return a bar with rate and time left, on a terminal of the main process alone.
+
+    Args:
+        what: is done.
+        count: number of images.
+        shown: whether it may be seen at all.
+    """
+    hidden = None if shown else True  # None hides it where there is no terminal
+    return tqdm(total=count, desc=what, unit=" images", disable=hidden, dynamic_ncols=True, leave=False)
+
+
+def extract(
+    extractor: Extractor,
+    stream: Stream,
+    *,
+    batch_size: int,
+    processes: Processes,
+    observers: Sequence[Observer] = (),
+    what: str = "images",
+    progress: bool = True,
+) -> dict[str, Tensor]:
+    """Extract the features of a whole stream; every process does its share, all get the whole.
+
+    Args:
+        extractor: to be used.
+        stream: of images.
+        batch_size: images at once on each process; changes speed and memory, not results beyond rounding.
+        processes: that take part.
+        observers: called with this process's batches of images.
+        what: the images are, for the progress bar.
+        progress: show a bar on the main process.
+    Returns:
+        Layer name to float32 (N, D) on the CPU, in the order of the stream.
+    """
+    start, stop = processes.share(stream.count)
+    with progress_bar(what, stop - start, shown=progress and processes.is_main) as bar:
+        if start < stop:
+            model = StreamModel(stream, start, observers, bar)
+            share = get_featuresdict_from_generative_model(
+                model, extractor.module, stop - start, batch_size, cuda=False, rng_seed=0, verbose=False
+            )
+        else:  # more processes than images
+            probe = extractor.module(stream.images(0, 1))
+            share = {name: f[:0].cpu() for name, f in extractor.module.convert_features_tuple_to_dict(probe).items()}
+    return {name: processes.gather_rows(share[name], stream.count) for name in extractor.layers}
+
+
+def watch(
+    stream: Stream,
+    observers: Sequence[Observer],
+    *,
+    batch_size: int,
+    processes: Processes,
+    what: str = "images",
+    progress: bool = True,
+) -> None:
+    """Show every image of this process's share to observers, for metrics that need no features.
+
+    Args:
+        stream: of images.
+        observers: called with every batch.
+        batch_size: images at once.
+        processes: that take part.
+        what: the images are, for the progress bar.
+        progress: show a bar on the main process.
+    """
+    start, stop = processes.share(stream.count)
+    with progress_bar(what, stop - start, shown=progress and processes.is_main) as bar, torch.no_grad():
+        model = StreamModel(stream, start, observers, bar)
+        for first in range(start, stop, batch_size):
+            model(torch.empty(min(batch_size, stop - first), 1))

@@ -1,0 +1,67 @@
+"""Shares of the work of several processes, and putting the shares together again."""
+
+from typing import TypeVar
+
+import torch
+from accelerate import Accelerator, PartialState
+from accelerate.utils import broadcast_object_list, gather, gather_object
+from torch import Tensor
+
+GATHER_ROWS = 4096  # rows put together at a time, so that a GPU need not hold all features
+
+T = TypeVar("T")
+
+
+class Processes:
+    """What an evaluation asks of the processes it runs on; one process asks nobody.
+
+    Args:
+        accelerator: an Accelerator or PartialState of a launched program; None for this process alone.
+    """
+
+    def __init__(self, accelerator: Accelerator | PartialState | None = None) -> None:
+        self._state = accelerator
+        self.count = 1 if accelerator is None else accelerator.num_processes
+        self.rank = 0 if accelerator is None else accelerator.process_index
+        self.is_main = self.rank == 0
+
+    def share(self, count: int) -> tuple[int, int]:
+        """Return start and stop of this process's part of `count` things; equal parts but for the last."""
+        size = -(-count // self.count)
+        return min(self.rank * size, count), min((self.rank + 1) * size, count)
+
+    def gather_rows(self, rows: Tensor, total: int) -> Tensor:
+        """Put the rows of all processes together.
+
+        Args:
+            rows: (n, D) of this process's share, on the CPU.
+            total: rows of all together.
+        Returns:
+            (total, D) on the CPU, in the order of the shares, on every process.
+        """
+        if self.count == 1 or self._state is None:
+            return rows
+        size = -(-total // self.count)
+        padded = torch.zeros(size, *rows.shape[1:], dtype=rows.dtype)
+        padded[: len(rows)] = rows
+        shares: list[list[Tensor]] = [[] for _ in range(self.count)]
+        for part in padded.split(GATHER_ROWS):
+            everyone = gather(part.to(self._state.device)).cpu()
+            for rank, piece in enumerate(everyone.split(len(part))):
+                shares[rank].append(piece)
+        return torch.cat([piece for pieces in shares for piece in pieces])[:total]
+
+    def gather_list(self, items: list[T]) -> list[T]:
+        """Join the lists of all processes, in the order of the processes."""
+        return items if self.count == 1 else gather_object(items)
+
+    def from_main(self, value: T) -> T:
+        """Return the main process's value on every process."""
+        if self.count == 1:
+            return value
+        return broadcast_object_list([value])[0]
+
+    def wait(self) -> None:
+        """Wait for every process."""
+        if self.count > 1 and self._state is not None:
+            self._state.wait_for_everyone()

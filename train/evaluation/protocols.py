@@ -1,0 +1,173 @@
+"""Named protocols: how many images, which labels, which splits; a score without one cannot be made."""
+
+import difflib
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from train.evaluation.errors import EvaluationError
+
+Labels = Literal["uniform", "balanced"]
+
+CLASS_SCORE, FRECHET, KERNEL, PRECISION_RECALL = "class_score", "frechet", "kernel", "precision_recall"
+INTRA_FRECHET, MS_SSIM, DIVERSITY = "intra_frechet", "ms_ssim", "diversity"
+CLASSIFIER_ACCURACY = "classifier_accuracy"
+
+GLOBAL_METRICS = (CLASS_SCORE, FRECHET, KERNEL, PRECISION_RECALL, CLASSIFIER_ACCURACY)
+CLASS_METRICS = (INTRA_FRECHET, MS_SSIM, DIVERSITY)
+METRICS = GLOBAL_METRICS + CLASS_METRICS
+
+MIN_IMAGES = 20  # below, a covariance or ten splits mean nothing
+MIN_PER_CLASS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """What is counted, and how, for a score to carry this name.
+
+    Args:
+        name: as written beside every score.
+        source: where the numbers come from.
+        metrics: what is measured unless asked otherwise.
+        score_fakes: images of the class score (exponential of the mean KL divergence, Salimans et al. 2016).
+        score_splits: equal parts it is computed on; mean and standard deviation are over them.
+        fakes: images on the generated side of distances, precision and recall; the first of the same stream.
+        reals: images on the real side.
+        labels: each drawn uniformly, or every class equally often (to within one image).
+        kernel_subsets: random subsets of the kernel distance; mean and standard deviation are over them.
+        kernel_subset_size: images a subset, on each side.
+        neighbours: k of precision and recall (Kynkaanniemi et al. 2019).
+        fakes_per_class: images of each class for the scores within a class.
+        reals_per_class: highest number of real images of a class; None takes all there are.
+        pairs_per_class: pairs of generated images a class for MS-SSIM, no image in two pairs.
+    """
+
+    name: str
+    source: str
+    metrics: tuple[str, ...]
+    score_fakes: int
+    score_splits: int
+    fakes: int
+    reals: int
+    labels: Labels = "balanced"
+    kernel_subsets: int = 100
+    kernel_subset_size: int = 1000
+    neighbours: int = 3
+    fakes_per_class: int = 5000
+    reals_per_class: int | None = None
+    pairs_per_class: int = 100
+
+    def reduced(self, *, fakes: int | None = None, reals: int | None = None) -> "Protocol":
+        """Return the protocol at other counts, under another name, so that its scores meet no full one's.
+
+        Args:
+            fakes: highest number of generated images, in all and of a class; None keeps the protocol's.
+            reals: number of real images, and the highest number of a class; None keeps the protocol's.
+        Returns:
+            `NAME(reduced)`; the protocol itself if both are None.
+        Raises:
+            EvaluationError: if a count is too small to mean anything.
+        """
+        if fakes is None and reals is None:
+            return self
+        low = MIN_PER_CLASS if self.is_by_class else MIN_IMAGES
+        for name, count in (("--fakes", fakes), ("--reals", reals)):
+            if count is not None and count < low:
+                raise EvaluationError(f"{name} {count}: an integer from {low} is allowed under protocol {self.name}")
+        changed = replace(self, name=f"{self.name}(reduced)")
+        if fakes is not None:
+            per_class = min(fakes, self.fakes_per_class)
+            changed = replace(
+                changed,
+                score_fakes=fakes if self.score_fakes == self.fakes else max(min(fakes, self.score_fakes), MIN_IMAGES),
+                fakes=max(min(fakes, self.fakes), MIN_IMAGES),
+                fakes_per_class=max(per_class, MIN_PER_CLASS),
+                pairs_per_class=min(self.pairs_per_class, max(per_class, MIN_PER_CLASS) // 2),
+            )
+        if reals is not None:
+            changed = replace(changed, reals=max(reals, MIN_IMAGES), reals_per_class=reals)
+        # Subsets of more than half of the images would be nearly the same ones.
+        return replace(changed, kernel_subset_size=min(self.kernel_subset_size, changed.fakes // 2, changed.reals // 2))
+
+    @property
+    def is_by_class(self) -> bool:
+        """Whether everything it measures is measured class by class."""
+        return all(metric in CLASS_METRICS for metric in self.metrics)
+
+
+_PROTOCOLS = (
+    Protocol(
+        name="paper",
+        source="Miyato et al. 2018, appendix B.1: IS 10 x 5,000; FID 10,000 real and 5,000 generated; "
+        "labels uniform as in evaluation.py of pfnet-research/sngan_projection",
+        metrics=(CLASS_SCORE, FRECHET),
+        score_fakes=50_000,
+        score_splits=10,
+        fakes=5_000,
+        reals=10_000,
+        labels="uniform",
+    ),
+    Protocol(
+        name="bsn",
+        source="Lin et al. 2021, appendix H.2: IS 50,000 in 10 splits; FID 5,000 real and 10,000 generated; "
+        "its networks take no labels, so a conditional generator's are uniform",
+        metrics=(CLASS_SCORE, FRECHET),
+        score_fakes=50_000,
+        score_splits=10,
+        fakes=10_000,
+        reals=5_000,
+        labels="uniform",
+    ),
+    Protocol(
+        name="50k",
+        source="Heusel et al. 2017 as used since: 50,000 generated and 50,000 real; KID of Binkowski et al. 2018",
+        metrics=(CLASS_SCORE, FRECHET, KERNEL, PRECISION_RECALL),
+        score_fakes=50_000,
+        score_splits=10,
+        fakes=50_000,
+        reals=50_000,
+    ),
+    Protocol(
+        name="intra_class",
+        source="Miyato and Koyama 2018, section 4.1: 5,000 generated a class against all real images of the class; "
+        "MS-SSIM of Miyato et al. 2018, section 4.2, with the 100 pairs a class of Odena et al. 2017",
+        metrics=CLASS_METRICS,
+        score_fakes=50_000,
+        score_splits=10,
+        fakes=50_000,
+        reals=50_000,
+    ),
+    Protocol(
+        name="quick",
+        source="this project: to watch a run, not to report",
+        metrics=(CLASS_SCORE, FRECHET, KERNEL, PRECISION_RECALL),
+        score_fakes=1_000,
+        score_splits=1,
+        fakes=1_000,
+        reals=1_000,
+        kernel_subsets=20,
+        kernel_subset_size=500,
+        fakes_per_class=100,
+        reals_per_class=100,
+        pairs_per_class=50,
+    ),
+)
+PROTOCOLS = {protocol.name: protocol for protocol in _PROTOCOLS}
+
+
+def protocol_named(name: str) -> Protocol:
+    """Return a protocol.
+
+    Args:
+        name: one of PROTOCOLS.
+    Raises:
+        EvaluationError: if there is none of this name.
+    """
+    if name not in PROTOCOLS:
+        raise EvaluationError(f"--protocol {name!r}: {allowed_names(name, tuple(PROTOCOLS))}")
+    return PROTOCOLS[name]
+
+
+def allowed_names(name: str, names: tuple[str, ...]) -> str:
+    """Return the end of an error message: what is allowed, and what may have been meant."""
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"allowed are {', '.join(names)}" + (f" (did you mean {near[0]!r}?)" if near else "")

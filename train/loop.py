@@ -1,0 +1,208 @@
+"""The training loop: one G update, then n_dis D updates on fresh batches, as in the official updater."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from torch import Tensor
+
+from sngan_cond.objectives import DiscriminatorBatch
+from train.config import TrainConfig
+from train.data.dataset import PreparedDataset
+from train.data.feed import RealBatches
+from train.draws import Draws
+from train.errors import TrainError
+from train.networks import Networks
+from train.publishing import NoPublisher, Publisher, open_publisher
+from train.run import Run
+from train.samples import save_sample_grid
+from train.scoring import NoScorer, Scorer, open_scorer
+
+
+def linear_decay(step: int, *, decay_from: int | None, steps: int) -> float:
+    """Return the factor on both learning rates for the update of a step.
+
+    1 up to `decay_from`, then a line that would reach 0 at `steps`: the last update still moves.
+    Source: 000 appendix B.3; chainer.training.extensions.LinearShift in the official train.py.
+
+    Args:
+        step: number of steps taken before this one.
+        decay_from: where the line begins; None keeps 1.
+        steps: where it would end.
+    """
+    if decay_from is None or step <= decay_from:
+        return 1.0
+    return 1.0 - (step - decay_from) / (steps - decay_from)
+
+
+def train(config: TrainConfig, run_dir: Path) -> int:
+    """Train, or continue, a run until its last step or a request to stop.
+
+    Args:
+        config: what to train.
+        run_dir: where the run is kept; the same call continues it.
+    Returns:
+        Number of steps taken in all.
+    Raises:
+        TrainError: if something the user can mend is wrong.
+        DataError: if the data set cannot be used.
+    """
+    dataset = open_dataset(config)
+    run = Run(config, run_dir)
+    networks = Networks(config, run, dataset)
+    step = networks.resume()
+    draws = Draws(
+        networks.generator_config, config.seed, run.accelerator.process_index, run.world_size, run.accelerator.device
+    )
+    real = RealBatches(
+        dataset,
+        config.batch_total,
+        seed=config.seed,
+        rank=run.accelerator.process_index,
+        world_size=run.world_size,
+        device=run.accelerator.device,
+        flip=config.data.flip,
+        resident=config.data.resident,
+    )
+    scorer = open_scorer(config, dataset, run)
+    publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, say=run.say)
+    run.start(step)
+    run.catch_signals()
+    try:
+        if networks.last_saved is not None and _publishes(config, step):
+            publisher.submit(networks.last_saved, step)  # a kill may have come between saving and this
+        step = _loop(config, run, networks, draws, real, scorer, publisher, step)
+        if step == config.steps:
+            publisher.drain()
+    finally:
+        real.close()
+        publisher.close()
+        run.close()
+    if networks.last_saved is not None:
+        run.say(_farewell(run, networks.last_saved, step))
+    return step
+
+
+def _loop(
+    config: TrainConfig,
+    run: Run,
+    networks: Networks,
+    draws: Draws,
+    real: RealBatches,
+    scorer: Scorer | NoScorer,
+    publisher: Publisher | NoPublisher,
+    step: int,
+) -> int:
+    updates = networks.updates
+    images_per_step = config.batch_total * config.d_updates_per_step
+    since, logged_at = time.monotonic(), step
+    while step < config.steps:
+        factor = linear_decay(step, decay_from=config.decay_from, steps=config.steps)
+        updates.set_lr(lr_g=config.optim_g.lr * factor, lr_d=config.optim_d.lr * factor)
+        g_parts = updates.generator(list(_g_batches(config, draws, step)), step=step)
+        networks.ema.update(updates.bare_G, step)
+        for i in range(config.d_updates_per_step):
+            update = step * config.d_updates_per_step + i
+            batches = list(_d_batches(config, draws, real, update))
+            d_parts = updates.discriminator(batches, step=step, generator=draws.own_generator("penalty", update))
+        step += 1
+
+        if step % config.log_every == 0 or step == config.steps:
+            _check_finite(networks)
+            rate = (step - logged_at) * images_per_step / (time.monotonic() - since)
+            _log(run, step, step * images_per_step, g_parts, d_parts, rate, config.optim_g.lr * factor)
+            since, logged_at = time.monotonic(), step
+        if step % config.sample_every == 0 or step == config.steps:
+            save_sample_grid(run, networks, step)
+        stopping = run.should_stop(step)
+        if step % config.save_every == 0 or step == config.steps or stopping or _publishes(config, step):
+            _check_finite(networks)
+            networks.save(step, images_seen=step * images_per_step)
+        if networks.last_saved is not None and _publishes(config, step):
+            publisher.submit(networks.last_saved, step)
+        if config.evaluation.every and step % config.evaluation.every == 0:
+            scorer.score(networks, step, images_seen=step * images_per_step)
+            since, logged_at = time.monotonic(), step
+        if stopping:
+            break
+    return step
+
+
+def _farewell(run: Run, model: Path, step: int) -> str:
+    """Say where the pictures are and how to make more."""
+    grids = sorted((run.folder / "samples").glob("step-*.png"))
+    named = " --class 0" if run.config.num_classes else ""
+    return (
+        f"step {step} of {run.config.steps}; model: {model}\n"
+        + (f"samples: {grids[-1]}\n" if grids else "")
+        + f"sample again: sngan-cond sample --model {model}{named} --n 16 --out grid.png"
+    )
+
+
+def _publishes(config: TrainConfig, step: int) -> bool:
+    return config.hub.repo is not None and (step % config.hub.every == 0 or step == config.steps)
+
+
+def _g_batches(config: TrainConfig, draws: Draws, step: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+    z, y = draws.fakes("g", step, config.fakes_per_step)
+    for k in range(config.accumulate):
+        yield _chunk(z, k, config.accumulate), None if y is None else _chunk(y, k, config.accumulate)
+
+
+def _d_batches(config: TrainConfig, draws: Draws, real: RealBatches, update: int) -> Iterator[DiscriminatorBatch]:
+    x, y_real = real.at(update)
+    z, y_fake = draws.fakes("d", update, config.batch_total)
+    for k in range(config.accumulate):
+        yield DiscriminatorBatch(
+            _chunk(x, k, config.accumulate),
+            _chunk(y_real, k, config.accumulate) if config.num_classes else None,
+            _chunk(z, k, config.accumulate),
+            None if y_fake is None else _chunk(y_fake, k, config.accumulate),
+        )
+
+
+def _chunk(tensor: Tensor, k: int, count: int) -> Tensor:
+    size = len(tensor) // count
+    return tensor[k * size : (k + 1) * size]
+
+
+def _log(
+    run: Run, step: int, images_seen: int, g: dict[str, Tensor], d: dict[str, Tensor], rate: float, lr_g: float
+) -> None:
+    scalars: dict[str, Tensor | float] = {f"g/{name}": value for name, value in g.items()}
+    scalars |= {f"d/{name}": value for name, value in d.items()}
+    run.log(step, images_seen, {**scalars, "images_per_second": rate, "lr_g": lr_g})
+    run.show(step, rate, float(d["loss"]))
+
+
+def _check_finite(networks: Networks) -> None:
+    for name, bad_step in networks.updates.first_bad().items():
+        last = networks.last_saved or "none yet"
+        raise TrainError(
+            f"step {bad_step}: loss or gradient of {name} is not finite; the run stops. Last good checkpoint: {last}. "
+            "Lower the learning rate, or use precision=fp32"
+        )
+
+
+def open_dataset(config: TrainConfig) -> PreparedDataset:
+    """Open the prepared data set of a run and check that it fits.
+
+    Args:
+        config: what is to be trained.
+    Returns:
+        The data set.
+    Raises:
+        TrainError: if side or number of classes differ from the configuration's.
+        DataError: if the folder is missing or damaged.
+    """
+    dataset = PreparedDataset.open(config.data.path)
+    if dataset.resolution != config.resolution:
+        raise TrainError(
+            f"data.path={config.data.path}: images of {dataset.resolution} px, resolution={config.resolution}"
+        )
+    if config.num_classes and dataset.num_classes != config.num_classes:
+        raise TrainError(
+            f"data.path={config.data.path}: {dataset.num_classes} classes, num_classes={config.num_classes}; "
+            f"--set num_classes={dataset.num_classes} fits"
+        )
+    return dataset

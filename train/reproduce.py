@@ -1,0 +1,219 @@
+"""`python -m train.reproduce`: train and measure the rows of the papers' tables beside the papers' numbers."""
+
+import argparse
+import difflib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from train.errors import TrainError
+from train.reproduction.rows import Row, Table
+from train.reproduction.tables import find_tables
+
+if TYPE_CHECKING:
+    from train.reproduction.budget import Budget
+    from train.reproduction.measures import Scoring
+
+SMOKE_EVALUATED = 20  # images on each side, the fewest that the evaluator takes
+EPILOG = """examples:
+  python -m train.reproduce --list
+  python -m train.reproduce --table sngan/table2 --budget smoke --run-dir runs/smoke
+  python -m train.reproduce --table figure1 --rows 'cifar10_*_A' 'cifar10_*_D' --budget short --percent 2 --seeds 3 \\
+      --extractor efficientnet-lite0 --set generator.channels=32 discriminator.channels=32 --run-dir runs/settings
+
+The same command after a stop goes on where it was; finished runs are read, not made again."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, without the usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and exit with status 2."""
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    p = OneLineParser(
+        prog="python -m train.reproduce",
+        description="Train and measure rows of the papers' tables beside the papers' numbers.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("--table", default="all", metavar="NAME", help="all (default), sngan, bssn, sngan/table2, ...")
+    p.add_argument("--rows", nargs="+", metavar="PATTERN", help="rows by name, * for any letters (default: all rows)")
+    p.add_argument(
+        "--budget", choices=("smoke", "short", "paper"), help="three steps of narrow networks, a share, or all updates"
+    )
+    p.add_argument("--percent", type=float, default=1.0, metavar="P", help="of the updates, for short (default 1)")
+    p.add_argument("--seeds", type=int, metavar="N", help="runs of each row (default 5; smoke: 1)")
+    p.add_argument("--run-dir", type=Path, metavar="DIR", help="where runs and results are kept")
+    p.add_argument("--data-root", type=Path, default=Path("data"), metavar="DIR", help="of data sets (default: data)")
+    p.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that rows are dealt to (default 1)")
+    p.add_argument(
+        "--extractor",
+        metavar="NAME",
+        help="of features (default: inception-v3-compat; smoke falls back on efficientnet-lite0), or none",
+    )
+    p.add_argument("--weights", metavar="FILE", help="of the extractor (default: where they belong)")
+    p.add_argument(
+        "--fakes", type=int, metavar="N", help="generated images scored (default: the protocol's; smoke: 20)"
+    )
+    p.add_argument("--reals", type=int, metavar="N", help="real images scored (default: the protocol's; smoke: 20)")
+    p.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="settings of every row, stated in the result",
+    )
+    p.add_argument("--list", action="store_true", help="print tables, rows and their cost here, and stop")
+    return p
+
+
+def select(tables: tuple[Table, ...], patterns: list[str] | None) -> list[tuple[Table, Row]]:
+    """Return the rows that patterns name.
+
+    Args:
+        tables: where to look.
+        patterns: of row names, with * for any letters; None takes every row.
+    Raises:
+        TrainError: if a pattern names no row.
+    """
+    rows = [(table, row) for table in tables for row in table.rows]
+    if patterns is None:
+        return rows
+    from fnmatch import fnmatchcase
+
+    for pattern in patterns:
+        if not any(fnmatchcase(row.name, pattern) for _, row in rows):
+            near = difflib.get_close_matches(pattern, [row.name for _, row in rows], n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise TrainError(f"--rows {pattern}: no such row in {', '.join(table.key for table in tables)}{hint}")
+    return [(table, row) for table, row in rows if any(fnmatchcase(row.name, pattern) for pattern in patterns)]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    args = parser().parse_args(arguments)
+    try:
+        tables = find_tables(args.table)
+        rows = select(tables, args.rows)
+        if args.list:
+            _print_list(rows)
+            return 0
+        _check(args)
+        return _reproduce(args, rows)
+    except TrainError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _check(args: argparse.Namespace) -> None:
+    for name in ("budget", "run_dir"):
+        if getattr(args, name) is None:
+            raise TrainError(f"--{name.replace('_', '-')}: is needed")
+    for name in ("seeds", "jobs"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise TrainError(f"--{name} {value}: an integer from 1 is allowed")
+    if not 0 < args.percent <= 100:
+        raise TrainError(f"--percent {args.percent:g}: a number above 0 and up to 100 is allowed")
+
+
+def _print_list(rows: list[tuple[Table, Row]]) -> None:
+    from train.presets import load_config
+    from train.reproduction.cost import CostMeter
+
+    meter = CostMeter()
+    print(f"Hours of training on one {meter.device.type} of this machine, from measured updates; evaluation apart.")
+    shown = None
+    for table, row in rows:
+        if table is not shown:
+            print(f"\n{table.key}: {table.title}")
+            shown = table
+        if row.base is None:
+            print(f"  {row.name:<40} {'-':>10}    {row.absent}")
+            continue
+        config = load_config(table.preset(row))
+        print(f"  {row.name:<40} {meter.hours(config):>10,.1f} h  {config.steps:,} steps  {row.label}", flush=True)
+
+
+def _reproduce(args: argparse.Namespace, rows: list[tuple[Table, Row]]) -> int:
+    from train.reproduction.results import cells, plot_results, write_results
+    from train.reproduction.runner import Task, run_tasks
+
+    budget, scoring = _budget(args), _scoring(args)
+    tasks = [
+        Task(table=table, row=row, seed=seed, budget=budget, scoring=scoring, folder=args.run_dir)
+        for table, row in rows
+        if row.base is not None
+        for seed in range(budget.seeds)
+    ]
+    for task in tasks:
+        _ = task.config  # what does not fit is said before anything is trained
+    results: dict[str, list[dict[str, object]]] = {}
+
+    def made() -> list[tuple[Table, list[dict[str, object]]]]:
+        found: dict[str, tuple[Table, list[dict[str, object]]]] = {}
+        for table, row in rows:
+            _, of_table = found.setdefault(table.key, (table, []))
+            of_table += cells(table, row, budget, results.get(table.preset(row), []))
+        return list(found.values())
+
+    args.run_dir.mkdir(parents=True, exist_ok=True)
+    stopped = False
+    for task, result in run_tasks(tasks, jobs=args.jobs, say=print):
+        results.setdefault(task.table.preset(task.row), []).append(result)
+        stopped = bool(result.get("stopped"))
+        write_results(args.run_dir, made(), budget)  # after every run: a kill leaves the table so far
+    write_results(args.run_dir, made(), budget)
+    plot_results(args.run_dir / "table.png", made())
+    print(f"{args.run_dir / 'table.md'}: {len(rows)} rows")
+    return 130 if stopped else 0
+
+
+def _budget(args: argparse.Namespace) -> "Budget":
+    from train.reproduction.budget import Budget
+
+    return Budget(
+        name=args.budget,
+        percent=args.percent,
+        seeds=args.seeds or (1 if args.budget == "smoke" else 5),
+        data_root=args.data_root,
+        overrides=tuple(args.overrides),
+    )
+
+
+def _scoring(args: argparse.Namespace) -> "Scoring":
+    """Find out once which extractor there is, so that every row has the same one."""
+    from train.evaluation.extractors import EXTRACTORS
+    from train.evaluation.protocols import allowed_names
+    from train.evaluation.weights import INCEPTION, STAND_IN, find_weights
+    from train.reproduction.measures import Scoring
+
+    fewest = SMOKE_EVALUATED if args.budget == "smoke" else None
+    counts = {"fakes": args.fakes or fewest, "reals": args.reals or fewest}
+    if args.extractor == "none":
+        return Scoring(extractor=None, missing="scores were not asked for", **counts)
+    if args.extractor is not None and args.extractor not in EXTRACTORS:
+        raise TrainError(f"--extractor {args.extractor!r}: {allowed_names(args.extractor, EXTRACTORS)}, or 'none'")
+    candidates = [args.extractor] if args.extractor else [INCEPTION, STAND_IN][: 2 if args.budget == "smoke" else 1]
+    missing = []
+    for name in candidates:
+        try:
+            if name in (INCEPTION, STAND_IN):
+                find_weights(name, args.weights)
+        except TrainError as error:
+            missing.append(str(error))
+        else:
+            return Scoring(extractor=name, weights=args.weights, **counts)
+    if args.extractor:
+        raise TrainError(missing[0])
+    return Scoring(extractor=None, missing="no extractor weights: " + missing[0], **counts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""The figures of Lin et al. 2021 about gradients that vanish or explode."""
+
+from train.reproduction.bssn_shared import CNN_CIFAR10, IS, MNIST_BASE, sn
+from train.reproduction.rows import LIN, Row, Table, Values, adam, both, merged
+
+
+def vanishing() -> list[Table]:
+    """Section 4 and appendix L: where gradients vanish, CIFAR-10."""
+    four = [
+        ("sn_w", "SN_w", sn("matrix", 1.0)),
+        ("sn_conv", "SN_Conv", sn("operator", 1.0)),
+        ("sn_conv_1.75", "SN_Conv, scale 1.75", sn("operator", 1.75)),
+        ("no_sn", "without SN (appendix L.2)", {"constraint": {"kind": "none"}}),
+    ]
+    six = [
+        (f"{name}_{scale:g}", f"{label}, scale {scale:g}", sn(estimate, scale))
+        for name, label, estimate in (("sn_w", "SN_w", "matrix"), ("sn_conv", "SN_Conv", "operator"))
+        for scale in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+    ]
+    eight = [
+        (
+            f"lecun_{scale:g}",
+            f"LeCun initialisation, scale {scale:g}",
+            {"constraint": {"kind": "none", "init": "lecun"} | ({"init_scale": scale} if scale != 1 else {})},
+        )
+        for scale in (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 2.0)
+    ]
+    metrics = {"figure4": (IS, "gradient_norms"), "figure6": (IS, "gradient_norms"), "figure8": (IS,)}
+    titles = {
+        "figure4": (
+            "Figures 4, 5 and 18 to 21: SN_w, SN_Conv and its scale",
+            four,
+            ("figure5", "figure7", "figure18"),
+            "",
+        ),
+        "figure6": (
+            "Figures 6 and 22: scaled SN_w and SN_Conv",
+            six,
+            ("figure22",),
+            "The axis is not printed in the text.",
+        ),
+        "figure8": (
+            "Figures 8 and 23: scaled LeCun initialisation (its SSN half is bssn/table1)",
+            eight,
+            ("figure23",),
+            "The axis is not printed; good scales are near 0.2 and 1.2. The best score during training counts (M.1).",
+        ),
+    }
+    return [
+        Table(
+            paper="bssn",
+            citation=LIN,
+            name=name,
+            title=title,
+            metrics=metrics[name],
+            protocol="bsn",
+            rows=tuple(
+                Row(
+                    name=row,
+                    label=label,
+                    base=CNN_CIFAR10,
+                    values=values,
+                    reported=dict.fromkeys(metrics[name], ""),
+                    note=note,
+                )
+                for row, label, values in rows
+            ),
+            also=also,
+        )
+        for name, (title, rows, also, note) in titles.items()
+    ]
+
+
+def gradients() -> list[Table]:
+    """Figures whose curves are gradient norms of D, and the runs of appendix I."""
+    penalty: Values = {"constraint": {"kind": "none", "gradient_penalty": 10.0}}
+    strict: Values = {"constraint": {"estimate": "operator"}}
+    wasserstein: Values = {"loss": {"kind": "wasserstein"}}
+    high = both(adam(0.001, 0.5, 0.999))
+    stable = {"optim_d": {"lr": 0.0002}}
+    vanishing = merged(
+        high, {"constraint": {"kind": "none", "gradient_penalty": 50.0}, "discriminator": {"slope": 0.0}}
+    )
+    runs = {
+        "figure2": (
+            "Figures 2 and 12: gradient norms of D's layers, MNIST",
+            ("figure12",),
+            [("sn", "with SN", MNIST_BASE, strict), ("no_sn", "without SN", MNIST_BASE, penalty)],
+        ),
+        "figure13": (
+            "Figure 13: gradient norms of D's layers, CIFAR-10",
+            (),
+            [
+                ("sn", "with SN", CNN_CIFAR10, merged(wasserstein, strict)),
+                ("no_sn", "without SN", CNN_CIFAR10, merged(wasserstein, penalty)),
+            ],
+        ),
+        "figure10": (
+            "Figures 10 and 11: WGAN-GP that is stable, explodes or vanishes, CIFAR-10",
+            ("figure11",),
+            [
+                ("stable", "stable", CNN_CIFAR10, merged(wasserstein, penalty, stable)),
+                ("explosion", "gradient explosion", CNN_CIFAR10, merged(wasserstein, penalty, high)),
+                ("vanishing", "gradient vanishing", CNN_CIFAR10, merged(wasserstein, vanishing)),
+            ],
+        ),
+    }
+    return [
+        Table(
+            paper="bssn",
+            citation=LIN,
+            name=name,
+            title=title,
+            metrics=(IS,) if name == "figure10" else ("gradient_norms",),
+            protocol="bsn",
+            rows=tuple(
+                Row(
+                    name=row,
+                    label=label,
+                    base=base,
+                    values=values,
+                    reported={IS: ""} if name == "figure10" else {"gradient_norms": ""},
+                )
+                for row, label, base, values in rows
+            ),
+            also=also,
+        )
+        for name, (title, also, rows) in runs.items()
+    ]

@@ -1,0 +1,100 @@
+"""How much of a row is run: a smoke test of its mechanics, a share of its updates, or all of it."""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from train.config import TrainConfig
+from train.presets import load_config
+from train.reproduction.rows import Row, Table
+
+BudgetName = Literal["smoke", "short", "paper"]
+BUDGETS: tuple[BudgetName, ...] = ("smoke", "short", "paper")
+
+SMOKE_STEPS = 5
+SMOKE_CHANNELS = 4
+SMOKE_IMAGES = 4
+SMOKE_CLASSES = 10
+SMOKE_DATA_IMAGES = 40
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What is spent on every row.
+
+    Args:
+        name: "smoke": a few steps of narrow networks on drawn shapes, which shows that a row runs and nothing else;
+            "short": `percent` of the row's updates on its data; "paper": all of them.
+        percent: share of the updates of "short", above 0 and up to 100.
+        seeds: runs of each row, seeds 0, 1, ...
+        data_root: folder of the prepared data sets of "short" and "paper".
+        overrides: further "key=value" settings of every row.
+    """
+
+    name: BudgetName
+    percent: float = 1.0
+    seeds: int = 5
+    data_root: Path = Path("data")
+    overrides: tuple[str, ...] = ()
+
+
+def row_config(table: Table, row: Row, budget: Budget, *, seed: int, smoke_data: Path) -> TrainConfig:
+    """Return what is trained for one run of a row.
+
+    Args:
+        table: of the row.
+        row: with a preset.
+        budget: what is spent.
+        seed: of the run.
+        smoke_data: where `SMOKE_DATA_IMAGES` drawn shapes of each side lie, in folders named by the side.
+    Raises:
+        TrainError: if an override does not fit.
+    """
+    preset = table.preset(row)
+    full = load_config(preset)
+    settings: dict[str, Any] = {"seed": seed, "trackers": "[]"}
+    if budget.name == "smoke":
+        settings |= smallest(full) | {"data.path": smoke_data / str(full.resolution)}
+    else:
+        settings["data.path"] = budget.data_root / Path(full.data.path).name
+    if budget.name == "short":
+        settings |= _share(full, budget.percent)
+    return load_config(preset, [*as_overrides(settings), *budget.overrides])
+
+
+def smallest(full: TrainConfig) -> dict[str, Any]:
+    """Return the settings under which a preset still runs all of its parts, in seconds on a CPU.
+
+    Args:
+        full: the preset.
+    """
+    return {
+        "generator.channels": SMOKE_CHANNELS,
+        "discriminator.channels": SMOKE_CHANNELS,
+        "discriminator.embed_dim": SMOKE_CHANNELS,
+        "num_classes": SMOKE_CLASSES if full.num_classes else 0,
+        "steps": SMOKE_STEPS,
+        "decay_from": "null" if full.decay_from is None else 0,
+        "batch_total": SMOKE_IMAGES,
+        "fakes_per_step": SMOKE_IMAGES,
+        "samples_per_class": 1,
+        "log_every": SMOKE_STEPS,
+        "sample_every": SMOKE_STEPS,
+        "save_every": SMOKE_STEPS,
+    }
+
+
+def _share(full: TrainConfig, percent: float) -> dict[str, Any]:
+    steps = max(1, math.ceil(full.steps * percent / 100))
+    decay_from: object = "null"
+    if full.decay_from is not None:
+        decay_from = min(math.floor(full.decay_from * percent / 100), steps - 1)
+    often = max(1, steps // 20)
+    return {"steps": steps, "decay_from": decay_from, "save_every": often, "sample_every": often}
+
+
+def as_overrides(settings: dict[str, Any]) -> Iterable[str]:
+    """Write settings as "key=value" strings."""
+    return [f"{key}={value}" for key, value in settings.items()]

@@ -1,0 +1,189 @@
+"""What a finished run is measured by: the evaluator's scores, and numbers that only some figures ask for."""
+
+import functools
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sngan_cond import Discriminator, Generator, build_constraint
+from sngan_cond.constraints.layers import normalised_layers, raw_weight
+from train.analysis.measure import measure_run
+from train.checkpoint import Checkpoint, newest_checkpoint
+from train.config import TrainConfig
+from train.data.dataset import PreparedDataset
+from train.errors import TrainError
+from train.evaluation.extractors import Extractor, load_extractor
+from train.evaluation.measure import evaluate
+from train.evaluation.protocols import CLASS_SCORE, FRECHET, MS_SSIM, protocol_named
+from train.evaluation.real_side import default_cache
+from train.run import SCALARS_FILE
+
+# Metric of a table to the protocol's metric and, where it is another than the table's, its protocol.
+SCORED = {"inception_score": (CLASS_SCORE, None), "fid": (FRECHET, None), "ms_ssim": (MS_SSIM, "intra_class")}
+GRADIENT_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measured number.
+
+    Args:
+        name: what it is called; an inception score or FID only with the published extractor.
+        value: the number.
+        protocol: of a score, else what was done.
+        extractor: of a score, else None.
+    """
+
+    name: str
+    value: float
+    protocol: str
+    extractor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """How runs are scored.
+
+    Args:
+        extractor: name of the feature extractor; None leaves scores out.
+        weights: file of its weights; None looks where they belong.
+        missing: why there is no extractor, where there is none.
+        fakes: generated images; None takes the protocol's.
+        reals: real images; None takes the protocol's.
+    """
+
+    extractor: str | None
+    weights: str | None = None
+    missing: str = ""
+    fakes: int | None = None
+    reals: int | None = None
+
+
+@functools.lru_cache(maxsize=1)
+def _extractor(name: str, weights: str | None) -> Extractor:
+    return load_extractor(name, weights=weights, device="cuda" if torch.cuda.is_available() else "cpu")
+
+
+def measure(
+    run_dir: Path, config: TrainConfig, metrics: Sequence[str], *, protocol: str, scoring: Scoring
+) -> tuple[dict[str, list[Measured]], dict[str, str]]:
+    """Measure a finished run.
+
+    Args:
+        run_dir: of the run.
+        config: what was trained.
+        metrics: of its table.
+        protocol: of its table.
+        scoring: how it is scored.
+    Returns:
+        Metric to its number, or two where a figure is about a range; and metric to the reason why there is none.
+    """
+    measured: dict[str, list[Measured]] = {}
+    reasons: dict[str, str] = {}
+    scores = [metric for metric in metrics if metric in SCORED]
+    together = len(scores) > 1 and len({SCORED[metric][1] for metric in scores}) == 1
+    if together:
+        try:
+            measured |= _scores(run_dir, config, scores, protocol, scoring)
+        except TrainError:
+            together = False  # one of them has no value; the others, asked for alone, may have one
+    for metric in metrics:
+        try:
+            if metric in SCORED and not together:
+                measured |= _scores(run_dir, config, [metric], protocol, scoring)
+            elif metric not in SCORED:
+                measured[metric] = _own(run_dir, config, metric)
+        except TrainError as error:
+            reasons[metric] = str(error)
+    return measured, reasons
+
+
+def _own(run_dir: Path, config: TrainConfig, metric: str) -> list[Measured]:
+    if metric == "seconds_per_100_updates":
+        return [Measured(metric, _seconds_per_100(run_dir, config), "training alone, this machine")]
+    if metric == "spectral_norms":
+        layers = measure_run(run_dir, "--run-dir").norms[-1].layers
+        norms = [norms.effective for name, norms in layers.items() if ".convs." in name]
+        return _range(metric, norms, "exact, of D's convolutions at the end")
+    assert metric == "gradient_norms", metric
+    return _range(metric, _gradient_norms(run_dir, config), f"of D's mean score on {GRADIENT_IMAGES} real images")
+
+
+def _range(name: str, values: list[float], what: str) -> list[Measured]:
+    return [Measured(f"{name}_min", min(values), what), Measured(f"{name}_max", max(values), what)]
+
+
+def _checkpoint(run_dir: Path) -> Checkpoint:
+    checkpoint = newest_checkpoint(run_dir / "checkpoints", print)
+    if checkpoint is None:
+        raise TrainError(f"{run_dir}: no whole checkpoint there")
+    return checkpoint
+
+
+def _scores(
+    run_dir: Path, config: TrainConfig, metrics: Sequence[str], protocol: str, scoring: Scoring
+) -> dict[str, list[Measured]]:
+    wanted = {SCORED[metric][0]: metric for metric in metrics}
+    own_protocol = SCORED[metrics[0]][1]
+    extractor = None
+    if set(wanted) != {MS_SSIM}:
+        if scoring.extractor is None:
+            raise TrainError(scoring.missing)
+        extractor = _extractor(scoring.extractor, scoring.weights)
+    generator = Generator.from_pretrained(_checkpoint(run_dir).folder)
+    report = evaluate(
+        generator if extractor is None else generator.to(extractor.device),
+        PreparedDataset.open(config.data.path),
+        protocol_named(own_protocol or protocol).reduced(fakes=scoring.fakes, reals=scoring.reals),
+        extractor=extractor,
+        metrics=list(wanted),
+        seed=config.seed,
+        cache=default_cache(),
+        progress=False,
+    )
+    return {
+        wanted[row["metric"]]: [Measured(row["name"], float(row["value"]), str(row["protocol"]), str(row["extractor"]))]
+        for row in report.metrics
+    }
+
+
+def _seconds_per_100(run_dir: Path, config: TrainConfig) -> float:
+    lines = [json.loads(line) for line in (run_dir / SCALARS_FILE).read_text().splitlines()]
+    rate = lines[-1]["images_per_second"]
+    return 100 * config.d_updates_per_step * config.batch_total / float(rate)
+
+
+def _gradient_norms(run_dir: Path, config: TrainConfig) -> list[float]:
+    """Norm of the gradient of each layer's weight: the normalised one where it is normalised (004 section 3)."""
+    D = Discriminator(config.discriminator)
+    build_constraint(config.constraint).attach(D)
+    D.load_state_dict(_checkpoint(run_dir).tensors("discriminator"))
+    D.eval()
+    dataset = PreparedDataset.open(config.data.path)
+    x = torch.from_numpy(dataset.images[:GRADIENT_IMAGES].copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
+    y = torch.from_numpy(dataset.labels[:GRADIENT_IMAGES]) if config.num_classes else None
+    with torch.nn.utils.parametrize.cached():
+        score = D(x, y).score.mean()
+        weights: list[Tensor] = [_weight(layer) for _, layer in normalised_layers(D)]
+        gradients = torch.autograd.grad(score, weights)
+    return [float(gradient.norm()) for gradient in gradients]
+
+
+def _weight(layer: torch.nn.Module) -> Tensor:
+    weight: Any = layer.weight
+    return weight if isinstance(weight, Tensor) else raw_weight(layer)
+
+
+def mean_and_error(values: list[float]) -> tuple[float, float | None]:
+    """Return the mean of several runs and its standard error, None for one run."""
+    mean = sum(values) / len(values)
+    if len(values) < 2:
+        return mean, None
+    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return mean, math.sqrt(variance / len(values))
