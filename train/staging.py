@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from sngan_cond.sources import (
@@ -53,10 +53,10 @@ def stage(
             if _sha256(partial / name) != state["files"].get(name):
                 raise TrainError(f"{checkpoint / name}: damaged, its sha256 is not the one that {STATE_FILE} says")
         training = {**_training(checkpoint, state), **_data(state)}
-        (partial / TRAINING_FILE).write_text(json.dumps(training, indent=2) + "\n")
+        (partial / TRAINING_FILE).write_text(json.dumps(without_folders(training), indent=2) + "\n")
         source = metrics or checkpoint / METRICS_FILE
         if metrics is not None or source.exists():
-            (partial / METRICS_FILE).write_text(json.dumps(read_json(source), indent=2) + "\n")
+            (partial / METRICS_FILE).write_text(json.dumps(without_folders(read_json(source)), indent=2) + "\n")
         if (picture := _samples(run_dir, state["step"])) is not None:
             _link(picture, partial / SAMPLES_FILE)
         shutil.rmtree(target, ignore_errors=True)
@@ -89,6 +89,25 @@ def write_card(folder: Path, *, repo: str, facts: Facts) -> None:
         samples=(folder / SAMPLES_FILE).exists(),
     )
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
+
+
+def without_folders(value: Any) -> Any:
+    """Cut absolute paths down to their last part: where things lie on a machine is nobody's business.
+
+    Args:
+        value: of JSON.
+    Returns:
+        The same shape; strings that are absolute paths, of POSIX or Windows, are names.
+    """
+    if isinstance(value, Mapping):
+        return {key: without_folders(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [without_folders(entry) for entry in value]
+    if isinstance(value, str):
+        for kind in (PurePosixPath, PureWindowsPath):
+            if kind(value).is_absolute():
+                return kind(value).name
+    return value
 
 
 def commit_title(step: int) -> str:

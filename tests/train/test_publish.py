@@ -203,6 +203,20 @@ def test_staging_takes_the_step_s_own_files(run_dir: Path, tmp_path: Path) -> No
     assert json.loads((tmp_path / "out/training.json").read_text())["step"] == 2
 
 
+def test_no_folder_of_the_machine_goes_out(run_dir: Path, tmp_path: Path) -> None:
+    checkpoint = run_dir / "checkpoints/step-00000002"
+    training = json.loads((checkpoint / "training.json").read_text())
+    training["config"]["data"] = {"path": "/home/somebody/secret/pictures-32", "root": "data/pictures-32"}
+    (checkpoint / "training.json").write_text(json.dumps(training))
+    (tmp_path / "metrics.json").write_text(json.dumps({"metrics": [], "model": "C:\\Users\\somebody\\run"}))
+    stage(checkpoint, tmp_path / "out", run_dir=run_dir, metrics=tmp_path / "metrics.json")
+    sent = json.loads((tmp_path / "out/training.json").read_text())
+    assert sent == training | {
+        "config": training["config"] | {"data": {"path": "pictures-32", "root": "data/pictures-32"}}
+    }
+    assert json.loads((tmp_path / "out/metrics.json").read_text()) == {"metrics": [], "model": "run"}
+
+
 def test_dry_run_shows_and_sends_nothing(run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
     options = ["--run-dir", str(run_dir), "--repo", "user/name", "--dry-run"]
