@@ -13,10 +13,10 @@ needs_native = pytest.mark.skipif(not native.available(), reason="there is no C+
 
 
 def _inputs(dtype: torch.dtype, side: int, c_in: int = 5, c_out: int = 7) -> tuple[Tensor, Tensor, Tensor]:
-    """Unequal sides, channels and values, so that nothing can be swapped unseen."""
+    """Unequal sides, channels and values, so that nothing can be swapped unseen; results of order 1."""
     torch.manual_seed(0)
     x = torch.randn(3, c_in, 6, 10, dtype=dtype) + torch.linspace(0, 2, 10, dtype=dtype)
-    weight = torch.randn(c_out, c_in, side, side, dtype=dtype)
+    weight = torch.randn(c_out, c_in, side, side, dtype=dtype) / (side * c_in**0.5)
     return x.requires_grad_(), weight.requires_grad_(), torch.randn(c_out, dtype=dtype, requires_grad=True)
 
 
@@ -58,7 +58,7 @@ def test_native_kernels_round_like_the_plain_form(
         ours = MAPS[name](x, weight, bias, "minimal")
         assert ours.is_contiguous(memory_format=torch.channels_last)
         pairs = zip(*(_derivatives(y, x, weight, bias) for y in (ours, plain)), strict=True)
-        assert 0 < max(_error(ours, plain), *(_error(a, b) for a, b in pairs)) < 3e-5
+        assert 0 < max(_error(ours, plain), *(_error(a, b) for a, b in pairs)) < 1e-5
 
 
 @needs_native
