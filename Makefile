@@ -32,7 +32,7 @@ demo: $(VENV)/installed
 		--model "$$(ls -d $(DEMO)/run/checkpoints/step-* | tail -n 1)" --model bundled
 
 test: $(VENV)/installed-dev browser check
-	$(BIN)/python -m pytest -m slow --numprocesses 2
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist worksteal
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
