@@ -6,7 +6,9 @@ import subprocess
 import sys
 from typing import Any
 
-from benchmarks.machine import RESULTS, ROOT
+import torch
+
+from benchmarks.machine import RESULTS, ROOT, computes_in_bf16
 
 FP32_CPU = ("convolution", "fused_adam")
 CPU = (*FP32_CPU, "bf16")
@@ -46,9 +48,13 @@ def main() -> int:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default: %(default)s")
     device = parser.parse_args().device
     failed = 0
+    fp32, all_switches = (FP32_CPU, CPU) if device == "cpu" else (FP32_GPU, GPU)
+    settings = (fp32, all_switches) if computes_in_bf16(torch.device(device)) else (fp32,)
+    if len(settings) == 1:
+        print("bf16: not measured, this processor does not compute in it", flush=True)
     for preset in PRESETS:
-        for switches in (FP32_CPU, CPU) if device == "cpu" else (FP32_GPU, GPU):
-            each = ["--each"] if "bf16" in switches else []
+        for switches in settings:
+            each = ["--each"] if switches is settings[-1] else []
             arguments = ["--preset", preset, "--device", device, *each, "--switches", *switches]
             failed += _run("benchmarks.step", *arguments) != 0
         failed += _run("benchmarks.sample", "--preset", preset, "--device", device, "--batches", "1", "8") != 0

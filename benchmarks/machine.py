@@ -32,6 +32,14 @@ def machine_facts(device: torch.device) -> dict[str, Any]:
     }
 
 
+def computes_in_bf16(device: torch.device) -> bool:
+    """Return whether a device multiplies bfloat16 itself; others take many times as long as in float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    flags = next((line for line in _cpuinfo() if line.startswith(("flags", "Features"))), "")
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags.split())
+
+
 def _cpuinfo() -> list[str]:
     path = Path("/proc/cpuinfo")
     return path.read_text().splitlines() if path.exists() else []

@@ -18,7 +18,7 @@ if __name__ == "__main__":
 
 import torch
 
-from benchmarks.machine import RESULTS, WALL, Clock, machine_facts, quartiles, seconds
+from benchmarks.machine import RESULTS, WALL, Clock, computes_in_bf16, machine_facts, quartiles, seconds
 from benchmarks.reference import ReferenceGenerator, copy_weights
 from benchmarks.step import Job, make_job
 from sngan_cond import Generator
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     batches, rounds = ([1], 2) if options.quick else (options.batches, options.rounds)
     clock = WALL if options.clock == "wall" else time.process_time
     results = []
-    for bf16 in (False, True):
+    for bf16 in (False, True) if computes_in_bf16(job.device) else (False,):
         for batch in batches:
             result = measure(job, batch, form=options.form, bf16=bf16, rounds=rounds, clock=clock)
             results.append(result)

@@ -27,6 +27,7 @@ from benchmarks.machine import (
     ROOT,
     WALL,
     Clock,
+    computes_in_bf16,
     machine_facts,
     matrix_peak,
     peak_memory_bytes,
@@ -278,7 +279,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    asked = options.switches if options.switches is not None else list(ON_GPU if options.device == "cuda" else ON_CPU)
+    asked = options.switches
+    if asked is None:
+        usual = ON_GPU if options.device == "cuda" else ON_CPU
+        has_bf16 = options.device == "cuda" or computes_in_bf16(torch.device("cpu"))
+        asked = [name for name in usual if name != "bf16" or has_bf16]
     switches = tuple(name for entry in asked for name in entry.split(",") if name)
     unknown = [name for name in switches if name not in SWITCHES]
     try:
