@@ -13,7 +13,7 @@ from torch import Tensor
 from sngan_cond.fast import minimal, native, winograd
 
 # Images are taken in groups whose tiles and products stay near the cores: measured, benchmarks/README.md.
-GROUP_BYTES = 1 << 23
+GROUP_BYTES = 1 << 24
 
 
 class Scheme(NamedTuple):
