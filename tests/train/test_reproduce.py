@@ -2,8 +2,13 @@
 
 import json
 import math
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from PIL import Image
 
@@ -180,6 +185,28 @@ def test_finished_runs_are_not_made_again(tmp_path: Path, capsys: pytest.Capture
     assert [cell["status"] for cell in after["tables"][0]["cells"]] == ["smoke", "smoke"]
     assert all(number["n"] == 2 for cell in after["tables"][0]["cells"] for number in cell["measured"])
     assert "[4/4]" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_no_worker_outlives_a_killed_command(tmp_path: Path) -> None:
+    line = ["--table", "bssn/figure2", "--budget", "smoke", "--seeds", "50", "--extractor", "none", "--jobs", "2"]
+    command = subprocess.Popen([sys.executable, "-m", "train.reproduce", *line, "--run-dir", str(tmp_path)])
+    try:
+        until(lambda: any(tmp_path.rglob("result.json")))
+        workers = psutil.Process(command.pid).children(recursive=True)
+        assert len(workers) >= 2
+    finally:
+        command.kill()
+        command.wait()
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
+
+
+def until(condition: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not come to pass within 120 s")
 
 
 @pytest.mark.slow

@@ -3,10 +3,11 @@
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ def run_tasks(tasks: list[Task], *, jobs: int, say: Callable[[str], None]) -> It
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
     with ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(threads,)
+        jobs, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(threads,)
     ) as pool:
         futures = {pool.submit(run_task, task): task for task in tasks}
         for number, future in enumerate(as_completed(futures), start=1):
@@ -139,6 +140,19 @@ def run_tasks(tasks: list[Task], *, jobs: int, say: Callable[[str], None]) -> It
             if result.get("stopped"):
                 pool.shutdown(cancel_futures=True)
                 return
+
+
+def _start_worker(threads: int) -> None:
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Let no worker outlive a killed command; a run can end at any instant and goes on at the next start."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _line(number: int, count: int, task: Task, result: dict[str, Any]) -> str:
