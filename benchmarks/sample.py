@@ -18,9 +18,9 @@ if __name__ == "__main__":
 
 import torch
 
+from benchmarks.job import Job, make_job
 from benchmarks.machine import RESULTS, WALL, Clock, computes_in_bf16, machine_facts, quartiles, seconds
 from benchmarks.reference import ReferenceGenerator, copy_weights
-from benchmarks.step import Job, make_job
 from sngan_cond import Generator
 from sngan_cond.fast import set_form
 from train.errors import TrainError

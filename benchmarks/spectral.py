@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from benchmarks.job import Job, make_job
 from benchmarks.machine import RESULTS, WALL, Clock, machine_facts, quartiles, seconds
 from benchmarks.reference import ReferenceDiscriminator
-from benchmarks.step import Job, make_job
 from sngan_cond import Discriminator, build_constraint
 from sngan_cond.constraints.batch import BatchedPowerIterations
 from train.errors import TrainError

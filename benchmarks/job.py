@@ -1,0 +1,102 @@
+"""What the speed measurements build: a preset's networks and inputs, ours with some switches on, and the reference."""
+
+from typing import NamedTuple
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor
+
+from benchmarks.reference import ReferenceUpdates, copy_weights
+from sngan_cond import Discriminator, Generator, build_constraint
+from sngan_cond.objectives import DiscriminatorBatch
+from train.config import TrainConfig
+from train.errors import TrainError
+from train.presets import load_config
+from train.speed import SpeedConfig, lay_out
+from train.update import Updates
+
+CPU_BATCH = {32: 64, 64: 16, 128: 8}  # small enough for a laptop, large enough to be busy
+QUICK_SHARE = 4
+
+
+class Job(NamedTuple):
+    """What is measured.
+
+    Args:
+        config: of the networks.
+        device: where.
+        batch: real images, and fakes, of a D update.
+        batch_g: fakes of a G update.
+    """
+
+    config: TrainConfig
+    device: torch.device
+    batch: int
+    batch_g: int
+
+    def draw(self) -> tuple[DiscriminatorBatch, tuple[Tensor, Tensor]]:
+        """Make the inputs of both updates."""
+        config, device = self.config, self.device
+        side, classes, latent = config.resolution, config.num_classes, config.generator.latent_dim
+        real = torch.rand(self.batch, side, side, 3, device=device).permute(0, 3, 1, 2) * 2 - 1  # as the feed lays it
+        y, y_fake = (torch.randint(classes, (self.batch,), device=device) for _ in range(2))
+        z = torch.randn(self.batch, latent, device=device)
+        z_g, y_g = (
+            torch.randn(self.batch_g, latent, device=device),
+            torch.randint(classes, (self.batch_g,), device=device),
+        )
+        return DiscriminatorBatch(real, y, z, y_fake), (z_g, y_g)
+
+
+def build_ours(job: Job, switches: tuple[str, ...]) -> Updates:
+    """Build the package's networks and updates with some switches on and all others off."""
+    config, device = job.config, job.device
+    AcceleratorState._reset_state(reset_partial_state=True)  # one process measures several precisions in turn
+    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="bf16" if "bf16" in switches else "no")
+    speed = SpeedConfig(
+        convolution="auto" if "convolution" in switches else "plain",
+        memory_format="channels_last" if "channels_last" in switches else "contiguous",
+        compile="compile" in switches,
+        capture="capture" in switches,
+        batched_sn="batched_sn" in switches,
+        tf32="tf32" in switches,
+    )
+    torch.manual_seed(0)
+    G, D = Generator(config.generator).to(device), Discriminator(config.discriminator).to(device)
+    constraint = build_constraint(config.constraint)
+    constraint.attach(D)
+    for network in (G, D):
+        lay_out(network, speed, device)
+    fused = True if "fused_adam" in switches else None
+    opt_g, opt_d = (torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.0, 0.9), fused=fused) for n in (G, D))
+    G, D, opt_g, opt_d = accelerator.prepare(G, D, opt_g, opt_d)
+    return Updates(
+        accelerator, G=G, D=D, opt_g=opt_g, opt_d=opt_d, constraint=constraint, loss=config.loss, speed=speed
+    )
+
+
+def build_reference(job: Job) -> ReferenceUpdates:
+    """Build the plain reference with the weights of ours."""
+    reference = ReferenceUpdates(job.config.generator, job.config.discriminator, job.device)
+    ours = build_ours(job, ())
+    copy_weights(ours.bare_G, reference.G)
+    copy_weights(ours.bare_D, reference.D)
+    return reference
+
+
+def make_job(preset: str, device: str, *, batch: int | None = None, batch_g: int | None = None, quick: bool) -> Job:
+    """Resolve a preset to what is measured.
+
+    Raises:
+        TrainError: if the preset is not there, or is not one of the ResNets with classes that the reference has.
+    """
+    config = load_config(preset, [])
+    fits = config.architecture == "resnet" and config.discriminator.head == "projection" and config.loss.kind == "hinge"
+    if not fits or config.constraint.kind != "spectral":
+        raise TrainError(f"preset={preset}: the reference is the resnet with projection head, hinge loss and SN")
+    where = torch.device(device)
+    if batch is None:
+        batch = config.batch_total if where.type == "cuda" else CPU_BATCH.get(config.resolution, 8)
+        batch = max(batch // QUICK_SHARE, 1) if quick else batch
+    return Job(config, where, batch, batch_g or (2 * batch if where.type == "cuda" else batch))
