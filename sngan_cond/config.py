@@ -220,7 +220,10 @@ class ConstraintConfig(StrictConfig):
             "frobenius" norm (equation 26), or nothing ("none").
         estimate: whose spectral norm: the weight's as a "matrix" (000), the mean of its two views ("bidirectional", 004
             section 5.1), or the layer's as a linear "operator" at its real input size, stride and padding (SN_Conv).
-        scale: fixed factor on every normalised weight (004 section 5.2), above 0.
+        scale: fixed factor on every normalised weight (004 section 4), above 0.
+        scale_spread: standard deviation of the logarithm of factors drawn once, one for each layer, with `scale` as
+            their geometric mean (004 appendix K.1); 0 gives every layer `scale` itself.
+        scale_seed: of that draw.
         gamma: learned factor: "none", one "shared", one "per_layer" (000 appendix E), or, for kind "weight", "per_row".
         gamma_start: gamma starts so that weights are unchanged ("norm", official code), or at 1 ("one", 004's code).
         iterations: rounds of power iteration a use, 1 in the papers.
@@ -242,6 +245,8 @@ class ConstraintConfig(StrictConfig):
     kind: Literal["spectral", "weight", "frobenius", "none"] = "spectral"
     estimate: Literal["matrix", "bidirectional", "operator"] = "matrix"
     scale: float = 1.0
+    scale_spread: float = 0.0
+    scale_seed: int = 0
     gamma: Literal["none", "shared", "per_layer", "per_row"] = "none"
     gamma_start: Literal["norm", "one"] = "norm"
     iterations: int = 1
@@ -263,6 +268,8 @@ class ConstraintConfig(StrictConfig):
             check_choice(name, getattr(self, name), get_args(hints[name]))
         check_range("iterations", self.iterations, 1, 1000)
         check_range("singular_clip_every", self.singular_clip_every, 0, 1_000_000)
+        check_range("scale_seed", self.scale_seed, 0, 2**31 - 1)
+        check_number("scale_spread", self.scale_spread, lambda value: 0 <= value <= 5, "a number from 0 to 5")
         for name in ("gradient_penalty", "orthonormal_penalty", "spectral_penalty", "weight_clip"):
             check_number(name, getattr(self, name), lambda value: 0 <= value < math.inf, "a finite number from 0")
         for name in ("scale", "init_scale", "singular_clip"):
@@ -274,11 +281,15 @@ class ConstraintConfig(StrictConfig):
     def _check_together(self) -> None:
         if self.kind != "spectral" and self.estimate != "matrix":
             raise ValueError(f"estimate={self.estimate!r} with kind={self.kind!r}: it goes with kind spectral")
-        if self.kind == "none" and (self.scale != 1 or self.gamma != "none"):
-            raise ValueError(f"scale={self.scale}, gamma={self.gamma!r} with kind='none': 1 and 'none' are allowed")
+        if self.kind == "none" and (self.scale != 1 or self.scale_spread or self.gamma != "none"):
+            found = f"scale={self.scale}, scale_spread={self.scale_spread}, gamma={self.gamma!r}"
+            raise ValueError(f"{found} with kind='none': 1, 0 and 'none' are allowed")
         if self.gamma == "per_row" and self.kind != "weight":
             raise ValueError(f"gamma='per_row' with kind={self.kind!r}: it goes with kind weight")
-        if self.gamma != "none" and self.scale != 1:
-            raise ValueError(f"scale={self.scale} with gamma={self.gamma!r}: a learned factor starts by gamma_start")
+        if self.gamma != "none" and (self.scale != 1 or self.scale_spread):
+            found = f"scale={self.scale}, scale_spread={self.scale_spread}"
+            raise ValueError(f"{found} with gamma={self.gamma!r}: a learned factor starts by gamma_start")
+        if self.scale_seed and not self.scale_spread:
+            raise ValueError(f"scale_seed={self.scale_seed} with scale_spread=0: nothing is drawn")
         if self.init == "as_built" and self.init_scale != 1:
             raise ValueError(f"init_scale={self.init_scale} with init='as_built': it goes with orthonormal and lecun")

@@ -25,7 +25,13 @@ def build_constraint(config: ConstraintConfig) -> Constraint:
 
 def _parts(config: ConstraintConfig) -> list[Constraint]:
     exclude = config.exclude
-    gains = Gains(scale=config.scale, gamma=config.gamma, start=config.gamma_start)
+    gains = Gains(
+        scale=config.scale,
+        spread=config.scale_spread,
+        seed=config.scale_seed,
+        gamma=config.gamma,
+        start=config.gamma_start,
+    )
     parts: list[Constraint] = []
     if config.init != "as_built":
         parts.append(Initialization(config.init, scale=config.init_scale, exclude=exclude))

@@ -18,7 +18,7 @@ SHARED_GAMMA = "shared_gamma"
 
 
 class FixedGain(nn.Module):
-    """Parametrisation that multiplies a weight by a constant. Source: 004 section 5.2.
+    """Parametrisation that multiplies a weight by a constant. Source: 004 section 4.
 
     Args:
         scale: the constant.
@@ -70,6 +70,9 @@ class Gains:
 
     Args:
         scale: fixed factor, above 0.
+        spread: standard deviation of the logarithm of factors drawn once, one for each layer, about their geometric
+            mean `scale` (004 appendix K.1, which does not say how they were drawn); 0 gives every layer `scale`.
+        seed: of that draw.
         gamma: learned factor: "none", one "shared" by all layers, one "per_layer", or one "per_row".
         start: where gamma starts. "norm": at what the weight was divided by, so that the weight is unchanged at first
             (source/links/sn_convolution_2d.py of pfnet-research/sngan_projection); a shared gamma at the geometric mean
@@ -77,8 +80,18 @@ class Gains:
             which also multiplies the biases; here they stay).
     """
 
-    def __init__(self, *, scale: float = 1.0, gamma: GammaKind = "none", start: GammaStart = "norm") -> None:
+    def __init__(
+        self,
+        *,
+        scale: float = 1.0,
+        spread: float = 0.0,
+        seed: int = 0,
+        gamma: GammaKind = "none",
+        start: GammaStart = "norm",
+    ) -> None:
         self.scale = scale
+        self.spread = spread
+        self.seed = seed
         self.gamma = gamma
         self.start = start
 
@@ -98,14 +111,21 @@ class Gains:
         if self.gamma == "shared":
             gamma = nn.Parameter(torch.tensor(self._shared_start([norm for _, norm in layers])))
             network.register_parameter(SHARED_GAMMA, gamma)
-        for layer, norm in layers:
-            if self.scale != 1:
-                parametrize.register_parametrization(layer, "weight", FixedGain(self.scale), unsafe=True)
+        for (layer, norm), factor in zip(layers, self._factors(len(layers)), strict=True):
+            if factor != 1:
+                parametrize.register_parametrization(layer, "weight", FixedGain(factor), unsafe=True)
             if self.gamma == "shared":
                 parametrize.register_parametrization(layer, "weight", SharedGain(gamma), unsafe=True)
             elif self.gamma != "none":
                 start = self._start(layer, norm)
                 parametrize.register_parametrization(layer, "weight", LearnedGain(start), unsafe=True)
+
+    def _factors(self, count: int) -> list[float]:
+        if not self.spread:
+            return [self.scale] * count
+        logs = self.spread * torch.randn(count, generator=torch.Generator().manual_seed(self.seed), dtype=torch.float64)
+        factors: list[float] = (self.scale * (logs - logs.mean()).exp()).tolist()
+        return factors
 
     def _shared_start(self, norms: Sequence[Tensor | None]) -> float:
         values = [float(norm) for norm in norms if norm is not None]

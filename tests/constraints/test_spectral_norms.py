@@ -77,6 +77,20 @@ def test_scale_multiplies_the_normalised_weight(estimate: str) -> None:
     torch.testing.assert_close(scaled.weight, 1.75 * plain.weight, rtol=1e-4, atol=1e-6)
 
 
+def test_random_factors_have_the_scale_as_their_geometric_mean() -> None:
+    def norms(seed: int) -> list[float]:
+        torch.manual_seed(2)
+        network = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Flatten(), nn.Linear(20, 7), nn.Linear(7, 2))
+        SpectralNorm(iterations=CONVERGED, gains=Gains(scale=1.75, spread=0.5, seed=seed)).attach(network)
+        return [top_singular_value(outputs_first(network[i].weight.detach(), network[i])) for i in (0, 2, 3)]
+
+    found = norms(1)
+    assert torch.tensor(found).log().mean().exp().item() == pytest.approx(1.75, rel=1e-4)
+    assert max(found) / min(found) > 1.2
+    assert norms(1) == found
+    assert norms(2) != pytest.approx(found, rel=1e-2)
+
+
 CONVOLUTIONS = {
     "same": (lambda: nn.Conv2d(3, 4, 3, padding=1), (3, 5, 5)),
     "no padding": (lambda: nn.Conv2d(3, 4, 3), (3, 6, 4)),

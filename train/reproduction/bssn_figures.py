@@ -1,6 +1,6 @@
 """The figures of Lin et al. 2021 about gradients that vanish or explode."""
 
-from train.reproduction.bssn_shared import CNN_CIFAR10, IS, MNIST_BASE, sn
+from train.reproduction.bssn_shared import CNN_CIFAR10, CNN_STL10, IS, MNIST_BASE, sn
 from train.reproduction.rows import LIN, Row, Table, Values, adam, both, merged
 
 
@@ -68,6 +68,38 @@ def vanishing() -> list[Table]:
             also=also,
         )
         for name, (title, rows, also, note) in titles.items()
+    ]
+
+
+def ratios() -> list[Table]:
+    """Section 3.1 and appendix K: gradient ratios against inverse ratios of spectral norms, random factors."""
+    runs = {
+        "figure3": ("Figure 3: ratios of gradient norms, MNIST", MNIST_BASE, 1.0),
+        "figure14": ("Figure 14: ratios of gradient norms, CIFAR-10", CNN_CIFAR10, 1.75),
+        "figure15": ("Figure 15: ratios of gradient norms, STL-10", CNN_STL10, 1.75),
+    }
+    note = "The paper does not say how the factors were drawn: log-normal with 0.5 here, three draws."
+    return [
+        Table(
+            paper="bssn",
+            citation=LIN,
+            name=name,
+            title=title,
+            metrics=("gradient_ratios",),
+            protocol="bsn",
+            rows=tuple(
+                Row(
+                    name=f"draw_{seed}",
+                    label=f"SN_Conv, random factors, draw {seed}",
+                    base=base,
+                    values=merged(sn("operator", scale), {"constraint": {"scale_spread": 0.5, "scale_seed": seed}}),
+                    reported={"gradient_ratios": ""},
+                    note=note,
+                )
+                for seed in (1, 2, 3)
+            ),
+        )
+        for name, (title, base, scale) in runs.items()
     ]
 
 

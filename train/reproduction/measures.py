@@ -6,13 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from sngan_cond import Discriminator, Generator, build_constraint
-from sngan_cond.constraints.layers import normalised_layers, raw_weight
 from train.analysis.measure import measure_run
 from train.checkpoint import Checkpoint, newest_checkpoint
 from train.config import TrainConfig
@@ -22,6 +20,7 @@ from train.evaluation.extractors import Extractor, load_extractor
 from train.evaluation.measure import evaluate
 from train.evaluation.protocols import CLASS_SCORE, FRECHET, MS_SSIM, protocol_named
 from train.evaluation.real_side import default_cache
+from train.reproduction.gradients import gradient_norms, gradient_ratios
 from train.run import SCALARS_FILE
 
 # Metric of a table to the protocol's metric and, where it is another than the table's, its protocol.
@@ -111,8 +110,16 @@ def _own(run_dir: Path, config: TrainConfig, metric: str) -> list[Measured]:
         layers = measure_run(run_dir, "--run-dir").norms[-1].layers
         norms = [norms.effective for name, norms in layers.items() if ".convs." in name]
         return _range(metric, norms, "exact, of D's convolutions at the end")
+    if metric == "gradient_ratios":
+        deviation, correlation = gradient_ratios(_discriminator(run_dir, config), *_real_images(config))
+        what = f"of D's layers by pairs, {GRADIENT_IMAGES} real images, at the end"
+        return [
+            Measured("gradient_ratio_log_deviation", deviation, what),
+            Measured("gradient_ratio_log_correlation", correlation, what),
+        ]
     assert metric == "gradient_norms", metric
-    return _range(metric, _gradient_norms(run_dir, config), f"of D's mean score on {GRADIENT_IMAGES} real images")
+    norms = gradient_norms(_discriminator(run_dir, config), *_real_images(config))
+    return _range(metric, norms, f"of D's mean score on {GRADIENT_IMAGES} real images")
 
 
 def _range(name: str, values: list[float], what: str) -> list[Measured]:
@@ -159,25 +166,17 @@ def _seconds_per_100(run_dir: Path, config: TrainConfig) -> float:
     return 100 * config.d_updates_per_step * config.batch_total / float(rate)
 
 
-def _gradient_norms(run_dir: Path, config: TrainConfig) -> list[float]:
-    """Norm of the gradient of each layer's weight: the normalised one where it is normalised (004 section 3)."""
+def _discriminator(run_dir: Path, config: TrainConfig) -> Discriminator:
     D = Discriminator(config.discriminator)
     build_constraint(config.constraint).attach(D)
     D.load_state_dict(_checkpoint(run_dir).tensors("discriminator"))
-    D.eval()
+    return D.eval()
+
+
+def _real_images(config: TrainConfig) -> tuple[Tensor, Tensor | None]:
     dataset = PreparedDataset.open(config.data.path)
     x = torch.from_numpy(dataset.images[:GRADIENT_IMAGES].copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
-    y = torch.from_numpy(dataset.labels[:GRADIENT_IMAGES]) if config.num_classes else None
-    with torch.nn.utils.parametrize.cached():
-        score = D(x, y).score.mean()
-        weights: list[Tensor] = [_weight(layer) for _, layer in normalised_layers(D)]
-        gradients = torch.autograd.grad(score, weights)
-    return [float(gradient.norm()) for gradient in gradients]
-
-
-def _weight(layer: torch.nn.Module) -> Tensor:
-    weight: Any = layer.weight
-    return weight if isinstance(weight, Tensor) else raw_weight(layer)
+    return x, torch.from_numpy(dataset.labels[:GRADIENT_IMAGES]) if config.num_classes else None
 
 
 def mean_and_error(values: list[float]) -> tuple[float, float | None]:

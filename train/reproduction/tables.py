@@ -18,6 +18,7 @@ TABLES: tuple[Table, ...] = (
     bssn_scores.table_1(),
     bssn_scores.table_6(),
     *bssn_figures.vanishing(),
+    *bssn_figures.ratios(),
     *bssn_figures.gradients(),
 )
 

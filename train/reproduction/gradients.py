@@ -1,0 +1,63 @@
+"""Gradients of a discriminator with respect to its layers' weights, as Lin et al. 2021 look at them."""
+
+import itertools
+import math
+
+import torch
+from torch import Tensor, nn
+
+from sngan_cond import Discriminator
+from sngan_cond.constraints.gains import FixedGain
+from sngan_cond.constraints.layers import normalised_layers, raw_weight
+
+
+def gradient_norms(D: Discriminator, x: Tensor, y: Tensor | None) -> list[float]:
+    """Norm of the gradient of D's mean score by each layer's weight, the normalised one where it is normalised.
+
+    Args:
+        D: in evaluation mode.
+        x: (N, 3, R, R) images.
+        y: (N,) labels, or None.
+    Returns:
+        One norm a layer, in the network's order.
+    Source: 004 section 3.
+    """
+    with torch.nn.utils.parametrize.cached():
+        score = D(x, y).score.mean()
+        weights = [_weight(layer) for _, layer in normalised_layers(D)]
+        gradients = torch.autograd.grad(score, weights)
+    return [float(gradient.norm()) for gradient in gradients]
+
+
+def gradient_ratios(D: Discriminator, x: Tensor, y: Tensor | None) -> tuple[float, float]:
+    """How near a normalised D is to the set of 004 equation 2: gradient ratios that invert the layers' norm ratios.
+
+    The gradient norms of single images are averaged; a layer's spectral norm is the factor on its normalised weight.
+
+    Args:
+        D: in evaluation mode, under spectral normalisation.
+        x: (N, 3, R, R) images.
+        y: (N,) labels, or None.
+    Returns:
+        Over all pairs of layers: the root mean square of ln(gradient ratio / inverse norm ratio), 0 on the diagonal of
+        004 figure 3; and the correlation of the two logarithms, nan where all norms are equal.
+    Source: 004 equation 2, figures 3, 14 and 15.
+    """
+    singles = [gradient_norms(D, x[i : i + 1], None if y is None else y[i : i + 1]) for i in range(len(x))]
+    means = torch.tensor(singles, dtype=torch.float64).mean(0)
+    factors = torch.tensor([_factor(layer) for _, layer in normalised_layers(D)], dtype=torch.float64)
+    pairs = torch.tensor(list(itertools.combinations(range(len(means)), 2)))
+    gradient_ratio = (means[pairs[:, 0]] / means[pairs[:, 1]]).log()
+    inverse_norm_ratio = (factors[pairs[:, 1]] / factors[pairs[:, 0]]).log()
+    deviation = (gradient_ratio - inverse_norm_ratio).square().mean().sqrt()
+    correlation = torch.corrcoef(torch.stack([gradient_ratio, inverse_norm_ratio]))[0, 1]
+    return float(deviation), float(correlation)
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    weight = layer.weight
+    return weight if isinstance(weight, Tensor) else raw_weight(layer)
+
+
+def _factor(layer: nn.Module) -> float:
+    return math.prod(part.scale for part in layer.modules() if isinstance(part, FixedGain))
