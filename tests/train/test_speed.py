@@ -86,14 +86,6 @@ def _train(speed: SpeedConfig, *, mixed_precision: str = "no", steps: int = 3) -
         SpeedConfig(convolution="minimal"),
         SpeedConfig(memory_format="channels_last"),
         SpeedConfig(batched_sn=True),
-        # PyTorch hides this warning of its tracer's by a hook that a filter of "error" runs ahead of.
-        pytest.param(
-            SpeedConfig(compile=True, batched_sn=True),
-            marks=[
-                pytest.mark.slow,
-                pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
-            ],
-        ),
     ],
     ids=lambda speed: ",".join(f"{k}={v}" for k, v in vars(speed).items() if v not in ("auto", False)),
 )
