@@ -142,6 +142,7 @@ def _print_list(rows: list[tuple[Table, Row]]) -> None:
 
 
 def _reproduce(args: argparse.Namespace, rows: list[tuple[Table, Row]]) -> int:
+    from train.reproduction.curves import plot_curves
     from train.reproduction.results import cells, plot_results, write_results
     from train.reproduction.runner import Task, run_tasks
 
@@ -171,6 +172,8 @@ def _reproduce(args: argparse.Namespace, rows: list[tuple[Table, Row]]) -> int:
         write_results(args.run_dir, made(), budget)  # after every run: a kill leaves the table so far
     write_results(args.run_dir, made(), budget)
     plot_results(args.run_dir / "table.png", made())
+    if budget.name != "smoke":  # a few steps make no curve
+        plot_curves(args.run_dir, tasks)
     print(f"{args.run_dir / 'table.md'}: {len(rows)} rows")
     return 130 if stopped else 0
 

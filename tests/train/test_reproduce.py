@@ -15,11 +15,13 @@ from PIL import Image
 from train.errors import TrainError
 from train.presets import load_config
 from train.reproduce import main, select
-from train.reproduction.budget import Budget, row_config
+from train.reproduction.budget import SMOKE_STEPS, Budget, row_config
 from train.reproduction.cost import CostMeter
-from train.reproduction.measures import mean_and_error
+from train.reproduction.curves import plot_curves
+from train.reproduction.measures import Scoring, mean_and_error
 from train.reproduction.results import cells, plot_results, write_results
 from train.reproduction.rows import Row, Table
+from train.reproduction.runner import Task, run_tasks
 from train.reproduction.tables import find_tables
 
 
@@ -185,6 +187,29 @@ def test_finished_runs_are_not_made_again(tmp_path: Path, capsys: pytest.Capture
     assert [cell["status"] for cell in after["tables"][0]["cells"]] == ["smoke", "smoke"]
     assert all(number["n"] == 2 for cell in after["tables"][0]["cells"] for number in cell["measured"])
     assert "[4/4]" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_curves_are_drawn_of_what_ran(tmp_path: Path) -> None:
+    budget = Budget(name="smoke", seeds=1)
+    scoring = Scoring(extractor=None, missing="not asked for")
+    tasks = [
+        Task(table=table, row=row, seed=0, budget=budget, scoring=scoring, folder=tmp_path)
+        for table, row in (row_of("bssn/figure2", "sn"), row_of("sngan/figure1", "cifar10_spectral_norm_C"))
+    ]
+    plot_curves(tmp_path, tasks)
+    assert not list(tmp_path.glob("curves-*.png"))
+    for _task, result in run_tasks(tasks, jobs=1, say=print):
+        assert result["steps"] == SMOKE_STEPS
+    plot_curves(tmp_path, tasks)
+    colours = {}
+    for name in ("bssn-figure2", "sngan-figure1"):
+        with Image.open(tmp_path / f"curves-{name}.png") as image:
+            found = image.convert("RGB").getcolors(1 << 24) or []
+        colours[name] = sum(
+            count for count, (red, green, blue) in found if max(red, green, blue) > min(red, green, blue) + 60
+        )
+    assert colours["bssn-figure2"] > colours["sngan-figure1"] > 0  # eight layers, and one run
 
 
 @pytest.mark.slow

@@ -111,14 +111,14 @@ def _own(run_dir: Path, config: TrainConfig, metric: str) -> list[Measured]:
         norms = [norms.effective for name, norms in layers.items() if ".convs." in name]
         return _range(metric, norms, "exact, of D's convolutions at the end")
     if metric == "gradient_ratios":
-        deviation, correlation = gradient_ratios(_discriminator(run_dir, config), *_real_images(config))
+        deviation, correlation = gradient_ratios(load_discriminator(_checkpoint(run_dir), config), *real_images(config))
         what = f"of D's layers by pairs, {GRADIENT_IMAGES} real images, at the end"
         return [
             Measured("gradient_ratio_log_deviation", deviation, what),
             Measured("gradient_ratio_log_correlation", correlation, what),
         ]
     assert metric == "gradient_norms", metric
-    norms = gradient_norms(_discriminator(run_dir, config), *_real_images(config))
+    norms = gradient_norms(load_discriminator(_checkpoint(run_dir), config), *real_images(config))
     return _range(metric, norms, f"of D's mean score on {GRADIENT_IMAGES} real images")
 
 
@@ -166,14 +166,16 @@ def _seconds_per_100(run_dir: Path, config: TrainConfig) -> float:
     return 100 * config.d_updates_per_step * config.batch_total / float(rate)
 
 
-def _discriminator(run_dir: Path, config: TrainConfig) -> Discriminator:
+def load_discriminator(checkpoint: Checkpoint, config: TrainConfig) -> Discriminator:
+    """Return the discriminator of a checkpoint with its constraint, in evaluation mode."""
     D = Discriminator(config.discriminator)
     build_constraint(config.constraint).attach(D)
-    D.load_state_dict(_checkpoint(run_dir).tensors("discriminator"))
+    D.load_state_dict(checkpoint.tensors("discriminator"))
     return D.eval()
 
 
-def _real_images(config: TrainConfig) -> tuple[Tensor, Tensor | None]:
+def real_images(config: TrainConfig) -> tuple[Tensor, Tensor | None]:
+    """Return the first images of a run's data set, (GRADIENT_IMAGES, 3, R, R) in [-1, 1], and their labels."""
     dataset = PreparedDataset.open(config.data.path)
     x = torch.from_numpy(dataset.images[:GRADIENT_IMAGES].copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
     return x, torch.from_numpy(dataset.labels[:GRADIENT_IMAGES]) if config.num_classes else None

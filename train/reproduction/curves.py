@@ -1,0 +1,104 @@
+"""What happened during the runs of a table, a panel for each row: D's gradients by layer, or its scores."""
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from train.checkpoint import whole_checkpoints
+from train.reproduction.gradients import gradient_norms
+from train.reproduction.measures import load_discriminator, real_images
+from train.reproduction.runner import Task
+from train.run import SCALARS_FILE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLUMNS = 6
+REAL, FAKE = "d/score_real", "d/score_fake"
+
+
+def plot_curves(folder: Path, tasks: Sequence[Task]) -> None:
+    """Draw `curves-<paper>-<table>.png` for every table of which something ran.
+
+    Tables about gradients show the gradient norm of each layer of D in the kept checkpoints, its geometric mean over
+    seeds; all others what D gives to real images more than to fakes, one line a seed.
+
+    Args:
+        folder: where.
+        tasks: runs that were made or not.
+    """
+    tables: dict[str, dict[str, list[Task]]] = {}
+    for task in tasks:
+        if (task.run_dir / SCALARS_FILE).is_file():
+            tables.setdefault(task.table.key, {}).setdefault(task.row.label, []).append(task)
+    for key, rows in tables.items():
+        _draw(folder / f"curves-{key.replace('/', '-')}.png", rows)
+
+
+def _draw(path: Path, rows: dict[str, list[Task]]) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    columns = min(COLUMNS, len(rows))
+    height = math.ceil(len(rows) / columns)
+    figure, grid = pyplot.subplots(
+        height,
+        columns,
+        figsize=(0.6 + 2.3 * columns, 0.5 + 1.7 * height),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+        layout="constrained",
+    )
+    of_gradients = "gradient_norms" in next(iter(rows.values()))[0].table.metrics
+    for axes, (label, tasks) in zip(grid.flat, rows.items(), strict=False):
+        (_gradients if of_gradients else _scores)(axes, tasks)
+        axes.set_title(label, fontsize=7)
+        axes.tick_params(labelsize=6)
+        axes.grid(linewidth=0.3)
+    for axes in grid.flat[len(rows) :]:
+        axes.set_visible(False)
+    if of_gradients:
+        grid.flat[0].set_yscale("log")
+        grid.flat[0].legend(fontsize=5, ncol=2)
+    else:
+        grid.flat[0].set_yscale("symlog", linthresh=1.0)
+    figure.supxlabel("G updates", fontsize=7)
+    figure.supylabel("gradient norm by layer of D" if of_gradients else "D's score, real minus fake", fontsize=7)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def _scores(axes: "Axes", tasks: Sequence[Task]) -> None:
+    for task in tasks:
+        rows: list[dict[str, Any]] = [json.loads(line) for line in _whole_lines(task.run_dir / SCALARS_FILE)]
+        points = [(row["step"], row[REAL] - row[FAKE]) for row in rows if row.keys() >= {REAL, FAKE}]
+        marker = "" if len(points) > 1 else "."
+        axes.plot([step for step, _ in points], [gap for _, gap in points], linewidth=0.8, marker=marker)
+
+
+def _gradients(axes: "Axes", tasks: Sequence[Task]) -> None:
+    logs: dict[int, list[list[float]]] = {}
+    for task in tasks:
+        config = task.config
+        for checkpoint in whole_checkpoints(task.run_dir / "checkpoints", lambda line: print(line, file=sys.stderr)):
+            norms = gradient_norms(load_discriminator(checkpoint, config), *real_images(config))
+            logs.setdefault(checkpoint.step, []).append([math.log(max(norm, 1e-30)) for norm in norms])
+    steps = sorted(logs)
+    layers = [[math.exp(_mean(layer)) for layer in zip(*logs[step], strict=True)] for step in steps]
+    for number, norms in enumerate(zip(*layers, strict=True), start=1):
+        axes.plot(steps, norms, linewidth=0.8, marker=".", markersize=2, label=f"layer {number}")
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """Return the lines of a file; the last may be half written and is left out then."""
+    return [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
