@@ -18,6 +18,7 @@ EAGER = SpeedConfig(convolution="minimal", memory_format="channels_last", batche
 COMPILED = SpeedConfig(convolution="minimal", memory_format="channels_last", batched_sn=True, compile=True)
 COMPILED_MARKS = [
     pytest.mark.slow,
+    pytest.mark.timeout(900),  # compilers share the processors with other tests
     # PyTorch hides this warning of its tracer's by a hook that a filter of "error" runs ahead of.
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
 ]
