@@ -8,7 +8,7 @@ from accelerate.state import AcceleratorState
 from sngan_cond import ConstraintConfig, LossConfig, build_constraint
 from sngan_cond.objectives import DiscriminatorBatch
 from tests import test_official_training as training
-from tests.fast.test_official_fast import test_moments_at_the_end  # noqa: F401  # of the trajectory below
+from tests.fast import test_official_fast as fast
 from tests.reference.fixtures import load, tensor
 from train.speed import SpeedConfig, lay_out
 from train.update import Updates
@@ -25,6 +25,7 @@ COMPILED_MARKS = [
 
 test_losses_and_scores = training.test_losses_and_scores_along_the_trajectory
 test_weights = training.test_weights_along_the_trajectory
+test_moments = fast.test_moments_at_the_end
 test_biases = training.test_biases_without_a_gradient_wander_and_only_running_means_notice
 
 

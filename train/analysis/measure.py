@@ -99,7 +99,7 @@ def measure_run(folder: Path, argument: str) -> RunNumbers:
     spectra: dict[str, list[float]] = {}
     for checkpoint in whole_checkpoints(folder / "checkpoints", _warn):
         try:
-            layers, squared = decompose(_discriminator(config, checkpoint))
+            layers, squared = decompose(load_discriminator(config, checkpoint).double())
         except (OSError, SafetensorError) as error:  # a run that goes on removes its oldest checkpoints
             _warn(f"{checkpoint.folder}: checkpoint skipped ({' '.join(str(error).split())})")
             continue
@@ -108,6 +108,24 @@ def measure_run(folder: Path, argument: str) -> RunNumbers:
     if not norms:
         raise TrainError(f"{argument} {folder}: no whole checkpoint there yet")
     return RunNumbers(config, curves, norms[::-1], spectra)
+
+
+def load_discriminator(config: TrainConfig, checkpoint: Checkpoint) -> Discriminator:
+    """Return the discriminator of a checkpoint under its constraint, in evaluation mode.
+
+    Args:
+        config: of the run.
+        checkpoint: of the run.
+    Raises:
+        TrainError: if they do not fit.
+    """
+    D = Discriminator(config.discriminator)
+    build_constraint(config.constraint).attach(D)
+    try:
+        D.eval().load_state_dict(checkpoint.tensors("discriminator"))
+    except RuntimeError as error:
+        raise TrainError(f"{checkpoint.folder}: does not fit the run's {CONFIG_FILE}") from error
+    return D
 
 
 def read_curves(path: Path) -> dict[str, Curve]:
@@ -185,16 +203,6 @@ def _power_iteration(layer: nn.Module, raw: Tensor) -> float | None:
     if not isinstance(normalisation, PowerIterated):
         return None
     return float(raw.norm() / copy.deepcopy(normalisation)(raw).norm())
-
-
-def _discriminator(config: TrainConfig, checkpoint: Checkpoint) -> nn.Module:
-    D = Discriminator(config.discriminator)
-    build_constraint(config.constraint).attach(D)
-    try:
-        D.double().eval().load_state_dict(checkpoint.tensors("discriminator"))
-    except RuntimeError as error:
-        raise TrainError(f"{checkpoint.folder}: does not fit the run's {CONFIG_FILE}") from error
-    return D
 
 
 def _warn(line: str) -> None:

@@ -1,15 +1,15 @@
 """What happened during the runs of a table, a panel for each row: D's gradients by layer, or its scores."""
 
-import json
 import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from train.analysis.measure import load_discriminator, read_curves
 from train.checkpoint import whole_checkpoints
 from train.reproduction.gradients import gradient_norms
-from train.reproduction.measures import load_discriminator, real_images
+from train.reproduction.measures import real_images
 from train.reproduction.runner import Task
 from train.run import SCALARS_FILE
 
@@ -65,10 +65,11 @@ def _draw(path: Path, rows: dict[str, list[Task]]) -> None:
         axes.set_visible(False)
     if of_gradients:
         grid.flat[0].set_yscale("log")
-        grid.flat[0].legend(fontsize=5, ncol=2)
+        if grid.flat[0].lines:
+            grid.flat[0].legend(fontsize=5, ncol=2)
     else:
         grid.flat[0].set_yscale("symlog", linthresh=1.0)
-    figure.supxlabel("G updates", fontsize=7)
+    figure.supxlabel("real images shown to D", fontsize=7)
     figure.supylabel("gradient norm by layer of D" if of_gradients else "D's score, real minus fake", fontsize=7)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
@@ -76,10 +77,12 @@ def _draw(path: Path, rows: dict[str, list[Task]]) -> None:
 
 def _scores(axes: "Axes", tasks: Sequence[Task]) -> None:
     for task in tasks:
-        rows: list[dict[str, Any]] = [json.loads(line) for line in _whole_lines(task.run_dir / SCALARS_FILE)]
-        points = [(row["step"], row[REAL] - row[FAKE]) for row in rows if row.keys() >= {REAL, FAKE}]
-        marker = "" if len(points) > 1 else "."
-        axes.plot([step for step, _ in points], [gap for _, gap in points], linewidth=0.8, marker=marker)
+        curves = read_curves(task.run_dir / SCALARS_FILE)
+        if not curves.keys() >= {REAL, FAKE}:
+            continue
+        pairs = zip(curves[REAL].values, curves[FAKE].values, strict=True)
+        gaps = [math.nan if real is None or fake is None else real - fake for real, fake in pairs]
+        axes.plot(curves[REAL].images_seen, gaps, linewidth=0.8, marker=".", markersize=2)
 
 
 def _gradients(axes: "Axes", tasks: Sequence[Task]) -> None:
@@ -87,18 +90,14 @@ def _gradients(axes: "Axes", tasks: Sequence[Task]) -> None:
     for task in tasks:
         config = task.config
         for checkpoint in whole_checkpoints(task.run_dir / "checkpoints", lambda line: print(line, file=sys.stderr)):
-            norms = gradient_norms(load_discriminator(checkpoint, config), *real_images(config))
-            logs.setdefault(checkpoint.step, []).append([math.log(max(norm, 1e-30)) for norm in norms])
-    steps = sorted(logs)
-    layers = [[math.exp(_mean(layer)) for layer in zip(*logs[step], strict=True)] for step in steps]
+            norms = gradient_norms(load_discriminator(config, checkpoint), *real_images(config))
+            seen = int(checkpoint.state["images_seen"])
+            logs.setdefault(seen, []).append([math.log(max(norm, 1e-30)) for norm in norms])
+    images_seen = sorted(logs)
+    layers = [[math.exp(_mean(layer)) for layer in zip(*logs[seen], strict=True)] for seen in images_seen]
     for number, norms in enumerate(zip(*layers, strict=True), start=1):
-        axes.plot(steps, norms, linewidth=0.8, marker=".", markersize=2, label=f"layer {number}")
+        axes.plot(images_seen, norms, linewidth=0.8, marker=".", markersize=2, label=f"layer {number}")
 
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
-
-def _whole_lines(path: Path) -> list[str]:
-    """Return the lines of a file; the last may be half written and is left out then."""
-    return [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]

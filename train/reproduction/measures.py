@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sngan_cond import Discriminator, Generator, build_constraint
-from train.analysis.measure import measure_run
+from sngan_cond import Generator
+from train.analysis.measure import load_discriminator, measure_run
 from train.checkpoint import Checkpoint, newest_checkpoint
 from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
@@ -111,14 +111,14 @@ def _own(run_dir: Path, config: TrainConfig, metric: str) -> list[Measured]:
         norms = [norms.effective for name, norms in layers.items() if ".convs." in name]
         return _range(metric, norms, "exact, of D's convolutions at the end")
     if metric == "gradient_ratios":
-        deviation, correlation = gradient_ratios(load_discriminator(_checkpoint(run_dir), config), *real_images(config))
+        deviation, correlation = gradient_ratios(load_discriminator(config, _checkpoint(run_dir)), *real_images(config))
         what = f"of D's layers by pairs, {GRADIENT_IMAGES} real images, at the end"
         return [
             Measured("gradient_ratio_log_deviation", deviation, what),
             Measured("gradient_ratio_log_correlation", correlation, what),
         ]
     assert metric == "gradient_norms", metric
-    norms = gradient_norms(load_discriminator(_checkpoint(run_dir), config), *real_images(config))
+    norms = gradient_norms(load_discriminator(config, _checkpoint(run_dir)), *real_images(config))
     return _range(metric, norms, f"of D's mean score on {GRADIENT_IMAGES} real images")
 
 
@@ -164,14 +164,6 @@ def _seconds_per_100(run_dir: Path, config: TrainConfig) -> float:
     lines = [json.loads(line) for line in (run_dir / SCALARS_FILE).read_text().splitlines()]
     rate = lines[-1]["images_per_second"]
     return 100 * config.d_updates_per_step * config.batch_total / float(rate)
-
-
-def load_discriminator(checkpoint: Checkpoint, config: TrainConfig) -> Discriminator:
-    """Return the discriminator of a checkpoint with its constraint, in evaluation mode."""
-    D = Discriminator(config.discriminator)
-    build_constraint(config.constraint).attach(D)
-    D.load_state_dict(checkpoint.tensors("discriminator"))
-    return D.eval()
 
 
 def real_images(config: TrainConfig) -> tuple[Tensor, Tensor | None]:
