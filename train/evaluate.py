@@ -106,6 +106,7 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     from sngan_cond.loading import load_generator
     from sngan_cond.sources import PretrainedError
+    from train.cores import take_cores
     from train.data.dataset import PreparedDataset
     from train.evaluation.checks import needs_extractor
     from train.evaluation.classifier_file import load_classifier
@@ -118,6 +119,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     on_cpu = device == "cpu" or not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
     state = PartialState(cpu=on_cpu, timeout=SLOWEST)
     where = torch.device(state.device if device in ("auto", "cuda") else device)
+    take_cores(where)
     dataset = PreparedDataset.open(args.data, verify=state.is_main_process)
     try:
         model = load_generator(args.model)

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from train.checkpoint import Checkpoint, clean_leftovers, newest_checkpoint
 from train.config import FREE_KEYS, TrainConfig
+from train.cores import take_cores
 from train.errors import TrainError
 from train.presets import config_to_dict, config_to_yaml, load_config
 
@@ -50,6 +51,7 @@ class Run:
             # Running statistics belong to each process and u is the same in all, so nothing is broadcast.
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
+        take_cores(self.accelerator.device)
         if self.accelerator.mixed_precision == "fp16":
             raise TrainError("mixed precision fp16: one loss scale cannot serve two networks; use bf16 or no")
         self.world_size = self.accelerator.num_processes
