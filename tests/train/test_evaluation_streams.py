@@ -10,6 +10,7 @@ import torch
 from tests.train.evaluation_parts import CLASSES, small_extractor, tiny_dataset, tiny_generator
 from train.evaluation.errors import EvaluationError
 from train.evaluation.extractors import load_extractor
+from train.evaluation.features import LOG_SECONDS, progress_bar
 from train.evaluation.protocols import METRICS, PROTOCOLS, protocol_named
 from train.evaluation.streams import FakeStream, draw_labels, real_indices
 from train.evaluation.weights import INCEPTION, INCEPTION_FILE, find_weights, read_tensors
@@ -141,3 +142,15 @@ def test_weights_never_run_code(tmp_path: Path, capsys: pytest.CaptureFixture) -
     with pytest.raises(EvaluationError, match="holds list; a state dict of tensors is allowed"):
         read_tensors(path)
     assert "code ran" not in capsys.readouterr().out
+
+
+def test_a_log_gets_a_bar_too_but_rarely(capsys: pytest.CaptureFixture) -> None:
+    """A batch job of hours is not silent, nor are its logs filled."""
+    with progress_bar("real images", 1000, shown=True) as bar:
+        for _ in range(1000):
+            bar.update()
+        assert bar.mininterval == bar.maxinterval == LOG_SECONDS
+    assert capsys.readouterr().err.count("real images") == 1
+    with progress_bar("real images", 2, shown=False) as bar:
+        bar.update()
+    assert capsys.readouterr().err == ""

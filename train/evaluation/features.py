@@ -1,5 +1,6 @@
 """From a stream of images to features, through torch-fidelity's own extraction."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -12,6 +13,8 @@ from tqdm import tqdm
 from train.evaluation.extractors import Extractor
 from train.evaluation.processes import Processes
 from train.evaluation.streams import Stream
+
+LOG_SECONDS = 60.0  # between two states of a bar in a log
 
 Observer = Callable[[Tensor, int], None]  # images (n, 3, R, R) uint8 and the index of the first
 
@@ -62,16 +65,26 @@ class StreamModel(GenerativeModelBase):
         return images
 
 
-def progress_bar(what: str, count: int, *, shown: bool) -> "tqdm[None]":
-    """Return a bar with rate and time left, on a terminal of the main process alone.
+def progress_bar(what: str, count: int, *, shown: bool, unit: str = "images") -> "tqdm[None]":
+    """Return a bar with rate and time left; once a minute where it goes to a log, not to a terminal.
 
     Args:
         what: is done.
-        count: number of images.
+        count: number of things.
         shown: whether it may be seen at all.
+        unit: the things are.
     """
-    hidden = None if shown else True  # None hides it where there is no terminal
-    return tqdm(total=count, desc=what, unit=" images", disable=hidden, dynamic_ncols=True, leave=False)
+    seconds = 0.1 if sys.stderr.isatty() else LOG_SECONDS
+    return tqdm(
+        total=count,
+        desc=what,
+        unit=f" {unit}",
+        disable=not shown,
+        mininterval=seconds,
+        maxinterval=max(seconds, 10.0),  # tqdm's own thread draws again after so long
+        dynamic_ncols=True,
+        leave=False,
+    )
 
 
 def extract(

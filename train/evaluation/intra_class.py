@@ -9,12 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from sngan_cond.generator import Generator
 from train.data.dataset import PreparedDataset
 from train.evaluation.extractors import Extractor
-from train.evaluation.features import Observer, extract, watch
+from train.evaluation.features import Observer, extract, progress_bar, watch
 from train.evaluation.processes import Processes
 from train.evaluation.protocols import DIVERSITY, INTRA_FRECHET, MS_SSIM, Protocol
 from train.evaluation.real_side import real_side
@@ -85,14 +84,15 @@ class ClassWork:
             One result a class, in label order.
         """
         own = range(processes.rank, self.generator.config.num_classes, processes.count)
-        hidden = None if self.progress and processes.is_main else True
         results = []
-        for label in tqdm(own, desc="classes", unit=" classes", disable=hidden, dynamic_ncols=True, leave=False):
-            result = self._kept(label)
-            if result is None:
-                result = self._score(label)
-                self._keep(result)
-            results.append(result)
+        with progress_bar("classes", len(own), shown=self.progress and processes.is_main, unit="classes") as bar:
+            for label in own:
+                result = self._kept(label)
+                if result is None:
+                    result = self._score(label)
+                    self._keep(result)
+                results.append(result)
+                bar.update()
         return sorted(processes.gather_list(results), key=lambda result: result.label)
 
     def _score(self, label: int) -> ClassResult:
