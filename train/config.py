@@ -88,6 +88,7 @@ class EvaluationConfig:
         data: prepared data set of the real side; None takes the training data.
         fakes: fewer generated images than the protocol asks for; the result is named so.
         reals: another number of real images; likewise.
+        batch: images at once on each process.
     """
 
     every: NotNegative = 0
@@ -99,6 +100,7 @@ class EvaluationConfig:
     data: str | None = None
     fakes: Positive | None = None
     reals: Positive | None = None
+    batch: Positive = 64
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,6 +54,7 @@ class Scorer:
         device = run.accelerator.device
         self.run = run
         self.seed = config.seed
+        self.batch_size = asked.batch
         self.protocol = protocol_named(asked.protocol).reduced(fakes=asked.fakes, reals=asked.reals)
         self.dataset = dataset if asked.data is None else PreparedDataset.open(asked.data)
         self.metrics = asked.metrics or self.protocol.metrics
@@ -84,6 +85,7 @@ class Scorer:
                 extractor=self.extractor,
                 metrics=self.metrics,
                 seed=self.seed,
+                batch_size=self.batch_size,
                 classifier=self.classifier,
                 accelerator=self.run.accelerator,
                 cache=default_cache(),

@@ -14,7 +14,8 @@ EVALUATION = ("evaluation.every=3", "evaluation.extractor=identity", "evaluation
 
 @pytest.mark.slow
 def test_evaluation_of_both_generators_changes_no_bit_of_the_run(tmp_path: Path, tiny_data: Path) -> None:
-    watched = run(tiny_command(tiny_data, tmp_path / "a", *EVALUATION, "evaluation.fakes=40", "evaluation.reals=60"))
+    counts = ("evaluation.fakes=40", "evaluation.reals=60", "evaluation.batch=16")
+    watched = run(tiny_command(tiny_data, tmp_path / "a", *EVALUATION, *counts))
     alone = run(tiny_command(tiny_data, tmp_path / "b"))
     assert (watched.returncode, alone.returncode) == (0, 0), watched.stderr + alone.stderr
     a, b = (weights(tmp_path / name / "checkpoints/step-00000006") for name in "ab")
@@ -24,6 +25,7 @@ def test_evaluation_of_both_generators_changes_no_bit_of_the_run(tmp_path: Path,
     assert sorted(logged) == [3, 6]
     for name in ("ema", "generator"):
         report = json.loads((tmp_path / f"a/evaluations/step-00000006/{name}.json").read_text())
+        assert report["batch_size"] == 16
         row = report["metrics"][0]
         assert (row["fake_count"], row["real_count"]) == (40, 60)
         assert logged[6][f"{name}/{row['name']}"] == pytest.approx(row["value"], rel=1e-9)
