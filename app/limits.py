@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from sngan_cond.sampling import MAX_SEED, check_seed, check_truncation
+from sngan_cond.latents import MAX_SEED, check_seed, check_truncation
 
 SHOWN_CHARACTERS = 60
 

@@ -83,34 +83,24 @@ def command_for(model: Model, ask: AnyAsk, distinct: list[int]) -> str | None:
 
 def python_for(model: Model, ask: AnyAsk, distinct: list[int]) -> str:
     """Return Python that makes the pictures again, as `images` (N, 3, R, R) uint8."""
-    open_it = f"G = Generator.from_pretrained({model.source!r})"
-    common = f"seed={ask.seed}, truncation={ask.truncation}"
     if isinstance(ask, SampleAsk):
+        verb = "sample"
         rows = f"n={ask.count}" if not distinct else f"classes=[c for c in {distinct} for _ in range({ask.count})]"
-        lines = ["from sngan_cond import Generator, sample", open_it, f"images = sample(G, {rows}, {common})"]
-        return "\n".join(lines)
-    if isinstance(ask, MorphAsk):
-        ends = f"from_class={distinct[0]}, to_class={distinct[-1]}, steps={ask.steps}"
-        return "\n".join(["from sngan_cond import Generator, morph", open_it, f"images = morph(G, {ends}, {common})"])
-    lines = ["import torch", "from sngan_cond import Generator", "from sngan_cond.sampling import *", open_it]
-    lines.append(
-        "draw = lambda n, seed: draw_latents(n, G.config.latent_dim, generator=torch.Generator().manual_seed(seed), "
-        f"truncation={ask.truncation}, latent=G.config.latent)"
-    )
-    if isinstance(ask, MixtureAsk):
+    elif isinstance(ask, MorphAsk):
+        verb, rows = "morph", f"from_class={distinct[0]}, to_class={distinct[-1]}, steps={ask.steps}"
+    elif isinstance(ask, MixtureAsk):
         weights = dict(zip(distinct, ask.weights, strict=True))
-        lines += [
-            f"z = draw({ask.count}, {ask.seed})",
-            f"y = class_weights(G, {weights}).repeat({ask.count}, 1)",
-        ]
+        verb, rows = "mixture", f"weights={weights}, n={ask.count}"
     else:
-        lines += [
-            f"a, b, t = draw(1, {ask.seed}), draw(1, {ask.to_seed}), torch.linspace(0, 1, {ask.steps})[:, None]",
-            "angle = torch.acos(torch.cosine_similarity(a, b).clamp(-1, 1))",
-            "z = (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)",
-            f"y = {f'torch.tensor({distinct} * {ask.steps})' if distinct else None}",
+        in_class = f"in_class={distinct[0]}, " if distinct else ""
+        verb, rows = "walk", f"{in_class}to_seed={ask.to_seed}, steps={ask.steps}"
+    return "\n".join(
+        [
+            f"from sngan_cond import Generator, {verb}",
+            f"G = Generator.from_pretrained({model.source!r})",
+            f"images = {verb}(G, {rows}, seed={ask.seed}, truncation={ask.truncation})",
         ]
-    return "\n".join([*lines, "images = torch.cat(list(generate(G, z, y)))"])
+    )
 
 
 def _own(ask: AnyAsk) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from sngan_cond.discriminator import Discriminator
 from sngan_cond.ema import Ema
 from sngan_cond.generator import Generator
 from sngan_cond.heads import DiscriminatorOutput
-from sngan_cond.sampling import morph, sample
+from sngan_cond.sampling import mixture, morph, sample, walk
 
 __version__ = "0.1.0"
 
@@ -21,6 +21,8 @@ __all__ = [
     "GeneratorConfig",
     "LossConfig",
     "build_constraint",
+    "mixture",
     "morph",
     "sample",
+    "walk",
 ]

@@ -17,6 +17,7 @@ from sngan_cond.config import GeneratorConfig
 from sngan_cond.convert import generator_from_chainer
 from sngan_cond.generator import Generator
 from sngan_cond.images import check_grid, save_animation, save_png, to_grid
+from sngan_cond.latents import check_seed, check_truncation
 from sngan_cond.loading import load_generator
 
 MAX_IMAGES = 1_000_000  # in one call: keeps a slip of the finger from filling a disk
@@ -124,8 +125,8 @@ def info(*, model: str) -> str:
 
 def _load(model: str, device: str, seed: int, truncation: float | None) -> Generator:
     """Check what can be checked without the model, then load it."""
-    sampling.check_seed(seed)
-    sampling.check_truncation(truncation)
+    check_seed(seed)
+    check_truncation(truncation)
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: there is no CUDA device here; cpu or auto is allowed")
     target = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device

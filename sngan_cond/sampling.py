@@ -1,77 +1,12 @@
-"""Seeded latents, images by class and morphs between classes: whoever needs pictures comes here."""
+"""Images by class, morphs, mixtures and walks: whoever needs pictures comes here."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from sngan_cond.generator import Generator
-
-MIN_TRUNCATION = 0.05
-MAX_SEED = 2**63 - 1
-
-
-def check_seed(seed: int) -> int:
-    """Return a seed that generators accept.
-
-    Args:
-        seed: to be checked.
-    Raises:
-        ValueError: if it is not an integer from 0 to 2**63 - 1.
-    """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
-        raise ValueError(f"seed={seed!r}: an integer from 0 to {MAX_SEED} is allowed")
-    return seed
-
-
-def check_truncation(truncation: float | None) -> float | None:
-    """Return a truncation threshold that resampling can carry.
-
-    Args:
-        truncation: in standard deviations of the normal latent, or None.
-    Raises:
-        ValueError: if it is not None or a finite number from 0.05.
-    """
-    if truncation is None:
-        return None
-    if isinstance(truncation, bool) or not isinstance(truncation, int | float):
-        raise ValueError(f"truncation={truncation!r}: a number or None is allowed")
-    if not math.isfinite(truncation) or truncation < MIN_TRUNCATION:
-        raise ValueError(f"truncation={truncation}: None or a finite threshold from {MIN_TRUNCATION} is allowed")
-    return float(truncation)
-
-
-def draw_latents(
-    count: int,
-    latent_dim: int,
-    *,
-    generator: torch.Generator,
-    truncation: float | None = None,
-    latent: str = "normal",
-) -> Tensor:
-    """Draw latents row by row, so that the first rows do not depend on how many follow.
-
-    Args:
-        count: number of rows N.
-        latent_dim: length of each.
-        generator: source of randomness, on the CPU.
-        truncation: components of greater magnitude are drawn again; None takes them as they come.
-        latent: "normal" or "uniform" on [-1, 1).
-    Returns:
-        (N, latent_dim) float32, on the CPU.
-    """
-    rows = torch.empty(count, latent_dim)
-    for row in rows:
-        _fill(row, generator, latent)
-        if truncation is not None:
-            while len(outside := (row.abs() > truncation).nonzero().squeeze(1)):
-                row[outside] = _fill(torch.empty(len(outside)), generator, latent)
-    return rows
-
-
-def _fill(row: Tensor, generator: torch.Generator, latent: str) -> Tensor:
-    return row.normal_(generator=generator) if latent == "normal" else row.uniform_(-1, 1, generator=generator)
+from sngan_cond.rows import mixture_rows, morph_rows, sample_rows, walk_rows
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -167,67 +102,8 @@ def sample_batches(
     Returns:
         Iterator of (n, 3, R, R) uint8 on the CPU.
     """
-    count, y = _labels(G, classes, n)
-    generator = torch.Generator().manual_seed(check_seed(seed))
-    z = draw_latents(
-        count,
-        G.config.latent_dim,
-        generator=generator,
-        truncation=check_truncation(truncation),
-        latent=G.config.latent,
-    )
+    z, y = sample_rows(G, classes=classes, n=n, seed=seed, truncation=truncation)
     return generate(G, z, y, batch_size=batch_size)
-
-
-def _labels(G: Generator, classes: Sequence[int] | None, n: int | None) -> tuple[int, Tensor | None]:
-    if not G.config.num_classes:
-        if classes is not None:
-            raise ValueError("classes are given: a generator without classes takes n, the number of images")
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise ValueError(f"n={n}: a number of images from 1 is needed by a generator without classes")
-        return n, None
-    if classes is None or not len(classes):
-        raise ValueError("classes is empty: one label an image is needed")
-    if n is not None and n != len(classes):
-        raise ValueError(f"n={n} with {len(classes)} classes: leave n out, there is one image a class given")
-    return len(classes), torch.tensor([check_class(G, label) for label in classes])
-
-
-def check_class(G: Generator, label: int) -> int:
-    """Return a label that the generator knows.
-
-    Args:
-        G: generator with classes.
-        label: to be checked.
-    Raises:
-        ValueError: if it is not from 0 to num_classes - 1, or there are no classes.
-    """
-    if not G.config.num_classes:
-        raise ValueError(f"class {label!r}: this generator has no classes")
-    if isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < G.config.num_classes:
-        raise ValueError(f"class {label!r}: an integer from 0 to {G.config.num_classes - 1} is allowed")
-    return label
-
-
-def class_weights(G: Generator, weights: dict[int, float]) -> Tensor:
-    """Turn class shares into a row for the conditional batch norm.
-
-    Args:
-        G: generator with classes.
-        weights: label to share, each finite and >= 0, at least one above 0.
-    Returns:
-        (K,) float32 that sums to 1.
-    Raises:
-        ValueError: if a label or a share is out of range.
-    """
-    row = torch.zeros(G.config.num_classes)
-    for label, share in weights.items():
-        if not math.isfinite(share) or share < 0:
-            raise ValueError(f"weight {share!r} of class {label}: a finite number from 0 is allowed")
-        row[check_class(G, label)] = share
-    if not row.sum() > 0:
-        raise ValueError(f"weights={weights!r}: at least one above 0 is needed")
-    return row / row.sum()
 
 
 def morph(
@@ -257,18 +133,61 @@ def morph(
     Raises:
         ValueError: if an argument is out of range.
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
-        raise ValueError(f"steps={steps!r}: an integer from 2 is allowed")
-    start = class_weights(G, {from_class: 1.0})
-    end = class_weights(G, {to_class: 1.0})
-    share = torch.linspace(0, 1, steps)[:, None]
-    rows = (1 - share) * start + share * end  # (steps, K)
-    generator = torch.Generator().manual_seed(check_seed(seed))
-    z = draw_latents(
-        1,
-        G.config.latent_dim,
-        generator=generator,
-        truncation=check_truncation(truncation),
-        latent=G.config.latent,
-    )
-    return torch.cat(list(generate(G, z.expand(steps, -1), rows, batch_size=batch_size)))
+    z, y = morph_rows(G, from_class=from_class, to_class=to_class, steps=steps, seed=seed, truncation=truncation)
+    return torch.cat(list(generate(G, z, y, batch_size=batch_size)))
+
+
+def mixture(
+    G: Generator,
+    *,
+    weights: Mapping[int, float],
+    n: int = 1,
+    seed: int = 0,
+    truncation: float | None = None,
+    batch_size: int | None = None,
+) -> Tensor:
+    """Generate images of a mixture of classes, by blending gains and biases of the conditional batch norms.
+
+    Args:
+        G: generator with classes.
+        weights: label to share, each finite and >= 0, at least one above 0; divided by their sum.
+        n: number of images, at least 1.
+        seed: 0 to 2**63 - 1.
+        truncation: as in `sample`.
+        batch_size: images generated at once, as in `generate`.
+    Returns:
+        (n, 3, R, R) uint8 on the CPU.
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+    z, y = mixture_rows(G, weights=weights, n=n, seed=seed, truncation=truncation)
+    return torch.cat(list(generate(G, z, y, batch_size=batch_size)))
+
+
+def walk(
+    G: Generator,
+    *,
+    to_seed: int,
+    in_class: int | None = None,
+    steps: int = 8,
+    seed: int = 0,
+    truncation: float | None = None,
+    batch_size: int | None = None,
+) -> Tensor:
+    """Walk from one latent to another within a class: along the great circle if they are normal, else straight.
+
+    Args:
+        G: generator.
+        to_seed: seed of the last image, as `seed` is of the first.
+        in_class: label of every image; None for a generator without classes.
+        steps: number of images, at least 2.
+        seed: 0 to 2**63 - 1.
+        truncation: as in `sample`.
+        batch_size: images generated at once, as in `generate`.
+    Returns:
+        (steps, 3, R, R) uint8 on the CPU.
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+    z, y = walk_rows(G, to_seed=to_seed, in_class=in_class, steps=steps, seed=seed, truncation=truncation)
+    return torch.cat(list(generate(G, z, y, batch_size=batch_size)))

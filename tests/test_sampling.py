@@ -1,12 +1,14 @@
-"""Seeds, latents, truncation, class mixtures and bytes."""
+"""Seeds, latents, truncation, class mixtures, walks and bytes."""
 
 import math
 
 import pytest
 import torch
 
-from sngan_cond import Generator, GeneratorConfig, morph, sample
-from sngan_cond.sampling import check_seed, check_truncation, class_weights, draw_latents, generate, to_uint8
+from sngan_cond import Generator, GeneratorConfig, mixture, morph, sample, walk
+from sngan_cond.latents import check_seed, check_truncation, draw_latents, great_circle
+from sngan_cond.rows import class_weights, walk_rows
+from sngan_cond.sampling import generate, to_uint8
 
 
 @pytest.fixture(scope="module", name="G")
@@ -120,6 +122,41 @@ def test_morph_goes_from_one_class_to_the_other_with_one_latent(G: Generator) ->
     assert not torch.equal(morph(G, from_class=0, to_class=3, steps=5, seed=7)[0], images[0])
 
 
+def test_a_mixture_shows_its_classes_by_their_weights(G: Generator) -> None:
+    images = mixture(G, weights={3: 0.7, 0: 2.1}, n=3, seed=7)
+    assert (images.shape, images.dtype) == ((3, 3, 32, 32), torch.uint8)
+    # On the line between the two classes, at three quarters.
+    assert torch.equal(images[0], morph(G, from_class=3, to_class=0, steps=5, seed=7)[3])
+    assert torch.equal(mixture(G, weights={3: 0.7}, n=2, seed=7), sample(G, classes=[3, 3], seed=7))
+
+
+def test_a_walk_goes_from_one_latent_to_the_other_within_a_class(G: Generator) -> None:
+    images = walk(G, in_class=3, seed=7, to_seed=8, steps=5)
+    assert (images.shape, images.dtype) == ((5, 3, 32, 32), torch.uint8)
+    assert torch.equal(images[0], sample(G, classes=[3], seed=7)[0])
+    assert torch.equal(images[-1], sample(G, classes=[3], seed=8)[0])
+    assert torch.equal(walk(G, in_class=3, seed=8, to_seed=7, steps=5)[0], images[-1])
+    still = walk(G, in_class=3, seed=7, to_seed=7, steps=3)
+    assert torch.equal(still, images[:1].expand(3, -1, -1, -1))
+
+
+def test_a_great_circle_keeps_the_length_and_turns_evenly() -> None:
+    start, end = torch.tensor([[3.0, 0.0, 0.0]]), torch.tensor([[0.0, 3.0, 0.0]])
+    path = great_circle(start, end, torch.tensor([[0.0], [1 / 3], [1.0]]))
+    expected = torch.tensor([[3.0, 0, 0], [3 * math.cos(math.pi / 6), 3 * math.sin(math.pi / 6), 0], [0, 3.0, 0]])
+    torch.testing.assert_close(path, expected)  # closed form; float32 rounding
+    opposite = great_circle(start, -start, torch.tensor([[0.25]]))
+    assert torch.equal(opposite, torch.tensor([[1.5, 0.0, 0.0]]))
+
+
+def test_uniform_latents_are_walked_straight() -> None:
+    torch.manual_seed(8)
+    G = Generator(GeneratorConfig(resolution=32, num_classes=0, channels=2, latent_dim=6, latent="uniform")).eval()
+    z, y = walk_rows(G, seed=1, to_seed=2, steps=3)
+    assert y is None
+    torch.testing.assert_close(z[1], (z[0] + z[2]) / 2)  # within the cube, where a circle may leave it
+
+
 def test_class_weights(G: Generator) -> None:
     assert class_weights(G, {4: 3.0, 1: 1.0}).tolist() == [0, 0.25, 0, 0, 0.75]
 
@@ -177,6 +214,30 @@ def test_refused_numbers_of_images(unconditional: Generator, n: object) -> None:
 def test_refusals_of_morph(G: Generator, arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         morph(G, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"in_class": 9}, "class 9: "),
+        ({}, "in_class=None: an integer from 0 to 4"),
+        ({"in_class": 1, "to_seed": -1}, "to_seed=-1: "),
+        ({"in_class": 1, "steps": 1}, "steps=1: an integer from 2"),
+        ({"in_class": 1, "truncation": 0.0}, "truncation=0.0: "),
+    ],
+)
+def test_refusals_of_walk(G: Generator, arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        walk(G, **{"to_seed": 1, **arguments})
+
+
+def test_refusals_of_mixture(G: Generator, unconditional: Generator) -> None:
+    with pytest.raises(ValueError, match="n=0: a number of images from 1"):
+        mixture(G, weights={0: 1.0}, n=0)
+    with pytest.raises(ValueError, match="class 0: this generator has no classes"):
+        mixture(unconditional, weights={0: 1.0})
+    with pytest.raises(ValueError, match="class 0: this generator has no classes"):
+        walk(unconditional, in_class=0, to_seed=1)
 
 
 @pytest.mark.parametrize(

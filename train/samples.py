@@ -3,8 +3,9 @@
 import torch
 
 from sngan_cond.images import save_png, to_grid
+from sngan_cond.latents import draw_latents
 from sngan_cond.randomness import generator_for
-from sngan_cond.sampling import draw_latents, generate
+from sngan_cond.sampling import generate
 from train.networks import Networks
 from train.run import Run
 

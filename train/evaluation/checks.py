@@ -1,7 +1,7 @@
 """Whether an evaluation can be done as asked, before anything is generated."""
 
 from sngan_cond.generator import Generator
-from sngan_cond.sampling import check_seed, check_truncation
+from sngan_cond.latents import check_seed, check_truncation
 from train.data.dataset import PreparedDataset
 from train.evaluation.classifier_file import LoadedClassifier
 from train.evaluation.errors import EvaluationError

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from sngan_cond.generator import Generator
+from sngan_cond.latents import draw_latents
 from sngan_cond.randomness import generator_for
-from sngan_cond.sampling import draw_latents, to_uint8
+from sngan_cond.sampling import to_uint8
 from train.data.dataset import PreparedDataset
 from train.evaluation.protocols import Labels
 
