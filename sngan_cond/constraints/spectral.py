@@ -61,8 +61,9 @@ class SpectralNormalization(PowerIterated):
             return weight / (u @ (matrix_view(weight, self.axis) @ v))
 
     def matrix(self, weight: Tensor) -> Tensor:
-        """See a raw weight as the matrix whose norm is estimated, without gradient."""
-        return matrix_view(weight.detach(), self.axis)
+        """See a raw weight as the matrix whose norm is estimated, without gradient and, mostly, without a copy."""
+        raw = weight.detach()
+        return fast.rows_in_memory(raw) if self.axis == 0 else matrix_view(raw, self.axis)
 
     @torch.no_grad()
     def iterate(self, weight: Tensor) -> None:

@@ -9,6 +9,28 @@ from torch import Tensor
 EPS = 1e-12
 
 
+def rows_in_memory(weight: Tensor) -> Tensor:
+    """See a weight as a matrix of outputs without moving it: the columns in the order in which they lie in memory.
+
+    Singular values and left singular vectors do not depend on the order of columns; right ones are in this one.
+
+    Args:
+        weight: (rows, ...), contiguous or channels-last.
+    Returns:
+        (rows, the rest); a view for both layouts, else a copy in the order of `weight.flatten(1)`.
+    """
+    if not weight.is_contiguous() and weight.is_contiguous(memory_format=torch.channels_last):
+        return weight.movedim(1, -1).flatten(1)
+    return weight.flatten(1)
+
+
+def _like(matrix: Tensor, weight: Tensor) -> Tensor:
+    """Undo `rows_in_memory`."""
+    if not weight.is_contiguous() and weight.is_contiguous(memory_format=torch.channels_last):
+        return matrix.view(weight.movedim(1, -1).shape).movedim(-1, 1)
+    return matrix.view(weight.shape)
+
+
 def power_iteration(matrix: Tensor, u: Tensor, iterations: int) -> tuple[Tensor, Tensor, Tensor]:
     """Take rounds of power iteration, and read sigma off the last one: two passes over the matrix a round.
 
@@ -58,14 +80,14 @@ def divide_by_norm(weight: Tensor, u: Tensor, v: Tensor, sigma: Tensor) -> Tenso
     Args:
         weight: (rows, ...) with gradient.
         u: (rows,).
-        v: (columns,), as long as the other axes together.
+        v: (columns,) of `rows_in_memory(weight)`.
         sigma: the value of u W v.
     Returns:
         Of the weight's shape; differentiable twice. The backward pass keeps no copy of the weight and makes one of its
         size, the gradient.
     """
     if torch.compiler.is_compiling():  # the compiler fuses the plain form
-        return weight / (u @ (weight.flatten(1) @ v))
+        return weight / (u @ (rows_in_memory(weight) @ v))
     normalised: Tensor = _Divide.apply(weight, u, v, sigma)
     return normalised
 
@@ -80,10 +102,14 @@ class _Divide(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         weight, u, v, sigma = ctx.saved_tensors
         if torch.is_grad_enabled():  # somebody differentiates this gradient: sigma depends on the weight
-            sigma = u @ (weight.flatten(1) @ v)
+            sigma = u @ (rows_in_memory(weight) @ v)
             share = (grad * weight).sum() / sigma
-            return (grad - share * torch.outer(u, v).view_as(weight)) / sigma, None, None, None
-        result = grad / sigma
-        share = torch.dot(result.reshape(-1), weight.reshape(-1)) / sigma
-        result.flatten(1).addmm_((-share * u)[:, None], v[None])
+            return (grad - share * _like(torch.outer(u, v), weight)) / sigma, None, None, None
+        # The gradient comes in whatever layout the convolution made it; the result is one matrix in the weight's.
+        rows = rows_in_memory(weight)
+        matrix = torch.empty(rows.shape, dtype=rows.dtype, device=rows.device)
+        result = _like(matrix, weight)
+        torch.div(grad, sigma, out=result)
+        share = torch.dot(matrix.view(-1), rows.reshape(-1)) / sigma
+        matrix.addmm_((-share * u)[:, None], v[None])
         return result, None, None, None

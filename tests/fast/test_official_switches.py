@@ -14,6 +14,7 @@ from train.speed import SpeedConfig, lay_out
 from train.update import Updates
 
 CPU = torch.device("cpu")
+PLAIN = SpeedConfig()
 EAGER = SpeedConfig(convolution="minimal", memory_format="channels_last", batched_sn=True)
 COMPILED = SpeedConfig(convolution="minimal", memory_format="channels_last", batched_sn=True, compile=True)
 COMPILED_MARKS = [
@@ -29,7 +30,10 @@ test_moments = fast.test_moments_at_the_end
 test_biases = training.test_biases_without_a_gradient_wander_and_only_running_means_notice
 
 
-@pytest.fixture(scope="module", params=[EAGER, pytest.param(COMPILED, marks=COMPILED_MARKS)], ids=["eager", "compiled"])
+SWITCHES = [PLAIN, EAGER, pytest.param(COMPILED, marks=COMPILED_MARKS)]
+
+
+@pytest.fixture(scope="module", params=SWITCHES, ids=["default", "eager", "compiled"])
 def trajectory(request: pytest.FixtureRequest) -> dict[str, object]:
     """Three iterations as in `test_official_training`: one G update, then two D updates."""
     io = load("tiny_traj32_c5")
@@ -58,7 +62,8 @@ def trajectory(request: pytest.FixtureRequest) -> dict[str, object]:
         losses[at] = updates.generator([(tensor(io[f"{at}/z"]), tensor(io[f"{at}/y"]))], step=i)["loss"].item()
         for j in range(2):
             at = f"it{i}/dstep{j}"
-            batch = DiscriminatorBatch(*(tensor(io[f"{at}/{key}"]) for key in ("x_real", "y_real", "z", "y_fake")))
+            x, *others = (tensor(io[f"{at}/{key}"]) for key in ("x_real", "y_real", "z", "y_fake"))
+            batch = DiscriminatorBatch(x.contiguous(memory_format=torch.channels_last), *others)  # as they are fed
             losses[at] = updates.discriminator([batch], step=i)["loss"].item()
         weights.append({name: training._numbers(network) for name, network in (("gen", G), ("dis", D))})
     return {"io": io, "G": G, "D": D, "opt": (opt_g, opt_d), "losses": losses, "scores": scores, "weights": weights}
