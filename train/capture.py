@@ -70,7 +70,8 @@ class CapturedUpdate:
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
         try:
-            with torch.cuda.graph(graph, pool=self.pool):
+            # Another thread may pin memory for the next batch meanwhile, which concerns no graph.
+            with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
                 self._outputs = self.update(static)
         except RuntimeError as error:
             self.failure = " ".join(str(error).split())[:200]

@@ -98,7 +98,7 @@ def save_checkpoint(
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise TrainError(f"{final}: the checkpoint cannot be saved ({_reason(error)})") from error
-    _remove_oldest(root, keep)
+    _remove_oldest(root, keep, newest=final)
     return final
 
 
@@ -156,8 +156,19 @@ def _verified_state(folder: Path) -> dict[str, Any]:
     return state
 
 
-def _remove_oldest(root: Path, keep: int) -> None:
-    for folder in list(_newest_first(root))[keep:]:
+def _looks_whole(folder: Path) -> bool:
+    """Check format and files without reading gigabytes; only a start of the run asks for every byte."""
+    try:
+        state = json.loads((folder / STATE_FILE).read_text())
+        return state["format"] == FORMAT and all((folder / name).is_file() for name in state["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _remove_oldest(root: Path, keep: int, *, newest: Path) -> None:
+    """Keep some checkpoints that can be continued; damaged ones do not count, and stay."""
+    whole = [folder for folder in _newest_first(root) if folder <= newest and _looks_whole(folder)]
+    for folder in whole[keep:]:
         doomed = root / f"{_DELETING}{folder.name}"
         folder.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)

@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 import tempfile
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ from train.evaluation.protocols import METRICS, PROTOCOLS, allowed_names, protoc
 if TYPE_CHECKING:
     from sngan_cond.loading import LoadedModel
 
-SLOWEST = timedelta(hours=12)  # other processes wait while one scores, which takes longer than their usual patience
 EPILOG = """examples:
   python -m train.evaluate --model user/name --data data/imagenet-128 --protocol paper --out metrics.json
   python -m train.evaluate --model runs/a/checkpoints/step-00010000 --data data/cifar10-32 --protocol quick \\
@@ -114,6 +112,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     from train.evaluation.intra_class import forget_classes
     from train.evaluation.measure import evaluate
     from train.evaluation.real_side import default_cache
+    from train.launch import SLOWEST
 
     device = _device(args.device)
     on_cpu = device == "cpu" or not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from torch import Tensor
@@ -17,6 +18,7 @@ from train.publishing import NoPublisher, Publisher, open_publisher
 from train.run import Run
 from train.samples import save_sample_grid
 from train.scoring import NoScorer, Scorer, open_scorer
+from train.update import Updates
 
 
 def linear_decay(step: int, *, decay_from: int | None, steps: int) -> float:
@@ -48,36 +50,34 @@ def train(config: TrainConfig, run_dir: Path) -> int:
         DataError: if the data set cannot be used.
     """
     dataset = open_dataset(config)
-    run = Run(config, run_dir)
-    networks = Networks(config, run, dataset)
-    step = networks.resume()
-    draws = Draws(
-        networks.generator_config, config.seed, run.accelerator.process_index, run.world_size, run.accelerator.device
-    )
-    real = RealBatches(
-        dataset,
-        config.batch_total,
-        seed=config.seed,
-        rank=run.accelerator.process_index,
-        world_size=run.world_size,
-        device=run.accelerator.device,
-        flip=config.data.flip,
-        resident=config.data.resident,
-    )
-    scorer = open_scorer(config, dataset, run)
-    publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, say=run.say)
-    run.start(step)
-    run.catch_signals()
-    try:
+    with ExitStack() as stack:
+        run = Run(config, run_dir)
+        stack.callback(run.close)
+        networks = Networks(config, run, dataset)
+        step = networks.resume()
+        rank, device = run.accelerator.process_index, run.accelerator.device
+        draws = Draws(networks.generator_config, config.seed, rank, run.world_size, device)
+        real = RealBatches(
+            dataset,
+            config.batch_total,
+            seed=config.seed,
+            rank=rank,
+            world_size=run.world_size,
+            device=device,
+            flip=config.data.flip,
+            resident=config.data.resident,
+        )
+        stack.callback(real.close)
+        scorer = open_scorer(config, dataset, run)
+        publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, say=run.say)
+        stack.callback(publisher.close)
+        run.start(step)
+        run.catch_signals()
         if networks.last_saved is not None and _publishes(config, step):
             publisher.submit(networks.last_saved, step)  # a kill may have come between saving and this
         step = _loop(config, run, networks, draws, real, scorer, publisher, step)
         if step == config.steps:
             publisher.drain()
-    finally:
-        real.close()
-        publisher.close()
-        run.close()
     if networks.last_saved is not None:
         run.say(_farewell(run, networks.last_saved, step))
     return step
@@ -94,6 +94,7 @@ def _loop(
     step: int,
 ) -> int:
     updates = networks.updates
+    _tell(run, updates)
     images_per_step = config.batch_total * config.d_updates_per_step
     since, logged_at = time.monotonic(), step
     while step < config.steps:
@@ -108,13 +109,14 @@ def _loop(
         step += 1
 
         if step % config.log_every == 0 or step == config.steps:
+            _tell(run, updates)
             _check_finite(networks)
             rate = (step - logged_at) * images_per_step / (time.monotonic() - since)
             _log(run, step, step * images_per_step, g_parts, d_parts, rate, config.optim_g.lr * factor)
             since, logged_at = time.monotonic(), step
         if step % config.sample_every == 0 or step == config.steps:
             save_sample_grid(run, networks, step)
-        stopping = run.should_stop(step)
+        stopping = run.should_stop()
         if step % config.save_every == 0 or step == config.steps or stopping or _publishes(config, step):
             _check_finite(networks)
             networks.save(step, images_seen=step * images_per_step)
@@ -126,6 +128,11 @@ def _loop(
         if stopping:
             break
     return step
+
+
+def _tell(run: Run, updates: Updates) -> None:
+    for note in updates.take_notes():
+        run.say(f"speed: {note}")
 
 
 def _farewell(run: Run, model: Path, step: int) -> str:

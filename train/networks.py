@@ -43,7 +43,7 @@ class Networks:
             constraint.attach(D)
             build_constraint(config.constraint_g).attach(G)
         if config.batch_norm == "synchronised":
-            G = nn.SyncBatchNorm.convert_sync_batchnorm(G)
+            G = synchronised(G)
         for network in (G, D):
             lay_out(network, config.speed, device)
         self.ema = Ema(G.to(device), decay=config.ema.decay, start=config.ema.start)
@@ -59,8 +59,6 @@ class Networks:
             loss=config.loss,
             speed=config.speed,
         )
-        for note in self.updates.notes:
-            run.say(f"speed: {note}")
         self.last_saved: Path | None = None
 
     def resume(self) -> int:
@@ -139,6 +137,23 @@ class Networks:
     @property
     def _ema_is_constrained(self) -> bool:
         return self.config.constraint_g.kind != "none"
+
+
+def synchronised(G: nn.Module) -> nn.Module:
+    """Return the generator with batch norms that take their statistics over all processes.
+
+    Args:
+        G: generator; its batch norms are replaced in place.
+    """
+    G = nn.SyncBatchNorm.convert_sync_batchnorm(G)
+    for module in G.modules():
+        if isinstance(module, nn.SyncBatchNorm):
+            module.register_forward_pre_hook(_features_alone)  # the generator's own are called with labels too
+    return G
+
+
+def _features_alone(_module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    return arguments[:1]
 
 
 def exported(network: nn.Module) -> nn.Module:

@@ -106,6 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         _check(args)
         return _reproduce(args, rows)
+    except KeyboardInterrupt:
+        return 130
     except TrainError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

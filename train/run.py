@@ -1,33 +1,32 @@
 """A run on disk and on its processes: folder, configuration, log, signals."""
 
+import errno
 import json
 import os
-import platform
 import signal
-import subprocess
 import time
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, ProjectConfiguration
+from accelerate.utils import gather_object
 from torch import Tensor
 from tqdm import tqdm
 
 from train.checkpoint import Checkpoint, clean_leftovers, newest_checkpoint
 from train.config import FREE_KEYS, TrainConfig
-from train.cores import take_cores
 from train.errors import TrainError
+from train.facts import commit, hardware, versions
+from train.launch import Vote, open_accelerator
+from train.lock import lock_file
 from train.presets import config_to_dict, config_to_yaml, load_config
 
 CONFIG_FILE = "config.yaml"
 SCALARS_FILE = "scalars.jsonl"
 TRAINING_FILE = "training.json"
-_MIXED_PRECISION = {"auto": None, "fp32": "no", "bf16": "bf16"}
+LOCK_FILE = ".lock"
 
 
 class Run:
@@ -37,28 +36,21 @@ class Run:
         config: what is run.
         folder: where it is kept; made if missing, continued if it holds the same configuration.
     Raises:
-        TrainError: if the folder holds a run of another configuration, or the processes cannot share the batch.
+        TrainError: if the folder holds a run of another configuration or another process trains in it, or the
+            processes cannot share the batch.
     """
 
     def __init__(self, config: TrainConfig, folder: Path) -> None:
         self.config = config
         self.folder = folder
-        self.accelerator = Accelerator(
-            cpu=not torch.accelerator.is_available(),
-            mixed_precision=_MIXED_PRECISION[config.precision],
-            log_with=list(config.trackers) or None,
-            project_config=ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder / "trackers")),
-            # Running statistics belong to each process and u is the same in all, so nothing is broadcast.
-            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
-        )
-        take_cores(self.accelerator.device)
-        if self.accelerator.mixed_precision == "fp16":
-            raise TrainError("mixed precision fp16: one loss scale cannot serve two networks; use bf16 or no")
+        self.accelerator = open_accelerator(config, folder)
         self.world_size = self.accelerator.num_processes
         self.is_main = self.accelerator.is_main_process
+        self._lock: int | None = None
         self._check_batches()
         self._open_folder()
         self._asked_to_stop = False
+        self._stop_vote: Vote | None = None
         self._started = time.monotonic()
         self.seconds_before = 0.0
         self.bar: tqdm[Any] | None = None
@@ -79,11 +71,23 @@ class Run:
             tqdm.write(line)
 
     def newest_checkpoint(self) -> Checkpoint | None:
-        """Find the newest whole checkpoint; every process gets the same one."""
+        """Find the newest whole checkpoint, the same one in every process.
+
+        Raises:
+            TrainError: if processes see unlike ones, as on nodes that do not share the folder.
+        """
         if self.is_main:
             clean_leftovers(self.checkpoints)
         self.accelerator.wait_for_everyone()
-        return newest_checkpoint(self.checkpoints, self.say)
+        found = newest_checkpoint(self.checkpoints, self.say)
+        if self.world_size > 1:
+            steps = gather_object([0 if found is None else found.step])
+            if len(set(steps)) > 1:
+                raise TrainError(
+                    f"--run-dir {self.folder}: its newest checkpoints are of steps {steps}, process by process; a "
+                    "folder that every node shares is needed"
+                )
+        return found
 
     def start(self, step: int) -> None:
         """Open log, trackers and bar at a step; lines that an earlier start wrote beyond it are dropped."""
@@ -121,17 +125,12 @@ class Run:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
-    def should_stop(self, step: int) -> bool:
-        """Return whether every process should stop now.
-
-        Several processes agree when they log, the one moment at which they wait for each other anyway.
-        """
+    def should_stop(self) -> bool:
+        """Return whether every process should stop now; several ask each step and hear the answer after the next."""
         if self.world_size == 1:
             return self._asked_to_stop
-        if step % self.config.log_every:
-            return False
-        asked = torch.tensor(float(self._asked_to_stop), device=self.accelerator.device)
-        return bool(self.accelerator.reduce(asked, "sum") > 0)
+        earlier, self._stop_vote = self._stop_vote, Vote(self.accelerator, self._asked_to_stop)
+        return earlier is not None and earlier.read()
 
     def write_training_facts(self, images_seen: int, step: int) -> str:
         """Write what a model card says about the training; returns the text."""
@@ -140,23 +139,27 @@ class Run:
             "images_seen": images_seen,
             "seconds": round(self.seconds, 1),
             "config": config_to_dict(self.config),
-            "commit": _commit(),
-            "hardware": _hardware(self.accelerator),
-            "versions": {"python": platform.python_version(), **_versions()},
+            "commit": commit(),
+            "hardware": hardware(self.accelerator),
+            "versions": versions(),
         }
         text = json.dumps(facts, indent=2) + "\n"
         write_text_atomically(self.folder / TRAINING_FILE, text)
         return text
 
     def close(self) -> None:
-        """Close bar and trackers."""
+        """Close bar and trackers, and let others into the folder."""
         if self.bar is not None:
             self.bar.close()
         self.accelerator.end_training()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._asked_to_stop = True
-        self.say(f"{signal.Signals(number).name}: stopping after this step")
+        when = "after this step" if self.world_size == 1 else "within two steps"
+        self.say(f"{signal.Signals(number).name}: stopping {when}")
 
     def _check_batches(self) -> None:
         parts = self.world_size * self.config.accumulate
@@ -179,10 +182,21 @@ class Run:
         if self.is_main:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
+                self._lock = self._locked()
                 write_text_atomically(path, config_to_yaml(self.config))
             except OSError as error:
                 raise TrainError(f"--run-dir {self.folder}: cannot be written ({error.strerror})") from error
         self.accelerator.wait_for_everyone()
+
+    def _locked(self) -> int | None:
+        try:
+            return lock_file(self.folder / LOCK_FILE)
+        except BlockingIOError as error:
+            raise TrainError(f"--run-dir {self.folder}: another process trains in it") from error
+        except OSError as error:
+            if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                return None  # this file system has no locks
+            raise
 
     def _truncate_scalars(self, step: int) -> None:
         path = self.folder / SCALARS_FILE
@@ -228,36 +242,3 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value if isinstance(value, bool | int | float | str) else json.dumps(value)
     return flat
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in ("sngan-cond", "torch", "accelerate", "safetensors", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def _commit() -> str | None:
-    root = Path(__file__).parent.parent
-    try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True, timeout=10
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip()
-
-
-def _hardware(accelerator: Accelerator) -> dict[str, Any]:
-    device = accelerator.device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    return {
-        "device": device.type,
-        "name": name,
-        "processes": accelerator.num_processes,
-        "threads": torch.get_num_threads(),
-        "mixed_precision": accelerator.mixed_precision,
-    }

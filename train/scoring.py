@@ -1,6 +1,5 @@
 """Scores during a run: of the averaged and the raw generator, written beside the run and sent to its trackers."""
 
-import copy
 from pathlib import Path
 
 import torch
@@ -99,11 +98,16 @@ class Scorer:
 
 
 def _shared_copy(network: torch.nn.Module) -> Generator:
-    """Copy a generator with the running statistics of the main process, which are the ones that are saved."""
-    plain = exported(network)
-    if plain is network:
-        plain = copy.deepcopy(network)
-    for buffer in plain.buffers():
+    """Make the generator that would be loaded from a checkpoint saved now.
+
+    It runs in float32 like a loaded one, whatever the precision of training, and has the running statistics of the
+    main process, which are the ones that are saved.
+    """
+    assert isinstance(network, Generator)
+    with torch.random.fork_rng(devices=[]):
+        fresh = Generator(network.config)
+    fresh.load_state_dict(exported(network).state_dict())
+    fresh.to(next(network.parameters()).device)
+    for buffer in fresh.buffers():
         buffer.copy_(broadcast(buffer))
-    assert isinstance(plain, Generator)
-    return plain
+    return fresh

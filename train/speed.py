@@ -69,9 +69,9 @@ def lay_out(network: nn.Module, config: SpeedConfig, device: torch.device) -> No
     wanted = config.memory_format
     if wanted == "channels_last" or (wanted == "auto" and device.type == "cuda"):
         network.to(memory_format=torch.channels_last)
-    if config.tf32 and device.type == "cuda":
-        torch.set_float32_matmul_precision("high")
-        torch.backends.cudnn.conv.fp32_precision = "tf32"
+    if device.type == "cuda":  # PyTorch's own default rounds convolutions
+        torch.set_float32_matmul_precision("high" if config.tf32 else "highest")
+        torch.backends.cudnn.conv.fp32_precision = "tf32" if config.tf32 else "ieee"
 
 
 def plan_speed(
@@ -100,7 +100,9 @@ def plan_speed(
 
     compile_g = decide("compile of G", config.compile, None)
     penalty = "a gradient penalty differentiates twice, which torch.compile cannot" if twice else None
-    compile_d = decide("compile of D", config.compile, penalty)
+    other = any(isinstance(part, SpectralNorm) and part.estimate != "matrix" for part in parts)
+    inside = "state of its constraint changes between a pass and its gradient" if other else None
+    compile_d = decide("compile of D", config.compile, penalty or inside)
     several = f"{processes} processes exchange gradients" if processes > 1 else None
     no_gpu = "CUDA graphs need a GPU" if device.type != "cuda" else None
     capture_g = decide("capture of G", config.capture, no_gpu or several)

@@ -72,6 +72,7 @@ class Updates:
             remembers=bool(self.objective_state),
         )
         self.notes = plan.notes
+        self._told: set[str] = set()
         for network, compiled in ((self.bare_D, plan.compile_d), (self.bare_G, plan.compile_g)):
             if plan.batched_sn or compiled:  # state that changes between a pass and its gradient cannot be compiled
                 BatchedPowerIterations().attach(network)
@@ -94,6 +95,13 @@ class Updates:
     def capture_failures(self) -> dict[str, str]:
         """Return why an update of a network could not be captured and runs eagerly, by network."""
         return {name: captured.failure for name, captured in self._captured.items() if captured.failure}
+
+    def take_notes(self) -> list[str]:
+        """Return what was not returned yet of the switches that cannot be had, each with its reason."""
+        failures = [f"capture of {name}: off, because {why}" for name, why in self.capture_failures().items()]
+        new = [note for note in (*self.notes, *failures) if note not in self._told]
+        self._told.update(new)
+        return new
 
     def set_lr(self, *, lr_g: float, lr_d: float) -> None:
         """Set both learning rates.

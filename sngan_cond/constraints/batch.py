@@ -6,7 +6,7 @@ from torch.nn.utils import parametrize
 
 from sngan_cond.constraints.layers import raw_weight
 from sngan_cond.constraints.spectral import SpectralNormalization
-from sngan_cond.fast.spectral import power_iterations
+from sngan_cond.fast.spectral import power_iteration, power_iterations
 
 
 class BatchedPowerIterations:
@@ -31,16 +31,22 @@ class BatchedPowerIterations:
     @torch.no_grad()
     def iterate(self, network: nn.Module) -> None:
         """Iterate now; each layer's next use takes its result."""
-        by_rounds: dict[int, list[tuple[SpectralNormalization, Tensor]]] = {}
+        groups: dict[tuple[int, bool], list[tuple[SpectralNormalization, Tensor]]] = {}
         for layer in network.modules():
             if parametrize.is_parametrized(layer, "weight"):
                 normalisation = layer.get_submodule("parametrizations.weight.0")
                 if isinstance(normalisation, SpectralNormalization):
-                    matrix = normalisation.matrix(raw_weight(layer))
-                    by_rounds.setdefault(normalisation.iterations, []).append((normalisation, matrix))
+                    weight = raw_weight(layer)
+                    matrix = normalisation.matrix(weight)
+                    in_place = matrix.data_ptr() == weight.data_ptr()  # a copy lies elsewhere each time
+                    groups.setdefault((normalisation.iterations, in_place), []).append((normalisation, matrix))
         self._made = []
-        for rounds, group in by_rounds.items():
-            results = power_iterations([matrix for _, matrix in group], [n.u for n, _ in group], rounds)
+        for (rounds, in_place), group in groups.items():
+            matrices, us = [matrix for _, matrix in group], [normalisation.u for normalisation, _ in group]
+            if in_place:
+                results = power_iterations(matrices, us, rounds)
+            else:
+                results = [power_iteration(matrix, u, rounds) for matrix, u in zip(matrices, us, strict=True)]
             for (normalisation, _), result in zip(group, results, strict=True):
                 normalisation.ready = result
                 self._made.append((normalisation, result[0]))

@@ -65,6 +65,31 @@ def test_a_damaged_checkpoint_is_named_skipped_and_left(tmp_path: Path, damage: 
     assert list(tmp_path.glob("damaged-*"))
 
 
+@pytest.mark.parametrize("damage", ["missing file", "another format", "no state"])
+def test_damaged_checkpoints_neither_count_nor_go(tmp_path: Path, damage: str) -> None:
+    for step in (1, 4, 6):
+        folder = save(tmp_path, step, keep=9)
+        if step > 1 and damage == "missing file":
+            (folder / "generator.safetensors").unlink()
+        elif step > 1 and damage == "another format":
+            (folder / "state.json").write_text('{"format": 99, "files": {}}')
+        elif step > 1:
+            (folder / "state.json").unlink()
+    assert save(tmp_path, 2).is_dir()
+    assert save(tmp_path, 3).is_dir()
+    kept = [path.name for path in sorted(tmp_path.iterdir())]
+    assert kept == [f"step-0000000{step}" for step in (2, 3, 4, 6)]
+    assert newest_checkpoint(tmp_path, warn=lambda _: None).step == 3  # type: ignore[union-attr]
+
+
+def test_the_checkpoint_just_written_stays_whatever_lies_beyond_it(tmp_path: Path) -> None:
+    for step in (20, 30):
+        save(tmp_path, step)
+    for step in (10, 11, 12):
+        assert save(tmp_path, step).is_dir()
+    assert {int(path.name[5:]) for path in tmp_path.iterdir()} == {11, 12, 20, 30}
+
+
 def test_the_oldest_go_and_leftovers_of_a_killed_process_are_cleaned(tmp_path: Path) -> None:
     for step in (1, 2, 3, 4):
         save(tmp_path, step, keep=2)

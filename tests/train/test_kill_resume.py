@@ -4,9 +4,11 @@ import json
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -58,6 +60,30 @@ def _wait_for_training(process: subprocess.Popen[bytes], folder: Path, previous:
 
 def _newest(folder: Path) -> str:
     return max((path.name for path in (folder / "checkpoints").glob("step-*")), default="")
+
+
+@pytest.mark.slow
+def test_a_launcher_that_is_stopped_takes_its_run_along(tmp_path: Path, tiny_data: Path) -> None:
+    """`accelerate launch` passes no signal on; while the run saves, nobody else trains in its folder."""
+    sets = ("steps=100000", "save_every=100000", "sample_every=100000", "log_every=1")
+    command = tiny_command(tiny_data, tmp_path / "run", *sets)
+    options = "--num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no"
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", *options.split(), *command[1:]]
+    process = subprocess.Popen(launcher, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL)
+    log, deadline = tmp_path / "run/scalars.jsonl", time.monotonic() + 90
+    while not log.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    trainers = psutil.Process(process.pid).children(recursive=True)
+    second = run(command)
+    process.terminate()
+    process.wait(timeout=60)
+    _, left = psutil.wait_procs(trainers, timeout=60)
+    for trainer in left:
+        trainer.kill()
+    assert not left
+    assert len(list((tmp_path / "run/checkpoints").glob("step-*"))) == 1
+    assert second.returncode == 2
+    assert second.stderr.strip().endswith(f"error: --run-dir {tmp_path / 'run'}: another process trains in it")
 
 
 @pytest.mark.slow

@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
+from sngan_cond import ConstraintConfig, Generator, GeneratorConfig, build_constraint
 from tests.train.launch import run, tiny_command, weights
 from train.__main__ import main
+from train.networks import exported
+from train.scoring import _shared_copy
 
 EVALUATION = ("evaluation.every=3", "evaluation.extractor=identity", "evaluation.metrics=[precision_recall]")
 
@@ -41,6 +46,21 @@ def test_a_constrained_generator_is_saved_plain_and_goes_on(tmp_path: Path, tiny
     assert any("parametrizations" in name for name in names if name.startswith("ema.safetensors"))
     again = run(tiny_command(tiny_data, tmp_path / "run", "constraint_g.kind=spectral", "save_every=3", "steps=8"))
     assert again.returncode == 0, again.stderr
+
+
+def test_both_generators_are_scored_as_they_would_be_loaded() -> None:
+    """In float32 whatever training runs in; a constraint is folded into the weights."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    accelerator = Accelerator(cpu=True, mixed_precision="bf16")
+    torch.manual_seed(0)
+    bare = Generator(GeneratorConfig(resolution=32, num_classes=0, channels=4, latent_dim=6))
+    build_constraint(ConstraintConfig()).attach(bare)
+    expected = exported(bare).eval()
+    trained = accelerator.unwrap_model(accelerator.prepare(bare))
+    z = torch.randn(2, 6)
+    scored = _shared_copy(trained.eval())
+    assert torch.equal(scored.eval()(z), expected(z))
+    assert not torch.equal(trained(z), expected(z))  # bfloat16
 
 
 def test_what_evaluation_needs_is_asked_for_before_the_first_step(

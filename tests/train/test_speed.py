@@ -20,6 +20,7 @@ from sngan_cond import (
     build_constraint,
 )
 from sngan_cond.objectives import DiscriminatorBatch
+from train.capture import CapturedUpdate
 from train.speed import SpeedConfig, SpeedPlan, lay_out, plan_speed
 from train.update import Updates
 
@@ -51,6 +52,31 @@ def test_what_cannot_be_had_is_said_with_its_reason() -> None:
     assert (plan.compile_g, plan.compile_d, plan.capture_g, plan.capture_d) == (True, False, True, False)
     assert "differentiates twice" in plan.notes[0]
     assert "remembers" in _plan(GPU, remembers=True).notes[0]
+    for estimate in ("bidirectional", "operator"):
+        plan = _plan(GPU, constraint=ConstraintConfig(estimate=estimate))
+        assert (plan.compile_d, plan.capture_d) == (False, True)
+        assert "state of its constraint" in plan.notes[0]
+
+
+@pytest.mark.parametrize(("tf32", "expected"), [(False, ("highest", "ieee")), (True, ("high", "tf32"))])
+def test_float32_on_a_gpu_is_float32_unless_said_otherwise(tf32: bool, expected: tuple[str, str]) -> None:
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.conv.fp32_precision
+    try:
+        lay_out(torch.nn.Linear(2, 3), SpeedConfig(tf32=tf32), GPU)
+        assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.conv.fp32_precision) == expected
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.conv.fp32_precision = before[1]
+
+
+def test_a_capture_that_fails_is_told_once() -> None:
+    _, updates = _train(SpeedConfig(capture=True), steps=1)
+    assert len(updates.take_notes()) == 2  # there is no GPU
+    assert updates.take_notes() == []
+    updates._captured["D"] = CapturedUpdate(updates._update_d, pool=None, forget_gradients=lambda: None)
+    updates._captured["D"].failure = "no memory"
+    assert updates.take_notes() == ["capture of D: off, because no memory"]
+    assert updates.take_notes() == []
 
 
 def _train(speed: SpeedConfig, *, mixed_precision: str = "no", steps: int = 3) -> tuple[list[float], Updates]:

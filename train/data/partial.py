@@ -1,7 +1,6 @@
 """`DIR.partial`: the unfinished preparation of DIR, which survives a kill at any instant."""
 
 import dataclasses
-import fcntl
 import io
 import json
 import os
@@ -16,6 +15,7 @@ from train.data.dataset import PARTIAL_SUFFIX
 from train.data.errors import DataError
 from train.data.info import IMAGES_NAME
 from train.data.workers import BadImage
+from train.lock import lock_file
 
 PLAN_NAME, DONE_NAME, LOCK_NAME, DATA_NAME = "plan.json", "done.jsonl", "lock", "data"
 
@@ -49,13 +49,12 @@ class Partial:
 
     def __enter__(self) -> Self:
         self.data.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self.folder / LOCK_NAME, os.O_CREAT | os.O_RDWR, 0o644)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._check_plan()
+            self._lock = lock_file(self.folder / LOCK_NAME)
         except BlockingIOError as error:
-            os.close(self._lock)
             raise DataError(f"--out: {self.folder} is being written by another process") from error
+        try:
+            self._check_plan()
         except DataError:
             os.close(self._lock)
             raise

@@ -1,5 +1,6 @@
 """Scores within a class, one class after another, so that a run that was stopped goes on at the class."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -177,9 +178,9 @@ def forget_classes(work_dir: Path) -> None:
     Args:
         work_dir: that was given to the evaluation.
     """
-    if work_dir.is_dir():
-        for path in work_dir.glob("class-*.json"):
-            path.unlink()
+    for path in (*work_dir.glob("class-*.json"), *work_dir.glob(".class-*.json.*")):  # the latter of killed processes
+        path.unlink()
+    with contextlib.suppress(OSError):  # not there, or with files of somebody else's
         work_dir.rmdir()
 
 

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -133,13 +134,17 @@ def run_tasks(tasks: list[Task], *, jobs: int, say: Callable[[str], None]) -> It
         jobs, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(threads,)
     ) as pool:
         futures = {pool.submit(run_task, task): task for task in tasks}
-        for number, future in enumerate(as_completed(futures), start=1):
-            task, result = futures[future], future.result()
-            say(_line(number, len(tasks), task, result))
-            yield task, result
-            if result.get("stopped"):
-                pool.shutdown(cancel_futures=True)
-                return
+        try:
+            for number, future in enumerate(as_completed(futures), start=1):
+                task, result = futures[future], future.result()
+                say(_line(number, len(tasks), task, result))
+                yield task, result
+                if result.get("stopped"):
+                    return
+        except BrokenProcessPool as error:
+            raise TrainError("a worker process ended, perhaps for want of memory; the same command goes on") from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # what runs saves and ends, what is queued does not begin
 
 
 def _start_worker(threads: int) -> None:
