@@ -49,16 +49,18 @@ def _port(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     settle_environment()
-    from app.service import Service  # torch and Gradio take seconds: --help and mistakes do not wait for them
-
+    try:
+        from app.service import Service  # torch and Gradio take seconds: --help and mistakes do not wait for them
+        from app.serving import launch_options
+        from app.ui import build_demo
+    except ModuleNotFoundError as error:
+        print(f"python -m app: error: {error.name} is not installed: pip install '.[app]'", file=sys.stderr)
+        return 2
     try:
         service = Service(options.model or ["bundled"], allow_repos=options.allow_repo, device=options.device)
     except ValueError as error:
         print(f"python -m app: error: {error}", file=sys.stderr)
         return 2
-    from app.serving import launch_options
-    from app.ui import build_demo
-
     try:
         demo = build_demo(service)
         _, address, _ = demo.launch(

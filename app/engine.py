@@ -22,6 +22,7 @@ class _Job:
     z: Tensor
     y: Tensor | None
     taken: int = 0
+    error: Exception | None = None
     pictures: deque[Tensor] = field(default_factory=deque)
 
     @property
@@ -37,7 +38,7 @@ class Engine:
     """Runs generators for many threads at once.
 
     A waiting thread that gets the turn runs the next batch, with rows of every job that fits into it, the longest
-    waiting job first; so one picture is not stuck behind sixty, and an error reaches a thread that can report it.
+    waiting job first; so one picture is not stuck behind sixty, and an error reaches those whose rows met it.
     The computation itself stays on one thread: each further one would bring its own pool of OpenMP threads.
 
     Args:
@@ -80,6 +81,8 @@ class Engine:
                             self._step()
                     finally:
                         self._turn.release()
+                if job.error is not None:
+                    raise job.error
                 while job.pictures:
                     given += len(job.pictures[0])
                     yield job.pictures.popleft()
@@ -93,6 +96,13 @@ class Engine:
             self._jobs.rotate(-1)
         if not chosen:
             return
+        try:
+            self._run_together(chosen)
+        except Exception as error:  # belongs to those in the batch, whoever had the turn
+            for job, _ in chosen:
+                job.error = error
+
+    def _run_together(self, chosen: list[tuple[_Job, slice]]) -> None:
         first = chosen[0][0]
         z = torch.cat([job.z[rows] for job, rows in chosen])
         y = None if first.y is None else torch.cat([job.y[rows] for job, rows in chosen if job.y is not None])
@@ -108,7 +118,7 @@ class Engine:
 
     def _choose(self) -> list[tuple[_Job, slice]]:
         """Pick jobs of one kind and a fair share of rows of each, the first job's first."""
-        waiting = [job for job in self._jobs if job.taken < len(job.z)]
+        waiting = [job for job in self._jobs if job.taken < len(job.z) and job.error is None]
         alike = [job for job in waiting if job.kind == waiting[0].kind][: self._rows_at_once]
         room = self._rows_at_once
         chosen = []

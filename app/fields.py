@@ -66,7 +66,8 @@ class Latents:
     def restore(self, ask: Ask) -> dict[Any, Any]:
         """Return the updates that show a request's latents."""
         on = ask.truncation is not None
-        threshold = gr.update(visible=on, **({"value": ask.truncation} if on else {}))
+        shown = {} if ask.truncation is None else {"value": ask.truncation, "maximum": max(2.0, ask.truncation)}
+        threshold = gr.update(visible=on, **shown)
         return {self.seed: str(ask.seed), self.truncates: on, self.threshold: threshold}
 
 

@@ -1,5 +1,6 @@
 """Results as files to look at and to take home."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -72,8 +73,9 @@ def _remove_old(root: Path) -> None:
     # and what is left here are empty folders and files that nobody asked for.
     oldest = time.time() - 2 * LIMITS.keep_results_s
     for folder in root.glob(f"{PREFIX}*"):
-        if folder.stat().st_mtime < oldest:
-            shutil.rmtree(folder, ignore_errors=True)  # another request may be removing it too
+        with contextlib.suppress(FileNotFoundError):  # another request may be removing it too
+            if folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _word(label: str) -> str:

@@ -1,6 +1,7 @@
 """What a visitor may ask for: every limit and every check of a value, in one place."""
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +100,7 @@ def whole_number(name: str, value: Any, low: int, high: int) -> int:
     Raises:
         AskError: if it is not an integer from `low` to `high`.
     """
-    digits = isinstance(value, str) and len(value) <= SHOWN_CHARACTERS and value.strip().lstrip("+-").isdecimal()
+    digits = isinstance(value, str) and len(value) <= SHOWN_CHARACTERS and re.fullmatch(r"[+-]?\d+", value.strip())
     whole = isinstance(value, float) and value.is_integer()  # JSON has one kind of number
     number = int(value) if digits or whole else value
     if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:

@@ -93,11 +93,21 @@ class ModelStore:
             raise AskError(f"revision is {shown(revision)}, and the model's name says {shown(named)}: give it once")
         revision = revision or named
         source = self._source(name, revision)
+        if not again and (model := self._at_hand(name, revision)) is not None:
+            return model  # also while another visitor has it looked up anew
         with self._slot(name, revision) as slot:
             if slot.model is None or again:
                 with self._opening:
                     given = self._sources.get(name, name)
                     slot.model = read_model(source, name=name, revision=revision, given=given, device=self._device)
+            return slot.model
+
+    def _at_hand(self, name: str, revision: str) -> Model | None:
+        with self._guard:
+            slot = self._slots.get((name, revision))
+            if slot is None or slot.model is None:
+                return None
+            self._slots.move_to_end((name, revision))
             return slot.model
 
     def _source(self, name: str, revision: str) -> str:

@@ -62,10 +62,8 @@ def read_model(source: str, *, name: str, revision: str, given: str, device: tor
         AskError: if it cannot be had, is damaged, or too large; the message has no path of this machine.
     """
     try:
-        files = locate(source, extras=(CARD_FILE, METRICS_FILE, TRAINING_FILE))
-        size = (files.folder / WEIGHTS_FILE).stat().st_size
-        if size > LIMITS.model_bytes:
-            raise AskError(f"its weights have {size:,} bytes, and this page opens up to {LIMITS.model_bytes:,}")
+        extras = (CARD_FILE, METRICS_FILE, TRAINING_FILE)
+        files = locate(source, extras=extras, max_weights_bytes=LIMITS.model_bytes)
         loaded = load_generator(files.folder if files.repo is None else f"{files.repo}@{files.commit_hash}")
     except ValueError as error:
         raise AskError(_for_visitors(error, given, name)) from error

@@ -35,7 +35,10 @@ def _sample(G: Generator, ask: SampleAsk) -> tuple[Rows, list[list[int]]]:
         return rows, [[] for _ in range(ask.count)]
     if not ask.classes:
         raise AskError("choose at least one class")
-    labels = [label for label in labels_of(G, ask.classes) for _ in range(ask.count)]
+    chosen = labels_of(G, ask.classes)
+    if len(set(chosen)) != len(chosen):
+        raise AskError("a class is chosen twice: name it once, and ask for more pictures of each class")
+    labels = [label for label in chosen for _ in range(ask.count)]
     return sample_rows(G, classes=labels, seed=ask.seed, truncation=ask.truncation), [[label] for label in labels]
 
 

@@ -133,7 +133,8 @@ def plain_card(
         PretrainedError: if `metrics` is malformed.
     """
     rows = [] if metrics is None else check_metrics(metrics)
-    data = str((training or {}).get("data", {}).get("source", "training data"))
+    of_data = (training or {}).get("data")
+    data = str(of_data.get("source", "training data")) if isinstance(of_data, Mapping) else "training data"
     results = evaluation_results(rows, dataset_type="unspecified", dataset_name=data)
     classes = f"{config.num_classes} classes" if config.num_classes else "no classes"
     call = "classes=[0, 1, 2, 3]" if config.num_classes > 3 else "classes=[0]" if config.num_classes else "n=4"

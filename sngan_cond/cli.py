@@ -143,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(run(**arguments))
     except KeyboardInterrupt:
         return 130
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, MemoryError):
         return _fail(verb, "the device's memory does not suffice: a smaller --batch-size may")
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""

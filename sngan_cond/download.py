@@ -20,6 +20,8 @@ from sngan_cond.sources import (
     BUNDLED_FOLDER,
     CONFIG_FILE,
     MAX_NAME,
+    MAX_WEIGHTS_BYTES,
+    MODEL_FILES,
     WEIGHTS_FILE,
     HubUnavailableError,
     ModelFiles,
@@ -43,6 +45,7 @@ def locate(
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
     extras: tuple[str, ...] = (),
+    max_weights_bytes: int = MAX_WEIGHTS_BYTES,
 ) -> ModelFiles:
     """Find a model's files, downloading what the cache does not have.
 
@@ -53,6 +56,7 @@ def locate(
         cache_dir: of the Hub's client; None takes its own.
         local_files_only: do not ask the network.
         extras: optional files that are fetched where a repo has them.
+        max_weights_bytes: larger weights are refused, those of a repo before they are downloaded.
     Returns:
         Folder with `config.json` and `model.safetensors`, all files of one commit.
     Raises:
@@ -64,21 +68,23 @@ def locate(
     if name == BUNDLED and not BUNDLED_FOLDER.is_dir():
         raise PretrainedError(f"model={shown(name)}: this installation carries no model of its own")
     if name == BUNDLED or (name and os.path.isdir(name)):  # noqa: PTH112 - Path.is_dir raises where a name is too long
-        return _folder(name, BUNDLED_FOLDER if name == BUNDLED else Path(name), revision)
+        return _folder(name, BUNDLED_FOLDER if name == BUNDLED else Path(name), revision, max_weights_bytes)
     repo, separator, named = name.partition("@")
     parse_repo(repo, argument="model")
     if separator and revision not in (None, named):
         raise PretrainedError(f"model={shown(name)} with revision={shown(revision)}: give the revision once")
     wanted = parse_revision(named if separator else "main" if revision is None else revision)
-    hub = _Hub(repo, wanted, token, None if cache_dir is None else str(cache_dir))
+    hub = _Hub(repo, wanted, token, None if cache_dir is None else str(cache_dir), max_weights_bytes)
     return ModelFiles(name, *hub.fetch(extras, offline=local_files_only or constants.HF_HUB_OFFLINE))
 
 
-def _folder(name: str, folder: Path, revision: str | None) -> ModelFiles:
+def _folder(name: str, folder: Path, revision: str | None, max_weights_bytes: int) -> ModelFiles:
     if revision is not None:
         raise PretrainedError(f"revision={shown(revision)}: {shown(name)} is a folder, which has none")
     try:
-        check_files(name, [path.name for path in folder.iterdir()])
+        names = [path.name for path in folder.iterdir()]
+        sizes = {own: (folder / own).stat().st_size for own in MODEL_FILES if own in names}
+        check_files(name, names, dict(sizes), max_weights_bytes=max_weights_bytes)
     except OSError as error:
         raise PretrainedError(f"model={shown(name)}: the folder cannot be read ({error.strerror})") from error
     return ModelFiles(name, folder)
@@ -90,6 +96,7 @@ class _Hub:
     revision: str
     token: str | bool | None
     cache_dir: str | None
+    max_weights_bytes: int
 
     @property
     def source(self) -> str:
@@ -117,7 +124,8 @@ class _Hub:
 
     def _download(self, info: ModelInfo, extras: tuple[str, ...]) -> tuple[Path, str, str]:
         files = info.siblings or []
-        check_files(self.source, [file.rfilename for file in files], {file.rfilename: file.size for file in files})
+        sizes = {file.rfilename: file.size for file in files}
+        check_files(self.source, list(sizes), sizes, max_weights_bytes=self.max_weights_bytes)
         assert info.sha is not None
         there = {file.rfilename for file in files}
         try:

@@ -1,6 +1,7 @@
 """Seeded latents and the paths between them."""
 
 import math
+import operator
 
 import torch
 from torch import Tensor
@@ -18,9 +19,24 @@ def check_seed(seed: int, name: str = "seed") -> int:
     Raises:
         ValueError: if it is not an integer from 0 to 2**63 - 1.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+    number = whole_number(seed)
+    if number is None or not 0 <= number <= MAX_SEED:
         raise ValueError(f"{name}={seed!r}: an integer from 0 to {MAX_SEED} is allowed")
-    return seed
+    return number
+
+
+def whole_number(value: object) -> int | None:
+    """Return any kind of integer, NumPy's and PyTorch's too, as Python's; None for everything else.
+
+    Args:
+        value: to be looked at; a bool is no integer here.
+    """
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]  # that is the question
+    except (TypeError, RuntimeError):
+        return None
 
 
 def check_truncation(truncation: float | None) -> float | None:

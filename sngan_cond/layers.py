@@ -72,7 +72,8 @@ class ConditionalBatchNorm2d(nn.Module):
     def rows(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return gain and bias of each image, both (N, C), for labels or class weights."""
         if y.is_floating_point():
-            return y @ self.gain, y @ self.bias  # (N, K) @ (K, C)
+            weights = y.to(self.gain.dtype)
+            return weights @ self.gain, weights @ self.bias  # (N, K) @ (K, C)
         return nn.functional.embedding(y, self.gain), nn.functional.embedding(y, self.bias)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sngan_cond.generator import Generator
-from sngan_cond.latents import check_seed, check_truncation, draw_latents, great_circle
+from sngan_cond.latents import check_seed, check_truncation, draw_latents, great_circle, whole_number
 
 Rows = tuple[Tensor, Tensor | None]  # z (N, latent_dim) and y, (N,) labels or (N, K) class weights, or None
 
@@ -74,9 +74,10 @@ def check_class(G: Generator, label: int) -> int:
     """
     if not G.config.num_classes:
         raise ValueError(f"class {label!r}: this generator has no classes")
-    if isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < G.config.num_classes:
+    number = whole_number(label)
+    if number is None or not 0 <= number < G.config.num_classes:
         raise ValueError(f"class {label!r}: an integer from 0 to {G.config.num_classes - 1} is allowed")
-    return label
+    return number
 
 
 def class_weights(G: Generator, weights: Mapping[int, float]) -> Tensor:

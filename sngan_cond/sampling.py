@@ -102,6 +102,8 @@ def sample_batches(
     Returns:
         Iterator of (n, 3, R, R) uint8 on the CPU.
     """
+    if batch_size is not None:
+        _check_batch_size(batch_size)
     z, y = sample_rows(G, classes=classes, n=n, seed=seed, truncation=truncation)
     return generate(G, z, y, batch_size=batch_size)
 

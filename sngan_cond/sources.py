@@ -91,13 +91,20 @@ def parse_revision(revision: str) -> str:
     return revision
 
 
-def check_files(source: str, names: list[str], sizes: dict[str, int | None] | None = None) -> None:
+def check_files(
+    source: str,
+    names: list[str],
+    sizes: dict[str, int | None] | None = None,
+    *,
+    max_weights_bytes: int = MAX_WEIGHTS_BYTES,
+) -> None:
     """Refuse a repo or folder without our two files, or with files of a size no model has.
 
     Args:
         source: for the message.
         names: the files there are.
         sizes: bytes by name, where known.
+        max_weights_bytes: allowed for weights.
     Raises:
         PretrainedError: saying what is missing and what the repo seems to be instead.
     """
@@ -114,6 +121,6 @@ def check_files(source: str, names: list[str], sizes: dict[str, int | None] | No
             f"model={shown(source)}: no {' and no '.join(missing)} there{hint or '; save_pretrained writes both'}"
         )
     for name, size in (sizes or {}).items():
-        limit = MAX_WEIGHTS_BYTES if name.endswith(".safetensors") else MAX_TEXT_BYTES
+        limit = max_weights_bytes if name.endswith(".safetensors") else MAX_TEXT_BYTES
         if name in MODEL_FILES and size is not None and size > limit:
             raise PretrainedError(f"model={shown(source)}: {name} has {size:,} bytes, at most {limit:,} are read")

@@ -2,13 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from sngan_cond import Generator, GeneratorConfig, mixture, morph, sample, walk
 from sngan_cond.latents import check_seed, check_truncation, draw_latents, great_circle
 from sngan_cond.rows import class_weights, walk_rows
-from sngan_cond.sampling import generate, to_uint8
+from sngan_cond.sampling import generate, sample_batches, to_uint8
 
 
 @pytest.fixture(scope="module", name="G")
@@ -253,6 +254,26 @@ def test_refusals_of_mixture(G: Generator, unconditional: Generator) -> None:
 def test_refused_class_weights(G: Generator, weights: dict[int, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         class_weights(G, weights)
+
+
+def test_every_kind_of_integer_is_one(G: Generator) -> None:
+    expected = sample(G, classes=[2, 1], seed=3)
+    assert torch.equal(sample(G, classes=np.array([2, 1]), seed=np.int64(3)), expected)
+    assert torch.equal(sample(G, classes=torch.tensor([2, 1]), seed=torch.tensor(3)), expected)
+    for seed in (True, 3.0, np.float64(3), np.bool_(True), torch.tensor([1, 2])):
+        with pytest.raises(ValueError, match="an integer from 0"):
+            check_seed(seed)  # type: ignore[arg-type]
+
+
+def test_class_weights_of_any_float_are_taken(G: Generator) -> None:
+    z, weights = latents(1)[:, :6], torch.tensor([[0.25, 0, 0, 0.75, 0]])
+    single, double = (next(generate(G, z, weights.to(dtype))) for dtype in (torch.float32, torch.float64))
+    assert torch.equal(single, double)
+
+
+def test_a_batch_size_is_checked_at_once(G: Generator) -> None:
+    with pytest.raises(ValueError, match="batch_size=0"):
+        sample_batches(G, classes=[0], batch_size=0)
 
 
 def test_limits_that_are_allowed() -> None:

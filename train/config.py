@@ -103,6 +103,16 @@ class EvaluationConfig:
     batch: Positive = 64
 
 
+_OF_DISCRIMINATORS = (
+    "features",
+    "gradient_penalty",
+    "orthonormal_penalty",
+    "spectral_penalty",
+    "weight_clip",
+    "singular_clip_every",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """A training run.
@@ -176,6 +186,9 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.constraint_g.power_iterations_at == "update":
             raise ValueError("constraint_g.power_iterations_at=update: u of the generator moves at its forwards only")
+        for name in _OF_DISCRIMINATORS:
+            if (value := getattr(self.constraint_g, name)) not in (0, "none"):
+                raise ValueError(f"constraint_g.{name}={value}: only a discriminator's update applies it")
         for name in ("batch_total", "fakes_per_step"):
             if getattr(self, name) % self.accumulate:
                 raise ValueError(f"{name}={getattr(self, name)}: a multiple of accumulate={self.accumulate} is allowed")

@@ -12,6 +12,9 @@ _FRONT_MATTER = re.compile(r"\A---\r?\n.*?\r?\n---\r?\n", re.DOTALL)
 _CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
 _PICTURE = re.compile(r"!\[([^\]]*)\]\([^)]*\)|!\[([^\]]*)\]\[[^\]]*\]")
 
+_BEGINNINGS = re.compile(r"<(?=[A-Za-z/!?])|!(?=\[)")
+_JOINER = "\N{WORD JOINER}"  # has no width
+
 
 class AboutTab:
     """The card of the open model; made inside its `gr.Tab`."""
@@ -27,8 +30,9 @@ class AboutTab:
 def harmless_card(card: str) -> str:
     """Turn a card into Markdown that neither runs nor loads anything.
 
-    Metadata goes; markup outside of code becomes text; a picture becomes its description, since showing it would make
-    the visitor's browser ask an address that the card's author chose.
+    Metadata goes; a picture becomes its description, since showing it would make the visitor's browser ask an address
+    that the card's author chose. Then no tag and no picture is left that any reader of Markdown would see one in,
+    whatever it takes for code: an invisible character stands where each would begin.
 
     Args:
         card: text of a README, from anyone.
@@ -37,7 +41,8 @@ def harmless_card(card: str) -> str:
     """
     body = _FRONT_MATTER.sub("", card[:MAX_CARD_CHARACTERS], count=1)
     parts = _CODE.split(body)
-    return "".join(part if i % 2 else _plain(_PICTURE.sub(_described, part)) for i, part in enumerate(parts)).strip()
+    described = "".join(part if i % 2 else _PICTURE.sub(_described, part) for i, part in enumerate(parts)).strip()
+    return _BEGINNINGS.sub(lambda match: f"{match[0]}{_JOINER}", described)
 
 
 def _described(match: re.Match[str]) -> str:

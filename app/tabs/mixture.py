@@ -125,7 +125,8 @@ class MixtureTab:
             labels: its classes.
         """
         fields = {self.classes: class_update(model, labels), self.count: ask.count, **self.latents.restore(ask)}
-        return {**fields, **self._weights(model, labels, list(ask.weights))}
+        largest = max(ask.weights)  # above 0; the sliders end at 1, and only proportions count
+        return {**fields, **self._weights(model, labels, [weight / largest for weight in ask.weights])}
 
     def _weights(self, model: Model, labels: list[str], weights: list[float]) -> dict[Any, Any]:
         updates = self._slider_updates(class_names(model, labels), weights)

@@ -35,7 +35,9 @@ class SampleTab:
                     elem_id="sample-classes",
                 )
                 self.surprise = gr.Button("Surprise me", size="sm", elem_id="sample-surprise")
-                self.count = gr.Slider(1, 32, value=8, step=1, label="Pictures of each class", elem_id="sample-count")
+                self.count = gr.Slider(
+                    1, LIMITS.pictures, value=8, step=1, label="Pictures of each class", elem_id="sample-count"
+                )
                 self.latents = latent_fields("sample")
                 with gr.Row(elem_classes="actions"):
                     self.run = gr.Button("Generate", variant="primary", elem_id="sample-run", scale=3, min_width=140)

@@ -4,13 +4,15 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from sngan_cond.constraints.gains import SHARED_GAMMA
+from sngan_cond.constraints.penalties import SpectralNormPenalty
+from sngan_cond.constraints.weights import SingularValueClipping
 
 
 def fold(network: nn.Module) -> None:
     """Replace every parametrised weight by its value in inference, in place; the network becomes plain and saveable.
 
-    Afterwards its state dict has the same names as that of a network that was never constrained. Feature
-    normalisations stay: they are layers.
+    What penalties and clipping remember goes too. Afterwards its state dict has the same names as that of a network
+    that was never constrained. Feature normalisations stay: they are layers.
 
     Args:
         network: put into eval mode for the fold and back into its mode afterwards.
@@ -18,6 +20,9 @@ def fold(network: nn.Module) -> None:
     was_training = network.training
     network.eval()
     for layer in list(network.modules()):
+        for state in (SpectralNormPenalty.STATE, SingularValueClipping.COUNT):
+            if state in dict(layer.named_buffers(recurse=False)):
+                delattr(layer, state)
         if parametrize.is_parametrized(layer, "weight"):
             _own_class(layer)
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)

@@ -109,9 +109,10 @@ def _resampling_form(x: Tensor, weight: Tensor, small_side_px: int, form: Form) 
 
 
 def _runs_native(x: Tensor) -> bool:
-    return (
-        x.device.type == "cpu" and not torch.compiler.is_compiling() and native.supports(x.dtype) and native.available()
-    )
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    return native.supports(dtype) and native.available()
 
 
 def _minimal(scheme: products.Scheme, in_pytorch: _Map) -> _Map:

@@ -57,15 +57,15 @@ def _library() -> ctypes.CDLL | None:
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None or os.environ.get("SNGAN_COND_NATIVE") == "0" or platform.system() != "Linux":
         return None
-    facts = (compiler, *_FLAGS, platform.machine(), _cpu_flags(), _SOURCE.read_text())
-    digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sngan_cond"
-    target = folder / f"native-{digest}.so"
     try:
+        facts = (compiler, *_FLAGS, platform.machine(), _cpu_flags(), _SOURCE.read_text())
+        digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sngan_cond"
+        target = folder / f"native-{digest}.so"
         if not target.exists():
             _build(compiler, target)
         return ctypes.CDLL(str(target))
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, RuntimeError, subprocess.SubprocessError):  # RuntimeError: there is no home
         return None
 
 

@@ -90,6 +90,12 @@ def test_bad_weights_are_named(weights: Any, message: str) -> None:
         MixtureAsk.parse(classes=["1", "2"], weights=weights)
 
 
+@pytest.mark.parametrize("seed", ["--5", "+-5", "+", "5-", "1e3", "²"])
+def test_what_only_looks_like_digits_is_named(seed: str) -> None:
+    with pytest.raises(AskError, match="a whole number from 0"):
+        SampleAsk.parse(classes=["0"], seed=seed)
+
+
 def test_digits_and_whole_floats_are_numbers() -> None:
     ask = SampleAsk.parse(classes=7, count=2.0, seed=" 12 ", truncation="0.5")
     assert ask == SampleAsk(classes=("7",), count=2, seed=12, truncation=0.5)

@@ -1,6 +1,7 @@
 """What the store of models opens, and what it refuses without telling paths."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from app.device import choose_device
 from app.limits import AskError
 from app.models import ModelStore
+from app.opening import Model
 from app.service import Service
 from tests.app.models import save_tiny
 
@@ -96,13 +98,34 @@ def test_damaged_models_are_refused_without_a_path(tmp_path: Path, damage: str, 
     assert str(tmp_path.parent) not in str(error.value)
 
 
+def test_a_model_at_hand_does_not_wait_for_its_own_reopening(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ModelStore([str(tiny)])
+    first = store.open()
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: object, **__: object) -> Model:
+        entered.set()
+        assert go_on.wait(20)
+        return first
+
+    monkeypatch.setattr("app.models.read_model", slow)
+    reopening = threading.Thread(target=store.open, kwargs={"again": True})
+    reopening.start()
+    try:
+        assert entered.wait(20)
+        assert store.open() is first  # would stand still here
+    finally:
+        go_on.set()
+        reopening.join(20)
+
+
 def test_weights_larger_than_the_limit_are_not_read(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
     from app import opening
 
     monkeypatch.setattr(opening, "LIMITS", replace(opening.LIMITS, model_bytes=1000))
-    with pytest.raises(AskError, match="this page opens up to 1,000"):
+    with pytest.raises(AskError, match=r"model\.safetensors has [0-9,]+ bytes, at most 1,000 are read"):
         ModelStore([str(tiny)]).open()
 
 

@@ -218,6 +218,36 @@ def test_an_error_in_the_network_reaches_the_one_who_asked() -> None:
     assert len(torch.cat(list(engine.run(G, torch.zeros(2, 8), torch.zeros(2).long(), threading.Event())))) == 2
 
 
+def test_an_error_belongs_to_the_one_whose_rows_met_it() -> None:
+    """Whoever has the turn computes for all; before, the error went to them and the bad rows stayed."""
+    engine = Engine(torch.device("cpu"))
+    good, bad = tiny_generator(), tiny_generator()
+    ended: dict[str, object] = {}
+
+    def ask(name: str, G: Generator, width: int) -> None:
+        try:
+            pictures = engine.run(G, torch.zeros(12, width), torch.zeros(12).long(), threading.Event())
+            ended[name] = len(torch.cat(list(pictures)))
+        except ValueError as error:
+            ended[name] = str(error)
+
+    for _ in range(5):
+        ended.clear()
+        threads = [threading.Thread(target=ask, args=(f"bad {i}", bad, 9)) for i in range(2)]
+        threads += [threading.Thread(target=ask, args=(f"good {i}", good, 8)) for i in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=30)
+        assert [ended[f"good {i}"] for i in range(3)] == [12, 12, 12]
+        assert all("z of shape" in str(ended[f"bad {i}"]) for i in range(2))
+
+
+def test_a_class_is_chosen_once(service: Service) -> None:
+    with pytest.raises(AskError, match="chosen twice"):
+        service.make(SampleAsk(classes=("2", "n00000003")))
+
+
 def test_warming_up_opens_the_first_model_and_tells_nothing(tiny: Path, classless: Path, tmp_path: Path) -> None:
     for folder in (tiny, classless):
         service = Service([str(folder)], device="cpu")

@@ -10,6 +10,8 @@ from app.facts import facts_html
 from app.serving import launch_options
 from app.tabs.about import harmless_card
 
+J = "\N{WORD JOINER}"
+
 
 @pytest.fixture(scope="module")
 def config(address: str) -> dict[str, Any]:
@@ -61,14 +63,17 @@ def test_facts_are_text() -> None:
     ("card", "shown"),
     [
         ("---\nlicense: mit\n---\n# Title\ntext", "# Title\ntext"),
-        ("a <script>alert(1)</script> b", "a &lt;script>alert(1)&lt;/script> b"),
+        ("a <script>alert(1)</script> b", f"a <{J}script>alert(1)<{J}/script> b"),
         ("![samples](https://example.org/x.png)", "*(samples)*"),
         ("![](samples.png)", "*(picture)*"),
         ("![a][ref]", "*(a)*"),
-        ("`<b>` and <b>", "`<b>` and &lt;b>"),
-        ("```\n<b> ![x](y)\n```\n<i>", "```\n<b> ![x](y)\n```\n&lt;i>"),
-        ("`<b>\n<i>", "`&lt;b>\n&lt;i>"),
-        ("Tom &amp; <", "Tom &amp;amp; &lt;"),
+        ("`<b>` and <b>", f"`<{J}b>` and <{J}b>"),
+        ("```\n1 < 2 ![x](y)\n```\n<i>", f"```\n1 < 2 !{J}[x](y)\n```\n<{J}i>"),
+        ("a ``` b\n\n<img src=http://t.example/x.png>", f"a ``` b\n\n<{J}img src=http://t.example/x.png>"),
+        ("\\` <img src=x> `", f"\\` <{J}img src=x> `"),
+        ("![pic]\n\n[pic]: http://t.example/x.png", f"!{J}[pic]\n\n[pic]: http://t.example/x.png"),
+        ("![a[b]c](http://t.example/x.png)", f"!{J}[a[b]c](http://t.example/x.png)"),
+        ("Tom &amp; <", "Tom &amp; <"),
         ("[home](https://example.org)", "[home](https://example.org)"),
         ("", ""),
     ],

@@ -1,5 +1,7 @@
 """Every form of a convolution against the plain one."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -93,6 +95,22 @@ def test_a_value_that_is_not_finite_is_not_lost(name: str) -> None:
         assert y[1].isnan().any()
         assert not y[0].isnan().any()
         assert not y[2].isnan().any()
+
+
+def test_autocast_to_a_type_without_native_kernels_is_the_plain_one() -> None:
+    x, weight, bias = _inputs(torch.float32, 3, 64, 64)
+    with torch.autocast("cpu", dtype=torch.float16):
+        y = same_conv2d(x, weight, bias, form="minimal")
+    torch.testing.assert_close(y.float(), same_conv2d(x, weight, bias, form="plain"), rtol=2e-2, atol=2e-2)
+
+
+def test_without_a_home_there_are_no_native_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(native.Path, "home", none)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert native._library.__wrapped__() is None
 
 
 def test_a_form_is_set_on_every_layer_and_leaves_the_state_alone() -> None:

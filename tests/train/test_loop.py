@@ -63,6 +63,7 @@ def test_the_same_command_again_changes_nothing(finished: Path, tiny_data: Path)
         (["num_classes=7"], "10 classes, num_classes=7; --set num_classes=10 fits"),
         (["resolution=64"], "images of 32 px, resolution=64"),
         (["data.path=/nowhere/at/all"], "/nowhere/at/all"),
+        (["constraint_g.weight_clip=0.01"], "constraint_g.weight_clip=0.01: only a discriminator's update applies it"),
         (["batch_norm=synchronised"], "PyTorch synchronises batch norm on GPUs only"),
     ],
 )
