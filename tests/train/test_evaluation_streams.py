@@ -11,6 +11,7 @@ from tests.train.evaluation_parts import CLASSES, small_extractor, tiny_dataset,
 from train.evaluation.errors import EvaluationError
 from train.evaluation.extractors import load_extractor
 from train.evaluation.features import LOG_SECONDS, progress_bar
+from train.evaluation.precision import exact_float32
 from train.evaluation.protocols import METRICS, PROTOCOLS, protocol_named
 from train.evaluation.streams import FakeStream, draw_labels, real_indices
 from train.evaluation.weights import INCEPTION, INCEPTION_FILE, find_weights, read_tensors
@@ -154,3 +155,19 @@ def test_a_log_gets_a_bar_too_but_rarely(capsys: pytest.CaptureFixture) -> None:
     with progress_bar("real images", 2, shown=False) as bar:
         bar.update()
     assert capsys.readouterr().err == ""
+
+
+def test_scores_are_computed_in_whole_float32_and_leave_the_setting_alone() -> None:
+    def setting() -> tuple[str, str]:
+        return torch.get_float32_matmul_precision(), torch.backends.cudnn.conv.fp32_precision
+
+    before = setting()
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.conv.fp32_precision = "tf32"
+    try:
+        with exact_float32():
+            assert setting() == ("highest", "ieee")
+        assert setting() == ("high", "tf32")
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.conv.fp32_precision = before[1]

@@ -16,6 +16,7 @@ from train.evaluation.classifier_file import LoadedClassifier, count_right
 from train.evaluation.extractors import Extractor
 from train.evaluation.features import Observer, extract, watch
 from train.evaluation.intra_class import ClassWork
+from train.evaluation.precision import exact_float32
 from train.evaluation.processes import Processes
 from train.evaluation.protocols import (
     CLASS_METRICS,
@@ -71,7 +72,7 @@ def evaluate(
         cache: folder that keeps features of real images; None keeps nothing.
         work_dir: folder that keeps finished classes, so that an evaluation by class can go on; None keeps nothing.
         model: what the generator is called in the report.
-        progress: show bars on a terminal.
+        progress: show bars.
     Returns:
         The report, the same on every process.
     Raises:
@@ -108,7 +109,7 @@ def evaluate(
         "versions": versions(),
     }
     rows: list[dict[str, Any]] = []
-    with EvalMode(generator):
+    with EvalMode(generator), exact_float32():
         globals_wanted = tuple(metric for metric in wanted if metric not in CLASS_METRICS)
         if globals_wanted:
             rows += _global(

@@ -105,7 +105,7 @@ def measure(
 
 def _own(run_dir: Path, config: TrainConfig, metric: str) -> list[Measured]:
     if metric == "seconds_per_100_updates":
-        return [Measured(metric, _seconds_per_100(run_dir, config), "training alone, this machine")]
+        return [Measured(metric, _seconds_per_100(run_dir, config), "with saves and sample grids, this machine")]
     if metric == "spectral_norms":
         layers = measure_run(run_dir, "--run-dir").norms[-1].layers
         norms = [norms.effective for name, norms in layers.items() if ".convs." in name]
