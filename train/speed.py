@@ -71,7 +71,7 @@ def lay_out(network: nn.Module, config: SpeedConfig, device: torch.device) -> No
         network.to(memory_format=torch.channels_last)
     if device.type == "cuda":  # PyTorch's own default rounds convolutions
         torch.set_float32_matmul_precision("high" if config.tf32 else "highest")
-        torch.backends.cudnn.conv.fp32_precision = "tf32" if config.tf32 else "ieee"
+        torch.backends.cudnn.allow_tf32 = config.tf32  # the setting by operator breaks readers of this one
 
 
 def plan_speed(

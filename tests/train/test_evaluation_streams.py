@@ -158,16 +158,16 @@ def test_a_log_gets_a_bar_too_but_rarely(capsys: pytest.CaptureFixture) -> None:
 
 
 def test_scores_are_computed_in_whole_float32_and_leave_the_setting_alone() -> None:
-    def setting() -> tuple[str, str]:
-        return torch.get_float32_matmul_precision(), torch.backends.cudnn.conv.fp32_precision
+    def setting() -> tuple[str, bool]:
+        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
 
     before = setting()
     torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.conv.fp32_precision = "tf32"
+    torch.backends.cudnn.allow_tf32 = True
     try:
         with exact_float32():
-            assert setting() == ("highest", "ieee")
-        assert setting() == ("high", "tf32")
+            assert setting() == ("highest", False)
+        assert setting() == ("high", True)
     finally:
         torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.conv.fp32_precision = before[1]
+        torch.backends.cudnn.allow_tf32 = before[1]

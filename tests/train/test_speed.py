@@ -58,15 +58,15 @@ def test_what_cannot_be_had_is_said_with_its_reason() -> None:
         assert "state of its constraint" in plan.notes[0]
 
 
-@pytest.mark.parametrize(("tf32", "expected"), [(False, ("highest", "ieee")), (True, ("high", "tf32"))])
-def test_float32_on_a_gpu_is_float32_unless_said_otherwise(tf32: bool, expected: tuple[str, str]) -> None:
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.conv.fp32_precision
+@pytest.mark.parametrize(("tf32", "expected"), [(False, ("highest", False)), (True, ("high", True))])
+def test_float32_on_a_gpu_is_float32_unless_said_otherwise(tf32: bool, expected: tuple[str, bool]) -> None:
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     try:
         lay_out(torch.nn.Linear(2, 3), SpeedConfig(tf32=tf32), GPU)
-        assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.conv.fp32_precision) == expected
+        assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == expected
     finally:
         torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.conv.fp32_precision = before[1]
+        torch.backends.cudnn.allow_tf32 = before[1]
 
 
 def test_a_capture_that_fails_is_told_once() -> None:

@@ -12,11 +12,11 @@ def exact_float32() -> Iterator[None]:
 
     PyTorch rounds convolutions to TF32 by default, which moves features by a part in a thousand.
     """
-    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.conv.fp32_precision
+    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.conv.fp32_precision = "ieee"
+    torch.backends.cudnn.allow_tf32 = False
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(products)
-        torch.backends.cudnn.conv.fp32_precision = convolutions
+        torch.backends.cudnn.allow_tf32 = convolutions
