@@ -23,13 +23,11 @@ APP = ROOT / "app"
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["app", "my-space"])
-def test_the_folder_alone_is_a_space(tmp_path: Path, tiny: Path, name: str) -> None:
+def test_the_folder_with_the_library_inside_is_a_space(tmp_path: Path, tiny: Path, name: str) -> None:
     space = tmp_path / name
     shutil.copytree(APP, space, ignore=shutil.ignore_patterns("__pycache__"))
-    library = tmp_path / "site"
-    library.mkdir()
-    (library / "sngan_cond").symlink_to(ROOT / "sngan_cond")
-    environment = {"PYTHONPATH": str(library), "MODELS": str(tiny), "OMP_NUM_THREADS": "1"}
+    (space / "sngan_cond").symlink_to(ROOT / "sngan_cond")
+    environment = {"PYTHONPATH": "", "MODELS": str(tiny), "OMP_NUM_THREADS": "1"}
     with (
         served([], tmp_path, environment, program=(str(space / "app.py"),)) as address,
         urllib.request.urlopen(f"{address}config", timeout=20) as answer,
