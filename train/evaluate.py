@@ -7,6 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from train.allocator import use_fast_allocator
+
+if __name__ == "__main__":
+    use_fast_allocator("train.evaluate")  # before torch is imported
+
 from train.commands import OneLineParser
 from train.errors import TrainError
 from train.evaluation.errors import EvaluationError

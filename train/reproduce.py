@@ -4,8 +4,14 @@ import argparse
 import difflib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from train.allocator import use_fast_allocator
+
+if __name__ == "__main__":
+    use_fast_allocator("train.reproduce")  # before torch is imported
+
+from train.commands import OneLineParser
 from train.errors import TrainError
 from train.reproduction.rows import Row, Table
 from train.reproduction.tables import find_tables
@@ -22,14 +28,6 @@ EPILOG = """examples:
       --extractor efficientnet-lite0 --set generator.channels=32 discriminator.channels=32 --run-dir runs/settings
 
 The same command after a stop goes on where it was; finished runs are read, not made again."""
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, without the usage text."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the message and exit with status 2."""
-        self.exit(2, f"{self.prog}: error: {message}\n")
 
 
 def parser() -> argparse.ArgumentParser:

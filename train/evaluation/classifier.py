@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sngan_cond.randomness import generator_for, seed_for
+from train.commands import OneLineParser
 from train.data.dataset import PreparedDataset
 from train.errors import TrainError
 from train.evaluation.classifier_file import Classifier, ClassifierFacts, save_classifier
@@ -97,7 +98,7 @@ def train_classifier(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m train.evaluation.classifier",
         description="Train a small classifier of a prepared data set, for `train.evaluate --classifier`.",
     )
