@@ -12,6 +12,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from train.allocator import use_fast_allocator
+
+if __name__ == "__main__":
+    use_fast_allocator("benchmarks.evaluate")
+
 import numpy as np
 import torch
 from torch import nn

@@ -118,8 +118,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         "--batch-size",
         type=int,
         metavar="INT",
-        help="pictures generated at once, from 1; changes speed and memory, pictures by rounding only (default: 1 on a "
-        "CPU, 16 elsewhere)",
+        help="pictures generated at once, 1 to 65536; changes speed and memory, pictures by rounding only (default: 1 "
+        "on a CPU, 16 elsewhere)",
     )
     parser.add_argument(
         "--device",
@@ -143,7 +143,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(run(**arguments))
     except KeyboardInterrupt:
         return 130
-    except (torch.OutOfMemoryError, MemoryError):
+    except (RuntimeError, MemoryError) as error:
+        if not _wants_memory(error):
+            raise
         return _fail(verb, "the device's memory does not suffice: a smaller --batch-size may")
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
@@ -151,6 +153,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         return _fail(verb, str(error))
     return 0
+
+
+def _wants_memory(error: RuntimeError | MemoryError) -> bool:
+    """Say whether memory ran out; PyTorch's allocator for CPUs has no class of error for that, only words."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def _fail(verb: str, message: str) -> int:

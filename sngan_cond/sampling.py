@@ -8,6 +8,8 @@ from torch import Tensor
 from sngan_cond.generator import Generator
 from sngan_cond.rows import mixture_rows, morph_rows, sample_rows, walk_rows
 
+MAX_BATCH_SIZE = 65_536  # full batches are computed, so that a slip of the finger would ask for terabytes
+
 
 def to_uint8(images: Tensor) -> Tensor:
     """Turn images in [-1, 1] into bytes, clip(127.5 x + 127.5, 0, 255) truncated.
@@ -38,7 +40,7 @@ def generate(G: Generator, z: Tensor, y: Tensor | None, *, batch_size: int | Non
     Yields:
         uint8 (n, 3, R, R) on the CPU.
     Raises:
-        ValueError: if `batch_size` is below 1.
+        ValueError: if `batch_size` is not from 1 to MAX_BATCH_SIZE.
     """
     device = next(G.parameters()).device
     size = (1 if device.type == "cpu" else 16) if batch_size is None else _check_batch_size(batch_size)
@@ -54,8 +56,9 @@ def generate(G: Generator, z: Tensor, y: Tensor | None, *, batch_size: int | Non
 
 
 def _check_batch_size(batch_size: int) -> int:
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size={batch_size!r}: an integer from 1 is allowed")
+    is_integer = isinstance(batch_size, int) and not isinstance(batch_size, bool)
+    if not (is_integer and 1 <= batch_size <= MAX_BATCH_SIZE):
+        raise ValueError(f"batch_size={batch_size!r}: an integer from 1 to {MAX_BATCH_SIZE} is allowed")
     return batch_size
 
 

@@ -1,4 +1,4 @@
-"""The `sngan-cond` command, run as a user runs it, mistakes included."""
+"""The `sngan-cond` command, run as a user runs it."""
 
 import re
 import subprocess
@@ -10,36 +10,16 @@ import pytest
 import torch
 from PIL import Image
 
-from sngan_cond import Generator, GeneratorConfig, morph, sample
+from sngan_cond import morph, sample
 from sngan_cond.cli import main
 from sngan_cond.images import to_grid
-from tests.reference.fixtures import OFFICIAL
-from tests.reference.synthetic import discriminator_arrays, generator_arrays, save
-
-NAMES = ("tench, Tinca tinca", "crane", "golf ball", "crane")
-IDS = ("n01440764", "n02012849", "n03445777", "n03126707")
-
-
-def build(classes: int) -> Generator:
-    """A tiny generator whose classes differ."""
-    torch.manual_seed(classes)
-    names = {"class_names": NAMES, "class_ids": IDS} if classes else {}
-    G = Generator(GeneratorConfig(resolution=32, num_classes=classes, channels=4, latent_dim=8, **names))
-    for layer in G.modules():
-        if hasattr(layer, "gain"):
-            torch.nn.init.normal_(layer.gain, 1, 0.5)
-            torch.nn.init.normal_(layer.bias)
-            layer.norm.running_var.fill_(1)
-    return G.eval()
+from tests.command_line import IDS, build, refused, save_conditional
+from tests.reference.synthetic import generator_arrays, save
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("models") / "conditional"
-    training = {"step": 1200, "images_seen": 9600, "preset": "tiny\x1b[31m"}
-    rows = [{"name": "frechet_stand_in", "value": 12.5, "protocol": "quick", "extractor": "random"}]
-    build(4).save_pretrained(folder, training=training, metrics={"metrics": rows})
-    return str(folder)
+    return save_conditional(tmp_path_factory.mktemp("models") / "conditional")
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +32,6 @@ def plain_model(tmp_path_factory: pytest.TempPathFactory) -> str:
 def pixels(path: Path) -> torch.Tensor:
     with Image.open(path) as image:
         return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Run a command that must fail, and return its one line."""
-    try:
-        status = main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        status = stop.code
-    output = capsys.readouterr()
-    assert status == 2
-    assert output.out == ""
-    assert output.err.count("\n") == 1
-    assert re.match(r"sngan-cond( \w+)?: error: ", output.err)
-    return output.err
 
 
 def test_sample_writes_a_row_a_class(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,100 +137,6 @@ def test_info_shortens_a_thousand_names(tmp_path: Path, capsys: pytest.CaptureFi
     text = capsys.readouterr().out
     assert re.search(r'class_names: \["tench", .*\] and 992 more\n', text)
     assert len(text) < 4000
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["sample", "--class", "crane"], "class 'crane' means several: 1 / n02012849 / crane, 3 / n03126707 / crane"),
-        (["sample", "--class", "trench"], "class 'trench' is unknown: .*near are 0 / n01440764 / tench"),
-        (["sample", "--class", "4"], "class '4' is unknown: an index from 0 to 3"),
-        (["sample", "--class", "x" * 10**5], "is unknown"),
-        (["sample"], "--class is missing: this model has 4 classes, such as 'tench, Tinca tinca'"),
-        (["sample", "--class", "0", "--n", "0"], "--n 0: from 1"),
-        (["sample", "--class", "0", "--n", "2000000"], "--n 2000000: from 1, and with all classes up to 1000000"),
-        (["sample", "--class", "0", "--n", "10000"], "a grid with 10000 images of 32 px in a line"),
-        (["sample", "--class", "0", "--n", "many"], "argument --n: invalid int value: 'many'"),
-        (["sample", "--class", "0", "--seed", "-1"], "seed=-1: an integer from 0"),
-        (["sample", "--class", "0", "--seed", str(2**70)], "seed=1180591620717411303424: "),
-        (["sample", "--class", "0", "--truncation", "0"], "truncation=0.0: "),
-        (["sample", "--class", "0", "--truncation", "nan"], "truncation=nan: "),
-        (["sample", "--class", "0", "--batch-size", "0"], "batch_size=0: "),
-        (["sample", "--class", "0", "--device", "tpu"], "argument --device: invalid choice: 'tpu'"),
-        (["sample", "--clas", "0"], "unrecognized arguments: --clas 0"),
-        (["morph", "--from", "0"], "the following arguments are required: --to"),
-        (["morph", "--from", "0", "--to", "crane"], "class 'crane' means several"),
-        (["morph", "--from", "0", "--to", "2", "--steps", "1"], "--steps 1: an integer from 2 to 10000"),
-        (["morph", "--from", "0", "--to", "2", "--steps", "9999"], "a grid with 9999 images"),
-        (["generate"], "invalid choice: 'generate'"),
-    ],
-)
-def test_mistakes_take_one_line(
-    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
-) -> None:
-    line = refused(capsys, *arguments, "--model", model, "--out", tmp_path / "out.png")
-    assert re.search(message, line)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("verb", ["sample", "morph", "info"])
-def test_missing_models(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = {
-        "sample": ["--class", "0", "--out", tmp_path / "o.png"],
-        "morph": ["--from", "0", "--to", "1", "--out", tmp_path / "o.gif"],
-        "info": [],
-    }[verb]
-    assert "no-such-folder" in refused(capsys, verb, "--model", tmp_path / "no-such-folder", *arguments)
-    (tmp_path / "empty").mkdir()
-    assert "config.json" in refused(capsys, verb, "--model", tmp_path / "empty", *arguments)
-    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
-
-
-def test_wrong_places_to_write(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    common = ("--model", model, "--class", "0", "--n", "1", "--out")
-    assert "grid.jpg: a file ending in .png" in refused(capsys, "sample", *common, tmp_path / "grid.jpg")
-    (tmp_path / "folder.png").mkdir()
-    assert "folder.png: a file ending in .png" in refused(capsys, "sample", *common, tmp_path / "folder.png")
-    (tmp_path / "file").write_text("mine")
-    assert "file" in refused(capsys, "sample", *common, tmp_path / "file")
-    assert "file" in refused(capsys, "sample", *common, tmp_path / "file" / "grid.png")
-    morphing = ("--model", model, "--from", "0", "--to", "2", "--out")
-    assert "m.mp4: a file ending in .gif, .webp or .png" in refused(capsys, "morph", *morphing, tmp_path / "m.mp4")
-    assert (tmp_path / "file").read_text() == "mine"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]
-
-
-def test_a_full_disk_leaves_nothing(
-    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole, calls = Image.Image.save, []
-
-    def full(self: Image.Image, target: Path, **options: object) -> None:
-        calls.append(target)
-        whole(self, target, **options)
-        if len(calls) % 2 == 0:  # the second picture of the folder
-            raise OSError(28, "No space left on device", str(target))
-
-    monkeypatch.setattr(Image.Image, "save", full)
-    common = ("--model", model, "--class", "0", "--n", "3", "--out")
-    assert "No space left on device" in refused(capsys, "sample", *common, tmp_path / "folder")
-    calls.append(None)
-    assert "No space left on device" in refused(capsys, "sample", *common, tmp_path / "grid.png")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_convert_refuses_what_is_no_generator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "model"
-    line = refused(capsys, "convert", "--chainer", OFFICIAL / "tiny_d32_c5.npz", "--out", out)
-    assert "tiny_d32_c5.npz: holds 'block1/c1/W' and no 'l1/W', so it is no generator's snapshot" in line
-    assert "no such file" in refused(capsys, "convert", "--chainer", tmp_path / "absent.npz", "--out", out)
-    arrays = generator_arrays(32, ch=1, dim_z=2, classes=2)
-    del arrays["b5/gamma"]
-    broken = save(tmp_path / "broken.npz", arrays)
-    assert "missing keys 'b5/gamma'" in refused(capsys, "convert", "--chainer", broken, "--out", out)
-    d = save(tmp_path / "d.npz", discriminator_arrays(32, ch=1))
-    assert "no generator's snapshot" in refused(capsys, "convert", "--chainer", d, "--out", out)
-    assert not out.exists()
 
 
 @pytest.mark.parametrize("verb", ["sample", "morph", "convert", "info"])
