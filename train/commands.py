@@ -1,7 +1,12 @@
 """What the commands of this package share."""
 
 import argparse
+import os
+import tempfile
+from pathlib import Path
 from typing import NoReturn
+
+from train.errors import TrainError
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -10,3 +15,21 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the message and exit with status 2."""
         self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def check_writable(path: Path) -> None:
+    """Fail before hours of work, not after.
+
+    Args:
+        path: of the file that `--out` names; its folder is made.
+    Raises:
+        TrainError: if it is a folder, or nothing can be written there.
+    """
+    if path.is_dir():
+        raise TrainError(f"--out {path}: is a folder; a file is allowed")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise TrainError(f"--out {path}: cannot be written ({os.strerror(error.errno or 0)})") from error

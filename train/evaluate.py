@@ -1,9 +1,7 @@
 """`python -m train.evaluate`: score a model under a named protocol, or put results side by side."""
 
 import argparse
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +10,7 @@ from train.allocator import use_fast_allocator
 if __name__ == "__main__":
     use_fast_allocator("train.evaluate")  # before torch is imported
 
-from train.commands import OneLineParser
+from train.commands import OneLineParser, check_writable
 from train.errors import TrainError
 from train.evaluation.errors import EvaluationError
 from train.evaluation.protocols import METRICS, PROTOCOLS, allowed_names, protocol_named
@@ -100,7 +98,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     for metric in args.metrics or ():
         if metric not in METRICS:
             raise EvaluationError(f"--metrics {metric!r}: {allowed_names(metric, METRICS)}")
-    _check_writable(args.out)
+    check_writable(args.out)
 
     # After the flags are checked: importing torch takes seconds.
     import torch
@@ -182,18 +180,6 @@ def _device(name: str) -> str:
     if int(index or 0) >= count:
         raise EvaluationError(f"--device {name!r}: this machine has {count} CUDA devices")
     return name
-
-
-def _check_writable(path: Path) -> None:
-    """Fail before hours of work, not after."""
-    if path.is_dir():
-        raise EvaluationError(f"--out {path}: is a folder; a file is allowed")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise EvaluationError(f"--out {path}: cannot be written ({os.strerror(error.errno or 0)})") from error
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
-"""What training ran on: versions, commit, hardware."""
+"""What training ran on, versions, commit, hardware, and what of it others may read."""
 
 import platform
+import re
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+
+_SOURCE = re.compile(r"((?:\w{2,}:){0,2})(.+)", re.DOTALL)  # kinds, which are longer than a drive, and a place
 
 
 def versions() -> dict[str, str]:
@@ -48,3 +52,24 @@ def hardware(accelerator: Accelerator) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "mixed_precision": accelerator.mixed_precision,
     }
+
+
+def without_folders(value: Any) -> Any:
+    """Cut absolute paths down to their last part: where things lie on a machine is nobody's business.
+
+    Args:
+        value: of JSON.
+    Returns:
+        The same shape; strings that are absolute paths, of POSIX or Windows, also behind the kind of a source as in
+        `torchvision:STL10:/data/stl`, are names.
+    """
+    if isinstance(value, Mapping):
+        return {key: without_folders(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [without_folders(entry) for entry in value]
+    if isinstance(value, str) and (parts := _SOURCE.fullmatch(value)):
+        kind, place = parts.groups()
+        for flavour in (PurePosixPath, PureWindowsPath):
+            if flavour(place).is_absolute() and not (kind and place.startswith("//")):  # an address is no path
+                return kind + flavour(place).name
+    return value

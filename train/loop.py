@@ -68,13 +68,15 @@ def train(config: TrainConfig, run_dir: Path) -> int:
             resident=config.data.resident,
         )
         stack.callback(real.close)
-        scorer = open_scorer(config, dataset, run)
+        scorer = open_scorer(config, dataset, run, networks)
         publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, say=run.say)
         stack.callback(publisher.close)
         run.start(step)
         run.catch_signals()
         if networks.last_saved is not None and _publishes(config, step):
             publisher.submit(networks.last_saved, step)  # a kill may have come between saving and this
+        if _scores(config, step) and not scorer.has_scored(step):
+            scorer.score(networks, step, images_seen=_images_seen(config, step))  # or between saving and scores
         step = _loop(config, run, networks, draws, real, scorer, publisher, step)
         if step == config.steps:
             publisher.drain()
@@ -95,7 +97,6 @@ def _loop(
 ) -> int:
     updates = networks.updates
     _tell(run, updates)
-    images_per_step = config.batch_total * config.d_updates_per_step
     since, logged_at = time.monotonic(), step
     while step < config.steps:
         factor = linear_decay(step, decay_from=config.decay_from, steps=config.steps)
@@ -111,22 +112,22 @@ def _loop(
         if step % config.log_every == 0 or step == config.steps:
             _tell(run, updates)
             _check_finite(networks)
-            rate = (step - logged_at) * images_per_step / (time.monotonic() - since)
-            _log(run, step, step * images_per_step, g_parts, d_parts, rate, config.optim_g.lr * factor)
+            rate = _images_seen(config, step - logged_at) / (time.monotonic() - since)
+            _log(run, step, _images_seen(config, step), g_parts, d_parts, rate, config.optim_g.lr * factor)
             since, logged_at = time.monotonic(), step
         if step % config.sample_every == 0 or step == config.steps:
             save_sample_grid(run, networks, step)
         stopping = run.should_stop()
         if step % config.save_every == 0 or step == config.steps or stopping or _publishes(config, step):
             _check_finite(networks)
-            networks.save(step, images_seen=step * images_per_step)
+            networks.save(step, images_seen=_images_seen(config, step))
         if networks.last_saved is not None and _publishes(config, step):
             publisher.submit(networks.last_saved, step)
-        if config.evaluation.every and step % config.evaluation.every == 0:
-            scorer.score(networks, step, images_seen=step * images_per_step)
-            since, logged_at = time.monotonic(), step
         if stopping:
-            break
+            break  # who asked waits seconds, not for scores: those are made when the run goes on
+        if _scores(config, step):
+            scorer.score(networks, step, images_seen=_images_seen(config, step))
+            since, logged_at = time.monotonic(), step
     return step
 
 
@@ -148,6 +149,14 @@ def _farewell(run: Run, model: Path, step: int) -> str:
 
 def _publishes(config: TrainConfig, step: int) -> bool:
     return config.hub.repo is not None and (step % config.hub.every == 0 or step == config.steps)
+
+
+def _scores(config: TrainConfig, step: int) -> bool:
+    return config.evaluation.every > 0 and step > 0 and step % config.evaluation.every == 0
+
+
+def _images_seen(config: TrainConfig, steps: int) -> int:
+    return steps * config.d_updates_per_step * config.batch_total
 
 
 def _g_batches(config: TrainConfig, draws: Draws, step: int) -> Iterator[tuple[Tensor, Tensor | None]]:

@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--table", default="all", metavar="NAME", help="all (default), sngan, bssn, sngan/table2, ...")
     p.add_argument("--rows", nargs="+", metavar="PATTERN", help="rows by name, * for any letters (default: all rows)")
     p.add_argument(
-        "--budget", choices=("smoke", "short", "paper"), help="three steps of narrow networks, a share, or all updates"
+        "--budget", choices=("smoke", "short", "paper"), help="five steps of narrow networks, a share, or all updates"
     )
     p.add_argument("--percent", type=float, default=1.0, metavar="P", help="of the updates, for short (default 1)")
     p.add_argument("--seeds", type=int, metavar="N", help="runs of each row (default 5; smoke: 1)")
@@ -142,6 +142,7 @@ def _print_list(rows: list[tuple[Table, Row]]) -> None:
 
 
 def _reproduce(args: argparse.Namespace, rows: list[tuple[Table, Row]]) -> int:
+    from train.evaluation.protocols import protocol_named
     from train.reproduction.curves import plot_curves
     from train.reproduction.results import cells, plot_results, write_results
     from train.reproduction.runner import Task, run_tasks
@@ -153,8 +154,9 @@ def _reproduce(args: argparse.Namespace, rows: list[tuple[Table, Row]]) -> int:
         if row.base is not None
         for seed in range(budget.seeds)
     ]
-    for task in tasks:
-        _ = task.config  # what does not fit is said before anything is trained
+    for task in tasks:  # what does not fit is said before anything is trained
+        _ = task.config
+        _ = protocol_named(task.table.protocol).reduced(fakes=scoring.fakes, reals=scoring.reals)
     results: dict[str, list[dict[str, object]]] = {}
 
     def made() -> list[tuple[Table, list[dict[str, object]]]]:
@@ -198,7 +200,10 @@ def _scoring(args: argparse.Namespace) -> "Scoring":
     from train.reproduction.measures import Scoring
 
     fewest = SMOKE_EVALUATED if args.budget == "smoke" else None
-    counts = {"fakes": args.fakes or fewest, "reals": args.reals or fewest}
+    counts = {
+        "fakes": fewest if args.fakes is None else args.fakes,
+        "reals": fewest if args.reals is None else args.reals,
+    }
     if args.extractor == "none":
         return Scoring(extractor=None, missing="scores were not asked for", **counts)
     if args.extractor is not None and args.extractor not in EXTRACTORS:
@@ -207,12 +212,12 @@ def _scoring(args: argparse.Namespace) -> "Scoring":
     missing = []
     for name in candidates:
         try:
-            if name in (INCEPTION, STAND_IN):
-                find_weights(name, args.weights)
+            has_weights = name in (INCEPTION, STAND_IN)
+            sha256 = find_weights(name, args.weights).sha256 if has_weights else None
         except TrainError as error:
             missing.append(str(error))
         else:
-            return Scoring(extractor=name, weights=args.weights, **counts)
+            return Scoring(extractor=name, weights=args.weights, weights_sha256=sha256, **counts)
     if args.extractor:
         raise TrainError(missing[0])
     return Scoring(extractor=None, missing="no extractor weights: " + missing[0], **counts)

@@ -8,35 +8,49 @@ from accelerate.utils import broadcast
 from sngan_cond import Generator
 from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
-from train.evaluation.checks import needs_extractor
+from train.evaluation.checks import check_request, needs_extractor
 from train.evaluation.classifier_file import load_classifier
+from train.evaluation.errors import EvaluationError
 from train.evaluation.extractors import load_extractor
 from train.evaluation.measure import evaluate
+from train.evaluation.processes import Processes
 from train.evaluation.protocols import protocol_named
 from train.evaluation.real_side import default_cache
+from train.evaluation.report import Report
 from train.networks import Networks, exported
 from train.run import Run
+
+_GENERATORS = ("ema", "generator")  # averaged and raw; each has a file a step
 
 
 class NoScorer:
     """Stands for a `Scorer` where a run is not evaluated."""
 
+    def has_scored(self, step: int) -> bool:
+        """Return True: nothing is left to do."""
+        return True
+
     def score(self, networks: Networks, step: int, *, images_seen: int) -> None:
         """Do nothing."""
 
 
-def open_scorer(config: TrainConfig, dataset: PreparedDataset, run: Run) -> "Scorer | NoScorer":
-    """Load what evaluations need, before the first step, so that what is missing is said at once.
+def open_scorer(config: TrainConfig, dataset: PreparedDataset, run: Run, networks: Networks) -> "Scorer | NoScorer":
+    """Load what evaluations need, before the first step, so that what is missing or does not fit is said at once.
 
     Args:
         config: of the run.
         dataset: of the run; the real side unless `evaluation.data` names another.
         run: whose processes share the work.
+        networks: to be evaluated.
     Raises:
-        EvaluationError: if protocol, metrics, extractor or classifier cannot be had.
+        EvaluationError: if protocol, metrics, extractor or classifier cannot be had, or do not fit run or data.
         DataError: if `evaluation.data` cannot be used.
     """
-    return Scorer(config, dataset, run) if config.evaluation.every else NoScorer()
+    if not config.evaluation.every:
+        return NoScorer()
+    scorer = Scorer(config, dataset, run)
+    scorer.check(networks.ema.network)
+    return scorer
 
 
 class Scorer:
@@ -66,35 +80,63 @@ class Scorer:
             weights = None if asked.weights is None else Path(asked.weights)
             self.extractor = load_extractor(asked.extractor, weights=weights, device=device)
 
+    def check(self, network: torch.nn.Module) -> None:
+        """Raise if a network could not be evaluated as asked.
+
+        Args:
+            network: of the run.
+        Raises:
+            EvaluationError: one line that names what does not fit.
+        """
+        assert isinstance(network, Generator)
+        check_request(network, self.dataset, self.protocol, self.metrics, self.extractor, self.classifier)
+
+    def has_scored(self, step: int) -> bool:
+        """Return whether the files of a step are there, the same on every process."""
+        files = (self._folder(step) / f"{name}.json" for name in _GENERATORS)
+        return Processes(self.run.accelerator).from_main(all(file.is_file() for file in files))
+
     def score(self, networks: Networks, step: int, *, images_seen: int) -> None:
-        """Write `evaluations/step-XXXXXXXX/{ema,generator}.json` and log every score.
+        """Log every score, and write `evaluations/step-XXXXXXXX/{ema,generator}.json`.
+
+        Scores that cannot be made or kept are said; the run goes on without them.
 
         Args:
             networks: whose generators are evaluated, through copies.
             step: number of steps taken.
             images_seen: real images shown to D.
         """
-        folder = self.run.folder / "evaluations" / f"step-{step:08d}"
-        values: dict[str, torch.Tensor | float] = {}
-        for name, network in (("ema", networks.ema.network), ("generator", networks.updates.bare_G)):
-            report = evaluate(
-                _shared_copy(network),
-                self.dataset,
-                self.protocol,
-                extractor=self.extractor,
-                metrics=self.metrics,
-                seed=self.seed,
-                batch_size=self.batch_size,
-                classifier=self.classifier,
-                accelerator=self.run.accelerator,
-                cache=default_cache(),
-                model=f"step {step}, {name}",
-                progress=False,
-            )
+        try:
+            reports = {
+                name: self._evaluate(network, f"step {step}, {name}")
+                for name, network in zip(_GENERATORS, (networks.ema.network, networks.updates.bare_G), strict=True)
+            }
+            values = {f"{name}/{row['name']}": float(row["value"]) for name in reports for row in reports[name].metrics}
+            self.run.log(step, images_seen, values)  # first: a step with its files has its scores in the log
             if self.run.is_main:
-                report.write(folder / f"{name}.json")
-            values |= {f"{name}/{row['name']}": float(row["value"]) for row in report.metrics}
-        self.run.log(step, images_seen, values)
+                for name, report in reports.items():
+                    report.write(self._folder(step) / f"{name}.json")
+        except EvaluationError as error:
+            self.run.say(f"step {step}: not scored: {error}")
+
+    def _folder(self, step: int) -> Path:
+        return self.run.folder / "evaluations" / f"step-{step:08d}"
+
+    def _evaluate(self, network: torch.nn.Module, name: str) -> Report:
+        return evaluate(
+            _shared_copy(network),
+            self.dataset,
+            self.protocol,
+            extractor=self.extractor,
+            metrics=self.metrics,
+            seed=self.seed,
+            batch_size=self.batch_size,
+            classifier=self.classifier,
+            accelerator=self.run.accelerator,
+            cache=default_cache(),
+            model=name,
+            progress=False,
+        )
 
 
 def _shared_copy(network: torch.nn.Module) -> Generator:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from sngan_cond.sources import (
@@ -21,6 +21,7 @@ from sngan_cond.weights import parse_config, read_json
 from train.cards import Facts, render_card
 from train.checkpoint import STATE_FILE
 from train.errors import TrainError
+from train.facts import without_folders
 
 _STATE_KEYS = ("step", "images_seen", "seconds")
 
@@ -89,25 +90,6 @@ def write_card(folder: Path, *, repo: str, facts: Facts) -> None:
         samples=(folder / SAMPLES_FILE).exists(),
     )
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
-
-
-def without_folders(value: Any) -> Any:
-    """Cut absolute paths down to their last part: where things lie on a machine is nobody's business.
-
-    Args:
-        value: of JSON.
-    Returns:
-        The same shape; strings that are absolute paths, of POSIX or Windows, are names.
-    """
-    if isinstance(value, Mapping):
-        return {key: without_folders(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [without_folders(entry) for entry in value]
-    if isinstance(value, str):
-        for kind in (PurePosixPath, PureWindowsPath):
-            if kind(value).is_absolute():
-                return kind(value).name
-    return value
 
 
 def commit_title(step: int) -> str:

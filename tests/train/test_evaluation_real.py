@@ -66,15 +66,15 @@ def test_paper_protocol_with_random_inception_weights(tmp_path: Path, capsys: py
     assert "unpublished" in capsys.readouterr().out
 
 
-def test_the_published_name_needs_the_published_bytes(tmp_path: Path) -> None:
+def test_the_published_name_needs_the_published_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Weights under the published file's name are refused, not renamed."""
     fake = tmp_path / "weights-inception-2015-12-05-6726825d.pth"
     fake.write_bytes(b"other bytes")
-    flags = ["--model", "m", "--data", "d", "--protocol", "paper", "--out", str(tmp_path / "o.json")]
     data = write_dataset(tmp_path / "data")
     tiny_generator().save_pretrained(tmp_path / "model")
     flags = ["--model", str(tmp_path / "model"), "--data", str(data), "--protocol", "paper", "--weights", str(fake)]
     assert command.main([*flags, "--out", str(tmp_path / "o.json")]) == 2
+    assert "its name says 6726825d; the file is not loaded" in capsys.readouterr().err
     assert not (tmp_path / "o.json").exists()
 
 

@@ -48,6 +48,32 @@ def test_a_constrained_generator_is_saved_plain_and_goes_on(tmp_path: Path, tiny
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.slow
+def test_scores_that_a_kill_took_are_made_at_the_next_start(tmp_path: Path, tiny_data: Path) -> None:
+    command = tiny_command(tiny_data, tmp_path / "run", *EVALUATION, "evaluation.fakes=40", "evaluation.reals=60")
+    assert run(command).returncode == 0
+    file = tmp_path / "run/evaluations/step-00000006/generator.json"
+    before = json.loads(file.read_text())
+    file.unlink()  # as after a kill between the last checkpoint and its scores
+    again = run(command)
+    assert again.returncode == 0, again.stderr
+    after = json.loads(file.read_text())
+    assert (after["metrics"], after["model"]) == (before["metrics"], before["model"])
+    written = file.stat().st_mtime_ns
+    assert run(command).returncode == 0
+    assert file.stat().st_mtime_ns == written  # nothing left to do
+
+
+@pytest.mark.slow
+def test_a_score_that_cannot_be_kept_does_not_end_the_run(tmp_path: Path, tiny_data: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/evaluations").write_text("in the way")
+    done = run(tiny_command(tiny_data, tmp_path / "run", *EVALUATION, "evaluation.fakes=40", "evaluation.reals=60"))
+    assert done.returncode == 0, done.stderr
+    assert "step 6: not scored: --out" in done.stdout + done.stderr
+    assert (tmp_path / "run/checkpoints/step-00000006").is_dir()
+
+
 def test_both_generators_are_scored_as_they_would_be_loaded() -> None:
     """In float32 whatever training runs in; a constraint is folded into the weights."""
     AcceleratorState._reset_state(reset_partial_state=True)
@@ -66,7 +92,12 @@ def test_both_generators_are_scored_as_they_would_be_loaded() -> None:
 def test_what_evaluation_needs_is_asked_for_before_the_first_step(
     tmp_path: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = tiny_command(tiny_data, tmp_path / "run", "evaluation.every=3", "evaluation.protocol=papers")
-    assert main(command[3:]) == 2
-    assert "papers" in capsys.readouterr().err
+    for wrong, message in (
+        ("evaluation.protocol=papers", "papers"),
+        ("evaluation.metrics=[fid]", "--metrics 'fid': allowed are"),
+        ("evaluation.reals=100000", "protocol quick(reduced) takes 100,000"),
+    ):
+        command = tiny_command(tiny_data, tmp_path / "run", *EVALUATION[:2], wrong)
+        assert main(command[3:]) == 2
+        assert message in capsys.readouterr().err
     assert not (tmp_path / "run/checkpoints").exists()

@@ -1,5 +1,8 @@
 """Whether an evaluation can be done as asked, before anything is generated."""
 
+import numpy as np
+
+from sngan_cond.config import GeneratorConfig
 from sngan_cond.generator import Generator
 from sngan_cond.latents import check_seed, check_truncation
 from train.data.dataset import PreparedDataset
@@ -11,6 +14,7 @@ from train.evaluation.protocols import (
     CLASS_SCORE,
     CLASSIFIER_ACCURACY,
     FRECHET,
+    INTRA_FRECHET,
     KERNEL,
     METRICS,
     MS_SSIM,
@@ -97,6 +101,14 @@ def _check_data(generator: Generator, dataset: PreparedDataset, protocol: Protoc
     by_class = [metric for metric in metrics if metric in CLASS_METRICS]
     if by_class and not (config.num_classes and dataset.num_classes):
         raise EvaluationError(f"{', '.join(by_class)}: a model and a data set with classes are needed")
+    if by_class or CLASSIFIER_ACCURACY in metrics:
+        _check_class_order(config, dataset)
+    if INTRA_FRECHET in metrics and min(dataset.info.images_per_class) < 2:
+        label = int(np.argmin(dataset.info.images_per_class))
+        raise EvaluationError(
+            f"--data {dataset.folder}: class {label} has {dataset.info.images_per_class[label]} images; "
+            f"{INTRA_FRECHET} needs at least 2 of every class"
+        )
     if any(metric in metrics for metric in (FRECHET, KERNEL, PRECISION_RECALL)) and len(dataset) < protocol.reals:
         raise EvaluationError(
             f"--data {dataset.folder}: {len(dataset):,} images, protocol {protocol.name} takes {protocol.reals:,}; "
@@ -104,6 +116,20 @@ def _check_data(generator: Generator, dataset: PreparedDataset, protocol: Protoc
         )
     if CLASS_SCORE in metrics and protocol.score_fakes < protocol.score_splits * 2:
         raise EvaluationError(f"--fakes {protocol.score_fakes}: at least {protocol.score_splits * 2} are needed")
+
+
+def _check_class_order(config: GeneratorConfig, dataset: PreparedDataset) -> None:
+    """Raise if a class of the model has another label in the data; names that only one of them has are not compared."""
+    if config.class_ids and dataset.info.class_ids:
+        ours, theirs = list(config.class_ids), dataset.info.class_ids
+    else:
+        ours, theirs = list(config.class_names or ()), dataset.info.class_names
+    for label, name in enumerate(ours):
+        if theirs.count(name) == 1 and ours.count(name) == 1 and theirs[label : label + 1] != [name]:
+            raise EvaluationError(
+                f"--data {dataset.folder}: {name!r} is class {theirs.index(name)}, of the model class {label}; "
+                "one order is allowed"
+            )
 
 
 def _check_classifier(generator: Generator, dataset: PreparedDataset, classifier: LoadedClassifier | None) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sngan_cond.randomness import generator_for, seed_for
-from train.commands import OneLineParser
+from train.commands import OneLineParser, check_writable
 from train.data.dataset import PreparedDataset
 from train.errors import TrainError
 from train.evaluation.classifier_file import Classifier, ClassifierFacts, save_classifier
@@ -63,12 +63,15 @@ def train_classifier(
             f"--test {test.folder}: {test.num_classes} classes at {test.resolution} px; allowed are the "
             f"{data.num_classes} classes of --data at {data.resolution} px"
         )
+    if test.info.sha256 == data.info.sha256:
+        raise EvaluationError(f"--test {test.folder}: holds the images of --data; others are allowed")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "classifier"))
         classifier = Classifier(data.num_classes, data.resolution, width)
     optimiser = torch.optim.AdamW(classifier.parameters(), lr=lr)
     updates = -(-len(data) // TRAIN_BATCH) * epochs
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=updates, pct_start=0.25)
+    warm_up = 0.25 if updates > 4 else 0.0  # the scheduler divides by the length of the warm-up less one
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=updates, pct_start=warm_up)
     with tqdm(total=updates, desc="training the classifier", unit="updates", disable=None) as bar:
         for epoch in range(epochs):
             order = torch.randperm(len(data), generator=generator_for(seed, "classifier", epoch))
@@ -120,6 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
         for name in ("epochs", "width"):
             if getattr(args, name) < 1:
                 raise EvaluationError(f"--{name} {getattr(args, name)}: an integer from 1 is allowed")
+        check_writable(args.out)
         data, test = PreparedDataset.open(args.data), PreparedDataset.open(args.test)
         classifier, facts = train_classifier(data, test, epochs=args.epochs, width=args.width, seed=args.seed)
         save_classifier(classifier, facts, args.out)

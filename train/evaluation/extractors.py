@@ -29,7 +29,7 @@ _KNOWN_NAMES = {
     CLASS_SCORE: ("inception_score",),
     FRECHET: ("fid",),
     KERNEL: ("kid",),
-    PRECISION_RECALL: ("precision", "recall"),
+    PRECISION_RECALL: ("precision_inception", "recall_inception"),  # by their bare names, of VGG-16
     INTRA_FRECHET: ("intra_fid",),
     DIVERSITY: ("class_diversity_inception",),
 }
@@ -117,8 +117,9 @@ def load_extractor(
     if name not in EXTRACTORS:
         raise EvaluationError(f"--extractor {name!r}: {allowed_names(name, EXTRACTORS)}")
     if name == IDENTITY:
-        if weights is not None:
-            raise EvaluationError(f"--weights {weights}: the {IDENTITY} extractor takes none")
+        for flag, value in (("weights", weights), ("weights-sha256", weights_sha256)):
+            if value is not None:
+                raise EvaluationError(f"--{flag} {value}: the {IDENTITY} extractor takes none")
         sha256, own_name, options = hashlib.sha256(b"").hexdigest(), name, {}
     else:
         file = find_weights(name, weights, expected_sha256=weights_sha256)

@@ -1,7 +1,6 @@
 """From a stream of images to features, through torch-fidelity's own extraction."""
 
 import sys
-import time
 from collections.abc import Callable, Sequence
 
 import torch
@@ -10,6 +9,7 @@ from torch_fidelity.generative_model_base import GenerativeModelBase
 from torch_fidelity.utils import get_featuresdict_from_generative_model
 from tqdm import tqdm
 
+from train.evaluation.errors import EvaluationError
 from train.evaluation.extractors import Extractor
 from train.evaluation.processes import Processes
 from train.evaluation.streams import Stream
@@ -36,7 +36,6 @@ class StreamModel(GenerativeModelBase):
     def __init__(self, stream: Stream, start: int, observers: Sequence[Observer], bar: "tqdm[None]") -> None:
         super().__init__()
         self._stream, self._next, self._observers, self._bar = stream, start, observers, bar
-        self.seconds = 0.0
 
     @property
     def z_size(self) -> int:
@@ -55,13 +54,11 @@ class StreamModel(GenerativeModelBase):
 
     def forward(self, noise: Tensor) -> Tensor:
         """Return the next len(noise) images."""
-        started = time.perf_counter()
         start, self._next = self._next, self._next + len(noise)
         images = self._stream.images(start, self._next)
         for observer in self._observers:
             observer(images, start)
         self._bar.update(len(noise))
-        self.seconds += time.perf_counter() - started
         return images
 
 
@@ -109,17 +106,28 @@ def extract(
         progress: show a bar on the main process.
     Returns:
         Layer name to float32 (N, D) on the CPU, in the order of the stream.
+    Raises:
+        EvaluationError: if an image or a feature is not finite, on any process.
     """
     start, stop = processes.share(stream.count)
+    share: dict[str, Tensor] = {}
+    problem = None
     with progress_bar(what, stop - start, shown=progress and processes.is_main) as bar:
-        if start < stop:
-            model = StreamModel(stream, start, observers, bar)
-            share = get_featuresdict_from_generative_model(
-                model, extractor.module, stop - start, batch_size, cuda=False, rng_seed=0, verbose=False
-            )
-        else:  # more processes than images
-            probe = extractor.module(stream.images(0, 1))
-            share = {name: f[:0].cpu() for name, f in extractor.module.convert_features_tuple_to_dict(probe).items()}
+        try:
+            if start < stop:
+                model = StreamModel(stream, start, observers, bar)
+                share = get_featuresdict_from_generative_model(
+                    model, extractor.module, stop - start, batch_size, cuda=False, rng_seed=0, verbose=False
+                )
+            else:  # more processes than images
+                probe = extractor.module(stream.images(0, 1))
+                named = extractor.module.convert_features_tuple_to_dict(probe)
+                share = {name: features[:0].cpu() for name, features in named.items()}
+            if not all(share[name].isfinite().all() for name in extractor.layers):
+                problem = f"extractor {extractor.name}: its features of the {what} are not finite"
+        except EvaluationError as error:
+            problem = str(error)
+    processes.agree(problem)
     return {name: processes.gather_rows(share[name], stream.count) for name in extractor.layers}
 
 
@@ -141,9 +149,16 @@ def watch(
         processes: that take part.
         what: the images are, for the progress bar.
         progress: show a bar on the main process.
+    Raises:
+        EvaluationError: if an image is not finite, on any process.
     """
     start, stop = processes.share(stream.count)
+    problem = None
     with progress_bar(what, stop - start, shown=progress and processes.is_main) as bar, torch.no_grad():
         model = StreamModel(stream, start, observers, bar)
-        for first in range(start, stop, batch_size):
-            model(torch.empty(min(batch_size, stop - first), 1))
+        try:
+            for first in range(start, stop, batch_size):
+                model(torch.empty(min(batch_size, stop - first), 1))
+        except EvaluationError as error:
+            problem = str(error)
+    processes.agree(problem)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sngan_cond.generator import Generator
 from train.data.dataset import PreparedDataset
+from train.evaluation.errors import EvaluationError
 from train.evaluation.extractors import Extractor
 from train.evaluation.features import Observer, extract, progress_bar, watch
 from train.evaluation.processes import Processes
@@ -83,17 +84,24 @@ class ClassWork:
             processes: that take part.
         Returns:
             One result a class, in label order.
+        Raises:
+            EvaluationError: if a class cannot be scored, on any process.
         """
         own = range(processes.rank, self.generator.config.num_classes, processes.count)
         results = []
+        problem = None
         with progress_bar("classes", len(own), shown=self.progress and processes.is_main, unit="classes") as bar:
-            for label in own:
-                result = self._kept(label)
-                if result is None:
-                    result = self._score(label)
-                    self._keep(result)
-                results.append(result)
-                bar.update()
+            try:
+                for label in own:
+                    result = self._kept(label)
+                    if result is None:
+                        result = self._score(label)
+                        self._keep(result)
+                    results.append(result)
+                    bar.update()
+            except EvaluationError as error:
+                problem = f"class {label}: {error}"
+        processes.agree(problem)
         return sorted(processes.gather_list(results), key=lambda result: result.label)
 
     def _score(self, label: int) -> ClassResult:
@@ -163,10 +171,13 @@ class ClassWork:
         path = self._path(result.label)
         if path is None:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.write_text(json.dumps({"identity": self._digest(), "result": asdict(result)}) + "\n")
-        partial.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps({"identity": self._digest(), "result": asdict(result)}) + "\n")
+            partial.replace(path)
+        except OSError as error:
+            raise EvaluationError(f"{path}: a finished class cannot be kept ({error.strerror})") from error
 
     def _digest(self) -> str:
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()

@@ -7,6 +7,8 @@ from accelerate import Accelerator, PartialState
 from accelerate.utils import broadcast_object_list, gather, gather_object
 from torch import Tensor
 
+from train.evaluation.errors import EvaluationError
+
 GATHER_ROWS = 4096  # rows put together at a time, so that a GPU need not hold all features
 
 T = TypeVar("T")
@@ -26,7 +28,7 @@ class Processes:
         self.is_main = self.rank == 0
 
     def share(self, count: int) -> tuple[int, int]:
-        """Return start and stop of this process's part of `count` things; equal parts but for the last."""
+        """Return start and stop of this process's part of `count` things; the first parts are the full ones."""
         size = -(-count // self.count)
         return min(self.rank * size, count), min((self.rank + 1) * size, count)
 
@@ -61,7 +63,14 @@ class Processes:
             return value
         return broadcast_object_list([value])[0]
 
-    def wait(self) -> None:
-        """Wait for every process."""
-        if self.count > 1 and self._state is not None:
-            self._state.wait_for_everyone()
+    def agree(self, problem: str | None) -> None:
+        """Raise on every process if any of them met a problem: none may wait for one that has given up.
+
+        Args:
+            problem: of this process, or None.
+        Raises:
+            EvaluationError: the first problem, in the order of the processes.
+        """
+        for found in self.gather_list([problem]):
+            if found is not None:
+                raise EvaluationError(found)

@@ -78,7 +78,7 @@ class Protocol:
             per_class = min(fakes, self.fakes_per_class)
             changed = replace(
                 changed,
-                score_fakes=fakes if self.score_fakes == self.fakes else max(min(fakes, self.score_fakes), MIN_IMAGES),
+                score_fakes=max(min(fakes, self.score_fakes), MIN_IMAGES),
                 fakes=max(min(fakes, self.fakes), MIN_IMAGES),
                 fakes_per_class=max(per_class, MIN_PER_CLASS),
                 pairs_per_class=min(self.pairs_per_class, max(per_class, MIN_PER_CLASS) // 2),
@@ -119,7 +119,8 @@ _PROTOCOLS = (
     ),
     Protocol(
         name="50k",
-        source="Heusel et al. 2017 as used since: 50,000 generated and 50,000 real; KID of Binkowski et al. 2018",
+        source="Heusel et al. 2017 as used since: 50,000 generated and 50,000 real; KID of Binkowski et al. 2018; "
+        "precision and recall of Kynkaanniemi et al. 2019, on this extractor's features where theirs are VGG-16's",
         metrics=(CLASS_SCORE, FRECHET, KERNEL, PRECISION_RECALL),
         score_fakes=50_000,
         score_splits=10,

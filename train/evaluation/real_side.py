@@ -1,8 +1,10 @@
 """Features of the real images, kept on disk under everything that decided them."""
 
+import contextlib
 import hashlib
 import json
 import os
+import warnings
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +22,7 @@ from train.evaluation.extractors import Extractor
 from train.evaluation.features import extract
 from train.evaluation.processes import Processes
 from train.evaluation.streams import REALS_SEED, RealStream, real_indices
+from train.facts import without_folders
 
 KEY = "key"
 FORMAT = 1
@@ -135,16 +138,21 @@ def _read(path: Path, key: dict[str, Any]) -> RealSide | None:
 
 
 def _write(path: Path, key: dict[str, Any], side: RealSide) -> None:
-    """Write so that readers see a whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write so that readers see a whole file or none; where that fails, the next evaluation extracts again."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     moments = {name: torch.from_numpy(values) for name, values in side.moments.items()}
-    save_file({"features": side.features, **moments}, partial, metadata={KEY: json.dumps(key)})
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"features": side.features, **moments}, partial, metadata={KEY: json.dumps(key)})
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        warnings.warn(f"{path.parent}: features of the real images cannot be kept ({error})", stacklevel=2)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def dataset_facts(dataset: PreparedDataset) -> dict[str, Any]:
     """Return what a result says about the data set it was measured on."""
     info = asdict(dataset.info)
     facts = {name: info[name] for name in ("source", "split", "resolution", "count", "preparation", "sha256")}
-    return {"folder": dataset.folder.name, "num_classes": dataset.num_classes, **facts}
+    return {"folder": dataset.folder.name, "num_classes": dataset.num_classes, **without_folders(facts)}

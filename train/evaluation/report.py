@@ -91,7 +91,7 @@ def check_finite(rows: list[dict[str, Any]]) -> None:
         if not math.isfinite(row["value"]):
             raise EvaluationError(
                 f"{row['name']} is {row['value']}: {row['fake_count']} generated and {row['real_count']} real images "
-                "give no finite value; more images are needed, or the generator gives one and the same image"
+                "give no finite value; more images are needed"
             )
 
 

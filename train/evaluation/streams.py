@@ -11,6 +11,7 @@ from sngan_cond.latents import draw_latents
 from sngan_cond.randomness import generator_for
 from sngan_cond.sampling import to_uint8
 from train.data.dataset import PreparedDataset
+from train.evaluation.errors import EvaluationError
 from train.evaluation.protocols import Labels
 
 LATENT_BLOCK = 256  # latents drawn from one seed
@@ -60,10 +61,17 @@ class FakeStream:
 
     @torch.no_grad()
     def images(self, start: int, stop: int) -> Tensor:
-        """Generate images start to stop - 1, uint8 (n, 3, R, R) on the generator's device."""
+        """Generate images start to stop - 1, uint8 (n, 3, R, R) on the generator's device.
+
+        Raises:
+            EvaluationError: if one is not finite; as bytes it would be scored like any other.
+        """
         z = self.latents(start, stop).to(self._device)
         y = None if self.labels is None else self.labels[start:stop].to(self._device)
-        return to_uint8(self.generator(z, y))
+        images = self.generator(z, y)
+        if not images.isfinite().all():
+            raise EvaluationError(f"the generator makes images that are not finite, among {start:,} to {stop - 1:,}")
+        return to_uint8(images)
 
     def latents(self, start: int, stop: int) -> Tensor:
         """Return latents start to stop - 1, (n, latent_dim)."""

@@ -11,7 +11,6 @@ from train.presets import load_config
 from train.reproduction.rows import Row, Table
 
 BudgetName = Literal["smoke", "short", "paper"]
-BUDGETS: tuple[BudgetName, ...] = ("smoke", "short", "paper")
 
 SMOKE_STEPS = 5
 SMOKE_CHANNELS = 4
@@ -38,6 +37,11 @@ class Budget:
     seeds: int = 5
     data_root: Path = Path("data")
     overrides: tuple[str, ...] = ()
+
+    @property
+    def suffix(self) -> str:
+        """End of a run's folder: runs of unlike length never share one, for their rates fall along unlike lines."""
+        return {"smoke": "-smoke", "short": f"-short-{self.percent:g}", "paper": ""}[self.name]
 
 
 def row_config(table: Table, row: Row, budget: Budget, *, seed: int, smoke_data: Path) -> TrainConfig:

@@ -52,6 +52,7 @@ class Scoring:
     Args:
         extractor: name of the feature extractor; None leaves scores out.
         weights: file of its weights; None looks where they belong.
+        weights_sha256: of that file, so that another file at the same place gives new scores.
         missing: why there is no extractor, where there is none.
         fakes: generated images; None takes the protocol's.
         reals: real images; None takes the protocol's.
@@ -59,6 +60,7 @@ class Scoring:
 
     extractor: str | None
     weights: str | None = None
+    weights_sha256: str | None = None
     missing: str = ""
     fakes: int | None = None
     reals: int | None = None
@@ -111,15 +113,17 @@ def _own(run_dir: Path, config: TrainConfig, metric: str) -> list[Measured]:
         norms = [norms.effective for name, norms in layers.items() if ".convs." in name]
         return _range(metric, norms, "exact, of D's convolutions at the end")
     if metric == "gradient_ratios":
-        deviation, correlation = gradient_ratios(load_discriminator(config, _checkpoint(run_dir)), *real_images(config))
-        what = f"of D's layers by pairs, {GRADIENT_IMAGES} real images, at the end"
+        x, y = real_images(config)
+        deviation, correlation = gradient_ratios(load_discriminator(config, _checkpoint(run_dir)), x, y)
+        what = f"of D's layers by pairs, {len(x)} real images, at the end"
         return [
             Measured("gradient_ratio_log_deviation", deviation, what),
             Measured("gradient_ratio_log_correlation", correlation, what),
         ]
     assert metric == "gradient_norms", metric
-    norms = gradient_norms(load_discriminator(config, _checkpoint(run_dir)), *real_images(config))
-    return _range(metric, norms, f"of D's mean score on {GRADIENT_IMAGES} real images")
+    x, y = real_images(config)
+    norms = gradient_norms(load_discriminator(config, _checkpoint(run_dir)), x, y)
+    return _range(metric, norms, f"of D's mean score on {len(x)} real images, at the end")
 
 
 def _range(name: str, values: list[float], what: str) -> list[Measured]:
@@ -162,12 +166,12 @@ def _scores(
 
 def _seconds_per_100(run_dir: Path, config: TrainConfig) -> float:
     lines = [json.loads(line) for line in (run_dir / SCALARS_FILE).read_text().splitlines()]
-    rate = lines[-1]["images_per_second"]
+    rate = [line["images_per_second"] for line in lines if "images_per_second" in line][-1]  # others hold scores
     return 100 * config.d_updates_per_step * config.batch_total / float(rate)
 
 
 def real_images(config: TrainConfig) -> tuple[Tensor, Tensor | None]:
-    """Return the first images of a run's data set, (GRADIENT_IMAGES, 3, R, R) in [-1, 1], and their labels."""
+    """Return the first images of a run's data set, up to GRADIENT_IMAGES, (N, 3, R, R) in [-1, 1], and their labels."""
     dataset = PreparedDataset.open(config.data.path)
     x = torch.from_numpy(dataset.images[:GRADIENT_IMAGES].copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
     return x, torch.from_numpy(dataset.labels[:GRADIENT_IMAGES]) if config.num_classes else None

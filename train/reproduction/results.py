@@ -15,12 +15,13 @@ NOT_RUN = "not run"
 
 
 def status_of(budget: Budget, results: Sequence[Result]) -> str:
-    """Say how much of a row was run: `not run`, `smoke`, `short: n% of the updates` or `full`."""
-    if not any(result["steps"] for result in results):
+    """Say how much of a row was run: `smoke`, `short: n% of the updates` or `full`, and in how many of the runs."""
+    done = sum(result["steps"] > 0 for result in results)
+    if not done:
         return NOT_RUN
-    if budget.name == "short":
-        return f"short: {budget.percent:g}% of the updates"
-    return {"smoke": "smoke", "paper": "full"}[budget.name]
+    short = f"short: {budget.percent:g}% of the updates"
+    status = {"smoke": "smoke", "short": short, "paper": "full"}[budget.name]
+    return status if done == budget.seeds else f"{status}; {done} of {budget.seeds} runs"
 
 
 def cells(table: Table, row: Row, budget: Budget, results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from train.config import TrainConfig
+from train.data.info import INFO_NAME, DatasetInfo
 from train.errors import TrainError
 from train.loop import train
 from train.prepare import main as prepare
@@ -51,7 +52,7 @@ class Task:
     @property
     def run_dir(self) -> Path:
         """Folder of this run."""
-        return self.folder / self.table.preset(self.row) / f"seed-{self.seed}"
+        return self.folder / self.table.preset(self.row) / f"seed-{self.seed}{self.budget.suffix}"
 
     @property
     def config(self) -> TrainConfig:
@@ -61,7 +62,9 @@ class Task:
 
     def request(self, config: TrainConfig) -> dict[str, Any]:
         """Return what the result depends on."""
-        return {"config": config_to_dict(config), "scoring": asdict(self.scoring)}
+        data = Path(config.data.path) / INFO_NAME
+        images = DatasetInfo.read(data).sha256 if data.is_file() else None
+        return {"config": config_to_dict(config), "scoring": asdict(self.scoring), "data_sha256": images}
 
 
 def run_task(task: Task) -> dict[str, Any]:
@@ -73,9 +76,9 @@ def run_task(task: Task) -> dict[str, Any]:
     """
     try:
         config = task.config
+        request = task.request(config)
     except TrainError as error:
         return _failed(task, {}, error)
-    request = task.request(config)
     path = task.run_dir / RESULT_FILE
     if path.is_file():
         found: dict[str, Any] = json.loads(path.read_text())
