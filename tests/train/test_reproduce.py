@@ -72,7 +72,9 @@ def test_a_cell_holds_mean_standard_error_count_and_status() -> None:
     runs = [result(seed, fid=value) for seed, value in enumerate((30.0, 33.0, 36.0))]
     runs[1]["reasons"] = {"inception_score": "no weights"}
     score, fid = cells(table, row, Budget(name="short", percent=2), runs)
-    assert (fid["paper"], fid["status"]) == ("34.7", "short: 2% of the updates")
+    assert (fid["paper"], fid["status"]) == ("34.7", "short: 2% of the updates; 3 of 5 runs")
+    whole = cells(table, row, Budget(name="short", percent=2, seeds=3), runs)
+    assert [cell["status"] for cell in whole] == ["short: 2% of the updates"] * 2
     (number,) = fid["measured"]
     assert (number["name"], number["mean"], number["n"]) == ("fid_stand_in", 33.0, 3)
     assert number["error"] == pytest.approx(3 / math.sqrt(3))  # deviation 3 over three runs
@@ -84,10 +86,23 @@ def test_a_cell_holds_mean_standard_error_count_and_status() -> None:
 )
 def test_status_says_how_much_was_run(name: str, status: str) -> None:
     table, row = row_of("sngan/table2", "cifar10_weight_norm")
-    assert cells(table, row, Budget(name=name), [result(0, fid=1.0)])[1]["status"] == status
+    assert cells(table, row, Budget(name=name, seeds=1), [result(0, fid=1.0)])[1]["status"] == status
     failed = {"seed": 0, "request": {}, "steps": 0, "measured": {}, "reasons": {"run": "step 7: not finite"}}
-    cell = cells(table, row, Budget(name=name), [failed])[1]
+    cell = cells(table, row, Budget(name=name, seeds=1), [failed])[1]
     assert (cell["status"], cell["reason"]) == ("not run", "step 7: not finite")
+
+
+def test_budgets_never_share_a_run(tmp_path: Path) -> None:
+    """A rate that fell to 0 over one percent of the updates must not go on as the beginning of all of them."""
+    table, row = row_of("sngan/table2", "cifar10_weight_norm")
+    scoring = Scoring(extractor=None)
+    budgets = (Budget(name="paper"), Budget(name="smoke"), *(Budget(name="short", percent=p) for p in (0.5, 1, 50)))
+    folders = [
+        Task(table=table, row=row, seed=3, budget=budget, scoring=scoring, folder=tmp_path).run_dir
+        for budget in budgets
+    ]
+    assert len(set(folders)) == len(budgets)
+    assert {folder.parent for folder in folders} == {tmp_path / "sngan/table2/cifar10_weight_norm"}
 
 
 def test_rows_without_a_preset_say_why() -> None:
@@ -104,7 +119,7 @@ def test_one_run_has_no_standard_error() -> None:
 
 def test_table_is_written_for_people_and_programs(tmp_path: Path) -> None:
     table, row = row_of("sngan/table2", "cifar10_weight_norm")
-    budget = Budget(name="short", percent=2, overrides=("batch_total=32",))
+    budget = Budget(name="short", percent=2, seeds=2, overrides=("batch_total=32",))
     found = cells(table, row, budget, [result(0, fid=30.25), result(1, fid=31.75)])
     write_results(tmp_path, [(table, found)], budget)
     plot_results(tmp_path / "table.png", [(table, found)])

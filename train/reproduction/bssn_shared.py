@@ -3,21 +3,26 @@
 from train.reproduction.rows import NO_AVERAGE, Base, Values, adam, both
 from train.reproduction.sngan_shared import CIFAR10, IMAGENET, STL10
 
-CELEBA = "--source torchvision:CelebA --download --resolution 64"
+CELEBA = "--source torchvision:CelebA --split all --download --resolution 64"  # needs gdown
 MNIST = "--source torchvision:MNIST --download --resolution 28"
+
+# In gan.py of fjxmlzn/BSN the passes read u and an operation of its own moves it after each update of D.
+MOVES_ONCE: Values = {"power_iterations_at": "update"}
+_MOVES = "u moves once a D update as in gan.py of fjxmlzn/BSN"
 
 
 def _cnn(name: str, data: str, path: str, resolution: int, steps: int) -> Base:
     return Base(
         name=f"base/{name}",
         title=f"Standard CNN, {name.removeprefix('cnn_')} at {resolution} px, hinge loss",
-        source="Tables 2 and 3, appendices P to R; batch of 64, Adam 0.0001, 0.5, 0.999, one D update",
+        source=f"Tables 2 and 3, appendices P to R; batch of 64, Adam 0.0001, 0.5, 0.999, one D update; {_MOVES}",
         data=data,
         values={
             "resolution": resolution,
             "num_classes": 0,
             "architecture": "cnn",
             "discriminator": {"head": "unconditional"},
+            "constraint": MOVES_ONCE,
             "steps": steps,
             "decay_from": None,
             "d_updates_per_step": 1,
@@ -36,11 +41,13 @@ CNNS = {"cifar10": CNN_CIFAR10, "stl10": CNN_STL10, "celeba": CNN_CELEBA}
 RESNET_IMAGENET = Base(
     name="base/resnet_imagenet",
     title="ResNet on ImageNet 128 px without labels, hinge loss",
-    source="Tables 8 to 13, appendix S; rates 0.0002 as in config.py of fjxmlzn/BSN, where the appendix prints 0.002",
+    source="Tables 8 to 13, appendix S; rates 0.0002 as in config.py of fjxmlzn/BSN, where the appendix prints 0.002; "
+    f"{_MOVES}; images under 256 px a side are left out as for Miyato et al., where appendix H.1 keeps all 1,281,167",
     data=IMAGENET,
     values={
         "num_classes": 0,
         "discriminator": {"head": "unconditional", "hidden": "output", "skip": "always"},
+        "constraint": MOVES_ONCE,
         "steps": 500_000,
         "decay_from": None,
         "batch_total": 16,

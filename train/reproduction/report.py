@@ -54,7 +54,7 @@ METHODS: dict[str, tuple[str, Values, tuple[str, str], str]] = {
             "constraint": {"kind": "none"},
         },
         ("2.2915", "232.225"),
-        "The same autoencoder; squared error and margin 1, without the pulling-away term.",
+        f"{_AUTOENCODER} Squared error and margin 1, without the pulling-away term.",
     ),
     "wgan_gp": (
         "WGAN-GP",

@@ -26,7 +26,8 @@ def figure_4() -> Table:
                 SETTINGS["C"], METHODS[method][1], {"discriminator": {"top_size": size}} if size != 1 else {}
             ),
             reported={"inception_score": ""},
-            note="The sizes are read off no list: the figure's axis is not printed in the text.",
+            note="The sizes are read off no list: the figure's axis is not printed in the text."
+            + f" {OPEN_ORTHONORMAL}" * (method == "orthonormal"),
         )
         for method in ("orthonormal", "spectral_norm")
         for size in (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -88,7 +89,14 @@ def imagenet_figures() -> list[Table]:
             metrics=("inception_score",),
             protocol="paper",
             rows=tuple(
-                Row(name=name, label=label, base=base, values=values, reported={"inception_score": ""})
+                Row(
+                    name=name,
+                    label=label,
+                    base=base,
+                    values=values,
+                    reported={"inception_score": ""},
+                    note=OPEN_ORTHONORMAL if values is orthonormal else "",
+                )
                 for name, label, base, values in thirteen
             ),
         ),

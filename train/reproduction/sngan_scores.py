@@ -131,7 +131,14 @@ def table_2() -> Table:
         name, label = f"{dataset}_resnet_{method}", f"{label}, Eq.(17), ResNet, {dataset}"
         more.append((name, label, RESNETS[dataset], values, numbers))
     rows += [
-        Row(name=name, label=label, base=base, values=values, reported=scores(*numbers))
+        Row(
+            name=name,
+            label=label,
+            base=base,
+            values=values,
+            reported=scores(*numbers),
+            note=OPEN_ORTHONORMAL if "orthonormal" in name else "",
+        )
         for name, label, base, values, numbers in more
     ]
     rows.append(
