@@ -137,8 +137,15 @@ def test_compare_prints_like_and_refuses_unlike(folder: Path, capsys: pytest.Cap
         (folder / "changed.json").write_text(json.dumps(changed))
         assert command.main(["--compare", paths["a"], str(folder / "changed.json")]) == 2
         assert f"has {key} " in capsys.readouterr().err
-    assert command.main(["--compare", str(folder / "data" / "dataset.json")]) == 2
-    assert "not a metrics.json" in capsys.readouterr().err
+    wrong = [{**json.loads((folder / "a.json").read_text()), "dataset": "mine"}]
+    for key, value in (("value", None), ("value", "2"), ("std", "0"), ("fake_count", 1.5), ("extractor_sha256", 7)):
+        wrong.append(json.loads((folder / "a.json").read_text()))
+        wrong[-1]["metrics"][0][key] = value
+    for number, content in enumerate(wrong):
+        (folder / f"wrong-{number}.json").write_text(json.dumps(content))
+    for path in (folder / "data" / "dataset.json", *sorted(folder.glob("wrong-*.json"))):
+        assert command.main(["--compare", str(path)]) == 2
+        assert capsys.readouterr().err == f"error: --compare {path}: not a metrics.json of train.evaluate\n"
 
 
 def test_a_changed_data_set_is_noticed(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -8,6 +8,14 @@ from train.evaluation.errors import EvaluationError
 from train.evaluation.report import number
 
 _ROW_KEYS = ("protocol", "extractor", "extractor_sha256", "real_count", "fake_count", "settings")
+_TYPES: dict[str, Any] = {
+    "name": str,
+    "value": int | float,
+    "std": int | float | None,
+    "extractor_sha256": str | None,
+    "real_count": int,
+    "fake_count": int,
+}
 
 
 def compare(paths: list[Path]) -> str:
@@ -53,10 +61,18 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise EvaluationError(f"--compare {path}: cannot be read as JSON ({error})") from error
     rows = result.get("metrics") if isinstance(result, dict) else None
-    needed = {"name", "value", *_ROW_KEYS}
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and needed <= row.keys() for row in rows):
+    is_table = isinstance(rows, list) and all(_is_row(row) for row in rows)
+    if not is_table or not isinstance(result.get("dataset"), dict | None):
         raise EvaluationError(f"--compare {path}: not a metrics.json of train.evaluate")
     return result
+
+
+def _is_row(row: object) -> bool:
+    return (
+        isinstance(row, dict)
+        and {"name", "value", *_ROW_KEYS} <= row.keys()
+        and all(isinstance(row.get(key), kind) for key, kind in _TYPES.items())
+    )
 
 
 def _conditions(result: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
