@@ -146,7 +146,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RuntimeError, MemoryError) as error:
         if not _wants_memory(error):
             raise
-        return _fail(verb, "the device's memory does not suffice: a smaller --batch-size may")
+        advice = ": a smaller --batch-size may" if "batch_size" in arguments else ""
+        return _fail(verb, f"the device's memory does not suffice{advice}")
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
         return _fail(verb, f"{named}{error.strerror or error}")
@@ -157,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _wants_memory(error: RuntimeError | MemoryError) -> bool:
     """Say whether memory ran out; PyTorch's allocator for CPUs has no class of error for that, only words."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator:" in str(error)
 
 
 def _fail(verb: str, message: str) -> int:

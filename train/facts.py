@@ -1,4 +1,4 @@
-"""What training ran on, versions, commit, hardware, and what of it others may read."""
+"""What training ran on (versions, commit, hardware), and which of it others may read."""
 
 import platform
 import re
@@ -70,6 +70,7 @@ def without_folders(value: Any) -> Any:
     if isinstance(value, str) and (parts := _SOURCE.fullmatch(value)):
         kind, place = parts.groups()
         for flavour in (PurePosixPath, PureWindowsPath):
-            if flavour(place).is_absolute() and not (kind and place.startswith("//")):  # an address is no path
+            has_host = kind and re.match(r"//[^/]", place)  # an address is no path
+            if flavour(place).is_absolute() and not has_host:
                 return kind + flavour(place).name
     return value

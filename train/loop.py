@@ -75,8 +75,8 @@ def train(config: TrainConfig, run_dir: Path) -> int:
         run.catch_signals()
         if networks.last_saved is not None and _publishes(config, step):
             publisher.submit(networks.last_saved, step)  # a kill may have come between saving and this
-        if _scores(config, step) and not scorer.has_scored(step):
-            scorer.score(networks, step, images_seen=_images_seen(config, step))  # or between saving and scores
+        if _scores(config, step):
+            scorer.catch_up(networks, step, images_seen=_images_seen(config, step))  # or between saving and scores
         step = _loop(config, run, networks, draws, real, scorer, publisher, step)
         if step == config.steps:
             publisher.drain()
@@ -124,7 +124,9 @@ def _loop(
         if networks.last_saved is not None and _publishes(config, step):
             publisher.submit(networks.last_saved, step)
         if stopping:
-            break  # who asked waits seconds, not for scores: those are made when the run goes on
+            if _scores(config, step):  # who asked may wait for seconds only
+                run.say(f"step {step}: not scored yet; the same command does it")
+            break
         if _scores(config, step):
             scorer.score(networks, step, images_seen=_images_seen(config, step))
             since, logged_at = time.monotonic(), step

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -92,8 +92,8 @@ class Run:
     def start(self, step: int) -> None:
         """Open log, trackers and bar at a step; lines that an earlier start wrote beyond it are dropped."""
         if self.is_main:
-            self._truncate_scalars(step)
-        purge = {"tensorboard": {"purge_step": step}} if "tensorboard" in self.config.trackers else {}
+            self._keep_scalars(lambda line: line["step"] <= step)
+        purge = {"tensorboard": {"purge_step": step + 1}} if "tensorboard" in self.config.trackers else {}
         flat = _flatten(config_to_dict(self.config))
         self.accelerator.init_trackers(self.folder.resolve().name, config=flat, init_kwargs=purge)
         self.bar = tqdm(
@@ -198,14 +198,24 @@ class Run:
                 return None  # this file system has no locks
             raise
 
-    def _truncate_scalars(self, step: int) -> None:
+    def forget(self, step: int, prefixes: tuple[str, ...]) -> None:
+        """Drop the lines of a step that hold any scalar of these names, to be written again.
+
+        Args:
+            step: of the lines.
+            prefixes: of the scalars' names.
+        """
+        if self.is_main:
+            self._keep_scalars(lambda line: line["step"] != step or not any(key.startswith(prefixes) for key in line))
+
+    def _keep_scalars(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
         path = self.folder / SCALARS_FILE
         if not path.exists():
             return
         kept = []
         for line in path.read_text().splitlines():
             try:
-                if json.loads(line)["step"] <= step:
+                if wanted(json.loads(line)):
                     kept.append(line)
             except (json.JSONDecodeError, KeyError, TypeError):
                 continue  # the last line of a killed process may be cut

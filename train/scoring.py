@@ -26,9 +26,8 @@ _GENERATORS = ("ema", "generator")  # averaged and raw; each has a file a step
 class NoScorer:
     """Stands for a `Scorer` where a run is not evaluated."""
 
-    def has_scored(self, step: int) -> bool:
-        """Return True: nothing is left to do."""
-        return True
+    def catch_up(self, networks: Networks, step: int, *, images_seen: int) -> None:
+        """Do nothing."""
 
     def score(self, networks: Networks, step: int, *, images_seen: int) -> None:
         """Do nothing."""
@@ -91,10 +90,21 @@ class Scorer:
         assert isinstance(network, Generator)
         check_request(network, self.dataset, self.protocol, self.metrics, self.extractor, self.classifier)
 
-    def has_scored(self, step: int) -> bool:
-        """Return whether the files of a step are there, the same on every process."""
+    def catch_up(self, networks: Networks, step: int, *, images_seen: int) -> None:
+        """Score a step whose files are not there, because a kill or a stop came first.
+
+        A step that has its files keeps them; settings of `evaluation` that have changed count from the next one on.
+
+        Args:
+            networks: as they were at the step.
+            step: number of steps taken.
+            images_seen: real images shown to D.
+        """
         files = (self._folder(step) / f"{name}.json" for name in _GENERATORS)
-        return Processes(self.run.accelerator).from_main(all(file.is_file() for file in files))
+        if Processes(self.run.accelerator).from_main(all(file.is_file() for file in files)):
+            return
+        self.run.forget(step, tuple(f"{name}/" for name in _GENERATORS))
+        self.score(networks, step, images_seen=images_seen)
 
     def score(self, networks: Networks, step: int, *, images_seen: int) -> None:
         """Log every score, and write `evaluations/step-XXXXXXXX/{ema,generator}.json`.

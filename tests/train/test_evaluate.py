@@ -184,6 +184,26 @@ def test_a_classifier_judges_samples_by_their_class(folder: Path, tmp_path: Path
 
 
 @pytest.mark.slow
+def test_one_process_that_cannot_go_on_ends_all(folder: Path) -> None:
+    """Classes are dealt out: the broken one is the second process's alone, and the first must not wait for it."""
+    G = tiny_generator()
+    with torch.no_grad():
+        for name, parameter in G.named_parameters():
+            if name.endswith("gain") and parameter.ndim == 2:
+                parameter[1] = torch.nan
+    G.save_pretrained(folder / "broken")
+    flags = ["--model", str(folder / "broken"), "--data", str(folder / "data"), "--protocol", "quick", "--no-cache"]
+    flags += ["--extractor", "identity", "--fakes", "40", "--reals", "50", "--no-progress", "--metrics", "diversity"]
+    launch = "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
+    ports = "--dynamo_backend no --main_process_port 0"
+    flags += ["--device", "cpu", "--out", str(folder / "broken.json")]
+    done = run([sys.executable, "-m", *launch.split(), *ports.split(), "-m", "train.evaluate", *flags])
+    assert done.returncode != 0
+    assert done.stderr.count("error: class 1: the generator makes images that are not finite") == 2
+    assert not (folder / "broken.json").exists()
+
+
+@pytest.mark.slow
 def test_two_processes_give_what_one_gives(folder: Path) -> None:
     """Both kinds of sharing: images of one stream, and classes."""
     metrics = ["--metrics", "class_score", "frechet", "kernel", "precision_recall", "ms_ssim", "diversity"]

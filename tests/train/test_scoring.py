@@ -59,6 +59,8 @@ def test_scores_that_a_kill_took_are_made_at_the_next_start(tmp_path: Path, tiny
     assert again.returncode == 0, again.stderr
     after = json.loads(file.read_text())
     assert (after["metrics"], after["model"]) == (before["metrics"], before["model"])
+    lines = [json.loads(line) for line in (tmp_path / "run/scalars.jsonl").read_text().splitlines()]
+    assert sorted(line["step"] for line in lines if any(key.startswith("ema/") for key in line)) == [3, 6]
     written = file.stat().st_mtime_ns
     assert run(command).returncode == 0
     assert file.stat().st_mtime_ns == written  # nothing left to do

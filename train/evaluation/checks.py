@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from sngan_cond.config import GeneratorConfig
 from sngan_cond.generator import Generator
 from sngan_cond.latents import check_seed, check_truncation
 from train.data.dataset import PreparedDataset
@@ -102,7 +101,12 @@ def _check_data(generator: Generator, dataset: PreparedDataset, protocol: Protoc
     if by_class and not (config.num_classes and dataset.num_classes):
         raise EvaluationError(f"{', '.join(by_class)}: a model and a data set with classes are needed")
     if by_class or CLASSIFIER_ACCURACY in metrics:
-        _check_class_order(config, dataset)
+        ids = bool(config.class_ids and dataset.info.class_ids)
+        _check_order(
+            list((config.class_ids if ids else config.class_names) or ()),
+            list((dataset.info.class_ids if ids else dataset.info.class_names) or ()),
+            f"--data {dataset.folder}",
+        )
     if INTRA_FRECHET in metrics and min(dataset.info.images_per_class) < 2:
         label = int(np.argmin(dataset.info.images_per_class))
         raise EvaluationError(
@@ -118,17 +122,12 @@ def _check_data(generator: Generator, dataset: PreparedDataset, protocol: Protoc
         raise EvaluationError(f"--fakes {protocol.score_fakes}: at least {protocol.score_splits * 2} are needed")
 
 
-def _check_class_order(config: GeneratorConfig, dataset: PreparedDataset) -> None:
-    """Raise if a class of the model has another label in the data; names that only one of them has are not compared."""
-    if config.class_ids and dataset.info.class_ids:
-        ours, theirs = list(config.class_ids), dataset.info.class_ids
-    else:
-        ours, theirs = list(config.class_names or ()), dataset.info.class_names
+def _check_order(ours: list[str], theirs: list[str], what: str) -> None:
+    """Raise if a class of the model has another label elsewhere; names that only one side has are not compared."""
     for label, name in enumerate(ours):
         if theirs.count(name) == 1 and ours.count(name) == 1 and theirs[label : label + 1] != [name]:
             raise EvaluationError(
-                f"--data {dataset.folder}: {name!r} is class {theirs.index(name)}, of the model class {label}; "
-                "one order is allowed"
+                f"{what}: {name!r} is class {theirs.index(name)}, of the model class {label}; one order is allowed"
             )
 
 
@@ -144,5 +143,6 @@ def _check_classifier(generator: Generator, dataset: PreparedDataset, classifier
             f"--classifier: {facts.num_classes} classes at {facts.resolution} px; the model has "
             f"{config.num_classes} at {config.resolution} px"
         )
+    _check_order(list(config.class_names or ()), list(facts.class_names), "--classifier")
     if dataset.class_names and facts.class_names != dataset.class_names:
         raise EvaluationError("--classifier: its class names, in order, differ from those of --data")

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -176,8 +177,10 @@ class ClassWork:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_text(json.dumps({"identity": self._digest(), "result": asdict(result)}) + "\n")
             partial.replace(path)
-        except OSError as error:
-            raise EvaluationError(f"{path}: a finished class cannot be kept ({error.strerror})") from error
+        except OSError as error:  # its scores are in memory; only a stop would lose them
+            warnings.warn(f"{path}: a finished class cannot be kept ({error.strerror})", stacklevel=2)
+            with contextlib.suppress(OSError):
+                partial.unlink()
 
     def _digest(self) -> str:
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()

@@ -67,8 +67,9 @@ class Scoring:
 
 
 @functools.lru_cache(maxsize=1)
-def _extractor(name: str, weights: str | None) -> Extractor:
-    return load_extractor(name, weights=weights, device="cuda" if torch.cuda.is_available() else "cpu")
+def _extractor(name: str, weights: str | None, weights_sha256: str | None) -> Extractor:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return load_extractor(name, weights=weights, weights_sha256=weights_sha256, device=device)
 
 
 def measure(
@@ -146,7 +147,7 @@ def _scores(
     if set(wanted) != {MS_SSIM}:
         if scoring.extractor is None:
             raise TrainError(scoring.missing)
-        extractor = _extractor(scoring.extractor, scoring.weights)
+        extractor = _extractor(scoring.extractor, scoring.weights, scoring.weights_sha256)
     generator = Generator.from_pretrained(_checkpoint(run_dir).folder)
     report = evaluate(
         generator if extractor is None else generator.to(extractor.device),
