@@ -79,10 +79,13 @@ def test_features_that_are_not_finite_have_no_score(dataset: PreparedDataset) ->
 
 def test_a_problem_of_one_process_is_everyones(monkeypatch: pytest.MonkeyPatch) -> None:
     processes = Processes()
-    processes.agree(None)
+    with processes.together():
+        pass
     monkeypatch.setattr(processes, "gather_list", lambda items: [None, *items, "later"])
-    with pytest.raises(EvaluationError, match="mine"):
-        processes.agree("mine")
+    with pytest.raises(EvaluationError, match="mine"), processes.together():
+        raise EvaluationError("mine")
+    with pytest.raises(EvaluationError, match="later"), processes.together():
+        pass  # this one met none
 
 
 def test_classes_in_another_order_are_refused(tmp_path: Path) -> None:

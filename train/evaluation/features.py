@@ -110,24 +110,19 @@ def extract(
         EvaluationError: if an image or a feature is not finite, on any process.
     """
     start, stop = processes.share(stream.count)
-    share: dict[str, Tensor] = {}
-    problem = None
-    with progress_bar(what, stop - start, shown=progress and processes.is_main) as bar:
-        try:
-            if start < stop:
-                model = StreamModel(stream, start, observers, bar)
-                share = get_featuresdict_from_generative_model(
-                    model, extractor.module, stop - start, batch_size, cuda=False, rng_seed=0, verbose=False
-                )
-            else:  # more processes than images
-                probe = extractor.module(stream.images(0, 1))
-                named = extractor.module.convert_features_tuple_to_dict(probe)
-                share = {name: features[:0].cpu() for name, features in named.items()}
-            if not all(share[name].isfinite().all() for name in extractor.layers):
-                problem = f"extractor {extractor.name}: its features of the {what} are not finite"
-        except EvaluationError as error:
-            problem = str(error)
-    processes.agree(problem)
+    shown = progress and processes.is_main
+    with processes.together(), progress_bar(what, stop - start, shown=shown) as bar:
+        if start < stop:
+            model = StreamModel(stream, start, observers, bar)
+            share = get_featuresdict_from_generative_model(
+                model, extractor.module, stop - start, batch_size, cuda=False, rng_seed=0, verbose=False
+            )
+        else:  # more processes than images
+            probe = extractor.module(stream.images(0, 1))
+            named = extractor.module.convert_features_tuple_to_dict(probe)
+            share = {name: features[:0].cpu() for name, features in named.items()}
+        if not all(share[name].isfinite().all() for name in extractor.layers):
+            raise EvaluationError(f"extractor {extractor.name}: its features of the {what} are not finite")
     return {name: processes.gather_rows(share[name], stream.count) for name in extractor.layers}
 
 
@@ -153,12 +148,8 @@ def watch(
         EvaluationError: if an image is not finite, on any process.
     """
     start, stop = processes.share(stream.count)
-    problem = None
-    with progress_bar(what, stop - start, shown=progress and processes.is_main) as bar, torch.no_grad():
+    shown = progress and processes.is_main
+    with processes.together(), progress_bar(what, stop - start, shown=shown) as bar, torch.no_grad():
         model = StreamModel(stream, start, observers, bar)
-        try:
-            for first in range(start, stop, batch_size):
-                model(torch.empty(min(batch_size, stop - first), 1))
-        except EvaluationError as error:
-            problem = str(error)
-    processes.agree(problem)
+        for first in range(start, stop, batch_size):
+            model(torch.empty(min(batch_size, stop - first), 1))

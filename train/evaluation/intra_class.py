@@ -90,19 +90,18 @@ class ClassWork:
         """
         own = range(processes.rank, self.generator.config.num_classes, processes.count)
         results = []
-        problem = None
-        with progress_bar("classes", len(own), shown=self.progress and processes.is_main, unit="classes") as bar:
-            try:
-                for label in own:
-                    result = self._kept(label)
-                    if result is None:
+        shown = self.progress and processes.is_main
+        with processes.together(), progress_bar("classes", len(own), shown=shown, unit="classes") as bar:
+            for label in own:
+                result = self._kept(label)
+                if result is None:
+                    try:
                         result = self._score(label)
-                        self._keep(result)
-                    results.append(result)
-                    bar.update()
-            except EvaluationError as error:
-                problem = f"class {label}: {error}"
-        processes.agree(problem)
+                    except EvaluationError as error:
+                        raise EvaluationError(f"class {label}: {error}") from error
+                    self._keep(result)
+                results.append(result)
+                bar.update()
         return sorted(processes.gather_list(results), key=lambda result: result.label)
 
     def _score(self, label: int) -> ClassResult:

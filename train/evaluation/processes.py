@@ -1,5 +1,7 @@
 """Shares of the work of several processes, and putting the shares together again."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import TypeVar
 
 import torch
@@ -63,14 +65,18 @@ class Processes:
             return value
         return broadcast_object_list([value])[0]
 
-    def agree(self, problem: str | None) -> None:
-        """Raise on every process if any of them met a problem: none may wait for one that has given up.
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Do this process's part of a work: if a part fails, all do, for none may wait for one that has given up.
 
-        Args:
-            problem: of this process, or None.
         Raises:
             EvaluationError: the first problem, in the order of the processes.
         """
+        problem = None
+        try:
+            yield
+        except EvaluationError as error:
+            problem = str(error)
         for found in self.gather_list([problem]):
             if found is not None:
                 raise EvaluationError(found)
