@@ -13,7 +13,9 @@ from tests.train.evaluation_parts import CLASSES, SIDE, small_extractor, tiny_da
 from train.data.dataset import PreparedDataset
 from train.data.info import DatasetInfo
 from train.evaluation import classifier as classifier_command
+from train.evaluation.checks import check_request
 from train.evaluation.classifier import train_classifier
+from train.evaluation.classifier_file import LoadedClassifier
 from train.evaluation.errors import EvaluationError
 from train.evaluation.extractors import Extractor, load_extractor
 from train.evaluation.measure import evaluate
@@ -99,6 +101,17 @@ def test_classes_in_another_order_are_refused(tmp_path: Path) -> None:
     assert score(data, "class_score", generator=G).metrics  # asks for no class
     G.config = dataclasses.replace(G.config, class_names=("Taschen", "boot", "coat", "dress"))
     assert score(data, "ms_ssim", generator=G, protocol=BY_CLASS).metrics  # other words for the same classes
+
+
+def test_a_classifier_in_another_order_is_refused(dataset: PreparedDataset, tmp_path: Path) -> None:
+    test = PreparedDataset.open(write_dataset(tmp_path / "test", seed=2))
+    network, facts = train_classifier(dataset, test, epochs=1, width=4)
+    facts = dataclasses.replace(facts, class_names=["bag", "boot", "coat", "dress"])
+    G = tiny_generator()
+    G.config = dataclasses.replace(G.config, class_names=("boot", "bag", "coat", "dress"))
+    classifier = LoadedClassifier(network, facts, "0" * 64)
+    with pytest.raises(EvaluationError, match="--classifier: 'boot' is class 1, of the model class 0"):
+        check_request(G, dataset, QUICK, ("classifier_accuracy",), None, classifier)  # the data names no boot
 
 
 def test_a_class_of_one_picture_has_no_covariance(tmp_path: Path) -> None:
