@@ -102,18 +102,19 @@ def _loop(
         factor = linear_decay(step, decay_from=config.decay_from, steps=config.steps)
         updates.set_lr(lr_g=config.optim_g.lr * factor, lr_d=config.optim_d.lr * factor)
         g_parts = updates.generator(list(_g_batches(config, draws, step)), step=step)
-        networks.ema.update(updates.bare_G, step)
         for i in range(config.d_updates_per_step):
             update = step * config.d_updates_per_step + i
             batches = list(_d_batches(config, draws, real, update))
             d_parts = updates.discriminator(batches, step=step, generator=draws.own_generator("penalty", update))
+        networks.ema.update(updates.bare_G, step)  # after D's updates, which move the statistics of G's batch norms
         step += 1
 
         if step % config.log_every == 0 or step == config.steps:
             _tell(run, updates)
             _check_finite(networks)
             rate = _images_seen(config, step - logged_at) / (time.monotonic() - since)
-            _log(run, step, _images_seen(config, step), g_parts, d_parts, rate, config.optim_g.lr * factor)
+            rates = {"images_per_second": rate, "lr_g": config.optim_g.lr * factor, "lr_d": config.optim_d.lr * factor}
+            _log(run, step, _images_seen(config, step), g_parts, d_parts, rates)
             since, logged_at = time.monotonic(), step
         if step % config.sample_every == 0 or step == config.steps:
             save_sample_grid(run, networks, step)
@@ -185,12 +186,12 @@ def _chunk(tensor: Tensor, k: int, count: int) -> Tensor:
 
 
 def _log(
-    run: Run, step: int, images_seen: int, g: dict[str, Tensor], d: dict[str, Tensor], rate: float, lr_g: float
+    run: Run, step: int, images_seen: int, g: dict[str, Tensor], d: dict[str, Tensor], rates: dict[str, float]
 ) -> None:
     scalars: dict[str, Tensor | float] = {f"g/{name}": value for name, value in g.items()}
     scalars |= {f"d/{name}": value for name, value in d.items()}
-    run.log(step, images_seen, {**scalars, "images_per_second": rate, "lr_g": lr_g})
-    run.show(step, rate, float(d["loss"]))
+    run.log(step, images_seen, {**scalars, **rates})
+    run.show(step, rates["images_per_second"], float(d["loss"]))
 
 
 def _check_finite(networks: Networks) -> None:

@@ -6,7 +6,7 @@ from sngan_cond.images import save_png, to_grid
 from sngan_cond.latents import draw_latents
 from sngan_cond.randomness import generator_for
 from sngan_cond.sampling import generate
-from train.networks import Networks
+from train.networks import Networks, exported
 from train.run import Run
 
 MAX_ROWS = 10
@@ -33,7 +33,8 @@ def save_sample_grid(run: Run, networks: Networks, step: int) -> None:
     if config.num_classes:
         labels = torch.linspace(0, config.num_classes - 1, rows).round().long()  # evenly over many classes
         y, z = labels.repeat_interleave(columns), z.repeat(rows, 1)
-    images = torch.cat(list(generate(networks.ema.network, z, y)))
+    network = exported(networks.ema.network)  # a use would move the power iteration of a constrained one
+    images = torch.cat(list(generate(network, z, y)))
     folder = run.folder / "samples"
     folder.mkdir(exist_ok=True)
     save_png(to_grid(images, columns=columns), folder / f"step-{step:08d}.png")

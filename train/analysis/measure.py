@@ -19,7 +19,7 @@ from train.errors import TrainError
 from train.presets import load_config
 from train.run import CONFIG_FILE, SCALARS_FILE
 
-_NOT_PLOTTED = ("step", "images_seen", "seconds", "lr_g")
+_NOT_PLOTTED = ("step", "images_seen", "seconds", "lr_g", "lr_d")
 
 
 class Curve(NamedTuple):

@@ -1,0 +1,176 @@
+"""A training run written a second time, from the papers and from what is said of draws, to hold `train` to.
+
+Plain formulas and loops over plain numbers; nothing of `train` is imported. Of the library it takes the networks and
+spectral normalisation, which the official numbers hold elsewhere.
+"""
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
+from sngan_cond.constraints import SpectralNorm
+
+Settings = dict[str, Any]  # as in a preset's YAML, with every value that the run depends on
+GAMES: dict[str, tuple[Callable[[Tensor, Tensor, Tensor], Tensor], Callable[[Tensor], Tensor]]] = {  # of D, of G
+    "hinge": (lambda r, f, _: (1 - r).clamp(min=0).mean() + (1 + f).clamp(min=0).mean(), lambda f: -f.mean()),
+    "non_saturating": (lambda r, f, _: -(F.logsigmoid(r) + F.logsigmoid(-f)).mean(), lambda f: -F.logsigmoid(f).mean()),
+    "wasserstein": (lambda r, f, _: f.mean() - r.mean(), lambda f: -f.mean()),
+    "began": (lambda r, f, k: -r.mean() + k * f.mean(), lambda f: -f.mean()),  # scores are minus the errors
+}
+
+
+class ReferenceRun:
+    """G, D, Adam of both, and the average of G; every process has a replica of both networks.
+
+    Args:
+        settings: of the run.
+        data: prepared data set.
+        world: number of processes.
+    """
+
+    def __init__(self, settings: Settings, data: Path, *, world: int = 1) -> None:
+        self.c, self.world = settings, world
+        self.images, self.labels = (torch.from_numpy(np.load(data / f"{name}.npy")) for name in ("images", "labels"))
+        shared = {key: settings[key] for key in ("resolution", "num_classes", "architecture")}
+        torch.manual_seed(seed(settings["seed"], "initialisation"))
+        G = Generator(GeneratorConfig(**shared, **settings["generator"]))
+        D = Discriminator(DiscriminatorConfig(**shared, **settings["discriminator"]))
+        for network, held in ((D, "constraint"), (G, "constraint_g")):
+            if settings[held]["kind"] == "spectral":
+                SpectralNorm().attach(network)
+        self.average = copy.deepcopy(G).eval()
+        self.replicas = [(copy.deepcopy(G), copy.deepcopy(D)) for _ in range(world)]
+        self.adam = Adam(G, **settings["optim_g"]), Adam(D, **settings["optim_d"])
+        self.balance = torch.zeros(())
+        self.logged: dict[str, float] = {}
+
+    def step(self, step: int) -> None:
+        """Take one G update and then n_dis D updates, each on images of its own; steps count from 0."""
+        c, n_dis = self.c, self.c["d_updates_per_step"]
+        rate = 1.0 if c["decay_from"] is None else min(1.0, (c["steps"] - step) / (c["steps"] - c["decay_from"]))
+        self._descend(0, rate, [self._g_loss(*batch) for batch in self._micro_batches(*self._fakes("g", step))])
+        for update in range(step * n_dis, (step + 1) * n_dis):
+            e = [source(c["seed"], "penalty", update, rank) for rank in range(self.world)]
+            batches = self._micro_batches(*self._reals(update), *self._fakes("d", update))
+            self._descend(1, rate, [self._d_loss(rank, e[rank], *batch) for rank, *batch in batches])
+        decay = c["ema"]["decay"] if step >= c["ema"]["start"] else 0.0
+        for name, average in self.average.state_dict().items():
+            value = self.replicas[0][0].state_dict()[name]
+            average.copy_(decay * average + (1 - decay) * value if name in self.adam[0].m else value)
+        self.logged |= {"lr_g": c["optim_g"]["lr"] * rate, "lr_d": c["optim_d"]["lr"] * rate}
+
+    def _g_loss(self, rank: int, z: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+        G, D = self.replicas[rank]
+        score, logits = D(G(z, y), y)
+        loss = GAMES[self.c["loss"]["kind"]][1](score)
+        return self._sum({"loss": loss, "score_fake": score.mean()}, logits, y, "classification_g")
+
+    def _d_loss(
+        self, rank: int, e: torch.Generator, x: Tensor, y: Tensor | None, z: Tensor, y_fake: Tensor | None
+    ) -> dict[str, Tensor]:
+        G, D = self.replicas[rank]
+        fake = G(z, y_fake).detach()
+        (real_score, logits), (score, _) = D(x, y), D(fake, y_fake)
+        loss = GAMES[self.c["loss"]["kind"]][0](real_score, score, self.balance)
+        parts = {"loss": loss, "score_real": real_score.mean(), "score_fake": score.mean()}
+        if weight := self.c["constraint"].get("gradient_penalty"):
+            share = torch.rand(len(x), 1, 1, 1, generator=e)
+            between = (share * x + (1 - share) * fake).requires_grad_()
+            (slope,) = torch.autograd.grad(D(between, y).score.sum(), between, create_graph=True)
+            parts["penalty"] = weight * ((slope.square().sum(dim=(1, 2, 3)).sqrt() - 1) ** 2).mean()
+        return self._sum(parts, logits, y, "classification_d")
+
+    def _sum(self, parts: dict[str, Tensor], logits: Tensor | None, y: Tensor | None, weight: str) -> dict[str, Tensor]:
+        total = parts["loss"] + parts.get("penalty", 0)
+        if logits is not None:
+            parts["classification"] = -logits.log_softmax(1)[range(len(y)), y].mean()
+            total = total + self.c["loss"][weight] * parts["classification"]
+        return {**parts, "total": total}
+
+    def _descend(self, which: int, rate: float, losses: list[dict[str, Tensor]]) -> None:
+        """One update of G (0) or D (1), along the mean of what all micro-batches of all processes lose."""
+        mean = {name: torch.stack([parts[name] for parts in losses]).mean() for name in losses[0]}
+        networks = [replica[which] for replica in self.replicas]
+        gradients = torch.autograd.grad(mean["total"], [p for network in networks for p in network.parameters()])
+        count = len(gradients) // self.world
+        summed = [sum(gradients[i::count]) for i in range(count)]  # replicas hold the same parameters in the same order
+        self.adam[which].step(networks[0], summed, rate)
+        if which == 1 and (limit := self.c["constraint"].get("weight_clip")):
+            for layer in networks[0].modules():
+                if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding):
+                    layer.weight.data.clamp_(-limit, limit)
+        for network in networks[1:]:
+            for own, first in zip(network.parameters(), networks[0].parameters(), strict=True):
+                own.data.copy_(first.data)
+        if which == 1 and (game := self.c["loss"])["kind"] == "began":
+            moved = game["diversity"] * -mean["score_real"] + mean["score_fake"]
+            self.balance = (self.balance + game["balance_rate"] * moved.detach()).clamp(0, 1)
+        self.logged |= {f"{'gd'[which]}/{name}": float(value.detach()) for name, value in mean.items()}
+
+    def _fakes(self, purpose: str, update: int) -> tuple[Tensor, Tensor | None]:
+        c, total = self.c, self.c["fakes_per_step" if purpose == "g" else "batch_total"]
+        draw = torch.randn if c["generator"]["latent"] == "normal" else lambda *s, **o: 2 * torch.rand(*s, **o) - 1
+        z = draw(total, c["generator"]["latent_dim"], generator=source(c["seed"], f"{purpose}/latents", update))
+        if not c["num_classes"]:
+            return z, None
+        return z, torch.randint(c["num_classes"], (total,), generator=source(c["seed"], f"{purpose}/labels", update))
+
+    def _reals(self, update: int) -> tuple[Tensor, Tensor | None]:
+        """The next images of endless shuffles, flipped by a coin, with noise below the step of 8 bits."""
+        c, count, total = self.c, len(self.images), self.c["batch_total"]
+        rows = [
+            int(torch.randperm(count, generator=source(c["seed"], "shuffle", i // count))[i % count])
+            for i in range(update * total, (update + 1) * total)
+        ]
+        x = self.images[rows].float()  # (N, R, R, 3)
+        if c["data"]["flip"]:
+            coins = torch.rand(total, generator=source(c["seed"], "flip", update))
+            x = torch.stack([image.flip(1) if coin < 0.5 else image for image, coin in zip(x, coins, strict=True)])
+        noise = torch.rand(x.shape, generator=source(c["seed"], "dequantise", update)) / 128
+        y = self.labels[rows] if c["num_classes"] else None
+        return (x / 128 - 1 + noise).permute(0, 3, 1, 2), y
+
+    def _micro_batches(self, *tensors: Tensor | None) -> Iterator[tuple[Any, ...]]:
+        """Deal a batch to the processes, and each process' share to its micro-batches, in order."""
+        for rank in range(self.world):
+            for k in range(self.c["accumulate"]):
+                own = [None if t is None else t.chunk(self.world)[rank].chunk(self.c["accumulate"])[k] for t in tensors]
+                yield rank, *own
+
+
+class Adam:
+    """Kingma and Ba 2015, Algorithm 1."""
+
+    def __init__(self, network: nn.Module, lr: float, beta1: float, beta2: float, eps: float) -> None:
+        self.lr, self.beta1, self.beta2, self.eps, self.t = lr, beta1, beta2, eps, 0
+        self.m = {name: torch.zeros_like(parameter) for name, parameter in network.named_parameters()}
+        self.v = {name: torch.zeros_like(parameter) for name, parameter in network.named_parameters()}
+
+    @torch.no_grad()
+    def step(self, network: nn.Module, gradients: list[Any], rate: float) -> None:
+        """Move the parameters once; `rate` is the factor on lr."""
+        self.t += 1
+        for (name, parameter), g in zip(network.named_parameters(), gradients, strict=True):
+            self.m[name] = self.beta1 * self.m[name] + (1 - self.beta1) * g
+            self.v[name] = self.beta2 * self.v[name] + (1 - self.beta2) * g**2
+            m, v = self.m[name] / (1 - self.beta1**self.t), self.v[name] / (1 - self.beta2**self.t)
+            parameter -= self.lr * rate * m / (v.sqrt() + self.eps)
+
+
+def seed(*parts: int | str) -> int:
+    """63 bits of the hash of what a draw is called."""
+    return int(hashlib.blake2b(json.dumps(parts).encode(), digest_size=8).hexdigest(), 16) // 2
+
+
+def source(*parts: int | str) -> torch.Generator:
+    """Random numbers of one draw."""
+    return torch.Generator().manual_seed(seed(*parts))
