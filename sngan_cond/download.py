@@ -115,6 +115,8 @@ class _Hub:
         try:
             api = HfApi(token=self.token)
             info = patiently(lambda: api.model_info(self.repo, revision=self.revision, files_metadata=True))
+            if info.gated:  # anybody may know of it; what lies in the cache is asked for nowhere else
+                patiently(lambda: api.auth_check(self.repo))
         except HUB_ERRORS as error:
             if cached is None or not is_outage(error):
                 raise self._error(error) from error

@@ -20,6 +20,7 @@ ROUTES = {
     ("POST", "/api/repos/create"): "create",
     ("GET", f"/api/models/{REPO}"): "info",
     ("GET", f"/api/models/{REPO}/revision/{REV}"): "info",
+    ("GET", f"/api/models/{REPO}/auth-check"): "auth_check",
     ("GET", f"/api/models/{REPO}/refs"): "refs",
     ("GET", f"/api/models/{REPO}/commits/{REV}"): "commits",
     ("GET", f"/api/models/{REPO}/tree/{REV}"): "tree",
@@ -116,11 +117,13 @@ class Handler(BaseHTTPRequestHandler):
             raise StoreError(401, None, "Invalid credentials in Authorization header")
         return user
 
-    def _repo(self, groups: dict[str, str], *, write: bool = False) -> Repo:
+    def _repo(self, groups: dict[str, str], *, read: bool = False, write: bool = False) -> Repo:
         user, repo = self._user(), self.store.repos.get(groups["repo"])
         if repo is None or (repo.private and user != repo.owner):
             # As the Hub does: a visitor cannot tell a private repo from none at all.
             raise StoreError(401 if user is None else 404, "RepoNotFound", "Repository not found")
+        if read and repo.gated and user != repo.owner:  # anybody may know of it
+            raise StoreError(403, "GatedRepo", f"Access to model {groups['repo']} is restricted")
         if write and user is None:
             raise StoreError(401, None, "Invalid username or password.")
         if write and user != repo.owner:
@@ -170,7 +173,7 @@ class Handler(BaseHTTPRequestHandler):
             "author": repo.owner,
             "sha": oid,
             "private": repo.private,
-            "gated": False,
+            "gated": "manual" if repo.gated else False,
             "disabled": False,
             "createdAt": repo.created,
             "lastModified": repo.commits[oid].date,
@@ -180,6 +183,10 @@ class Handler(BaseHTTPRequestHandler):
             "cardData": card,
             "siblings": [{"rfilename": path, "size": file.size} for path, file in sorted(files.items())],
         }
+
+    def _auth_check(self, groups: dict[str, str], body: bytes) -> object:
+        self._repo(groups, read=True)
+        return {}
 
     def _refs(self, groups: dict[str, str], body: bytes) -> object:
         repo = self._repo(groups)
@@ -265,7 +272,8 @@ class Handler(BaseHTTPRequestHandler):
         return {}
 
     def _resolve(self, groups: dict[str, str], body: bytes) -> None:
-        oid, file = self._repo(groups).file(groups["rev"], groups["path"])
+        self.hub.before_download()
+        oid, file = self._repo(groups, read=True).file(groups["rev"], groups["path"])
         headers = {"X-Repo-Commit": oid, "ETag": f'"{file.oid}"', "Accept-Ranges": "bytes"}
         if file.lfs:
             headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}

@@ -11,6 +11,7 @@ import random
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -48,6 +49,7 @@ class HubStandIn:
         self.latency_s = latency_s
         self.random = random.Random(0)
         self.lose_answers = 0  # so many of the next commits are made and not confirmed
+        self.before_download: Callable[[], object] = lambda: None
         self.requests: list[tuple[str, str, int]] = []
         self._server: _Server | None = None
 

@@ -55,6 +55,7 @@ class Repo:
     owner: str
     private: bool
     created: str
+    gated: bool = False
     branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     commits: dict[str, Commit] = field(default_factory=dict)

@@ -49,6 +49,16 @@ def test_saving_twice_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None
         assert (tmp_path / "again" / "model" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_saved_in_full_and_comes_back(tmp_path: Path, dtype: torch.dtype) -> None:
+    half = make().to(dtype)
+    half.save_pretrained(tmp_path / "m")
+    loaded = Generator.from_pretrained(tmp_path / "m")
+    for (name, saved), (_, found) in zip(half.state_dict().items(), loaded.state_dict().items(), strict=True):
+        assert found.dtype == (torch.float32 if saved.is_floating_point() else saved.dtype)
+        assert torch.equal(found.to(saved.dtype), saved), name
+
+
 def test_a_loaded_generator_trains_without_touching_its_file(folder: Path) -> None:
     before = (folder / "model.safetensors").read_bytes()
     G = Generator.from_pretrained(folder)

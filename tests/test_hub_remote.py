@@ -1,5 +1,6 @@
 """Loading from and pushing to a Hub, with the real client and the loopback Hub."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,16 +120,23 @@ def test_private_repo_and_tokens(client: HubClient, tmp_path: Path) -> None:
     client.run(push, seed=3)
     load = {"seed": 3, "name": "alice/secret", "revision": None}
     assert client.run(LOAD, **load, cache=str(tmp_path / "a"))[0]
-    with_token = "import os\nos.environ['HF_TOKEN'] = {!r}\n"
+    for user, words in (("hf_bob", "or a private one"), ("hf_nobody", "does not accept the login")):
+        with token(client, user), pytest.raises(ClientError, match=words) as error:
+            client.run(LOAD, **load, cache=str(tmp_path / user))
+        assert user not in error.value.message
+    with token(client, "hf_bob"), pytest.raises(ClientError, match="forbids it"):
+        client.run(push.replace("secret", "toy"), seed=3)
+
+
+@contextlib.contextmanager
+def token(client: HubClient, value: str) -> Iterator[None]:
+    """Let the client be another user for a while."""
+    become = "import os\nos.environ['HF_TOKEN'] = token"
+    client.run(become, token=value)
     try:
-        for token, words in (("hf_bob", "or a private one"), ("hf_nobody", "does not accept the login")):
-            with pytest.raises(ClientError, match=words) as error:
-                client.run(with_token.format(token) + LOAD, **load, cache=str(tmp_path / token))
-            assert token not in error.value.message
-        with pytest.raises(ClientError, match="forbids it"):
-            client.run(with_token.format("hf_bob") + push.replace("secret", "toy"), seed=3)
+        yield
     finally:
-        client.run("import os\nos.environ['HF_TOKEN'] = 'hf_alice'")
+        client.run(become, token="hf_alice")
 
 
 @pytest.mark.parametrize(
@@ -194,6 +202,50 @@ def test_cache_serves_while_the_hub_is_away(
         assert error.value.name == "HubUnavailableError"
     finally:
         hub.start()
+
+
+def test_files_are_of_one_commit_while_the_repo_moves(
+    hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path
+) -> None:
+    """Between the question which files there are and their download somebody pushes another model."""
+    branches, asked = hub.store.repos["alice/toy"].branches, len(hub.requests)
+    hub.before_download = lambda: branches.update(main=commits[0])
+    try:
+        expected = [True, commits[1], None, True]  # the other commit has metrics
+        assert client.run(LOAD, seed=2, name="alice/toy", revision=None, cache=str(tmp_path)) == expected
+    finally:
+        hub.before_download = lambda: None
+        branches["main"] = commits[1]
+    assert any("/resolve/" in path for _, path, _ in hub.requests[asked:])
+
+
+@pytest.mark.parametrize("change", ["gated", "private", "deleted"])
+def test_a_cache_is_no_way_around_a_refusal(hub: HubStandIn, client: HubClient, tmp_path: Path, change: str) -> None:
+    name = f"alice/once-{change}"
+    client.run(SETUP + "G.push_to_hub(name)", seed=6, name=name)
+    load = {"seed": 6, "name": name, "revision": None, "cache": str(tmp_path)}
+    with token(client, "hf_bob"):
+        assert client.run(LOAD, **load)[0]
+        repo = hub.store.repos[name]
+        repo.gated, repo.private = change == "gated", change == "private"
+        if change == "deleted":
+            del hub.store.repos[name]
+        words = "the repo is gated: ask for access" if change == "gated" else "no such repo"
+        with pytest.raises(ClientError, match=words):
+            client.run(LOAD, **load)
+    if change == "gated":
+        assert client.run(LOAD, **load)[0]  # its owner
+
+
+def test_local_files_only_asks_nobody(hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path) -> None:
+    load = f"{SETUP}result = Generator.from_pretrained('alice/toy', cache_dir=cache, local_files_only=only)"
+    load += ".provenance.commit_hash"
+    client.run(load, seed=2, cache=str(tmp_path / "full"), only=False)
+    before = len(hub.requests)
+    assert client.run(load, seed=2, cache=str(tmp_path / "full"), only=True) == commits[1]
+    with pytest.raises(ClientError, match="not in the cache"):
+        client.run(load, seed=2, cache=str(tmp_path / "empty"), only=True)
+    assert len(hub.requests) == before
 
 
 @pytest.mark.slow

@@ -173,22 +173,24 @@ def test_visitors_at_once_share_batches_and_get_their_own_pictures(service: Serv
     assert service.engine.batches - before < rows, "every batch held one picture"
 
 
-def test_a_short_request_does_not_wait_for_a_long_one() -> None:
+@pytest.mark.parametrize("of_another_model", [False, True])
+def test_a_short_request_does_not_wait_for_a_long_one(of_another_model: bool) -> None:
     G = tiny_generator()
+    other = tiny_generator(1) if of_another_model else G
     engine = Engine(torch.device("cpu"))
     order: list[str] = []
     started = threading.Event()
 
-    def make(name: str, count: int) -> None:
+    def make(name: str, G: Generator, count: int) -> None:
         y = torch.zeros(count, dtype=torch.int64)
         for _ in engine.run(G, torch.zeros(count, 8), y, threading.Event()):
             started.set()
         order.append(name)
 
-    long = threading.Thread(target=make, args=("long", 1200))
+    long = threading.Thread(target=make, args=("long", G, 1200))
     long.start()
     assert started.wait(20)
-    make("short", 1)
+    make("short", other, 1)
     assert order == ["short"]
     long.join()
 
@@ -208,6 +210,13 @@ def test_cancelling_stops_this_visitors_work_only(service: Service) -> None:
     assert stopped_at[-1] < 64
     assert service.cancel("me") == 0
     assert len(service.make(ask, visitor="me").pictures) == 64
+
+
+def test_nobody_cancels_a_request_without_a_name(service: Service) -> None:
+    stopped: list[int] = []
+    result = service.make(SampleAsk(classes=("0",), count=9), progress=lambda *_: stopped.append(service.cancel("")))
+    assert len(result.pictures) == 9
+    assert set(stopped) == {0}
 
 
 def test_an_error_in_the_network_reaches_the_one_who_asked() -> None:

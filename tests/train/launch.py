@@ -1,6 +1,7 @@
 """Starting the trainer as a user does, in processes of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import Tensor
 
+from train.__main__ import main as train
 from train.prepare import main as prepare
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +31,16 @@ def run(command: list[str], **extra: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=ROOT, env=environment(**extra), capture_output=True, text=True, timeout=240, check=False
     )
+
+
+def run_here(command: list[str]) -> int:
+    """Run a command of `tiny_command` in this process, and give the test runner its signals back."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        return train(command[3:])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def prepare_tiny(folder: Path) -> Path:

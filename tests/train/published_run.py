@@ -48,9 +48,9 @@ METRICS: dict[str, Any] = {
 }
 
 
-def add_checkpoint(run_dir: Path, step: int, *, config: GeneratorConfig = CONFIG) -> Path:
+def add_checkpoint(run_dir: Path, step: int, *, config: GeneratorConfig = CONFIG, seed: int | None = None) -> Path:
     """Write the checkpoint of a step, as training does, and its picture."""
-    torch.manual_seed(step)
+    torch.manual_seed(step if seed is None else seed)
     (run_dir / "samples").mkdir(parents=True, exist_ok=True)
     (run_dir / "samples" / f"step-{step:08d}.png").write_bytes(b"picture %d" % step)
     return save_checkpoint(

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import train.checkpoint
+from tests.durability import assert_durable, disk_events
 from train.checkpoint import clean_leftovers, newest_checkpoint, save_checkpoint
 from train.errors import TrainError
 
@@ -31,6 +32,13 @@ def test_the_newest_whole_checkpoint_is_read_back(tmp_path: Path) -> None:
         "config.json",
         "generator.safetensors",
     ]
+
+
+def test_everything_is_on_disk_before_a_checkpoint_has_its_name(tmp_path: Path) -> None:
+    with disk_events() as events:
+        folder = save(tmp_path, 3)
+    files = {path.name for path in folder.iterdir()}
+    assert_durable(events, files, draft=".partial-step-00000003", final=folder)
 
 
 def test_an_empty_folder_has_none(tmp_path: Path) -> None:

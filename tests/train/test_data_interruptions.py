@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.durability import assert_durable, disk_events
 from tests.train.data_pictures import ROOT, arguments, command, contents, flawed_pictures, picture_folder, prepare, run
 from train.data import build as building
 from train.data import finish as finishing
@@ -93,6 +94,12 @@ def test_interrupted_at_any_instant_of_the_end(
     assert prepare(*arguments(pictures, tmp_path / "out", workers=1))[0] == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     assert not (tmp_path / "out.partial").exists()
+
+
+def test_everything_is_on_disk_before_a_data_set_has_its_name(pictures: Path, tmp_path: Path) -> None:
+    with disk_events() as events:
+        assert prepare(*arguments(pictures, tmp_path / "out", workers=1))[0] == 0
+    assert_durable(events, set(contents(tmp_path / "out")), draft="data", final=tmp_path / "out")
 
 
 @pytest.mark.usefixtures("small_chunks")

@@ -13,6 +13,7 @@ import pytest
 from sngan_cond import Generator
 from sngan_cond.loading import load_generator
 from sngan_cond.sources import HubUnavailableError, PretrainedError
+from tests.train.launch import run_here, tiny_command
 from tests.train.published_run import METRICS, add_checkpoint
 from train import publishing
 from train.cards import GENERIC, load_facts
@@ -39,6 +40,7 @@ class FakeHub:
     def __init__(self, answers: dict[int, Exception] | None = None) -> None:
         self.attempts: list[int] = []
         self.published: list[int] = []
+        self.incomplete: list[int] = []
         self.answers = answers or {}
         self.open = threading.Event()
         self.open.set()
@@ -46,6 +48,8 @@ class FakeHub:
     def __call__(self, folder: Path, step: int, **_: object) -> str:
         self.open.wait(20)
         self.attempts.append(step)
+        if not {"config.json", "model.safetensors", "training.json"} <= {path.name for path in folder.glob("*")}:
+            self.incomplete.append(step)
         if (error := self.answers.get(len(self.attempts))) is not None:
             raise error
         write_card(folder, repo="user/name", facts=load_facts(GENERIC))
@@ -161,7 +165,16 @@ def test_the_oldest_gives_way_when_too_many_wait(run_dir: Path, hub: FakeHub) ->
     hub.open.set()
     assert publisher.close()
     assert hub.published == [6, 8]
+    assert hub.incomplete == []  # also of step 2, which the thread held while it gave way
     assert sum("newer ones wait" in line for line in said) == 2
+
+
+def test_a_kill_between_saving_and_publishing_skips_no_step(tiny_data: Path, tmp_path: Path, hub: FakeHub) -> None:
+    command = tiny_command(tiny_data, tmp_path / "run")
+    assert run_here(command) == 0  # saved, and nobody was told
+    for _ in range(2):
+        assert run_here([*command, "hub.repo=user/name"]) == 0
+        assert hub.published == [6]
 
 
 def test_a_damaged_checkpoint_is_told_and_not_sent(run_dir: Path, hub: FakeHub) -> None:

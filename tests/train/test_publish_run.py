@@ -28,6 +28,17 @@ result = [model.commit_hash, model.step, model.card.splitlines()[0]]
 """
 
 
+PUBLISH_ONCE = """
+from pathlib import Path
+from train.cards import GENERIC
+from train.ledger import publish_once
+from train.staging import stage
+
+stage(Path(checkpoint), Path(outbox), run_dir=Path(checkpoint).parents[1])
+result = publish_once(Path(outbox), 4, repo="alice/twice", branch=None, private=False, facts=GENERIC)
+"""
+
+
 def launch(data: Path, run_dir: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     command = tiny_command(data, run_dir, "hub.repo=alice/tiny", "hub.every=2", "keep_checkpoints=5")
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"]
@@ -74,6 +85,23 @@ def test_a_run_publishes_through_failures_and_an_outage(tiny_data: Path, tmp_pat
         output, _ = again.communicate(timeout=120)
         assert again.returncode == 0, output
         assert len(hub.titles("alice/tiny")) == 4
+
+
+def test_a_step_is_sent_once_though_its_note_is_lost_and_other_weights_are_sent(tmp_path: Path) -> None:
+    """The Hub is asked for title and weights, whatever `published.json` says: see `test_no_step_is_sent_twice`."""
+    first, other = add_checkpoint(tmp_path / "a", 4), add_checkpoint(tmp_path / "b", 4, seed=5)
+    with (
+        HubStandIn(tmp_path / "hub") as hub,
+        HubClient(hub.environment(tmp_path / "home"), tmp_path / "log.txt") as client,
+    ):
+        send = {"outbox": str(tmp_path / "outbox")}
+        oid = client.run(PUBLISH_ONCE, checkpoint=str(first), **send)
+        assert client.run(PUBLISH_ONCE, checkpoint=str(first), **send) == oid
+        assert hub.titles("alice/twice") == ["Step 4", "initial commit"]
+        again = client.run(PUBLISH_ONCE, checkpoint=str(other), **send)
+        assert again != oid
+        assert hub.titles("alice/twice") == ["Step 4", "Step 4", "initial commit"]
+        assert hub.store.repos["alice/twice"].branches["main"] == again
 
 
 @pytest.mark.slow

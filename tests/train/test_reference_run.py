@@ -3,7 +3,7 @@
 import copy
 import json
 import shutil
-import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,11 +14,9 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
 from sngan_cond import Generator
-from tests.train.launch import run, weights
+from tests.train.launch import run, run_here, weights
 from tests.train.reference_run import ReferenceRun, Settings, source
 from tests.train.test_two_processes import TWO
-from train.loop import train
-from train.presets import load_config
 
 # No two values are alike, so that none can stand for another. Adam's eps is large: with 1e-8 a bias before a batch
 # norm, whose true gradient is 0, moves by the rate wherever rounding points, and no two loops agree about it.
@@ -102,16 +100,10 @@ def changed(settings: Settings, own: Settings) -> Settings:
     return merged
 
 
-def start(settings: Settings, folder: Path) -> None:
-    """Train in this process, and let it have its signals back."""
+def command(settings: Settings, folder: Path) -> list[str]:
     preset = folder.with_suffix(".yaml")
     preset.write_text(yaml.safe_dump(settings))
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        assert train(load_config(str(preset)), folder) == LAST
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    return [sys.executable, "-m", "train", "--preset", str(preset), "--run-dir", str(folder)]
 
 
 def saved(folder: Path, step: int) -> dict[str, Tensor]:
@@ -121,7 +113,7 @@ def saved(folder: Path, step: int) -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def hinge(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reference") / "hinge"
-    start(settings_of("hinge", tiny_data), folder)
+    assert run_here(command(settings_of("hinge", tiny_data), folder)) == 0
     return folder
 
 
@@ -169,11 +161,10 @@ def test_a_run_is_what_the_papers_say(name: str, tiny_data: Path, tmp_path: Path
     settings, folder, world = settings_of(name, tiny_data), hinge if name == "hinge" else tmp_path / "run", 1
     if name == "BEGAN":  # its balance, and the penalty's random points, are where processes could go wrong
         world = 2
-        (tmp_path / "run.yaml").write_text(yaml.safe_dump(settings))
-        done = run([*TWO, "-m", "train", "--preset", str(tmp_path / "run.yaml"), "--run-dir", str(folder)])
+        done = run([*TWO, *command(settings, folder)[1:]])
         assert done.returncode == 0, done.stderr
     elif name != "hinge":
-        start(settings, folder)
+        assert run_here(command(settings, folder)) == 0
     lines = {line["step"]: line for line in map(json.loads, (folder / "scalars.jsonl").read_text().splitlines())}
     assert list(lines) == [SAVED, LAST]
     reference = ReferenceRun(settings, tiny_data, world=world)
@@ -218,10 +209,10 @@ def test_a_run_that_goes_on_from_a_checkpoint_ends_with_the_same_bits(
     name: str, tiny_data: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    start(settings_of(name, tiny_data), folder)
+    assert run_here(command(settings_of(name, tiny_data), folder)) == 0
     straight, log = saved(folder, LAST), (folder / "scalars.jsonl").read_text()
     shutil.rmtree(folder / f"checkpoints/step-{LAST:08d}")
-    start(settings_of(name, tiny_data), folder)
+    assert run_here(command(settings_of(name, tiny_data), folder)) == 0
     again = saved(folder, LAST)
     assert again.keys() == straight.keys()
     assert all(torch.equal(again[key], straight[key]) for key in straight)
@@ -236,7 +227,7 @@ def unclocked(line: str) -> dict[str, float]:
 
 def test_where_the_average_copies_it_is_the_generator(tiny_data: Path, tmp_path: Path) -> None:
     """As the official code saves it: D's updates have moved the statistics, and they are the ones that are saved."""
-    start(settings_of("clipping", tiny_data), tmp_path / "run")
+    assert run_here(command(settings_of("clipping", tiny_data), tmp_path / "run")) == 0
     found = saved(tmp_path / "run", LAST)
     names = [key.partition(":")[2] for key in found if key.startswith("model")]
     assert all(torch.equal(found[f"model.safetensors:{n}"], found[f"generator.safetensors:{n}"]) for n in names)

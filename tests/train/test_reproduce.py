@@ -6,22 +6,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from train.errors import TrainError
 from train.presets import load_config
 from train.reproduce import main, select
+from train.reproduction import curves, runner
 from train.reproduction.budget import SMOKE_STEPS, Budget, row_config
 from train.reproduction.cost import CostMeter
 from train.reproduction.curves import plot_curves
-from train.reproduction.measures import Scoring, mean_and_error
+from train.reproduction.measures import Measured, Scoring, mean_and_error
 from train.reproduction.results import cells, plot_results, write_results
 from train.reproduction.rows import Row, Table
-from train.reproduction.runner import Task, run_tasks
+from train.reproduction.runner import Task, run_task, run_tasks
 from train.reproduction.tables import find_tables
 
 
@@ -103,6 +106,28 @@ def test_budgets_never_share_a_run(tmp_path: Path) -> None:
     ]
     assert len(set(folders)) == len(budgets)
     assert {folder.parent for folder in folders} == {tmp_path / "sngan/table2/cifar10_weight_norm"}
+
+
+def test_a_row_is_measured_again_under_another_extractor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not under the same one: only training and measuring are replaced here."""
+    table, row = row_of("sngan/table2", "cifar10_weight_norm")
+    trained: list[Path] = []
+    monkeypatch.setattr(runner, "train", lambda config, folder: trained.append(folder) or config.steps)
+    monkeypatch.setattr(runner, "measure", lambda *_, **__: ({"fid": [Measured("x", 1.0, "paper")]}, {}))
+    task = Task(
+        table=table, row=row, seed=0, budget=Budget(name="smoke"), scoring=Scoring(extractor="one"), folder=tmp_path
+    )
+    task.run_dir.mkdir(parents=True)
+    scorings = [
+        Scoring(extractor="one"),
+        Scoring(extractor="other"),
+        Scoring(extractor="other", weights_sha256="ab"),
+        Scoring(extractor="other", weights_sha256="ab", fakes=7),
+    ]
+    for number, scoring in enumerate(scorings, start=1):
+        for _ in range(2):
+            assert run_task(replace(task, scoring=scoring))["measured"]["fid"][0]["value"] == 1.0
+            assert trained == [task.run_dir] * number
 
 
 def test_rows_without_a_preset_say_why() -> None:
@@ -227,6 +252,20 @@ def test_curves_are_drawn_of_what_ran(tmp_path: Path) -> None:
             count for count, (red, green, blue) in found if max(red, green, blue) > min(red, green, blue) + 60
         )
     assert colours["bssn-figure2"] > colours["sngan-figure1"] > 0  # eight layers, and one run
+
+
+def test_scores_are_drawn_real_minus_fake(tmp_path: Path) -> None:
+    table, row = row_of("sngan/figure1", "cifar10_spectral_norm_C")
+    task = Task(
+        table=table, row=row, seed=0, budget=Budget(name="smoke"), scoring=Scoring(extractor=None), folder=tmp_path
+    )
+    task.run_dir.mkdir(parents=True)
+    lines = [{"step": i, "images_seen": 8 * i, "d/score_real": 2.0 + i, "d/score_fake": -1.5 * i} for i in (1, 2)]
+    (task.run_dir / "scalars.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    axes = Figure().subplots()
+    curves._scores(axes, [task])
+    (line,) = axes.lines
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([8, 16], [4.5, 7.0])
 
 
 @pytest.mark.slow

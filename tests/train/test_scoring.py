@@ -7,10 +7,16 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
 
 from sngan_cond import ConstraintConfig, Generator, GeneratorConfig, build_constraint
-from tests.train.launch import run, tiny_command, weights
+from tests.train.launch import run, run_here, tiny_command, weights
 from train.__main__ import main
+from train.data.dataset import PreparedDataset
+from train.evaluation.extractors import load_extractor
+from train.evaluation.measure import evaluate
+from train.evaluation.protocols import protocol_named
+from train.evaluation.report import weights_sha256
 from train.networks import exported
 from train.scoring import _shared_copy
 
@@ -34,6 +40,35 @@ def test_evaluation_of_both_generators_changes_no_bit_of_the_run(tmp_path: Path,
         row = report["metrics"][0]
         assert (row["fake_count"], row["real_count"]) == (40, 60)
         assert logged[6][f"{name}/{row['name']}"] == pytest.approx(row["value"], rel=1e-9)
+
+
+def test_each_report_is_of_the_weights_it_names(tmp_path: Path, tiny_data: Path) -> None:
+    """What was scored in the run is what a checkpoint of that step holds: the average, and the generator itself."""
+    counts = ("evaluation.fakes=40", "evaluation.reals=60", "evaluation.metrics=[kernel]", "seed=9")
+    assert run_here(tiny_command(tiny_data, tmp_path / "run", *EVALUATION, *counts)) == 0
+    checkpoint = tmp_path / "run/checkpoints/step-00000006"
+    averaged = Generator.from_pretrained(checkpoint)
+    raw = Generator(averaged.config).eval()
+    raw.load_state_dict(load_file(checkpoint / "generator.safetensors"))
+    log = [json.loads(line) for line in (tmp_path / "run/scalars.jsonl").read_text().splitlines()]
+    values = {}
+    for name, G in (("ema", averaged), ("generator", raw)):
+        report = json.loads((tmp_path / f"run/evaluations/step-00000006/{name}.json").read_text())
+        again = evaluate(
+            G,
+            PreparedDataset.open(tiny_data),
+            protocol_named("quick").reduced(fakes=40, reals=60),
+            extractor=load_extractor("identity", device="cpu"),
+            metrics=["kernel"],
+            seed=9,
+            progress=False,
+        )
+        assert report["model"]["weights_sha256"] == weights_sha256(G)
+        (row,) = report["metrics"]
+        values[name] = again.value(row["name"])
+        assert row["value"] == pytest.approx(values[name], rel=1e-6)  # one batch of 64 or another
+        assert [line[f"{name}/{row['name']}"] for line in log if f"{name}/{row['name']}" in line][-1] == row["value"]
+    assert values["ema"] != pytest.approx(values["generator"], rel=1e-3)
 
 
 @pytest.mark.slow
