@@ -1,6 +1,8 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from accelerate.state import AcceleratorState
 
 from tests.train.launch import prepare_tiny
 
@@ -9,3 +11,10 @@ from tests.train.launch import prepare_tiny
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """200 prepared shapes of ten classes at 32 px."""
     return prepare_tiny(tmp_path_factory.mktemp("data") / "tiny")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_accelerator() -> Iterator[None]:
+    """Let no test train under the precision or the processes of an earlier one, which Accelerate keeps."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)

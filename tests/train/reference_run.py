@@ -16,8 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from sngan_cond.constraints import SpectralNorm
+from sngan_cond import (
+    ConstraintConfig,
+    Discriminator,
+    DiscriminatorConfig,
+    Generator,
+    GeneratorConfig,
+    build_constraint,
+)
 
 Settings = dict[str, Any]  # as in a preset's YAML, with every value that the run depends on
 GAMES: dict[str, tuple[Callable[[Tensor, Tensor, Tensor], Tensor], Callable[[Tensor], Tensor]]] = {  # of D, of G
@@ -42,11 +48,10 @@ class ReferenceRun:
         self.images, self.labels = (torch.from_numpy(np.load(data / f"{name}.npy")) for name in ("images", "labels"))
         shared = {key: settings[key] for key in ("resolution", "num_classes", "architecture")}
         torch.manual_seed(seed(settings["seed"], "initialisation"))
-        G = Generator(GeneratorConfig(**shared, **settings["generator"]))
-        D = Discriminator(DiscriminatorConfig(**shared, **settings["discriminator"]))
+        G = Generator(GeneratorConfig(**{**shared, **settings["generator"]}))
+        D = Discriminator(DiscriminatorConfig(**{**shared, **settings["discriminator"]}))
         for network, held in ((D, "constraint"), (G, "constraint_g")):
-            if settings[held]["kind"] == "spectral":
-                SpectralNorm().attach(network)
+            build_constraint(ConstraintConfig(**settings[held])).attach(network)
         self.average = copy.deepcopy(G).eval()
         self.replicas = [(copy.deepcopy(G), copy.deepcopy(D)) for _ in range(world)]
         self.adam = Adam(G, **settings["optim_g"]), Adam(D, **settings["optim_d"])
@@ -57,10 +62,10 @@ class ReferenceRun:
         """Take one G update and then n_dis D updates, each on images of its own; steps count from 0."""
         c, n_dis = self.c, self.c["d_updates_per_step"]
         rate = 1.0 if c["decay_from"] is None else min(1.0, (c["steps"] - step) / (c["steps"] - c["decay_from"]))
-        self._descend(0, rate, [self._g_loss(*batch) for batch in self._micro_batches(*self._fakes("g", step))])
+        self._descend(0, rate, [self._g_loss(*batch) for batch in self._micro_batches(*self.fakes("g", step))])
         for update in range(step * n_dis, (step + 1) * n_dis):
             e = [source(c["seed"], "penalty", update, rank) for rank in range(self.world)]
-            batches = self._micro_batches(*self._reals(update), *self._fakes("d", update))
+            batches = self._micro_batches(*self.reals(update), *self.fakes("d", update))
             self._descend(1, rate, [self._d_loss(rank, e[rank], *batch) for rank, *batch in batches])
         decay = c["ema"]["decay"] if step >= c["ema"]["start"] else 0.0
         for name, average in self.average.state_dict().items():
@@ -116,7 +121,7 @@ class ReferenceRun:
             self.balance = (self.balance + game["balance_rate"] * moved.detach()).clamp(0, 1)
         self.logged |= {f"{'gd'[which]}/{name}": float(value.detach()) for name, value in mean.items()}
 
-    def _fakes(self, purpose: str, update: int) -> tuple[Tensor, Tensor | None]:
+    def fakes(self, purpose: str, update: int) -> tuple[Tensor, Tensor | None]:
         c, total = self.c, self.c["fakes_per_step" if purpose == "g" else "batch_total"]
         draw = torch.randn if c["generator"]["latent"] == "normal" else lambda *s, **o: 2 * torch.rand(*s, **o) - 1
         z = draw(total, c["generator"]["latent_dim"], generator=source(c["seed"], f"{purpose}/latents", update))
@@ -124,7 +129,7 @@ class ReferenceRun:
             return z, None
         return z, torch.randint(c["num_classes"], (total,), generator=source(c["seed"], f"{purpose}/labels", update))
 
-    def _reals(self, update: int) -> tuple[Tensor, Tensor | None]:
+    def reals(self, update: int) -> tuple[Tensor, Tensor | None]:
         """The next images of endless shuffles, flipped by a coin, with noise below the step of 8 bits."""
         c, count, total = self.c, len(self.images), self.c["batch_total"]
         rows = [

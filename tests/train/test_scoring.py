@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from sngan_cond import ConstraintConfig, Generator, GeneratorConfig, build_constraint
@@ -113,7 +112,6 @@ def test_a_score_that_cannot_be_kept_does_not_end_the_run(tmp_path: Path, tiny_d
 
 def test_both_generators_are_scored_as_they_would_be_loaded() -> None:
     """In float32 whatever training runs in; a constraint is folded into the weights."""
-    AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(cpu=True, mixed_precision="bf16")
     torch.manual_seed(0)
     bare = Generator(GeneratorConfig(resolution=32, num_classes=0, channels=4, latent_dim=6))
