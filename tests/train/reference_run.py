@@ -1,7 +1,7 @@
 """A training run written a second time, from the papers and from what is said of draws, to hold `train` to.
 
 Plain formulas and loops over plain numbers; nothing of `train` is imported. Of the library it takes the networks and
-spectral normalisation, which the official numbers hold elsewhere.
+what a constraint attaches to them, which the official numbers and other sources hold elsewhere.
 """
 
 import copy

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from sngan_cond import Generator, sample
-from tests.train.launch import run, tiny_command, weights
+from tests.train.launch import run, run_here, tiny_command, weights
 from train.__main__ import main
 from train.loop import linear_decay
 
@@ -78,12 +78,13 @@ def test_what_does_not_fit_is_one_line_and_status_2(
     assert error.count("\n") == 1
 
 
-@pytest.mark.slow
-def test_values_that_are_not_finite_stop_the_run(tmp_path: Path, tiny_data: Path) -> None:
+def test_values_that_are_not_finite_stop_the_run(
+    tmp_path: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     hot = ("loss.kind=wasserstein", "constraint.kind=none", "optim_d.lr=0.99", "d_updates_per_step=5")
-    done = run(tiny_command(tiny_data, tmp_path / "hot", *hot, "steps=60", "save_every=1"))
-    assert done.returncode == 2
-    message = done.stderr.strip().splitlines()[-1]
+    often = ("steps=60", "save_every=1", "log_every=50", "sample_every=60")
+    assert run_here(tiny_command(tiny_data, tmp_path / "hot", *hot, *often)) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
     assert "is not finite; the run stops. Last good checkpoint:" in message
     kept = sorted((tmp_path / "hot/checkpoints").glob("step-*"))
     assert kept

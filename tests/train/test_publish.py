@@ -177,6 +177,12 @@ def test_a_kill_between_saving_and_publishing_skips_no_step(tiny_data: Path, tmp
         assert hub.published == [6]
 
 
+def test_every_publication_is_of_its_own_step(tiny_data: Path, tmp_path: Path, hub: FakeHub) -> None:
+    """Also where no checkpoint would be due: the stand-in refuses a folder that says another step."""
+    assert run_here(tiny_command(tiny_data, tmp_path / "run", "hub.repo=user/name", "hub.every=3", "save_every=4")) == 0
+    assert hub.published == [3, 6]
+
+
 def test_a_damaged_checkpoint_is_told_and_not_sent(run_dir: Path, hub: FakeHub) -> None:
     weights = run_dir / "checkpoints/step-00000002/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
