@@ -90,7 +90,10 @@ def test_everything_known_about_a_model_comes_with_it(tmp_path: Path) -> None:
 
 
 def test_files_of_older_weights_go_when_new_ones_come(tmp_path: Path) -> None:
-    make().save_pretrained(tmp_path / "m", metrics=METRICS, training={"step": 1})
+    (tmp_path / "picture.png").write_bytes(b"a picture")
+    older: dict[str, Any] = {"metrics": METRICS, "training": {"step": 1}, "samples": tmp_path / "picture.png"}
+    make().save_pretrained(tmp_path / "m", **older, discriminator=torch.nn.Linear(2, 1))
+    assert len(list((tmp_path / "m").iterdir())) == 7
     (tmp_path / "m" / "notes.txt").write_text("mine")
     make().save_pretrained(tmp_path / "m")
     assert {path.name for path in (tmp_path / "m").iterdir()} == {

@@ -3,8 +3,10 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 import torch
@@ -13,6 +15,8 @@ from app.asks import AnyAsk, MixtureAsk, MorphAsk, SampleAsk, WalkAsk
 from app.engine import Engine
 from app.files import write_result
 from app.limits import AskError, CancelledError
+from app.links import ask_from_query
+from app.recipe import recipe_for
 from app.service import Service
 from sngan_cond import Generator, morph, sample
 from tests.app.models import tiny_generator
@@ -119,14 +123,22 @@ def _parent_of(service: Service, name: str) -> Path:
 
 @pytest.mark.parametrize("ask", ASKS, ids=lambda ask: ask.tab)
 def test_the_recipes_link_makes_the_pictures_again(service: Service, ask: AnyAsk) -> None:
-    from urllib.parse import parse_qs
-
-    from app.links import ask_from_query
-
     result = service.make(ask)
     again = ask_from_query(parse_qs(result.recipe["link"].removeprefix("?")))
     assert again is not None
     assert torch.equal(service.make(again).pictures, result.pictures)
+
+
+def test_a_link_to_a_repo_names_the_commit_that_made_the_pictures(service: Service) -> None:
+    result = service.make(SampleAsk(classes=("2",), count=1, revision=""))
+    commit = "0123456789" * 4
+    model = replace(result.model, name="alice/toy", commit_hash=commit, source=f"alice/toy@{commit}")
+    recipe = recipe_for(model, replace(result.ask, model="alice/toy", revision="main"), [[2]])
+    again = ask_from_query(parse_qs(recipe["link"].removeprefix("?")))
+    assert again is not None
+    assert (again.model, again.revision) == ("alice/toy", commit)
+    for words in (recipe["command"], recipe["python"]):
+        assert f"alice/toy@{commit}" in words
 
 
 def test_files_hold_the_pictures_and_the_recipe(service: Service, tmp_path: Path) -> None:

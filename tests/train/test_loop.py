@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 from sngan_cond import Generator, sample
 from tests.train.launch import run, run_here, tiny_command, weights
 from train.__main__ import main
+from train.lock import lock_file
 from train.loop import linear_decay
 
 
@@ -76,6 +78,17 @@ def test_what_does_not_fit_is_one_line_and_status_2(
     assert message in error
     assert error.startswith("error: ")
     assert error.count("\n") == 1
+
+
+def test_a_second_start_is_refused_before_it_writes_anything(
+    finished: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (finished / "config.yaml").read_text()
+    held = lock_file(finished / ".lock")
+    assert run_here(tiny_command(tiny_data, finished, "trackers=[tensorboard]", "log_every=5")) == 2
+    os.close(held)
+    assert "another process trains in it" in capsys.readouterr().err
+    assert (finished / "config.yaml").read_text() == before
 
 
 def test_values_that_are_not_finite_stop_the_run(

@@ -101,6 +101,7 @@ def test_a_step_is_sent_once_though_its_note_is_lost_and_other_weights_are_sent(
         again = client.run(PUBLISH_ONCE, checkpoint=str(other), **send)
         assert again != oid
         assert hub.titles("alice/twice") == ["Step 4", "Step 4", "initial commit"]
+        assert client.run(PUBLISH_ONCE, checkpoint=str(first), **send) == oid  # and the newer one stays on top
         assert hub.store.repos["alice/twice"].branches["main"] == again
 
 

@@ -17,6 +17,7 @@ from train.evaluation.measure import evaluate
 from train.evaluation.protocols import protocol_named
 from train.evaluation.report import weights_sha256
 from train.networks import exported
+from train.run import Run
 from train.scoring import _shared_copy
 
 EVALUATION = ("evaluation.every=3", "evaluation.extractor=identity", "evaluation.metrics=[precision_recall]")
@@ -98,6 +99,27 @@ def test_scores_that_a_kill_took_are_made_at_the_next_start(tmp_path: Path, tiny
     written = file.stat().st_mtime_ns
     assert run(command).returncode == 0
     assert file.stat().st_mtime_ns == written  # nothing left to do
+
+
+def test_a_kill_between_the_log_and_the_files_of_a_score_loses_neither(
+    tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = tiny_command(tiny_data, tmp_path / "run", *EVALUATION, "evaluation.fakes=40", "evaluation.reals=60")
+    log = Run.log
+
+    def killed(run: Run, step: int, images_seen: int, scalars: dict[str, float]) -> None:
+        if any(key.startswith("ema/") for key in scalars):
+            raise KeyboardInterrupt
+        log(run, step, images_seen, scalars)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "log", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_here([*command, "steps=3", "decay_from=null", "save_every=1"])
+    assert run_here([*command, "steps=3", "decay_from=null", "save_every=1"]) == 0
+    lines = [json.loads(line) for line in (tmp_path / "run/scalars.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if any(key.startswith("ema/") for key in line)] == [3]
+    assert len(list((tmp_path / "run/evaluations/step-00000003").glob("*.json"))) == 2
 
 
 @pytest.mark.slow
