@@ -8,6 +8,7 @@ import pytest
 
 from tests.hub_client import ClientError, HubClient
 from tests.hub_stand_in import HubStandIn
+from tests.hub_store import StoreError
 
 SETUP = """
 import os, torch
@@ -28,7 +29,7 @@ same = all(torch.equal(a, b) for a, b in zip(G.state_dict().values(), model.gene
 result = [same, model.commit_hash, model.metrics, model.card is not None]
 """
 )
-ROWS = [{"name": "toy", "value": 1.5, "protocol": "p", "extractor": "e"}]
+ROWS = [{"name": "toy", "value": 1.5, "protocol": "p", "extractor": "e", "seed": 0}]
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +238,41 @@ def test_a_cache_is_no_way_around_a_refusal(hub: HubStandIn, client: HubClient, 
         assert client.run(LOAD, **load)[0]  # its owner
 
 
+def test_a_download_that_breaks_off_leaves_the_older_commit_usable(
+    hub: HubStandIn, client: HubClient, tmp_path: Path
+) -> None:
+    push = SETUP + "result = G.push_to_hub('alice/moving').oid"
+    load = {"name": "alice/moving", "revision": None, "cache": str(tmp_path)}
+    first = client.run(push, seed=7)
+    assert client.run(LOAD, seed=7, **load)[:2] == [True, first]
+    client.run(push, seed=8)
+
+    def refuse() -> None:
+        raise StoreError(403, None, "Forbidden")
+
+    hub.before_download = refuse
+    try:
+        with pytest.raises(ClientError, match="cannot find the requested files"):
+            client.run(LOAD, seed=8, **load)
+    finally:
+        hub.before_download = lambda: None
+    hub.stop()
+    try:
+        assert client.run(LOAD, seed=7, **load)[:2] == [True, first]
+    finally:
+        hub.start()
+
+
+def test_samples_come_with_a_repo(client: HubClient, tmp_path: Path) -> None:
+    (tmp_path / "picture.png").write_bytes(b"a picture")
+    code = """
+G.push_to_hub('alice/pictured', samples=samples)
+result = load_generator('alice/pictured', cache_dir=cache).samples.read_text()
+"""
+    found = client.run(SETUP + code, seed=9, samples=str(tmp_path / "picture.png"), cache=str(tmp_path / "cache"))
+    assert found == "a picture"
+
+
 def test_local_files_only_asks_nobody(hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path) -> None:
     load = f"{SETUP}result = Generator.from_pretrained('alice/toy', cache_dir=cache, local_files_only=only)"
     load += ".provenance.commit_hash"
@@ -272,7 +308,12 @@ result = [info.library_name, info.pipeline_tag, row.metric_value, row.metric_arg
 """,
         seed=1,
     )
-    assert found == ["sngan-cond", "unconditional-image-generation", 1.5, {"protocol": "p", "extractor": "e"}]
+    assert found == [
+        "sngan-cond",
+        "unconditional-image-generation",
+        1.5,
+        {"protocol": "p", "extractor": "e", "seed": 0},
+    ]
 
 
 @pytest.mark.parametrize(("architecture", "side"), [("resnet", 32), ("cnn", 32), ("mnist", 28)])

@@ -97,10 +97,10 @@ def test_a_name_with_two_meanings_lists_them(service: Service) -> None:
 
 ASKS: list[AnyAsk] = [
     SampleAsk(classes=("2", "0"), count=3, seed=11, truncation=0.5),
-    MorphAsk(from_class="0", to_class="3", steps=4, seed=12),
+    MorphAsk(from_class="0", to_class="3", steps=4, seed=12, truncation=0.7),
     MorphAsk(from_class="1", to_class="1", steps=3, seed=12),
-    MixtureAsk(classes=("0", "2"), weights=(1.0, 0.25), count=3, seed=13),
-    WalkAsk(class_="1", seed=14, to_seed=15, steps=4, truncation=1.5),
+    MixtureAsk(classes=("0", "2"), weights=(1.0, 0.25), count=3, seed=13, truncation=0.6),
+    WalkAsk(class_="1", seed=14, to_seed=15, steps=4, truncation=0.5),
     WalkAsk(class_="1", seed=14, to_seed=14, steps=2),
     WalkAsk(model="classless", seed=14, to_seed=15, steps=4),
 ]
@@ -175,7 +175,9 @@ def test_old_results_are_removed(service: Service, tmp_path: Path) -> None:
 
 
 def test_visitors_at_once_share_batches_and_get_their_own_pictures(service: Service) -> None:
-    asks = [SampleAsk(classes=(str(i % 4),), count=1 + i % 5, seed=i) for i in range(24)]
+    """Labels and weights of classes too, which are rows of two kinds."""
+    asks: list[AnyAsk] = [SampleAsk(classes=(str(i % 4),), count=1 + i % 5, seed=i) for i in range(24)]
+    asks[::5] = [MixtureAsk(classes=("0", "3"), weights=(1.0, 0.5), count=4, seed=i) for i in range(5)]
     alone = [service.make(ask).pictures for ask in asks]
     before = service.engine.batches
     with ThreadPoolExecutor(24) as pool:

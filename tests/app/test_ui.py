@@ -2,13 +2,17 @@
 
 import json
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.facts import facts_html
+from app.page import Page
+from app.service import Service
 from app.serving import launch_options
 from app.tabs.about import harmless_card
+from app.tabs.mixture import MixtureTab
 
 J = "\N{WORD JOINER}"
 
@@ -51,6 +55,18 @@ def test_the_page_asks_nothing_of_other_addresses() -> None:
         assert "http" not in text
         assert "@import" not in text
     assert options["allowed_paths"] == []
+
+
+def test_a_class_of_a_mixture_keeps_its_weight_while_others_go_and_come(tiny: Path) -> None:
+    tab = object.__new__(MixtureTab)  # without its page, which would leave an event loop of Gradio's open
+    tab.page, tab.sliders = Page(Service([str(tiny)], device="cpu"), None, None), [None] * 6  # type: ignore[arg-type]
+    classes, *sliders = tab._follow(["2", "1"], ["0", "2"], "", "", 0.2, 0.7, 0.3, 0.4, 0.5, 0.6)
+    assert classes == ["2", "1"]
+    assert [(slider["value"], slider["label"]) for slider in sliders[:2]] == [
+        (0.7, "Weight of golf <b>ball</b>"),
+        (1.0, "Weight of crane (n00000002)"),
+    ]
+    assert not any(slider["visible"] for slider in sliders[2:])
 
 
 def test_facts_are_text() -> None:
