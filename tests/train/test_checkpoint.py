@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 import train.checkpoint
 from tests.durability import assert_durable, disk_events
@@ -108,14 +109,25 @@ def test_the_oldest_go_and_leftovers_of_a_killed_process_are_cleaned(tmp_path: P
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize("place", ["save_file", "_sync", "_sha256"])
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        ("save_file", SafetensorError("No space left on device")),  # how its writer tells it
+        ("save_file", FULL),
+        ("_sync", FULL),
+        ("_sha256", FULL),
+    ],
+)
 def test_a_full_disk_is_one_line_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: Exception
 ) -> None:
     save(tmp_path, 1)
 
     def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise error
 
     monkeypatch.setattr(train.checkpoint, place, full)
     with pytest.raises(TrainError, match=r"step-00000002: the checkpoint cannot be saved \(No space left on device\)"):

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -72,6 +73,18 @@ def test_deterministic_asks_pytorch_for_it(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("yes", [False, True])
 def test_a_vote_of_one(tmp_path: Path, yes: bool) -> None:
     assert Vote(open_accelerator(TrainConfig(trackers=()), tmp_path), yes).read() is yes
+
+
+@pytest.mark.parametrize(("others", "yes"), [(0, True), (1, False), (1, True), (7, True)])
+def test_a_vote_of_several_is_yes_if_any_of_them_says_so(others: int, yes: bool) -> None:
+    """Of all too, as where a scheduler signals every process."""
+
+    def reduce(vote: torch.Tensor, how: str) -> torch.Tensor:
+        assert how == "sum"
+        return vote + others
+
+    accelerator = SimpleNamespace(device=torch.device("cpu"), reduce=reduce)
+    assert Vote(accelerator, yes).read()  # type: ignore[arg-type]  # the part of it that is asked
 
 
 @pytest.mark.parametrize(("architecture", "resolution"), [("resnet", 32), ("cnn", 32), ("dcgan", 32), ("mnist", 28)])

@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,11 @@ from PIL import Image
 from sngan_cond import Generator, sample
 from tests.train.launch import run, run_here, tiny_command, weights
 from train.__main__ import main
+from train.config import TrainConfig
+from train.errors import TrainError
 from train.lock import lock_file
 from train.loop import linear_decay
+from train.run import Run
 
 
 def test_the_rate_falls_on_a_line_and_the_last_update_still_moves() -> None:
@@ -78,6 +82,17 @@ def test_what_does_not_fit_is_one_line_and_status_2(
     assert message in error
     assert error.startswith("error: ")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(("key", "other"), [("batch_total", "fakes_per_step"), ("fakes_per_step", "batch_total")])
+def test_a_batch_that_processes_and_micro_batches_cannot_share_is_refused(key: str, other: str) -> None:
+    """Six images are three for each of two processes, and no two micro-batches of each."""
+    run = object.__new__(Run)
+    run.world_size = 2
+    run.config = TrainConfig(accumulate=2, **{key: 6, other: 8})
+    run.accelerator = SimpleNamespace(device=torch.device("cpu"))  # type: ignore[assignment]  # all that is asked of it
+    with pytest.raises(TrainError, match=f"{key}=6: a multiple of 4 is allowed"):
+        run._check_batches()
 
 
 def test_a_second_start_is_refused_before_it_writes_anything(

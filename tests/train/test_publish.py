@@ -177,6 +177,16 @@ def test_a_kill_between_saving_and_publishing_skips_no_step(tiny_data: Path, tmp
         assert hub.published == [6]
 
 
+def test_a_run_that_has_reached_its_end_waits_for_the_hub(
+    tiny_data: Path, tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "HURRIED_DRAIN_S", 0.0)  # what is left to a machine that is taken away
+    hub.open.clear()
+    threading.Timer(2, hub.open.set).start()
+    assert run_here(tiny_command(tiny_data, tmp_path / "run", "hub.repo=user/name")) == 0
+    assert hub.published == [6]
+
+
 def test_every_publication_is_of_its_own_step(tiny_data: Path, tmp_path: Path, hub: FakeHub) -> None:
     """Also where no checkpoint would be due: the stand-in refuses a folder that says another step."""
     assert run_here(tiny_command(tiny_data, tmp_path / "run", "hub.repo=user/name", "hub.every=3", "save_every=4")) == 0

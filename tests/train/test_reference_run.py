@@ -4,6 +4,7 @@ import copy
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,12 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from sngan_cond import Generator
+from sngan_cond import Generator, GeneratorConfig
 from tests.train.launch import run, run_here, weights
 from tests.train.reference_run import ReferenceRun, Settings, source
 from tests.train.test_two_processes import TWO
 
-# No two values are alike, so that none can stand for another. Adam's eps is large: with 1e-8 a bias before a batch
-# norm, whose true gradient is 0, moves by the rate wherever rounding points, and no two loops agree about it.
+# No two values are alike, so that none can stand for another.
 SETTINGS: Settings = {
     "resolution": 32,
     "num_classes": 10,
@@ -59,18 +59,18 @@ RUNS: dict[str, Settings] = {
         "data": {"flip": False},
     },
     "gradient penalty": {
-        "discriminator": {"head": "auxiliary_classifier"},
+        "discriminator": {"head": "concat", "embed_dim": 3},
         "constraint": {"kind": "none", "gradient_penalty": 0.8},
-        "loss": {"kind": "wasserstein", "classification_d": 0.6, "classification_g": 0.45},
+        "loss": {"kind": "wasserstein"},
         "d_updates_per_step": 2,
         "batch_total": 20,
         "accumulate": 2,
         "decay_from": 3,
     },
     "spectral G": {
-        "discriminator": {"head": "concat", "embed_dim": 3},
+        "discriminator": {"head": "auxiliary_classifier"},
         "constraint_g": {"kind": "spectral"},
-        "loss": {"kind": "non_saturating"},
+        "loss": {"kind": "non_saturating", "classification_d": 0.6, "classification_g": 0.45},
         "d_updates_per_step": 2,
     },
     "BEGAN": {
@@ -84,9 +84,10 @@ RUNS: dict[str, Settings] = {
     },
 }
 SAVED, LAST = 3, 5
-# float32 sums in two orders, five steps long: up to 1.1e-5 of a tensor's largest value were seen, and 4e-6 where the
-# true value is 0. The slips of `WRONG`, of one part in a hundred of one setting, are told apart.
-RELATIVE, ABSOLUTE = 5e-5, 2e-5
+# Both run in float64. In float32 two orders of a sum may fall on two sides of a ReLU, which moves a gradient by
+# up to a tenth: on one processor and not on the next. Here 1e-14 of a tensor's largest value was seen, and 1e-8 with
+# other seeds; what a slip moves begins at 1e-4.
+RELATIVE, ABSOLUTE = 1e-7, 1e-9
 
 
 def settings_of(name: str, data: Path) -> Settings:
@@ -104,6 +105,13 @@ def command(settings: Settings, folder: Path) -> list[str]:
     preset = folder.with_suffix(".yaml")
     preset.write_text(yaml.safe_dump(settings))
     return [sys.executable, "-m", "train", "--preset", str(preset), "--run-dir", str(folder)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _float64() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def saved(folder: Path, step: int) -> dict[str, Tensor]:
@@ -161,7 +169,7 @@ def test_a_run_is_what_the_papers_say(name: str, tiny_data: Path, tmp_path: Path
     settings, folder, world = settings_of(name, tiny_data), hinge if name == "hinge" else tmp_path / "run", 1
     if name == "BEGAN":  # its balance, and the penalty's random points, are where processes could go wrong
         world = 2
-        done = run([*TWO, *command(settings, folder)[1:]])
+        done = run([*TWO, "-m", "tests.train.in_float64", *command(settings, folder)[3:]])
         assert done.returncode == 0, done.stderr
     elif name != "hinge":
         assert run_here(command(settings, folder)) == 0
@@ -174,13 +182,11 @@ def test_a_run_is_what_the_papers_say(name: str, tiny_data: Path, tmp_path: Path
         if step in lines:
             assert differing(saved(folder, step), tensors(reference)) == [], step
             logged = {key: value for key, value in lines[step].items() if key.startswith(("g/", "d/", "lr_"))}
-            assert logged == pytest.approx(reference.logged, rel=RELATIVE, abs=ABSOLUTE), step
+            assert logged == pytest.approx(reference.logged, rel=1e-6, abs=1e-9), step  # logged in float32
             assert lines[step]["images_seen"] == step * settings["d_updates_per_step"] * settings["batch_total"]
-    # Both networks moved much farther than the tolerance, though biases before a batch norm cannot.
     after = tensors(reference)
-    parts = [key for key in after if key.startswith(("generator", "discriminator"))]
-    still = [key for key in parts if float((after[key] - before[key]).abs().max()) <= 25 * ABSOLUTE]
-    assert len(still) < 0.6 * len(parts), still
+    still = [key for key in after if float((after[key] - before[key]).abs().max()) <= 1000 * ABSOLUTE]
+    assert len(still) < len(after) / 3, still  # both networks did move, though biases before a batch norm cannot
 
 
 # One value of the reference is off: the comparison above would notice.
@@ -234,11 +240,13 @@ def test_where_the_average_copies_it_is_the_generator(tiny_data: Path, tmp_path:
 
 
 def test_the_grid_shows_the_average_a_class_a_row(hinge: Path) -> None:
-    G = Generator.from_pretrained(hinge / f"checkpoints/step-{LAST:08d}")
+    config = GeneratorConfig.from_dict(json.loads((hinge / f"checkpoints/step-{LAST:08d}/config.json").read_text()))
+    G = Generator(config).eval()
+    G.load_state_dict({k.partition(":")[2]: v for k, v in saved(hinge, LAST).items() if k.startswith("model")})
     draw = source(SETTINGS["seed"], "samples")
     columns = torch.stack([torch.empty(13).normal_(generator=draw) for _ in range(2)])
     with Image.open(hinge / f"samples/step-{LAST:08d}.png") as picture:
-        grid = pil_to_tensor(picture.convert("RGB")).float()
+        grid = pil_to_tensor(picture.convert("RGB"))
     for row in range(10):
         with torch.no_grad():
             images = (G(columns, torch.full((2,), row)) + 1) * 127.5

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from sngan_cond import ConstraintConfig, Generator, GeneratorConfig, build_constraint
 from tests.train.launch import run, run_here, tiny_command, weights
+from train import scoring
 from train.__main__ import main
 from train.data.dataset import PreparedDataset
 from train.evaluation.extractors import load_extractor
@@ -18,7 +19,6 @@ from train.evaluation.protocols import protocol_named
 from train.evaluation.report import weights_sha256
 from train.networks import exported
 from train.run import Run
-from train.scoring import _shared_copy
 
 EVALUATION = ("evaluation.every=3", "evaluation.extractor=identity", "evaluation.metrics=[precision_recall]")
 
@@ -141,9 +141,17 @@ def test_both_generators_are_scored_as_they_would_be_loaded() -> None:
     expected = exported(bare).eval()
     trained = accelerator.unwrap_model(accelerator.prepare(bare))
     z = torch.randn(2, 6)
-    scored = _shared_copy(trained.eval())
+    scored = scoring._shared_copy(trained.eval())
     assert torch.equal(scored.eval()(z), expected(z))
     assert not torch.equal(trained(z), expected(z))  # bfloat16
+
+
+def test_what_is_scored_has_the_statistics_of_the_main_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of every other process are its own; the broadcast is replaced by one that brings other numbers."""
+    monkeypatch.setattr(scoring, "broadcast", lambda buffer: buffer + 3)
+    G = Generator(GeneratorConfig(resolution=32, num_classes=0, channels=4, latent_dim=6))
+    for own, scored in zip(G.buffers(), scoring._shared_copy(G).buffers(), strict=True):
+        assert torch.equal(scored, own + 3)
 
 
 def test_what_evaluation_needs_is_asked_for_before_the_first_step(

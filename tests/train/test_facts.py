@@ -1,0 +1,22 @@
+"""What is noted about a run."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.train.launch import ROOT
+from train.facts import commit
+
+
+def git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def test_the_commit_is_the_trainers_wherever_it_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(tmp_path, "init")
+    git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--allow-empty", "-m", "another project")
+    assert len(git(tmp_path, "rev-parse", "HEAD")) == 40
+    monkeypatch.chdir(tmp_path)
+    assert commit() == (git(ROOT, "rev-parse", "HEAD") or None)
