@@ -186,7 +186,11 @@ def test_lost_answers_make_no_second_commit(hub: HubStandIn, client: HubClient) 
 @pytest.mark.usefixtures("commits")
 def test_push_into_a_branch(hub: HubStandIn, client: HubClient) -> None:
     oid = client.run(SETUP + "result = G.push_to_hub('alice/toy', branch='wide/x', commit_message='b').oid", seed=5)
-    assert hub.store.repos["alice/toy"].branches["wide/x"] == oid
+    repo = hub.store.repos["alice/toy"]
+    assert repo.branches["wide/x"] == oid
+    again = SETUP + "result = G.push_to_hub('alice/toy', branch='wide/x', commit_message='b', metrics=metrics).oid"
+    assert "metrics.json" in repo.commits[client.run(again, seed=5, metrics={"metrics": ROWS})].files
+    assert "metrics.json" not in repo.commits[client.run(again, seed=6, metrics=None)].files  # of the branch, not main
     assert hub.titles("alice/toy")[0] == "seed 2"
 
 

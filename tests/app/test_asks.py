@@ -35,6 +35,10 @@ def test_a_link_without_a_tab_samples() -> None:
     assert ask == SampleAsk(classes=("207", "1"), seed=3, truncation=0.7)
 
 
+def test_a_link_to_a_walk_without_its_end_goes_to_the_next_seed() -> None:
+    assert ask_from_query({"tab": ["walk"], "class": ["3"]}) == WalkAsk(class_="3", seed=0, to_seed=1)
+
+
 def test_a_link_to_a_model_alone_asks_for_no_pictures() -> None:
     assert ask_from_query({"model": ["alice/toy"], "__theme": ["dark"]}) is None
 

@@ -54,6 +54,12 @@ def test_a_folder_has_no_revision(tiny: Path) -> None:
         store.open("tiny@a", "b")
 
 
+def test_revisions_are_asked_for_where_anything_can_have_one(tiny: Path) -> None:
+    assert not ModelStore([str(tiny), "bundled"]).has_repos
+    assert ModelStore([str(tiny), "alice/toy"]).has_repos
+    assert ModelStore([str(tiny)], allow_repos=["alice/*"]).has_repos
+
+
 def test_the_last_few_models_stay_open(tmp_path: Path) -> None:
     folders = [str(save_tiny(tmp_path / name, seed)) for seed, name in enumerate("abc")]
     store = ModelStore(folders, capacity=2)

@@ -1,29 +1,53 @@
 """The page as it is built: labels, endpoints, and text that cannot become markup."""
 
-import json
-import urllib.request
+import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import pytest
 
+from app.api import endpoints
+from app.asks import WalkAsk
 from app.facts import facts_html
-from app.page import Page
 from app.service import Service
 from app.serving import launch_options
 from app.tabs.about import harmless_card
-from app.tabs.mixture import MixtureTab
+from app.ui import Ui, build_demo
 
 J = "\N{WORD JOINER}"
 
 
 @pytest.fixture(scope="module")
-def config(address: str) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{address}config", timeout=20) as answer:
-        return dict(json.load(answer))
+def service(tiny: Path, classless: Path) -> Service:
+    return Service([str(tiny), str(classless)], allow_repos=["alice/*"], device="cpu")
 
 
-@pytest.mark.slow
+@pytest.fixture(scope="module")
+def demo(service: Service) -> gr.Blocks:
+    """The page, made inside a running event loop: outside of one Gradio leaves loops of its own open."""
+
+    async def built() -> gr.Blocks:
+        return build_demo(service)
+
+    return asyncio.run(built())
+
+
+@pytest.fixture(scope="module")
+def config(demo: gr.Blocks) -> dict[str, Any]:
+    return dict(demo.get_config_file())
+
+
+@pytest.fixture(scope="module")
+def ui(service: Service) -> Ui:
+    async def built() -> Ui:
+        with gr.Blocks():
+            return Ui(service)
+
+    return asyncio.run(built())
+
+
 def test_every_field_and_button_has_a_name(config: dict[str, Any]) -> None:
     for component in config["components"]:
         props = component["props"]
@@ -33,7 +57,6 @@ def test_every_field_and_button_has_a_name(config: dict[str, Any]) -> None:
             assert props.get("value") or props.get("label"), component
 
 
-@pytest.mark.slow
 def test_ids_are_unique(config: dict[str, Any]) -> None:
     ids = [component["props"].get("elem_id") for component in config["components"]]
     given = [elem_id for elem_id in ids if elem_id]
@@ -41,7 +64,6 @@ def test_ids_are_unique(config: dict[str, Any]) -> None:
     assert {"sample-run", "morph-run", "mixture-run", "walk-run", "model", "sample-classes"} <= set(given)
 
 
-@pytest.mark.slow
 def test_only_the_named_endpoints_are_public(config: dict[str, Any]) -> None:
     public = {entry["api_name"] for entry in config["dependencies"] if entry["api_visibility"] == "public"}
     assert public == {"sample", "morph", "mixture", "walk", "classes", "models"}
@@ -57,16 +79,44 @@ def test_the_page_asks_nothing_of_other_addresses() -> None:
     assert options["allowed_paths"] == []
 
 
-def test_a_class_of_a_mixture_keeps_its_weight_while_others_go_and_come(tiny: Path) -> None:
-    tab = object.__new__(MixtureTab)  # without its page, which would leave an event loop of Gradio's open
-    tab.page, tab.sliders = Page(Service([str(tiny)], device="cpu"), None, None), [None] * 6  # type: ignore[arg-type]
-    classes, *sliders = tab._follow(["2", "1"], ["0", "2"], "", "", 0.2, 0.7, 0.3, 0.4, 0.5, 0.6)
+def test_a_visitor_who_leaves_leaves_no_work_behind(
+    config: dict[str, Any], ui: Ui, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert any(event == "unload" for entry in config["dependencies"] for _, event in entry["targets"])
+    left: list[str] = []
+    monkeypatch.setattr(ui.service, "cancel", left.append)
+    ui._leave(SimpleNamespace(session_hash="me"))  # type: ignore[arg-type]  # all of a request that is looked at
+    assert left == ["me"]
+
+
+def test_a_class_of_a_mixture_keeps_its_weight_while_others_go_and_come(ui: Ui) -> None:
+    classes, *sliders = ui.mixture._follow(["2", "1"], ["0", "2"], "", "", 0.2, 0.7, 0.3, 0.4, 0.5, 0.6)
     assert classes == ["2", "1"]
     assert [(slider["value"], slider["label"]) for slider in sliders[:2]] == [
         (0.7, "Weight of golf <b>ball</b>"),
         (1.0, "Weight of crane (n00000002)"),
     ]
     assert not any(slider["visible"] for slider in sliders[2:])
+
+
+@pytest.mark.parametrize("truncation", [None, 0.4, 2.75])
+def test_a_link_fills_every_field_of_its_tab(ui: Ui, service: Service, truncation: float | None) -> None:
+    """With no two values alike; the threshold's slider reaches as far as the link asks."""
+    ask = WalkAsk(class_="1", seed=3, to_seed=9, steps=5, truncation=truncation)
+    fields = ui.walk.restore(ask, service.open(), ["1"])
+    assert (fields[ui.walk.to_seed], fields[ui.walk.steps], fields[ui.walk.latents.seed]) == ("9", 5, "3")
+    assert fields[ui.walk.class_]["value"] == "1"
+    assert fields[ui.walk.latents.truncates] == (truncation is not None)
+    if truncation is not None:
+        slider = fields[ui.walk.latents.threshold]
+        assert slider["value"] == truncation <= slider["maximum"] == max(2.0, truncation)
+
+
+def test_the_endpoint_of_classes_looks_at_the_revision(service: Service) -> None:
+    (classes,) = [endpoint for endpoint in endpoints(service) if endpoint.__name__ == "classes"]
+    assert [entry["index"] for entry in classes(query="crane", model="tiny")] == [1, 3]
+    with pytest.raises(gr.Error, match="revision is 'v1'"):
+        classes(query="crane", model="tiny", revision="v1")
 
 
 def test_facts_are_text() -> None:

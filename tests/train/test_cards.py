@@ -44,6 +44,9 @@ def test_the_hub_reads_what_was_measured(path: Path, tmp_path: Path) -> None:
 def test_the_bundled_model_names_data_and_licence() -> None:
     data = ModelCard(card(facts=load_facts(FOLDER / "fashion-mnist-32.yaml"))).data
     assert (data.license, data.datasets) == ("mit", ["zalando-datasets/fashion_mnist"])
+    for result in data.eval_results or []:
+        assert result.dataset_type == "zalando-datasets/fashion_mnist"
+        assert result.dataset_name.startswith("Fashion-MNIST by Zalando Research")
 
 
 def numbers(text: str) -> set[float]:

@@ -145,5 +145,7 @@ def test_too_small_names_both_sizes() -> None:
     with pytest.raises(BadImageError, match="too_small: 20x9 px, allowed is 10 px a side or more"):
         Fitting(8, min_side_px=10).apply(Image.new("RGB", (20, 9)))
     with pytest.raises(BadImageError, match="allowed is 16 px"):
-        Fitting(8, crop="center:16").apply(Image.new("RGB", (20, 15)))
+        Fitting(8, crop="center:16", min_side_px=10).apply(Image.new("RGB", (20, 15)))
+    with pytest.raises(BadImageError, match="allowed is 24 px"):
+        Fitting(8, crop="center:16", min_side_px=24).apply(Image.new("RGB", (30, 20)))
     assert Fitting(8, min_side_px=9).apply(Image.new("RGB", (20, 9))).shape == (8, 8, 3)

@@ -3,6 +3,7 @@
 import json
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,18 @@ def command_line(fakes: Path, reals: Path, protocol: Protocol, extractor: str, m
     monkeypatch.setattr(sys, "argv", ["fidelity", *flags.split(), *counts.split(), *size.split()])
     fidelity.main()
     return json.loads(capsys.readouterr().out)
+
+
+def test_distances_take_their_own_count_where_the_class_score_takes_more(dataset: PreparedDataset) -> None:
+    """As under protocol `paper`: 50,000 images for one, the first 5,000 of them for the other."""
+    protocol = replace(QUICK, score_fakes=160, fakes=70, labels="balanced")
+    G = tiny_generator()
+    together = values(generator=G, dataset=dataset, protocol=protocol, metrics=["class_score", "frechet"], seed=3)
+    alone = values(generator=G, dataset=dataset, protocol=protocol, metrics=["frechet"], seed=3)
+    more = values(generator=G, dataset=dataset, protocol=replace(protocol, fakes=160), metrics=["frechet"], seed=3)
+    (name,) = alone
+    assert together[name] == pytest.approx(alone[name], rel=1e-6)  # a last batch of another size
+    assert together[name] != pytest.approx(more[name], rel=1e-4)
 
 
 def check_against_command(dataset, extractor, name: str, protocol: Protocol, tmp_path, monkeypatch, capsys) -> None:

@@ -40,6 +40,10 @@ def test_the_defaults_are_the_papers_imagenet_run() -> None:
     assert config.loss.kind == "hinge"
 
 
+def test_a_value_may_hold_an_equals_sign() -> None:
+    assert load_config(None, ["data.path=/data/side=32"]).data.path == "/data/side=32"
+
+
 def test_the_resolved_configuration_reads_back_as_itself(tmp_path: Path) -> None:
     config = load_config("cifar10_cnn", ["seed=7", "trackers=[wandb]", "optim_d.lr=1e-3"])
     path = tmp_path / "resolved.yaml"
