@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -17,8 +18,10 @@ from train.networks import Networks
 from train.publishing import NoPublisher, Publisher, open_publisher
 from train.run import Run
 from train.samples import save_sample_grid
-from train.scoring import NoScorer, Scorer, open_scorer
 from train.update import Updates
+
+if TYPE_CHECKING:
+    from train.scoring import Scorer
 
 
 def linear_decay(step: int, *, decay_from: int | None, steps: int) -> float:
@@ -68,14 +71,18 @@ def train(config: TrainConfig, run_dir: Path) -> int:
             resident=config.data.resident,
         )
         stack.callback(real.close)
-        scorer = open_scorer(config, dataset, run, networks)
+        scorer = None
+        if config.evaluation.every:
+            from train.scoring import open_scorer  # what evaluates takes two seconds to import
+
+            scorer = open_scorer(config, dataset, run, networks)
         publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, say=run.say)
         stack.callback(publisher.close)
         run.start(step)
         run.catch_signals()
         if networks.last_saved is not None and _publishes(config, step):
             publisher.submit(networks.last_saved, step)  # a kill may have come between saving and this
-        if _scores(config, step):
+        if scorer is not None and _scores(config, step):
             scorer.catch_up(networks, step, images_seen=_images_seen(config, step))  # or between saving and scores
         step = _loop(config, run, networks, draws, real, scorer, publisher, step)
         if step == config.steps:
@@ -91,7 +98,7 @@ def _loop(
     networks: Networks,
     draws: Draws,
     real: RealBatches,
-    scorer: Scorer | NoScorer,
+    scorer: "Scorer | None",
     publisher: Publisher | NoPublisher,
     step: int,
 ) -> int:
@@ -125,10 +132,10 @@ def _loop(
         if networks.last_saved is not None and _publishes(config, step):
             publisher.submit(networks.last_saved, step)
         if stopping:
-            if _scores(config, step):  # who asked may wait for seconds only
+            if scorer is not None and _scores(config, step):  # who asked may wait for seconds only
                 run.say(f"step {step}: not scored yet; the same command does it")
             break
-        if _scores(config, step):
+        if scorer is not None and _scores(config, step):
             scorer.score(networks, step, images_seen=_images_seen(config, step))
             since, logged_at = time.monotonic(), step
     return step
@@ -155,7 +162,7 @@ def _publishes(config: TrainConfig, step: int) -> bool:
 
 
 def _scores(config: TrainConfig, step: int) -> bool:
-    return config.evaluation.every > 0 and step > 0 and step % config.evaluation.every == 0
+    return step > 0 and step % config.evaluation.every == 0
 
 
 def _images_seen(config: TrainConfig, steps: int) -> int:

@@ -23,17 +23,7 @@ from train.run import Run
 _GENERATORS = ("ema", "generator")  # averaged and raw; each has a file a step
 
 
-class NoScorer:
-    """Stands for a `Scorer` where a run is not evaluated."""
-
-    def catch_up(self, networks: Networks, step: int, *, images_seen: int) -> None:
-        """Do nothing."""
-
-    def score(self, networks: Networks, step: int, *, images_seen: int) -> None:
-        """Do nothing."""
-
-
-def open_scorer(config: TrainConfig, dataset: PreparedDataset, run: Run, networks: Networks) -> "Scorer | NoScorer":
+def open_scorer(config: TrainConfig, dataset: PreparedDataset, run: Run, networks: Networks) -> "Scorer":
     """Load what evaluations need, before the first step, so that what is missing or does not fit is said at once.
 
     Args:
@@ -45,8 +35,6 @@ def open_scorer(config: TrainConfig, dataset: PreparedDataset, run: Run, network
         EvaluationError: if protocol, metrics, extractor or classifier cannot be had, or do not fit run or data.
         DataError: if `evaluation.data` cannot be used.
     """
-    if not config.evaluation.every:
-        return NoScorer()
     scorer = Scorer(config, dataset, run)
     scorer.check(networks.ema.network)
     return scorer

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
-from tests.train.launch import run, tiny_command
+from tests.train.launch import run_here, tiny_command
 from train.analysis.measure import decompose, measure_run, read_curves, squared_singular_values
 from train.analyze import labelled, main
 
@@ -22,8 +22,7 @@ KEEP_ALL = ("log_every=1", "keep_checkpoints=3")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Path:
     """A tiny run of 6 steps with checkpoints at 2, 4 and 6."""
     folder = tmp_path_factory.mktemp("runs") / "a"
-    done = run(tiny_command(tiny_data, folder, *KEEP_ALL))
-    assert done.returncode == 0, done.stderr
+    assert run_here(tiny_command(tiny_data, folder, *KEEP_ALL)) == 0
     return folder
 
 

@@ -205,9 +205,9 @@ WRONG: list[Settings] = [
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
 def test_a_setting_that_is_off_by_a_hundredth_is_noticed(wrong: Settings, tiny_data: Path, hinge: Path) -> None:
     reference = ReferenceRun(changed(settings_of("hinge", tiny_data), wrong), tiny_data)
-    for step in range(LAST):
+    for step in range(SAVED):
         reference.step(step)
-    assert len(differing(saved(hinge, LAST), tensors(reference))) > 20
+    assert len(differing(saved(hinge, SAVED), tensors(reference))) > 20
 
 
 @pytest.mark.parametrize("name", ["spectral G", "BEGAN"])
