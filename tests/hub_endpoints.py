@@ -174,7 +174,6 @@ class Handler(BaseHTTPRequestHandler):
             "sha": oid,
             "private": repo.private,
             "gated": "manual" if repo.gated else False,
-            "disabled": False,
             "createdAt": repo.created,
             "lastModified": repo.commits[oid].date,
             "tags": card.get("tags") or [],
@@ -190,11 +189,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _refs(self, groups: dict[str, str], body: bytes) -> object:
         repo = self._repo(groups)
-
-        def rows(kind: str, refs: dict[str, str]) -> list[dict[str, str]]:
-            return [{"name": k, "ref": f"refs/{kind}/{k}", "targetCommit": v} for k, v in refs.items()]
-
-        return {"branches": rows("heads", repo.branches), "converts": [], "tags": rows("tags", repo.tags)}
+        return {"branches": _refs("heads", repo.branches), "converts": [], "tags": _refs("tags", repo.tags)}
 
     def _commits(self, groups: dict[str, str], body: bytes) -> object:
         return [_commit_row(oid, commit) for oid, commit in self._repo(groups).history(groups["rev"])]
@@ -291,14 +286,13 @@ def _front_matter(text: str) -> dict[str, Any]:
     return (yaml.safe_load(match[1]) or {}) if match else {}
 
 
+def _refs(kind: str, refs: dict[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "ref": f"refs/{kind}/{name}", "targetCommit": oid} for name, oid in refs.items()]
+
+
 def _commit_row(oid: str, commit: Commit) -> dict[str, Any]:
-    return {
-        "id": oid,
-        "title": commit.title,
-        "message": commit.message,
-        "authors": [{"user": commit.author}],
-        "date": commit.date,
-    }
+    row = {"id": oid, "title": commit.title, "message": commit.message, "date": commit.date}
+    return {**row, "authors": [{"user": commit.author}]}
 
 
 def _file_row(path: str, file: StoredFile) -> dict[str, Any]:

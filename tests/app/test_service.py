@@ -1,7 +1,6 @@
 """The service with real models: the library's pictures, whoever else asks at the same time."""
 
 import json
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +11,12 @@ import pytest
 import torch
 
 from app.asks import AnyAsk, MixtureAsk, MorphAsk, SampleAsk, WalkAsk
-from app.engine import Engine
 from app.files import write_result
 from app.limits import AskError, CancelledError
 from app.links import ask_from_query
 from app.recipe import recipe_for
 from app.service import Service
 from sngan_cond import Generator, morph, sample
-from tests.app.models import tiny_generator
 
 
 @pytest.fixture(scope="module")
@@ -187,28 +184,6 @@ def test_visitors_at_once_share_batches_and_get_their_own_pictures(service: Serv
     assert service.engine.batches - before < rows, "every batch held one picture"
 
 
-@pytest.mark.parametrize("of_another_model", [False, True])
-def test_a_short_request_does_not_wait_for_a_long_one(of_another_model: bool) -> None:
-    G = tiny_generator()
-    other = tiny_generator(1) if of_another_model else G
-    engine = Engine(torch.device("cpu"))
-    order: list[str] = []
-    started = threading.Event()
-
-    def make(name: str, G: Generator, count: int) -> None:
-        y = torch.zeros(count, dtype=torch.int64)
-        for _ in engine.run(G, torch.zeros(count, 8), y, threading.Event()):
-            started.set()
-        order.append(name)
-
-    long = threading.Thread(target=make, args=("long", G, 1200))
-    long.start()
-    assert started.wait(20)
-    make("short", other, 1)
-    assert order == ["short"]
-    long.join()
-
-
 def test_cancelling_stops_this_visitors_work_only(service: Service) -> None:
     ask = SampleAsk(classes=("0",), count=64)
     stopped_at: list[int] = []
@@ -231,39 +206,6 @@ def test_nobody_cancels_a_request_without_a_name(service: Service) -> None:
     result = service.make(SampleAsk(classes=("0",), count=9), progress=lambda *_: stopped.append(service.cancel("")))
     assert len(result.pictures) == 9
     assert set(stopped) == {0}
-
-
-def test_an_error_in_the_network_reaches_the_one_who_asked() -> None:
-    engine = Engine(torch.device("cpu"))
-    G = tiny_generator()
-    with pytest.raises(ValueError, match="z of shape"):
-        list(engine.run(G, torch.zeros(2, 9), torch.zeros(2, dtype=torch.int64), threading.Event()))
-    assert len(torch.cat(list(engine.run(G, torch.zeros(2, 8), torch.zeros(2).long(), threading.Event())))) == 2
-
-
-def test_an_error_belongs_to_the_one_whose_rows_met_it() -> None:
-    """Whoever has the turn computes for all; before, the error went to them and the bad rows stayed."""
-    engine = Engine(torch.device("cpu"))
-    good, bad = tiny_generator(), tiny_generator()
-    ended: dict[str, object] = {}
-
-    def ask(name: str, G: Generator, width: int) -> None:
-        try:
-            pictures = engine.run(G, torch.zeros(12, width), torch.zeros(12).long(), threading.Event())
-            ended[name] = len(torch.cat(list(pictures)))
-        except ValueError as error:
-            ended[name] = str(error)
-
-    for _ in range(5):
-        ended.clear()
-        threads = [threading.Thread(target=ask, args=(f"bad {i}", bad, 9)) for i in range(2)]
-        threads += [threading.Thread(target=ask, args=(f"good {i}", good, 8)) for i in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(timeout=30)
-        assert [ended[f"good {i}"] for i in range(3)] == [12, 12, 12]
-        assert all("z of shape" in str(ended[f"bad {i}"]) for i in range(2))
 
 
 def test_a_class_is_chosen_once(service: Service) -> None:

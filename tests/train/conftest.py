@@ -5,12 +5,21 @@ import pytest
 from accelerate.state import AcceleratorState
 
 from tests.train.launch import prepare_tiny
+from tests.train.published_run import add_checkpoint
 
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """200 prepared shapes of ten classes at 32 px."""
     return prepare_tiny(tmp_path_factory.mktemp("data") / "tiny")
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """A run folder made by hand, with checkpoints of steps 2 and 4."""
+    for step in (2, 4):
+        add_checkpoint(tmp_path / "run", step)
+    return tmp_path / "run"
 
 
 @pytest.fixture(autouse=True)

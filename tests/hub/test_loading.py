@@ -1,70 +1,13 @@
-"""Loading from and pushing to a Hub, with the real client and the loopback Hub."""
+"""What a load takes from the Hub or the cache: files of one commit, for those who may."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.hub.session import LOAD, ROWS, SETUP, token
 from tests.hub_client import ClientError, HubClient
 from tests.hub_stand_in import HubStandIn
 from tests.hub_store import StoreError
-
-SETUP = """
-import os, torch
-from pathlib import Path
-from huggingface_hub import CommitOperationAdd, HfApi
-from sngan_cond import Generator, GeneratorConfig
-from sngan_cond.loading import load_generator
-
-torch.manual_seed(seed)
-G = Generator(GeneratorConfig(resolution=32, channels=4, num_classes=3, latent_dim=8)).eval()
-"""
-# A load into an empty cache; the result is whether the weights are those that the seed gives, and what was loaded.
-LOAD = (
-    SETUP
-    + """
-model = load_generator(name, revision=revision, cache_dir=cache)
-same = all(torch.equal(a, b) for a, b in zip(G.state_dict().values(), model.generator.state_dict().values()))
-result = [same, model.commit_hash, model.metrics, model.card is not None]
-"""
-)
-ROWS = [{"name": "toy", "value": 1.5, "protocol": "p", "extractor": "e", "seed": 0}]
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubStandIn]:
-    with HubStandIn(tmp_path_factory.mktemp("hub")) as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def client(hub: HubStandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubClient]:
-    home = tmp_path_factory.mktemp("home")
-    with HubClient(hub.environment(home), home / "log.txt") as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def commits(client: HubClient) -> list[str]:
-    """Hashes of two pushes to alice/toy, of the generators of seeds 1 and 2."""
-    push = SETUP + "result = G.push_to_hub('alice/toy', commit_message=f'seed {seed}', metrics=metrics).oid"
-    first = client.run(push, seed=1, metrics={"metrics": ROWS})
-    client.run(SETUP + "HfApi().create_tag('alice/toy', tag='v1')", seed=1)
-    return [first, client.run(push, seed=2, metrics=None)]
-
-
-def test_each_push_is_one_commit(hub: HubStandIn, commits: list[str]) -> None:
-    assert hub.titles("alice/toy") == ["seed 2", "seed 1", "initial commit"]
-    repo = hub.store.repos["alice/toy"]
-    assert sorted(repo.commits[commits[0]].files) == [
-        ".gitattributes",
-        "README.md",
-        "config.json",
-        "metrics.json",
-        "model.safetensors",
-    ]
-    assert "metrics.json" not in repo.commits[commits[1]].files  # they were the other weights'
 
 
 @pytest.mark.parametrize(
@@ -116,30 +59,6 @@ def test_unknown_names_say_what_there_is(client: HubClient, tmp_path: Path, name
     assert "\n" not in error.value.message
 
 
-def test_private_repo_and_tokens(client: HubClient, tmp_path: Path) -> None:
-    push = SETUP + "G.push_to_hub('alice/secret', private=True)"
-    client.run(push, seed=3)
-    load = {"seed": 3, "name": "alice/secret", "revision": None}
-    assert client.run(LOAD, **load, cache=str(tmp_path / "a"))[0]
-    for user, words in (("hf_bob", "or a private one"), ("hf_nobody", "does not accept the login")):
-        with token(client, user), pytest.raises(ClientError, match=words) as error:
-            client.run(LOAD, **load, cache=str(tmp_path / user))
-        assert user not in error.value.message
-    with token(client, "hf_bob"), pytest.raises(ClientError, match="forbids it"):
-        client.run(push.replace("secret", "toy"), seed=3)
-
-
-@contextlib.contextmanager
-def token(client: HubClient, value: str) -> Iterator[None]:
-    """Let the client be another user for a while."""
-    become = "import os\nos.environ['HF_TOKEN'] = token"
-    client.run(become, token=value)
-    try:
-        yield
-    finally:
-        client.run(become, token="hf_alice")
-
-
 @pytest.mark.parametrize(
     ("files", "words"),
     [
@@ -173,25 +92,6 @@ def test_passing_failures_are_ridden_out(hub: HubStandIn, client: HubClient, tmp
     finally:
         hub.fail_rate = 0.0
     assert any(status >= 500 for _, _, status in hub.requests[before:])
-
-
-def test_lost_answers_make_no_second_commit(hub: HubStandIn, client: HubClient) -> None:
-    client.run(SETUP + "HfApi().create_repo('alice/once')", seed=4)
-    hub.lose_answers = 1
-    client.run(SETUP + "G.push_to_hub('alice/once', commit_message='once')", seed=4)
-    assert hub.lose_answers == 0
-    assert hub.titles("alice/once") == ["once", "initial commit"]
-
-
-@pytest.mark.usefixtures("commits")
-def test_push_into_a_branch(hub: HubStandIn, client: HubClient) -> None:
-    oid = client.run(SETUP + "result = G.push_to_hub('alice/toy', branch='wide/x', commit_message='b').oid", seed=5)
-    repo = hub.store.repos["alice/toy"]
-    assert repo.branches["wide/x"] == oid
-    again = SETUP + "result = G.push_to_hub('alice/toy', branch='wide/x', commit_message='b', metrics=metrics).oid"
-    assert "metrics.json" in repo.commits[client.run(again, seed=5, metrics={"metrics": ROWS})].files
-    assert "metrics.json" not in repo.commits[client.run(again, seed=6, metrics=None)].files  # of the branch, not main
-    assert hub.titles("alice/toy")[0] == "seed 2"
 
 
 def test_cache_serves_while_the_hub_is_away(
@@ -267,16 +167,6 @@ def test_a_download_that_breaks_off_leaves_the_older_commit_usable(
         hub.start()
 
 
-def test_samples_come_with_a_repo(client: HubClient, tmp_path: Path) -> None:
-    (tmp_path / "picture.png").write_bytes(b"a picture")
-    code = """
-G.push_to_hub('alice/pictured', samples=samples)
-result = load_generator('alice/pictured', cache_dir=cache).samples.read_text()
-"""
-    found = client.run(SETUP + code, seed=9, samples=str(tmp_path / "picture.png"), cache=str(tmp_path / "cache"))
-    assert found == "a picture"
-
-
 def test_local_files_only_asks_nobody(hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path) -> None:
     load = f"{SETUP}result = Generator.from_pretrained('alice/toy', cache_dir=cache, local_files_only=only)"
     load += ".provenance.commit_hash"
@@ -299,25 +189,6 @@ def test_offline_mode(hub: HubStandIn, client: HubClient, commits: list[str], tm
         with pytest.raises(ClientError, match=r"not in the cache .*HF_HUB_OFFLINE=1"):
             offline.run(LOAD, **load, cache=str(tmp_path / "empty"))
     assert len(hub.requests) == before
-
-
-@pytest.mark.usefixtures("commits")
-def test_what_a_card_says_is_what_the_hub_reads(client: HubClient) -> None:
-    found = client.run(
-        SETUP
-        + """
-info = HfApi().model_info('alice/toy', revision='v1')
-row = info.card_data.eval_results[0]
-result = [info.library_name, info.pipeline_tag, row.metric_value, row.metric_args]
-""",
-        seed=1,
-    )
-    assert found == [
-        "sngan-cond",
-        "unconditional-image-generation",
-        1.5,
-        {"protocol": "p", "extractor": "e", "seed": 0},
-    ]
 
 
 @pytest.mark.parametrize(("architecture", "side"), [("resnet", 32), ("cnn", 32), ("mnist", 28)])
