@@ -142,6 +142,7 @@ def tensors(reference: ReferenceRun) -> dict[str, Tensor]:
 
 
 def acting(network: torch.nn.Module) -> dict[str, Tensor]:
+    """State of the network with every constrained weight as it is used, by its plain name."""
     plain, used = network.state_dict(), copy.deepcopy(network)
     for name in [name for name in plain if "parametrizations" in name]:
         layer = name.partition(".parametrizations")[0]
