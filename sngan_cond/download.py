@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
+from huggingface_hub import HfApi, constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import (
     GatedRepoError,
     RepositoryNotFoundError,
@@ -115,8 +115,6 @@ class _Hub:
         try:
             api = HfApi(token=self.token)
             info = patiently(lambda: api.model_info(self.repo, revision=self.revision, files_metadata=True))
-            if info.gated:  # anybody may know of it; what lies in the cache is asked for nowhere else
-                patiently(lambda: api.auth_check(self.repo))
         except HUB_ERRORS as error:
             if cached is None or not is_outage(error):
                 raise self._error(error) from error
@@ -131,6 +129,9 @@ class _Hub:
         assert info.sha is not None
         there = {file.rfilename for file in files}
         try:
+            if info.gated:  # the answer so far is everybody's, and what the cache has is taken without a request
+                config = hf_hub_url(self.repo, CONFIG_FILE, revision=info.sha)
+                patiently(lambda: HfApi(token=self.token).get_hf_file_metadata(url=config))
             for name in (*(extra for extra in extras if extra in there), CONFIG_FILE, WEIGHTS_FILE):
                 path = self._get(name, info.sha)
             if self.revision != info.sha:  # so that the name is known when the network is not

@@ -20,7 +20,6 @@ ROUTES = {
     ("POST", "/api/repos/create"): "create",
     ("GET", f"/api/models/{REPO}"): "info",
     ("GET", f"/api/models/{REPO}/revision/{REV}"): "info",
-    ("GET", f"/api/models/{REPO}/auth-check"): "auth_check",
     ("GET", f"/api/models/{REPO}/refs"): "refs",
     ("GET", f"/api/models/{REPO}/commits/{REV}"): "commits",
     ("GET", f"/api/models/{REPO}/tree/{REV}"): "tree",
@@ -174,6 +173,7 @@ class Handler(BaseHTTPRequestHandler):
             "sha": oid,
             "private": repo.private,
             "gated": "manual" if repo.gated else False,
+            "disabled": False,
             "createdAt": repo.created,
             "lastModified": repo.commits[oid].date,
             "tags": card.get("tags") or [],
@@ -182,10 +182,6 @@ class Handler(BaseHTTPRequestHandler):
             "cardData": card,
             "siblings": [{"rfilename": path, "size": file.size} for path, file in sorted(files.items())],
         }
-
-    def _auth_check(self, groups: dict[str, str], body: bytes) -> object:
-        self._repo(groups, read=True)
-        return {}
 
     def _refs(self, groups: dict[str, str], body: bytes) -> object:
         repo = self._repo(groups)

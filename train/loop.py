@@ -73,7 +73,7 @@ def train(config: TrainConfig, run_dir: Path) -> int:
         stack.callback(real.close)
         scorer = None
         if config.evaluation.every:
-            from train.scoring import open_scorer  # what evaluates takes two seconds to import
+            from train.scoring import open_scorer  # what evaluates takes longer to import than all the rest
 
             scorer = open_scorer(config, dataset, run, networks)
         publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, say=run.say)
@@ -162,7 +162,7 @@ def _publishes(config: TrainConfig, step: int) -> bool:
 
 
 def _scores(config: TrainConfig, step: int) -> bool:
-    return step > 0 and step % config.evaluation.every == 0
+    return config.evaluation.every > 0 and step > 0 and step % config.evaluation.every == 0
 
 
 def _images_seen(config: TrainConfig, steps: int) -> int:

@@ -47,7 +47,9 @@ class Run:
         self.world_size = self.accelerator.num_processes
         self.is_main = self.accelerator.is_main_process
         self._lock: int | None = None
-        self._check_batches()
+        check_batches(config, self.world_size)
+        if config.batch_norm == "synchronised" and self.accelerator.device.type == "cpu":
+            raise TrainError("batch_norm=synchronised: PyTorch synchronises batch norm on GPUs only; use per_process")
         self._open_folder()
         self._asked_to_stop = False
         self._stop_vote: Vote | None = None
@@ -161,18 +163,6 @@ class Run:
         when = "after this step" if self.world_size == 1 else "within two steps"
         self.say(f"{signal.Signals(number).name}: stopping {when}")
 
-    def _check_batches(self) -> None:
-        parts = self.world_size * self.config.accumulate
-        for name in ("batch_total", "fakes_per_step"):
-            value = getattr(self.config, name)
-            if value % parts:
-                raise TrainError(
-                    f"{name}={value}: a multiple of {parts} is allowed "
-                    f"({self.world_size} processes x accumulate={self.config.accumulate})"
-                )
-        if self.config.batch_norm == "synchronised" and self.accelerator.device.type == "cpu":
-            raise TrainError("batch_norm=synchronised: PyTorch synchronises batch norm on GPUs only; use per_process")
-
     def _open_folder(self) -> None:
         path = self.folder / CONFIG_FILE
         if path.exists():
@@ -220,6 +210,25 @@ class Run:
             except (json.JSONDecodeError, KeyError, TypeError):
                 continue  # the last line of a killed process may be cut
         write_text_atomically(path, "".join(f"{line}\n" for line in kept))
+
+
+def check_batches(config: TrainConfig, processes: int) -> None:
+    """Raise if processes and micro-batches cannot share the images of an update equally.
+
+    Args:
+        config: what is run.
+        processes: how many share a batch.
+    Raises:
+        TrainError: naming the batch and what it may be.
+    """
+    parts = processes * config.accumulate
+    for name in ("batch_total", "fakes_per_step"):
+        value = getattr(config, name)
+        if value % parts:
+            raise TrainError(
+                f"{name}={value}: a multiple of {parts} is allowed "
+                f"({processes} processes x accumulate={config.accumulate})"
+            )
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -33,7 +33,7 @@ def save_sample_grid(run: Run, networks: Networks, step: int) -> None:
     if config.num_classes:
         labels = torch.linspace(0, config.num_classes - 1, rows).round().long()  # evenly over many classes
         y, z = labels.repeat_interleave(columns), z.repeat(rows, 1)
-    network = exported(networks.ema.network)  # a use would move the power iteration of a constrained one
+    network = exported(networks.ema.network)  # sampling the average itself would move its u, where it has one
     images = torch.cat(list(generate(network, z, y)))
     folder = run.folder / "samples"
     folder.mkdir(exist_ok=True)

@@ -79,10 +79,9 @@ def test_the_page_asks_nothing_of_other_addresses() -> None:
     assert options["allowed_paths"] == []
 
 
-def test_a_visitor_who_leaves_leaves_no_work_behind(
-    config: dict[str, Any], ui: Ui, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert any(event == "unload" for entry in config["dependencies"] for _, event in entry["targets"])
+def test_a_visitor_who_leaves_leaves_no_work_behind(demo: gr.Blocks, ui: Ui, monkeypatch: pytest.MonkeyPatch) -> None:
+    (leaving,) = [entry for entry in demo.fns.values() if "unload" in {event for _, event in entry.targets}]
+    assert leaving.fn.__func__ is Ui._leave
     left: list[str] = []
     monkeypatch.setattr(ui.service, "cancel", left.append)
     ui._leave(SimpleNamespace(session_hash="me"))  # type: ignore[arg-type]  # all of a request that is looked at
@@ -100,7 +99,7 @@ def test_a_class_of_a_mixture_keeps_its_weight_while_others_go_and_come(ui: Ui) 
 
 
 @pytest.mark.parametrize("truncation", [None, 0.4, 2.75])
-def test_a_link_fills_every_field_of_its_tab(ui: Ui, service: Service, truncation: float | None) -> None:
+def test_a_link_to_a_walk_fills_its_fields(ui: Ui, service: Service, truncation: float | None) -> None:
     """With no two values alike; the threshold's slider reaches as far as the link asks."""
     ask = WalkAsk(class_="1", seed=3, to_seed=9, steps=5, truncation=truncation)
     fields = ui.walk.restore(ask, service.open(), ["1"])

@@ -1,5 +1,6 @@
 """What a load takes from the Hub or the cache: files of one commit, for those who may."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -125,7 +126,9 @@ def test_files_are_of_one_commit_while_the_repo_moves(
 
 
 @pytest.mark.parametrize("change", ["gated", "private", "deleted"])
-def test_a_cache_is_no_way_around_a_refusal(hub: HubStandIn, client: HubClient, tmp_path: Path, change: str) -> None:
+def test_a_cached_branch_is_no_way_around_a_refusal(
+    hub: HubStandIn, client: HubClient, tmp_path: Path, change: str
+) -> None:
     name = f"alice/once-{change}"
     client.run(SETUP + "G.push_to_hub(name)", seed=6, name=name)
     load = {"seed": 6, "name": name, "revision": None, "cache": str(tmp_path)}
@@ -149,10 +152,13 @@ def test_a_download_that_breaks_off_leaves_the_older_commit_usable(
     load = {"name": "alice/moving", "revision": None, "cache": str(tmp_path)}
     first = client.run(push, seed=7)
     assert client.run(LOAD, seed=7, **load)[:2] == [True, first]
-    client.run(push, seed=8)
+    second = client.run(push, seed=8)
+
+    requests = itertools.count()
 
     def refuse() -> None:
-        raise StoreError(403, None, "Forbidden")
+        if next(requests) > 1:  # one file, asked about and sent, has arrived
+            raise StoreError(403, None, "Forbidden")
 
     hub.before_download = refuse
     try:
@@ -160,6 +166,8 @@ def test_a_download_that_breaks_off_leaves_the_older_commit_usable(
             client.run(LOAD, seed=8, **load)
     finally:
         hub.before_download = lambda: None
+    (broken,) = tmp_path.glob(f"*/snapshots/{second}")
+    assert list(broken.iterdir())
     hub.stop()
     try:
         assert client.run(LOAD, seed=7, **load)[:2] == [True, first]

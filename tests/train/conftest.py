@@ -25,5 +25,6 @@ def run_dir(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _fresh_accelerator() -> Iterator[None]:
     """Let no test train under the precision or the processes of an earlier one, which Accelerate keeps."""
+    AcceleratorState._reset_state(reset_partial_state=True)
     yield
     AcceleratorState._reset_state(reset_partial_state=True)

@@ -1,18 +1,37 @@
-"""Starting the trainer as a user does, in processes of its own."""
+"""Starting the trainer as a user does, in processes of its own, or in this one where time is short."""
 
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 from safetensors.torch import load_file
 from torch import Tensor
 
-from train.__main__ import main as train
+from train.__main__ import main
 from train.prepare import main as prepare
 
 ROOT = Path(__file__).parents[2]
+
+
+TWO = [
+    str(Path(sys.executable).with_name("accelerate")),
+    "launch",
+    *(
+        "--multi_gpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+    ),
+    *("--main_process_port", "0"),
+]
 
 
 def tiny_command(data: Path, run_dir: Path, *overrides: str) -> list[str]:
@@ -34,10 +53,11 @@ def run(command: list[str], **extra: str) -> subprocess.CompletedProcess[str]:
 
 
 def run_here(command: list[str]) -> int:
-    """Run a command of `tiny_command` in this process, and give the test runner its signals back."""
+    """Run a trainer's command in this process; signals and environment are afterwards as they were."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        return train(command[3:])
+        with mock.patch.dict(os.environ):
+            return main(command[3:])
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""A training run written a second time, from the papers and from what is said of draws, to hold `train` to.
+"""A training run written a second time, from the papers and the names that draws have, to compare `train` with.
 
 Plain formulas and loops over plain numbers; nothing of `train` is imported. Of the library it takes the networks and
 what a constraint attaches to them, which the official numbers and other sources hold elsewhere.

@@ -15,6 +15,7 @@ from tests.train.evaluation_parts import scores, tiny_generator, write_dataset
 from tests.train.launch import run
 from train import evaluate as command
 from train.data.dataset import PreparedDataset
+from train.evaluation.classifier import accuracy
 from train.evaluation.classifier import main as classifier_main
 from train.evaluation.classifier_file import load_classifier
 from train.evaluation.extractors import load_extractor
@@ -166,6 +167,7 @@ def test_a_classifier_judges_samples_by_their_class(folder: Path, tmp_path: Path
     loaded = load_classifier(out)
     assert loaded.facts.test_accuracy > 0.7  # four classes: chance is 0.25
     assert (loaded.facts.train_count, loaded.facts.test_count) == (800, 240)
+    assert loaded.facts.test_accuracy == accuracy(loaded.network.eval(), PreparedDataset.open(test))
     assert call(folder, "--metrics", "classifier_accuracy", "--classifier", str(out)) == 0
     row = json.loads((folder / "metrics.json").read_text())["metrics"][0]
     assert row["settings"]["accuracy_on_real_test_images"] == loaded.facts.test_accuracy

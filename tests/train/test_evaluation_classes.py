@@ -34,6 +34,8 @@ def test_ms_ssim_of_identical_images_is_1_and_of_noise_near_0(side: int) -> None
 def test_ms_ssim_takes_the_published_form_where_it_fits() -> None:
     assert (ms_ssim_settings(256).scales, ms_ssim_settings(256).window_px) == (5, 11)
     assert (ms_ssim_settings(128).scales, ms_ssim_settings(128).window_px) == (5, 7)
+    assert ms_ssim_settings(256).sigma_px == 1.5
+    assert ms_ssim_settings(128).sigma_px == pytest.approx(1.5 * 7 / 11)  # a smaller window of the same form
     assert ms_ssim_settings(32).scales == 3
     assert sum(ms_ssim_settings(32).betas) == pytest.approx(1)
     with pytest.raises(EvaluationError, match="images from 16 px are allowed"):

@@ -10,13 +10,12 @@ from train.facts import commit
 
 
 def git(folder: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
+    return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_the_commit_is_the_trainers_wherever_it_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(tmp_path, "init")
-    git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--allow-empty", "-m", "another project")
-    assert len(git(tmp_path, "rev-parse", "HEAD")) == 40
+    who = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
+    git(tmp_path, *who, "commit", "--allow-empty", "-m", "another project")
     monkeypatch.chdir(tmp_path)
-    assert commit() == (git(ROOT, "rev-parse", "HEAD") or None)
+    assert commit() == (git(ROOT, "rev-parse", "HEAD") if (ROOT / ".git").exists() else None)

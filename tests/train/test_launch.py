@@ -2,13 +2,11 @@
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 
 from sngan_cond import Generator, GeneratorConfig
 from tests.train.launch import run, tiny_command
@@ -16,13 +14,6 @@ from train.__main__ import main
 from train.config import TrainConfig
 from train.launch import Vote, open_accelerator
 from train.networks import synchronised
-
-
-@pytest.fixture(autouse=True)
-def _fresh_state() -> Iterator[None]:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +38,18 @@ def test_what_two_networks_cannot_use_is_refused(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("precision", "launched", "taken"),
+    [("auto", "no", "no"), ("auto", "bf16", "bf16"), ("fp32", "bf16", "no"), ("bf16", "no", "bf16")],
+)
+def test_a_precision_that_is_asked_for_overrules_the_launchers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, launched: str, taken: str
+) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launched)
+    accelerator = open_accelerator(TrainConfig(trackers=(), precision=precision), tmp_path)  # type: ignore[arg-type]
+    assert accelerator.mixed_precision == taken
 
 
 def test_a_tracker_that_is_not_installed_is_refused(

@@ -1,8 +1,9 @@
 import json
 import os
 import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from train.config import TrainConfig
 from train.errors import TrainError
 from train.lock import lock_file
 from train.loop import linear_decay
-from train.run import Run
+from train.run import check_batches
 
 
 def test_the_rate_falls_on_a_line_and_the_last_update_still_moves() -> None:
@@ -84,26 +85,30 @@ def test_what_does_not_fit_is_one_line_and_status_2(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize(("key", "other"), [("batch_total", "fakes_per_step"), ("fakes_per_step", "batch_total")])
-def test_a_batch_that_processes_and_micro_batches_cannot_share_is_refused(key: str, other: str) -> None:
+@pytest.mark.parametrize("key", ["batch_total", "fakes_per_step"])
+def test_a_batch_that_processes_and_micro_batches_cannot_share_is_refused(key: str) -> None:
     """Six images are three for each of two processes, and no two micro-batches of each."""
-    run = object.__new__(Run)
-    run.world_size = 2
-    run.config = TrainConfig(accumulate=2, **{key: 6, other: 8})
-    run.accelerator = SimpleNamespace(device=torch.device("cpu"))  # type: ignore[assignment]  # all that is asked of it
+    config = replace(TrainConfig(accumulate=2, batch_total=8, fakes_per_step=8), **{key: 6})
     with pytest.raises(TrainError, match=f"{key}=6: a multiple of 4 is allowed"):
-        run._check_batches()
+        check_batches(config, 2)
+
+
+def test_a_run_without_evaluation_imports_nothing_that_evaluates() -> None:
+    code = "import sys, train.loop; print([name for name in ('torch_fidelity', 'torchmetrics') if name in sys.modules])"
+    assert run([sys.executable, "-c", code]).stdout == "[]\n"
 
 
 def test_a_second_start_is_refused_before_it_writes_anything(
     finished: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = (finished / "config.yaml").read_text()
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
     held = lock_file(finished / ".lock")
-    assert run_here(tiny_command(tiny_data, finished, "trackers=[tensorboard]", "log_every=5")) == 2
-    os.close(held)
+    try:
+        assert run_here(tiny_command(tiny_data, finished, "trackers=[tensorboard]", "log_every=5")) == 2
+    finally:
+        os.close(held)
     assert "another process trains in it" in capsys.readouterr().err
-    assert (finished / "config.yaml").read_text() == before
+    assert {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()} == before
 
 
 def test_values_that_are_not_finite_stop_the_run(

@@ -172,9 +172,16 @@ def test_a_kill_between_saving_and_publishing_skips_no_step(tiny_data: Path, tmp
 def test_a_run_that_has_reached_its_end_waits_for_the_hub(
     tiny_data: Path, tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The Hub answers half a second after the run began to wait."""
     monkeypatch.setattr(publishing, "HURRIED_DRAIN_S", 0.0)  # what is left to a machine that is taken away
+    finish = Publisher._finish
+
+    def waiting(publisher: Publisher, timeout_s: float) -> None:
+        threading.Timer(0.5, hub.open.set).start()
+        finish(publisher, timeout_s)
+
+    monkeypatch.setattr(Publisher, "_finish", waiting)
     hub.open.clear()
-    threading.Timer(2, hub.open.set).start()
     assert run_here(tiny_command(tiny_data, tmp_path / "run", "hub.repo=user/name")) == 0
     assert hub.published == [6]
 

@@ -11,20 +11,18 @@ from pathlib import Path
 
 import psutil
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from train.errors import TrainError
 from train.presets import load_config
 from train.reproduce import main, select
-from train.reproduction import curves, runner
-from train.reproduction.budget import SMOKE_STEPS, Budget, row_config
+from train.reproduction import runner
+from train.reproduction.budget import Budget, row_config
 from train.reproduction.cost import CostMeter
-from train.reproduction.curves import plot_curves
 from train.reproduction.measures import Measured, Scoring, mean_and_error
 from train.reproduction.results import cells, plot_results, write_results
 from train.reproduction.rows import Row, Table
-from train.reproduction.runner import Task, run_task, run_tasks
+from train.reproduction.runner import Task, run_task
 from train.reproduction.tables import find_tables
 
 
@@ -109,7 +107,7 @@ def test_budgets_never_share_a_run(tmp_path: Path) -> None:
 
 
 def test_a_row_is_measured_again_under_another_extractor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not under the same one: only training and measuring are replaced here."""
+    """And after a failure, but not under the same one: only training and measuring are replaced here."""
     table, row = row_of("sngan/table2", "cifar10_weight_norm")
     trained: list[Path] = []
     monkeypatch.setattr(runner, "train", lambda config, folder: trained.append(folder) or config.steps)
@@ -128,6 +126,10 @@ def test_a_row_is_measured_again_under_another_extractor(tmp_path: Path, monkeyp
         for _ in range(2):
             assert run_task(replace(task, scoring=scoring))["measured"]["fid"][0]["value"] == 1.0
             assert trained == [task.run_dir] * number
+    monkeypatch.setattr(runner, "measure", lambda *_, **__: ({}, {"fid": "the disk was full"}))
+    for number in (5, 6):
+        assert run_task(replace(task, scoring=Scoring(extractor="third")))["reasons"]
+        assert trained == [task.run_dir] * number
 
 
 def test_rows_without_a_preset_say_why() -> None:
@@ -227,45 +229,6 @@ def test_finished_runs_are_not_made_again(tmp_path: Path, capsys: pytest.Capture
     assert [cell["status"] for cell in after["tables"][0]["cells"]] == ["smoke", "smoke"]
     assert all(number["n"] == 2 for cell in after["tables"][0]["cells"] for number in cell["measured"])
     assert "[4/4]" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-def test_curves_are_drawn_of_what_ran(tmp_path: Path) -> None:
-    budget = Budget(name="smoke", seeds=1)
-    scoring = Scoring(extractor=None, missing="not asked for")
-    tasks = [
-        Task(table=table, row=row, seed=0, budget=budget, scoring=scoring, folder=tmp_path)
-        for table, row in (row_of("bssn/figure2", "sn"), row_of("sngan/figure1", "cifar10_spectral_norm_C"))
-    ]
-    plot_curves(tmp_path, tasks)
-    assert not list(tmp_path.glob("curves-*.png"))
-    for _task, result in run_tasks(tasks, jobs=1, say=print):
-        assert result["steps"] == SMOKE_STEPS
-    with (tasks[1].run_dir / "scalars.jsonl").open("a") as log:  # a run that diverged, and one that is being written
-        log.write('{"step": 6, "images_seen": 24, "d/score_real": null, "d/score_fake": NaN}\n{"step": 7, "ima')
-    plot_curves(tmp_path, tasks)
-    colours = {}
-    for name in ("bssn-figure2", "sngan-figure1"):
-        with Image.open(tmp_path / f"curves-{name}.png") as image:
-            found = image.convert("RGB").getcolors(1 << 24) or []
-        colours[name] = sum(
-            count for count, (red, green, blue) in found if max(red, green, blue) > min(red, green, blue) + 60
-        )
-    assert colours["bssn-figure2"] > colours["sngan-figure1"] > 0  # eight layers, and one run
-
-
-def test_scores_are_drawn_real_minus_fake(tmp_path: Path) -> None:
-    table, row = row_of("sngan/figure1", "cifar10_spectral_norm_C")
-    task = Task(
-        table=table, row=row, seed=0, budget=Budget(name="smoke"), scoring=Scoring(extractor=None), folder=tmp_path
-    )
-    task.run_dir.mkdir(parents=True)
-    lines = [{"step": i, "images_seen": 8 * i, "d/score_real": 2.0 + i, "d/score_fake": -1.5 * i} for i in (1, 2)]
-    (task.run_dir / "scalars.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    axes = Figure().subplots()
-    curves._scores(axes, [task])
-    (line,) = axes.lines
-    assert (list(line.get_xdata()), list(line.get_ydata())) == ([8, 16], [4.5, 7.0])
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """The rows of the papers' tables: files agree with rows, heads say what is reported, and every preset trains."""
 
 import json
+import math
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from train.errors import TrainError
 from train.loop import train
 from train.presets import PRESETS, load_config
 from train.reproduction.budget import Budget, row_config
+from train.reproduction.rows import Row, Table
 from train.reproduction.runner import draw_smoke_data
 from train.reproduction.tables import TABLES, find_tables
 from train.reproduction.write import files
@@ -146,20 +149,27 @@ def test_unclear_names_are_refused(name: str, message: str) -> None:
         find_tables(name)
 
 
-PARTS = 4  # so that several test processes share the work evenly
-# Rates that move no weight, though every update is made: so presets that differ in their optimisers alone are one run,
-# and what the run has at its end can be built by hand.
+PARTS = 4  # so that several test processes share the work
+# Rates that move no weight, though every update is made: what a run has at its end can be built by hand, and presets
+# that differ in their optimisers alone are trained once.
 STILL = [
     *("steps=1", "log_every=1", "decay_from=null"),
     *(f"optim_{g}.{key}" for g in "gd" for key in ("lr=1e-30", "beta1=0.5", "beta2=0.9")),
 ]
 
 
+def part_of(part: int) -> list[tuple[Table, Row]]:
+    """Rows of a part; the settings A to F of one method, which differ in their optimisers, stay together."""
+    methods = sorted({re.sub("_[A-F]$", "", table.preset(row)) for table, row in ROWS})
+    mine = set(methods[part::PARTS])
+    return [(table, row) for table, row in ROWS if re.sub("_[A-F]$", "", table.preset(row)) in mine]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_preset_trains_what_it_says(part: int, tmp_path: Path) -> None:
-    """Each through the loop itself, narrow, on drawn data: networks, constraint and losses are those built by hand."""
-    rows = ROWS[part * len(ROWS) // PARTS : (part + 1) * len(ROWS) // PARTS]
+def test_every_preset_builds_and_scores_what_it_says(part: int, tmp_path: Path) -> None:
+    """Each in the loop itself, narrow, on drawn data: its networks are built and its objectives called by hand."""
+    rows = part_of(part)
     data = tmp_path / "data"
     draw_smoke_data(data, {load_config(table.preset(row)).resolution for table, row in rows})
     budget = Budget(name="smoke", overrides=tuple(STILL))
@@ -170,19 +180,34 @@ def test_every_preset_trains_what_it_says(part: int, tmp_path: Path) -> None:
         by_hand = ReferenceRun(asdict(config), Path(config.data.path))
         logged = first_losses(config, by_hand)
         (line,) = map(json.loads, (folder / "scalars.jsonl").read_text().splitlines())
-        assert {key: line[key] for key in line if key[:2] in ("g/", "d/")} == pytest.approx(
-            logged, rel=1e-3, abs=1e-9
-        ), name
+        # Narrow and deep networks score 1e-7, a difference of sums of 1e-4 in float32.
+        assert {key: line[key] for key in line if key[:2] in ("g/", "d/")} == pytest.approx(logged, rel=1e-3, abs=1e-9)
         found = weights(folder / "checkpoints/step-00000001")
         for file, network in zip(("generator", "discriminator"), by_hand.replicas[0], strict=True):
             ours = {key.partition(":")[2]: t for key, t in found.items() if key.startswith(file)}
             assert ours.keys() == network.state_dict().keys(), name
-            for key, tensor in network.state_dict().items():
+            for key, tensor in network.state_dict().items():  # u and statistics moved, in another order of sums
                 torch.testing.assert_close(ours[key], tensor, rtol=1e-5, atol=1e-5, msg=f"{name}: {key}")
 
 
+@pytest.mark.slow
+def test_every_optimiser_trains_five_steps(tmp_path: Path) -> None:
+    """At its own rates, on the first preset that has it; losses stay finite."""
+    data, seen = tmp_path / "data", set()
+    for table, row in ROWS:
+        config = row_config(table, row, Budget(name="smoke"), seed=0, smoke_data=data)
+        optimiser = (config.optim_g, config.optim_d, config.d_updates_per_step, config.loss.kind)
+        if optimiser not in seen:
+            seen.add(optimiser)
+            draw_smoke_data(data, {config.resolution})
+            assert train(config, tmp_path / table.preset(row)) == 5
+            log = (tmp_path / table.preset(row) / "scalars.jsonl").read_text().splitlines()
+            assert all(math.isfinite(value) for value in json.loads(log[-1]).values()), table.preset(row)
+    assert len(seen) > 20
+
+
 def first_losses(config: TrainConfig, run: ReferenceRun) -> dict[str, float]:
-    """Call the objectives of the first step as the papers order them, without any update between."""
+    """Call the library's objectives of the first step as the papers order them, without any update between."""
     (G, D), constraint = run.replicas[0], build_constraint(config.constraint)
     state = initial_objective_state(config.loss)
     objectives = {"g": generator_objective(D, G, *run.fakes("g", 0), loss=config.loss)}

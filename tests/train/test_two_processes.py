@@ -8,24 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from sngan_cond import Generator, sample
-from tests.train.launch import run, tiny_command
-
-TWO = [
-    str(Path(sys.executable).with_name("accelerate")),
-    "launch",
-    *(
-        "--multi_gpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-        "--mixed_precision",
-        "no",
-        "--dynamo_backend",
-        "no",
-    ),
-    *("--main_process_port", "0"),
-]
+from tests.train.launch import TWO, run, tiny_command
 
 
 def one_update(
