@@ -101,15 +101,18 @@ def test_scores_that_a_kill_took_are_made_at_the_next_start(tmp_path: Path, tiny
     assert file.stat().st_mtime_ns == written  # nothing left to do
 
 
-def test_a_kill_between_the_log_and_the_files_of_a_score_loses_neither(
-    tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("logged", [False, True])
+def test_a_kill_before_or_after_a_score_is_logged_loses_neither_lines_nor_files(
+    tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, logged: bool
 ) -> None:
     command = tiny_command(tiny_data, tmp_path / "run", *EVALUATION, "evaluation.fakes=40", "evaluation.reals=60")
     log = Run.log
 
     def killed(run: Run, step: int, images_seen: int, scalars: dict[str, float]) -> None:
-        log(run, step, images_seen, scalars)
-        if any(key.startswith("ema/") for key in scalars):
+        is_score = any(key.startswith("ema/") for key in scalars)
+        if logged or not is_score:
+            log(run, step, images_seen, scalars)
+        if is_score:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
