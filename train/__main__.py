@@ -1,6 +1,7 @@
 """`accelerate launch -m train`: read the flags, resolve the preset, train."""
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         from train.loop import train  # after the flags are checked: importing torch takes seconds
 
         train(config, args.run_dir)
+        gc.collect()  # of several processes: gloo's threads end with the networks, and may not outlive the interpreter
     except (TrainError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,5 +1,6 @@
 """One D and one G update on a global batch, whatever the number of processes; run by `accelerate launch`."""
 
+import gc
 import sys
 from pathlib import Path
 
@@ -59,3 +60,4 @@ def main(data: str, out: str, accumulate: int, power_iterations_at: str) -> None
 
 if __name__ == "__main__":
     main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    gc.collect()  # as the trainer's command does
