@@ -38,7 +38,7 @@ class ReferenceRun:
     """G, D, Adam of both, and the average of G; every process has a replica of both networks.
 
     Args:
-        settings: of the run.
+        settings: what a preset of the run resolves to, as far as it differs from the defaults or is read here.
         data: prepared data set.
         world: number of processes.
     """
