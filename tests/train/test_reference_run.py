@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
 from sngan_cond import Generator, GeneratorConfig
-from tests.train.launch import TWO, run, run_here, weights
+from tests.train.launch import TWO, float64_on_the_cpu, run, run_here, weights
 from tests.train.reference_run import ReferenceRun, Settings, source
 
 # No two values are alike, so that none can stand for another.
@@ -108,12 +108,8 @@ def command(settings: Settings, folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _float64_on_the_cpu() -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.accelerator, "is_available", lambda: False)  # a GPU draws other numbers
+    with float64_on_the_cpu():
         yield
-    torch.set_default_dtype(before)
 
 
 def saved(folder: Path, step: int) -> dict[str, Tensor]:
