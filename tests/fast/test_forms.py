@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from sngan_cond.fast import conv_mean_pool2d, forms, native, products, same_conv2d, set_form, upsample_conv2d
@@ -139,3 +140,11 @@ def test_what_auto_takes_does_not_depend_on_the_batch() -> None:
     weight = torch.empty(64, 64, 3, 3)
     taken = [forms._resampling_form(torch.empty(n, 64, 8, 8), weight, 8, "auto") for n in (1, 2, 64)]
     assert len(set(taken)) == 1
+
+
+@pytest.mark.parametrize(("side", "multiplications_a_small_pixel"), [(4, 36), (8, 16)])
+def test_off_the_cpu_upsampling_below_8_px_is_the_plain_form(side: int, multiplications_a_small_pixel: int) -> None:
+    x, weight = torch.empty(2, 5, side, side, device="meta"), torch.empty(7, 5, 3, 3, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        assert upsample_conv2d(x, weight, None).shape == (2, 7, 2 * side, 2 * side)
+    assert counter.get_total_flops() == 2 * multiplications_a_small_pixel * 2 * 5 * 7 * side**2

@@ -42,5 +42,7 @@ class ShuffledOrder:
             drawn = torch.randperm(self.count, generator=generator_for(self.seed, "shuffle", epoch))
             while len(self._epochs) >= KEPT_EPOCHS:
                 self._epochs.pop(next(iter(self._epochs)))
-            self._epochs[epoch] = drawn.to(self.device)
+            if torch.device(self.device).type == "cuda":
+                drawn = drawn.pin_memory()  # a copy from other memory would wait for all that was launched
+            self._epochs[epoch] = drawn.to(self.device, non_blocking=True)
         return self._epochs[epoch]
