@@ -4,18 +4,15 @@ import argparse
 import sys
 import threading
 from collections.abc import Sequence
-from typing import NoReturn
 
-from app.environment import settle_environment
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message} (--help says more)\n")
+from app.serving import settle_environment
+from sngan_cond.cli import OneLineParser
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = _Parser(prog="python -m app", description="Open a page that makes pictures by class.", allow_abbrev=False)
+    parser = OneLineParser(
+        prog="python -m app", description="Open a page that makes pictures by class.", allow_abbrev=False
+    )
     parser.add_argument(
         "--model",
         action="append",

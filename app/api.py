@@ -6,11 +6,11 @@ from typing import Any
 
 import gradio as gr
 
-from app.asks import AnyAsk, MixtureAsk, MorphAsk, SampleAsk, WalkAsk
 from app.files import ResultFiles, write_result
 from app.limits import LIMITS
-from app.page import GROUP, friendly, results_folder
+from app.requests.base import AnyAsk, MixtureAsk, MorphAsk, SampleAsk, WalkAsk
 from app.service import Result, Service
+from app.tabs.page import GROUP, friendly, results_folder
 
 File = dict[str, Any]  # Gradio's FileData: clients get a local path, assistants the picture
 

@@ -31,7 +31,7 @@ if importlib.util.find_spec("spaces") is not None:
 if __name__ in ("__main__", "app"):
     _this_folder_as_package("app")
 
-from app.environment import settle_environment  # noqa: E402  the package has to exist first
+from app.serving import settle_environment  # noqa: E402  the package has to exist first
 
 settle_environment()
 from app.service import Service  # noqa: E402

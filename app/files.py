@@ -10,8 +10,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.asks import MorphAsk, WalkAsk
 from app.limits import LIMITS
+from app.requests.base import MorphAsk, WalkAsk
 from app.service import Result
 from sngan_cond.images import save_animation, save_png, to_grid
 

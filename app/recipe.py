@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 import torch
 
 import sngan_cond
-from app.asks import AnyAsk, MixtureAsk, MorphAsk, SampleAsk
-from app.opening import Model
+from app.models import Model
+from app.requests.base import AnyAsk, MixtureAsk, MorphAsk, SampleAsk
 from sngan_cond.classes import class_label
 
 FORMAT = 1

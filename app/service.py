@@ -10,14 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from app.asks import AnyAsk, MixtureAsk, MorphAsk, SampleAsk
-from app.device import choose_device, on_zero_gpu
-from app.engine import Engine
+from app.engine import Engine, choose_device, on_zero_gpu
 from app.limits import LIMITS, AskError, text, whole_number
-from app.models import ModelStore
-from app.opening import Model
+from app.models import Model, ModelStore
 from app.recipe import recipe_for
-from app.rows import rows_of
+from app.requests.base import AnyAsk, MixtureAsk, MorphAsk, SampleAsk
+from app.requests.links import rows_of
 from sngan_cond.classes import class_label, search_classes
 
 Progress = Callable[[int, int], None]

@@ -6,17 +6,16 @@ from typing import Any
 import gradio as gr
 
 from app.api import add_api
-from app.asks import AnyAsk, MixtureAsk, MorphAsk, SampleAsk
-from app.facts import facts_html, facts_of
 from app.limits import LIMITS, AskError
-from app.links import ask_from_query
-from app.opening import Model
-from app.page import Page, friendly
-from app.rows import labels_of
+from app.models import Model
+from app.requests.base import AnyAsk, MixtureAsk, MorphAsk, SampleAsk
+from app.requests.links import ask_from_query, labels_of
 from app.service import Service
+from app.summary import facts_html, facts_of
 from app.tabs.about import AboutTab
 from app.tabs.mixture import MixtureTab
 from app.tabs.morph import MorphTab
+from app.tabs.page import Page, friendly
 from app.tabs.sample import SampleTab
 from app.tabs.walk import WalkTab
 

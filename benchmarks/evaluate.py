@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from train.allocator import use_fast_allocator
+from train.run.allocator import use_fast_allocator
 
 if __name__ == "__main__":
     use_fast_allocator("benchmarks.evaluate")
@@ -24,9 +24,9 @@ from torch import nn
 from sngan_cond import Generator, GeneratorConfig
 from train.data.dataset import PreparedDataset
 from train.data.info import DatasetInfo
+from train.evaluation.distributed import Processes
 from train.evaluation.extractors import Extractor, load_extractor
 from train.evaluation.features import extract
-from train.evaluation.processes import Processes
 from train.evaluation.streams import FakeStream, RealStream, Stream, draw_labels, real_indices
 
 RESULTS = Path(__file__).parent / "results" / "evaluate.json"

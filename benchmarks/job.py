@@ -12,9 +12,9 @@ from sngan_cond import Discriminator, Generator, build_constraint
 from sngan_cond.objectives import DiscriminatorBatch
 from train.config import TrainConfig
 from train.errors import TrainError
-from train.presets import load_config
-from train.speed import SpeedConfig, lay_out
-from train.update import Updates
+from train.presets.load import load_config
+from train.trainer.speed import SpeedConfig, lay_out
+from train.trainer.update import Updates
 
 CPU_BATCH = {32: 64, 64: 16, 128: 8}  # small enough for a laptop, large enough to be busy
 QUICK_SHARE = 4

@@ -18,8 +18,8 @@ import torch
 from PIL import Image
 
 from train.data.dataset import PreparedDataset
-from train.data.errors import DataError
 from train.data.feed import RealBatches, Resident
+from train.errors import DataError
 
 BATCH_TOTAL = 64
 ROOT = Path(__file__).parents[1]

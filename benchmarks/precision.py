@@ -22,7 +22,7 @@ from sngan_cond import Discriminator, Generator, build_constraint
 from sngan_cond.objectives import DiscriminatorBatch, discriminator_objective, generator_objective
 from train.config import TrainConfig
 from train.errors import TrainError
-from train.presets import load_config
+from train.presets.load import load_config
 
 CURVES = ("d/loss", "g/loss")
 RUNS = {"fp32": ("fp32", 0), "bf16": ("bf16", 0), "fp32, another seed": ("fp32", 1)}

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from train.allocator import use_fast_allocator
+from train.run.allocator import use_fast_allocator
 
 if __name__ == "__main__":
     use_fast_allocator("benchmarks.sample")
@@ -22,7 +22,7 @@ from benchmarks.job import Job, make_job
 from benchmarks.machine import RESULTS, WALL, Clock, computes_in_bf16, machine_facts, quartiles, seconds
 from benchmarks.reference import ReferenceGenerator, copy_weights
 from sngan_cond import Generator
-from sngan_cond.fast import set_form
+from sngan_cond.fast import set_backend
 from train.errors import TrainError
 
 
@@ -33,7 +33,7 @@ def measure(job: Job, batch: int, *, form: str, bf16: bool, rounds: int, clock: 
     Args:
         job: networks and device.
         batch: images at once.
-        form: of our convolutions, as for `sngan_cond.fast.set_form`.
+        form: of our convolutions, as for `sngan_cond.fast.set_backend`.
         bf16: whether ours runs under autocast to bfloat16; the reference is float32.
         rounds: alternations.
         clock: what is read.
@@ -46,7 +46,7 @@ def measure(job: Job, batch: int, *, form: str, bf16: bool, rounds: int, clock: 
         buffer.fill_(1.0)  # fresh ones are 0, which makes pictures of infinities
     reference = ReferenceGenerator(config).to(job.device).eval()
     copy_weights(G, reference)
-    set_form(G, form)
+    set_backend(G, form)
     z = torch.randn(batch, config.latent_dim, device=job.device)
     y = torch.randint(config.num_classes, (batch,), device=job.device)
     context = torch.autocast(job.device.type, torch.bfloat16) if bf16 else contextlib.nullcontext()

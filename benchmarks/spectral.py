@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from train.allocator import use_fast_allocator
+from train.run.allocator import use_fast_allocator
 
 if __name__ == "__main__":
     use_fast_allocator("benchmarks.spectral")
@@ -24,7 +24,7 @@ from benchmarks.job import Job, make_job
 from benchmarks.machine import RESULTS, WALL, Clock, machine_facts, quartiles, seconds
 from benchmarks.reference import ReferenceDiscriminator
 from sngan_cond import Discriminator, build_constraint
-from sngan_cond.constraints.batch import BatchedPowerIterations
+from sngan_cond.constraints.spectral import BatchedPowerIterations
 from train.errors import TrainError
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from train.allocator import use_fast_allocator
+from train.run.allocator import use_fast_allocator
 
 if __name__ == "__main__":
     use_fast_allocator("benchmarks.step")

@@ -4,21 +4,20 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-import torch
-
-from sngan_cond import __version__, commands
+from sngan_cond import __version__
 
 _LONGEST_MESSAGE = 1000
 _MODEL = "Hub repo (user/name or user/name@revision), folder, or 'bundled' for the small model inside this package"
 _CLASS = "index, name (letter case does not matter; one of several comma-separated names is enough) or WordNet id"
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints take one line."""
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors take one line, without the usage text; of every command of this project."""
 
     def error(self, message: str) -> NoReturn:
+        """Print the message and exit with status 2."""
         self.exit(2, f"{self.prog}: error: {_one_line(message)} (--help says more)\n")
 
 
@@ -27,12 +26,12 @@ def _one_line(message: str) -> str:
     return flat if len(flat) <= _LONGEST_MESSAGE else flat[:_LONGEST_MESSAGE] + "…"
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
         prog="sngan-cond", description="Sample from a class-conditional generator, and look at it.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=__version__)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=OneLineParser)
 
     sample = verbs.add_parser("sample", allow_abbrev=False, help="generate pictures", description="Generate pictures.")
     _add_common(sample)
@@ -51,7 +50,6 @@ def _parser() -> _Parser:
         metavar="PATH",
         help="file ending in .png for a grid with a row a class, or folder for single PNG files",
     )
-    sample.set_defaults(run=commands.sample)
 
     morph = verbs.add_parser(
         "morph",
@@ -71,7 +69,6 @@ def _parser() -> _Parser:
         metavar="PATH",
         help="file ending in .gif or .webp for an animation (120 ms a picture), in .png for a strip",
     )
-    morph.set_defaults(run=commands.morph)
 
     convert = verbs.add_parser(
         "convert",
@@ -87,13 +84,11 @@ def _parser() -> _Parser:
         help="snapshot of pfnet-research/sngan_projection, such as ResNetGenerator_450000.npz (32, 64, 128 or 256 px)",
     )
     convert.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    convert.set_defaults(run=commands.convert)
 
     info = verbs.add_parser(
         "info", allow_abbrev=False, help="say what a model is", description="Say what a model is and how it was made."
     )
     info.add_argument("--model", required=True, metavar="M", help=_MODEL)
-    info.set_defaults(run=commands.info)
     return parser
 
 
@@ -138,9 +133,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0, 2 for a mistake in the arguments or files (said in one line), 130 when interrupted.
     """
     arguments = vars(_parser().parse_args(argv))
-    verb, run = arguments.pop("verb"), arguments.pop("run")
+    verb = arguments.pop("verb")
     try:
-        print(run(**arguments))
+        print(_run(verb, arguments))
     except KeyboardInterrupt:
         return 130
     except (RuntimeError, MemoryError) as error:
@@ -156,8 +151,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _run(verb: str, arguments: dict[str, Any]) -> str:
+    from sngan_cond import commands  # after the flags are checked: importing torch takes seconds
+
+    text: str = getattr(commands, verb)(**arguments)
+    return text
+
+
 def _wants_memory(error: RuntimeError | MemoryError) -> bool:
     """Say whether memory ran out; PyTorch's allocator for CPUs has no class of error for that, only words."""
+    import torch
+
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator:" in str(error)
 
 

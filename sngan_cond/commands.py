@@ -15,10 +15,10 @@ from sngan_cond import sampling
 from sngan_cond.classes import class_label, resolve_class
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.convert import generator_from_chainer
-from sngan_cond.generator import Generator
 from sngan_cond.images import check_grid, save_animation, save_png, to_grid
 from sngan_cond.latents import check_seed, check_truncation
 from sngan_cond.loading import load_generator
+from sngan_cond.networks.generator import Generator
 
 MAX_IMAGES = 1_000_000  # in one call: keeps a slip of the finger from filling a disk
 MAX_STEPS = 10_000  # of a morph, which is held in memory

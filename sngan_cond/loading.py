@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sngan_cond.download import locate
-from sngan_cond.generator import Generator
-from sngan_cond.sources import (
+from sngan_cond.hub.download import locate
+from sngan_cond.hub.files import (
     CARD_FILE,
     MAX_TEXT_BYTES,
     METRICS_FILE,
@@ -15,7 +14,8 @@ from sngan_cond.sources import (
     ModelFiles,
     PretrainedError,
 )
-from sngan_cond.weights import read_json
+from sngan_cond.hub.weights import read_json
+from sngan_cond.networks.generator import Generator
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sngan_cond.config import LossConfig
-from sngan_cond.constraints import Constraint
-from sngan_cond.heads import DiscriminatorOutput
+from sngan_cond.constraints.base import Constraint
 from sngan_cond.losses import (
     LOSSES,
     AdversarialLoss,
@@ -17,6 +16,7 @@ from sngan_cond.losses import (
     ebgan_discriminator,
     hinge_generator,
 )
+from sngan_cond.networks.heads import DiscriminatorOutput
 
 # What an objective remembers between updates: named float32 scalars. Most remember nothing.
 ObjectiveState = Mapping[str, Tensor]

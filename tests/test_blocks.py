@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sngan_cond.blocks import DownBlock, UpBlock
+from sngan_cond.networks.resnet import DownBlock, UpBlock
 
 
 @pytest.fixture(autouse=True)

@@ -164,7 +164,7 @@ def test_sampling_needs_only_the_core_dependencies(model: str, tmp_path: Path) -
 import sys, torch
 sys.modules.update(dict.fromkeys({(*OPTIONAL, "train", "app")}))
 state = torch.get_rng_state()
-import sngan_cond, sngan_cond.convert, sngan_cond.objectives, sngan_cond.hub
+import sngan_cond, sngan_cond.convert, sngan_cond.objectives, sngan_cond.hub.pretrained
 from sngan_cond.cli import main
 assert torch.equal(torch.get_rng_state(), state), "importing draws numbers"
 assert "PIL" not in sys.modules, "only who writes pictures needs Pillow"

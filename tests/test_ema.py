@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sngan_cond import Ema
-from sngan_cond.layers import BatchNorm2d
+from sngan_cond.networks.layers import BatchNorm2d
 
 
 def network(value: float) -> BatchNorm2d:

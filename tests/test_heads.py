@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sngan_cond import Discriminator, DiscriminatorConfig
-from sngan_cond.heads import Head, LabelPlanes
+from sngan_cond.networks.heads import Head, LabelPlanes
 
 
 @pytest.fixture(autouse=True)

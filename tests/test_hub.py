@@ -9,8 +9,8 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 
 from sngan_cond import Generator, GeneratorConfig, sample
+from sngan_cond.hub.files import PretrainedError
 from sngan_cond.loading import load_generator
-from sngan_cond.sources import PretrainedError
 from tests.hub_folders import CONFIG, METRICS, make
 
 
@@ -115,7 +115,7 @@ def test_a_save_that_fails_leaves_what_was_there(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sngan_cond.hub.save_file", full)
+    monkeypatch.setattr("sngan_cond.hub.pretrained.save_file", full)
     with pytest.raises(PretrainedError, match=r"cannot be written \(No space left"):
         make().save_pretrained(tmp_path / "m")
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

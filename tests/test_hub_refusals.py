@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from sngan_cond import Generator
-from sngan_cond.cards import escape
-from sngan_cond.sources import MAX_TEXT_BYTES, PretrainedError, check_files
+from sngan_cond.hub.cards import escape
+from sngan_cond.hub.files import MAX_TEXT_BYTES, PretrainedError, check_files
 from tests.hub_folders import edit, make, reheader, rewrite
 
 
@@ -78,7 +78,7 @@ FIRST = "network.blocks.0.conv1.weight"
 WEIGHT_CASES: dict[str, tuple[Callable[[dict[str, torch.Tensor]], object], list[str]]] = {
     "missing": (lambda t: t.pop(FIRST), ["misses weight", FIRST]),
     "extra": (lambda t: t.update(more=torch.zeros(1)), ["unknown weight more"]),
-    "renamed": (lambda t: t.update({f"{FIRST}s": t.pop(FIRST)}), ["misses", "unknown", f"meant is {FIRST}?"]),
+    "renamed": (lambda t: t.update({f"{FIRST}s": t.pop(FIRST)}), ["misses", "unknown", f"did you mean {FIRST}?"]),
     "transposed": (lambda t: t.update({FIRST: torch.zeros(5, 4, 3, 3)}), ["shape (5, 4, 3, 3)", "(4, 4, 3, 3)"]),
     "half": (lambda t: t.update({FIRST: t[FIRST].half()}), ["type F16", "float32 is allowed"]),
 }

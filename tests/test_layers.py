@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sngan_cond.layers import (
+from sngan_cond.networks.layers import (
     BatchNorm2d,
     ConditionalBatchNorm2d,
     ConvMeanPool2d,

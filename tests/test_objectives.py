@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, LossConfig
-from sngan_cond.constraints import Constraint
+from sngan_cond.constraints.base import Constraint
 from sngan_cond.losses import classification_loss, hinge_discriminator, hinge_generator
 from sngan_cond.objectives import (
     DiscriminatorBatch,

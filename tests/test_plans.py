@@ -2,7 +2,7 @@
 
 import pytest
 
-from sngan_cond.plans import PLANS, plan_for
+from sngan_cond.config import PLANS, plan_for
 from tests.reference.synthetic import D_HALVES, D_WIDTHS, G_WIDTHS
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from sngan_cond.layers import BatchNorm2d, ConditionalBatchNorm2d
+from sngan_cond.networks.layers import BatchNorm2d, ConditionalBatchNorm2d
 
 
 def limit(layer: nn.Module) -> float:

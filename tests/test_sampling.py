@@ -8,8 +8,7 @@ import torch
 
 from sngan_cond import Generator, GeneratorConfig, mixture, morph, sample, walk
 from sngan_cond.latents import check_seed, check_truncation, draw_latents, great_circle
-from sngan_cond.rows import class_weights, walk_rows
-from sngan_cond.sampling import generate, sample_batches, to_uint8
+from sngan_cond.sampling import class_weights, generate, sample_batches, to_uint8, walk_rows
 
 
 @pytest.fixture(scope="module", name="G")

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
-from sngan_cond.constraints import SpectralNorm
-from sngan_cond.layers import ConvMeanPool2d
+from sngan_cond.constraints.spectral import SpectralNorm
+from sngan_cond.networks.layers import ConvMeanPool2d
 
 ODD_LAYERS = {
     "conv 7x5x3x3": lambda: nn.Conv2d(5, 7, 3),

@@ -5,15 +5,14 @@ import gc
 import sys
 from pathlib import Path
 
-from train.allocator import use_fast_allocator
+from train.run.allocator import use_fast_allocator
 
 if __name__ == "__main__":
     use_fast_allocator("train")  # before torch is imported
 
-from train.commands import OneLineParser
-from train.data.errors import DataError
-from train.errors import TrainError
-from train.presets import config_to_yaml, load_config, preset_names
+from sngan_cond.cli import OneLineParser
+from train.errors import DataError, TrainError
+from train.presets.load import config_to_yaml, load_config, preset_names, preset_notes
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -32,7 +31,11 @@ def _parser() -> argparse.ArgumentParser:
         dest="overrides",
         help="override keys of the preset, dotted, e.g. --set batch_total=64 optim_g.lr=1e-4",
     )
-    parser.add_argument("--dry-run", action="store_true", help="print the resolved configuration and stop")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the resolved configuration, with what the preset says of itself as comments, and stop",
+    )
     parser.epilog = "presets: " + ", ".join(name for name in preset_names() if "/" not in name)
     return parser
 
@@ -43,11 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = load_config(args.preset, args.overrides)
         if args.dry_run:
+            print("".join(f"# {line}".rstrip() + "\n" for line in preset_notes(args.preset)), end="")
             print(config_to_yaml(config), end="")
             return 0
         if args.run_dir is None:
             parser.error("--run-dir: a folder is needed, for example --run-dir runs/a")
-        from train.loop import train  # after the flags are checked: importing torch takes seconds
+        from train.trainer.loop import train  # after the flags are checked: importing torch takes seconds
 
         train(config, args.run_dir)
         gc.collect()  # of several processes: gloo's threads end with the networks, and may not outlive the interpreter

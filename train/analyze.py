@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from sngan_cond.cli import OneLineParser
 from train.analysis.figures import RUN_COLOURS, draw_figures
 from train.analysis.measure import RunNumbers, measure_run
-from train.commands import OneLineParser
 from train.errors import TrainError
 
 NUMBERS_FILE = "analysis.json"

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sngan_cond.config import Architecture, ConstraintConfig, DiscriminatorConfig, GeneratorConfig, LossConfig
-from train.speed import SpeedConfig
+from sngan_cond.config import Architecture, ConvBackend, DiscriminatorConfig, GeneratorConfig, LossConfig
+from sngan_cond.constraints.config import ConstraintConfig
 
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -111,6 +111,30 @@ _OF_DISCRIMINATORS = (
     "weight_clip",
     "singular_clip_every",
 )
+
+
+Switch = bool | Literal["auto"]  # in YAML and after --set: on, off or auto
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedConfig:
+    """Speed switches; "auto" is on for GPUs and off on a CPU, where the convolutions' native kernels already are fast.
+
+    Args:
+        convolution: form of the 3x3 convolutions: "plain", "strided", "minimal" or "auto" (`sngan_cond.fast`).
+        memory_format: layout of the weights; "auto" is channels_last on a GPU. Features follow the convolutions.
+        compile: hand both networks to torch.compile; the first steps then take minutes.
+        capture: record each whole update, optimiser included, as a CUDA graph and replay it.
+        batched_sn: iterate for all spectrally normalised weights at once.
+        tf32: let float32 matrix products on GPUs round their inputs to 10 bits of mantissa.
+    """
+
+    convolution: ConvBackend = "auto"
+    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    compile: Switch = "auto"
+    capture: Switch = "auto"
+    batched_sn: Switch = "auto"
+    tf32: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,14 +5,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from train.allocator import use_fast_allocator
+from train.run.allocator import use_fast_allocator
 
 if __name__ == "__main__":
     use_fast_allocator("train.evaluate")  # before torch is imported
 
-from train.commands import OneLineParser, check_writable
-from train.errors import TrainError
-from train.evaluation.errors import EvaluationError
+from sngan_cond.cli import OneLineParser
+from train.cli import check_writable
+from train.errors import EvaluationError, TrainError
 from train.evaluation.protocols import METRICS, PROTOCOLS, allowed_names, protocol_named
 
 if TYPE_CHECKING:
@@ -105,17 +105,16 @@ def _evaluate(args: argparse.Namespace) -> int:
     from accelerate import PartialState
     from accelerate.utils import parse_flag_from_env
 
+    from sngan_cond.hub.files import PretrainedError
     from sngan_cond.loading import load_generator
-    from sngan_cond.sources import PretrainedError
-    from train.cores import take_cores
     from train.data.dataset import PreparedDataset
     from train.evaluation.checks import needs_extractor
     from train.evaluation.classifier_file import load_classifier
     from train.evaluation.extractors import load_extractor
     from train.evaluation.intra_class import forget_classes
     from train.evaluation.measure import evaluate
-    from train.evaluation.real_side import default_cache
-    from train.launch import SLOWEST
+    from train.evaluation.real_features import default_cache
+    from train.run.launch import SLOWEST, take_cores
 
     device = _device(args.device)
     on_cpu = device == "cpu" or not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")

@@ -5,14 +5,14 @@ import os
 import sys
 from pathlib import Path
 
-from train.commands import OneLineParser
+from sngan_cond.cli import OneLineParser
 from train.data.build import Request, build
 from train.data.dataset import PreparedDataset
-from train.data.errors import DataError
 from train.data.finish import SKIPPED_NAME
 from train.data.picture import FILTERS, FITS, Fitting
 from train.data.sources import KINDS, open_source
 from train.data.sources.base import Source
+from train.errors import DataError
 
 MAX_RESOLUTION = 1024
 EPILOG = """examples:

@@ -7,16 +7,16 @@ import tempfile
 from pathlib import Path
 
 from sngan_cond import Generator
-from sngan_cond.sources import BUNDLED, CARD_FILE, METRICS_FILE, PretrainedError, parse_repo, parse_revision
-from sngan_cond.upload import push_folder
-from sngan_cond.weights import read_json
-from train.cards import GENERIC, load_facts
-from train.checkpoint import Checkpoint, checkpoint_folder, newest_checkpoint
-from train.commands import OneLineParser
+from sngan_cond.cli import OneLineParser
+from sngan_cond.hub.files import BUNDLED, CARD_FILE, METRICS_FILE, PretrainedError, parse_repo, parse_revision
+from sngan_cond.hub.upload import push_folder
+from sngan_cond.hub.weights import read_json
 from train.errors import TrainError
 from train.evaluation.report import weights_sha256
-from train.ledger import Ledger
-from train.staging import commit_marker, commit_title, stage, write_card
+from train.publishing.cards import GENERIC, load_facts
+from train.publishing.export import commit_marker, commit_title, stage, write_card
+from train.publishing.log import Ledger
+from train.run.checkpoint import Checkpoint, checkpoint_folder, newest_checkpoint
 
 
 def _parser() -> argparse.ArgumentParser:

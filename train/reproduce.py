@@ -1,20 +1,20 @@
 """`python -m train.reproduce`: train and measure the rows of the papers' tables beside the papers' numbers."""
 
 import argparse
-import difflib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from train.allocator import use_fast_allocator
+from train.run.allocator import use_fast_allocator
 
 if __name__ == "__main__":
     use_fast_allocator("train.reproduce")  # before torch is imported
 
-from train.commands import OneLineParser
+from sngan_cond.cli import OneLineParser
+from sngan_cond.validation import nearest
 from train.errors import TrainError
-from train.reproduction.rows import Row, Table
-from train.reproduction.tables import find_tables
+from train.presets.index import find_tables
+from train.presets.tables import Row, Table
 
 if TYPE_CHECKING:
     from train.reproduction.budget import Budget
@@ -87,8 +87,8 @@ def select(tables: tuple[Table, ...], patterns: list[str] | None) -> list[tuple[
 
     for pattern in patterns:
         if not any(fnmatchcase(row.name, pattern) for _, row in rows):
-            near = difflib.get_close_matches(pattern, [row.name for _, row in rows], n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = nearest(pattern, [row.name for _, row in rows])
+            hint = f"; did you mean {near}?" if near else ""
             raise TrainError(f"--rows {pattern}: no such row in {', '.join(table.key for table in tables)}{hint}")
     return [(table, row) for table, row in rows if any(fnmatchcase(row.name, pattern) for pattern in patterns)]
 
@@ -124,7 +124,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _print_list(rows: list[tuple[Table, Row]]) -> None:
-    from train.presets import load_config
+    from train.presets.load import load_config
     from train.reproduction.cost import CostMeter
 
     meter = CostMeter()

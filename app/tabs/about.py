@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.opening import Model
+from app.models import Model
 
 MAX_CARD_CHARACTERS = 200_000
 _FRONT_MATTER = re.compile(r"\A---\r?\n.*?\r?\n---\r?\n", re.DOTALL)

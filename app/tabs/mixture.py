@@ -4,12 +4,12 @@ from typing import Any
 
 import gradio as gr
 
-from app.asks import MixtureAsk
-from app.fields import class_names, class_update, first_classes, latent_fields
 from app.limits import LIMITS
-from app.opening import Model
-from app.page import PROGRESS, Page, friendly
-from app.panel import Panel
+from app.models import Model
+from app.requests.base import MixtureAsk
+from app.tabs.fields import class_names, class_update, first_classes, latent_fields
+from app.tabs.page import PROGRESS, Page, friendly
+from app.tabs.panel import Panel
 
 Weights = dict[str, float]
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import gradio as gr
 
-from app.asks import WalkAsk
-from app.fields import class_update, first_classes, latent_fields, seed_field
 from app.limits import LIMITS
-from app.opening import Model
-from app.page import PROGRESS, Page
-from app.panel import Panel
+from app.models import Model
+from app.requests.base import WalkAsk
+from app.tabs.fields import class_update, first_classes, latent_fields, seed_field
+from app.tabs.page import PROGRESS, Page
+from app.tabs.panel import Panel
 
 
 class WalkTab:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from sngan_cond.heads import DiscriminatorOutput
+from sngan_cond.networks.heads import DiscriminatorOutput
 
 
 class Constraint:

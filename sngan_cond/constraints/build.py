@@ -1,12 +1,12 @@
 """From a configuration to a constraint."""
 
-from sngan_cond.config import ConstraintConfig
 from sngan_cond.constraints.base import Composed, Constraint
-from sngan_cond.constraints.features import FeatureNorm
+from sngan_cond.constraints.config import ConstraintConfig
+from sngan_cond.constraints.feature_norm import FeatureNorm
 from sngan_cond.constraints.gains import Gains
 from sngan_cond.constraints.penalties import GradientPenalty, OrthonormalPenalty, SpectralNormPenalty
 from sngan_cond.constraints.spectral import SpectralNorm
-from sngan_cond.constraints.weights import Initialization, RowNorm, SingularValueClipping, WeightClipping
+from sngan_cond.constraints.weight_norm import Initialization, RowNorm, SingularValueClipping, WeightClipping
 
 
 def build_constraint(config: ConstraintConfig) -> Constraint:

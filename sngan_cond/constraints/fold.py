@@ -5,7 +5,7 @@ from torch.nn.utils import parametrize
 
 from sngan_cond.constraints.gains import SHARED_GAMMA
 from sngan_cond.constraints.penalties import SpectralNormPenalty
-from sngan_cond.constraints.weights import SingularValueClipping
+from sngan_cond.constraints.weight_norm import SingularValueClipping
 
 
 def fold(network: nn.Module) -> None:

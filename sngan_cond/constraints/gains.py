@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from sngan_cond.constraints.layers import output_axis
+from sngan_cond.constraints.weight_matrices import output_axis
 
 GammaKind = Literal["none", "shared", "per_layer", "per_row"]
 GammaStart = Literal["norm", "one"]

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
 from sngan_cond.config import DiscriminatorConfig, GeneratorConfig
-from sngan_cond.constraints.layers import normalised_layers
-from sngan_cond.constraints.power import EPS, IteratesAt, PowerIterated
-from sngan_cond.layers import ConvMeanPool2d, UpsampleConv2d
+from sngan_cond.constraints.power import IteratesAt, PowerIterated
+from sngan_cond.constraints.weight_matrices import normalised_layers
+from sngan_cond.fast.power_iteration import EPS
+from sngan_cond.networks.layers import ConvMeanPool2d, UpsampleConv2d
 
 # Rounds of power iteration behind `exact`: the start of a learnable gamma, not a measured quantity.
 EXACT_ROUNDS = 200

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from sngan_cond.constraints.base import Constraint
-from sngan_cond.constraints.layers import bare, matrix_view, normalised_layers, output_axis, raw_weight
-from sngan_cond.constraints.power import power_iteration
-from sngan_cond.heads import DiscriminatorOutput
+from sngan_cond.constraints.weight_matrices import bare, matrix_view, normalised_layers, output_axis, raw_weight
+from sngan_cond.fast.power_iteration import power_iteration
+from sngan_cond.networks.heads import DiscriminatorOutput
 
 
 class GradientPenalty(Constraint):
@@ -128,7 +128,7 @@ class SpectralNormPenalty(Constraint):
             matrix = matrix_view(raw_weight(layer), output_axis(layer))
             state = layer.get_buffer(self.STATE)
             with torch.no_grad():
-                u, v = power_iteration(matrix.detach(), state, self.iterations)
+                u, v, _ = power_iteration(matrix.detach(), state, self.iterations)
                 state.copy_(u)
             terms.append((u @ (matrix @ v)).square())
         return self.weight / 2 * torch.stack(terms).sum()

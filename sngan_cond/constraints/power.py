@@ -1,32 +1,10 @@
-"""Power iteration, and what the parametrisations that use it share."""
+"""What the parametrisations that use it share."""
 
 from typing import Literal
 
 from torch import Tensor, nn
 
-EPS = 1e-12
-
 IteratesAt = Literal["forward", "update"]
-
-
-def power_iteration(matrix: Tensor, u: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
-    """Improve the estimate of a matrix's leading singular vectors.
-
-    Args:
-        matrix: (rows, columns).
-        u: (rows,) left vector to start from, of any length above 0.
-        iterations: how many rounds, at least 1.
-    Returns:
-        u (rows,) and v (columns,), unit vectors.
-    Source: 000 Algorithm 1, equations 20 and 21; source/functions/max_sv.py of pfnet-research/sngan_projection, where
-    1e-12 is added to each norm.
-    """
-    for _ in range(iterations):
-        v = matrix.mT @ u
-        v = v / (v.norm() + EPS)
-        u = matrix @ v
-        u = u / (u.norm() + EPS)
-    return u, v
 
 
 class PowerIterated(nn.Module):

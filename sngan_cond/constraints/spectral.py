@@ -8,16 +8,16 @@ from torch.nn.utils import parametrize
 
 from sngan_cond.constraints.base import Constraint
 from sngan_cond.constraints.gains import Gains
-from sngan_cond.constraints.layers import (
+from sngan_cond.constraints.operator import OperatorNormalization, input_shapes
+from sngan_cond.constraints.power import IteratesAt, PowerIterated
+from sngan_cond.constraints.weight_matrices import (
     largest_singular_value,
     matrix_view,
     normalised_layers,
     output_axis,
     raw_weight,
 )
-from sngan_cond.constraints.operator import OperatorNormalization, input_shapes
-from sngan_cond.constraints.power import IteratesAt, PowerIterated, power_iteration
-from sngan_cond.fast import spectral as fast
+from sngan_cond.fast.power_iteration import divide_by_norm, power_iteration, power_iterations, rows_in_memory
 
 Estimate = Literal["matrix", "bidirectional", "operator"]
 
@@ -35,9 +35,7 @@ class SpectralNormalization(PowerIterated):
     """
 
     u: Tensor
-    ready: tuple[Tensor, Tensor, Tensor] | None = (
-        None  # u, v and sigma of the next use, where made for all layers at once
-    )
+    ready: tuple[Tensor, Tensor, Tensor] | None = None  # u, v, sigma of the next use, where made for all layers at once
 
     def __init__(self, layer: nn.Module, *, iterations: int = 1, iterates_at: IteratesAt = "forward") -> None:
         super().__init__(layer, iterations=iterations, iterates_at=iterates_at)
@@ -53,22 +51,22 @@ class SpectralNormalization(PowerIterated):
                 if self.ready is not None:  # who made it stores it
                     (u, v, sigma), self.ready = self.ready, None
                 else:
-                    u, v, sigma = fast.power_iteration(self.matrix(weight), self.u, self.iterations)
+                    u, v, sigma = power_iteration(self.matrix(weight), self.u, self.iterations)
                     if self.stores:
                         self.u.copy_(u)
             if self.axis == 0:
-                return fast.divide_by_norm(weight, u, v, sigma)
+                return divide_by_norm(weight, u, v, sigma)
             return weight / (u @ (matrix_view(weight, self.axis) @ v))
 
     def matrix(self, weight: Tensor) -> Tensor:
         """See a raw weight as the matrix whose norm is estimated, without gradient and, mostly, without a copy."""
         raw = weight.detach()
-        return fast.rows_in_memory(raw) if self.axis == 0 else matrix_view(raw, self.axis)
+        return rows_in_memory(raw) if self.axis == 0 else matrix_view(raw, self.axis)
 
     @torch.no_grad()
     def iterate(self, weight: Tensor) -> None:
         """Store the result of `iterations` rounds on a raw weight."""
-        self.u.copy_(fast.power_iteration(self.matrix(weight), self.u, self.iterations)[0])
+        self.u.copy_(power_iteration(self.matrix(weight), self.u, self.iterations)[0])
 
     def exact(self, weight: Tensor) -> Tensor:
         """Return the largest singular value of a raw weight."""
@@ -107,7 +105,7 @@ class BidirectionalNormalization(PowerIterated):
             sigmas = []
             for matrix, state in self._views(weight):
                 with torch.no_grad():
-                    u, v = power_iteration(matrix.detach(), state, self.iterations)
+                    u, v, _ = power_iteration(matrix.detach(), state, self.iterations)
                     if self.stores:
                         state.copy_(u)
                 sigmas.append(u @ (matrix @ v))
@@ -181,3 +179,62 @@ class SpectralNorm(Constraint):
                 normalisation = layer.get_submodule("parametrizations.weight.0")
                 assert isinstance(normalisation, PowerIterated)
                 normalisation.iterate(raw_weight(layer))
+
+
+class BatchedPowerIterations:
+    """Makes every forward pass of a network iterate for all its spectrally normalised weights in a few kernels.
+
+    What is computed and stored stays the same, layer by layer: a layer that a pass does not use keeps its u. The state
+    changes outside of the layers' own forward passes, which can then be compiled.
+    """
+
+    def __init__(self) -> None:
+        self._made: list[tuple[SpectralNormalization, Tensor]] = []
+
+    def attach(self, network: nn.Module) -> None:
+        """Start doing so.
+
+        Args:
+            network: with its constraint attached, in place. Other parametrisations than the plain one are left alone.
+        """
+        network.register_forward_pre_hook(self._before)
+        network.register_forward_hook(self._after, always_call=True)
+
+    @torch.no_grad()
+    def iterate(self, network: nn.Module) -> None:
+        """Iterate now; each layer's next use takes its result."""
+        groups: dict[tuple[int, bool], list[tuple[SpectralNormalization, Tensor]]] = {}
+        for layer in network.modules():
+            if parametrize.is_parametrized(layer, "weight"):
+                normalisation = layer.get_submodule("parametrizations.weight.0")
+                if isinstance(normalisation, SpectralNormalization):
+                    weight = raw_weight(layer)
+                    matrix = normalisation.matrix(weight)
+                    in_place = matrix.data_ptr() == weight.data_ptr()  # a copy lies elsewhere each time
+                    groups.setdefault((normalisation.iterations, in_place), []).append((normalisation, matrix))
+        self._made = []
+        for (rounds, in_place), group in groups.items():
+            matrices, us = [matrix for _, matrix in group], [normalisation.u for normalisation, _ in group]
+            if in_place:
+                results = power_iterations(matrices, us, rounds)
+            else:
+                results = [power_iteration(matrix, u, rounds) for matrix, u in zip(matrices, us, strict=True)]
+            for (normalisation, _), result in zip(group, results, strict=True):
+                normalisation.ready = result
+                self._made.append((normalisation, result[0]))
+
+    @torch.no_grad()
+    def store(self) -> None:
+        """Store u of the layers that were used, where their mode says so, and drop what was not used."""
+        used = [(layer.u, u) for layer, u in self._made if layer.ready is None and layer.stores]
+        if used:
+            torch._foreach_copy_([kept for kept, _ in used], [new for _, new in used])
+        for layer, _ in self._made:
+            layer.ready = None
+        self._made = []
+
+    def _before(self, network: nn.Module, _arguments: object) -> None:
+        self.iterate(network)
+
+    def _after(self, _network: nn.Module, _arguments: object, _output: object) -> None:
+        self.store()

@@ -1,6 +1,6 @@
 // Element-wise halves of the fast convolutions on a CPU, and batch normalisation with ReLU; channels-last; the products are matrix multiplications
 // elsewhere. Plain C entry points without PyTorch's headers: compiled in seconds and loaded by native.py. What each
-// computes is defined in minimal.py and winograd.py, whose PyTorch versions are the second source in the tests.
+// computes is defined in winograd.py, whose PyTorch versions are the second source in the tests.
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -29,9 +29,9 @@ inline void store(bf16* p, long i, float value) {  // to nearest even, as PyTorc
 constexpr long BLOCK = 64;  // summands in float32 before float64 takes them
 constexpr long CHUNK = 64;  // channels at a time: the working set of a row stays in the first-level cache
 
-// y (N, 2H, 2W, C) from maps (N, H, W, 3, 3, C): minimal.spread
+// y (N, 2H, 2W, C) from maps (N, H, W, 3, 3, C): winograd.upsample_transform
 template <class T>
-void spread(const T* maps, const float* bias, T* y, long N, long H, long W, long C) {
+void upsample_transform(const T* maps, const float* bias, T* y, long N, long H, long W, long C) {
 #pragma omp parallel
   {
     std::vector<float> buffer(3 * (W + 2) * CHUNK);
@@ -72,9 +72,9 @@ void spread(const T* maps, const float* bias, T* y, long N, long H, long W, long
   }
 }
 
-// maps (N, H, W, 3, 3, C) from y (N, 2H, 2W, C): minimal.gather, the transpose of spread
+// maps (N, H, W, 3, 3, C) from y (N, 2H, 2W, C): winograd.upsample_adjoint, its adjoint
 template <class T>
-void gather(const T* y, T* maps, long N, long H, long W, long C) {
+void upsample_adjoint(const T* y, T* maps, long N, long H, long W, long C) {
 #pragma omp parallel
   {
     std::vector<float> buffer(3 * (2 * W + 2) * CHUNK);
@@ -119,9 +119,9 @@ void gather(const T* y, T* maps, long N, long H, long W, long C) {
   }
 }
 
-// tiles (16, N H/2 W/2, C) from x (N, H, W, C): winograd.input_tiles
+// tiles (16, N H/2 W/2, C) from x (N, H, W, C): winograd.input_transform
 template <class T>
-void input_tiles(const T* x, T* tiles, long N, long H, long W, long C) {
+void winograd_input(const T* x, T* tiles, long N, long H, long W, long C) {
   const long TH = H / 2, TW = W / 2, plane = N * TH * TW * C;
 #pragma omp parallel for collapse(2) schedule(static)
   for (long n = 0; n < N; n++)
@@ -158,9 +158,9 @@ void input_tiles(const T* x, T* tiles, long N, long H, long W, long C) {
       }
 }
 
-// x (N, H, W, C) from tiles (16, N H/2 W/2, C): the transpose of input_tiles, gathered pixel pair by pixel pair
+// x (N, H, W, C) from tiles (16, N H/2 W/2, C): the adjoint of winograd_input, gathered pixel pair by pixel pair
 template <class T>
-void input_tiles_transposed(const T* tiles, T* x, long N, long H, long W, long C) {
+void winograd_input_adjoint(const T* tiles, T* x, long N, long H, long W, long C) {
   const long TH = H / 2, TW = W / 2, plane = N * TH * TW * C;
 #pragma omp parallel
   {
@@ -208,9 +208,9 @@ void input_tiles_transposed(const T* tiles, T* x, long N, long H, long W, long C
   }
 }
 
-// y (N, H, W, C) from products (16, N H/2 W/2, C): winograd.output_tiles
+// y (N, H, W, C) from products (16, N H/2 W/2, C): winograd.output_transform
 template <class T>
-void output_tiles(const T* products, const float* bias, T* y, long N, long H, long W, long C) {
+void winograd_output(const T* products, const float* bias, T* y, long N, long H, long W, long C) {
   const long TH = H / 2, TW = W / 2, plane = N * TH * TW * C;
 #pragma omp parallel for collapse(2) schedule(static)
   for (long n = 0; n < N; n++)
@@ -236,9 +236,9 @@ void output_tiles(const T* products, const float* bias, T* y, long N, long H, lo
       }
 }
 
-// products (16, N H/2 W/2, C) from y (N, H, W, C): the transpose of output_tiles
+// products (16, N H/2 W/2, C) from y (N, H, W, C): the adjoint of winograd_output
 template <class T>
-void output_tiles_transposed(const T* y, T* products, long N, long H, long W, long C) {
+void winograd_output_adjoint(const T* y, T* products, long N, long H, long W, long C) {
   const long TH = H / 2, TW = W / 2, plane = N * TH * TW * C;
 #pragma omp parallel for collapse(2) schedule(static)
   for (long n = 0; n < N; n++)
@@ -437,12 +437,12 @@ void scale_relu_backward(const T* g, const T* x, const float* scale, const float
   }
 #define ENTRIES(suffix, T)                 \
   NORM(suffix, T)                          \
-  BIASED_MAP(spread, suffix, T)            \
-  MAP(gather, suffix, T)                   \
-  MAP(input_tiles, suffix, T)              \
-  MAP(input_tiles_transposed, suffix, T)   \
-  BIASED_MAP(output_tiles, suffix, T)      \
-  MAP(output_tiles_transposed, suffix, T)  \
+  BIASED_MAP(upsample_transform, suffix, T)            \
+  MAP(upsample_adjoint, suffix, T)                   \
+  MAP(winograd_input, suffix, T)              \
+  MAP(winograd_input_adjoint, suffix, T)   \
+  BIASED_MAP(winograd_output, suffix, T)      \
+  MAP(winograd_output_adjoint, suffix, T)  \
   FOLD(9, suffix, T)                       \
   FOLD(16, suffix, T)
 

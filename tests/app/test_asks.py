@@ -6,9 +6,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from app.asks import AnyAsk, MixtureAsk, MorphAsk, SampleAsk, WalkAsk
 from app.limits import LIMITS, AskError
-from app.links import ask_from_query
+from app.requests.base import AnyAsk, MixtureAsk, MorphAsk, SampleAsk, WalkAsk
+from app.requests.links import ask_from_query
 
 HUGE = "x" * 1_000_000
 

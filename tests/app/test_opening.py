@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.device import choose_device
+from app.engine import choose_device
 from app.limits import AskError
-from app.models import ModelStore
-from app.opening import Model
+from app.models import Model, ModelStore
 from app.service import Service
 from tests.app.models import save_tiny
 
@@ -128,7 +127,7 @@ def test_a_model_at_hand_does_not_wait_for_its_own_reopening(tiny: Path, monkeyp
 def test_weights_larger_than_the_limit_are_not_read(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    from app import opening
+    from app import models as opening
 
     monkeypatch.setattr(opening, "LIMITS", replace(opening.LIMITS, model_bytes=1000))
     with pytest.raises(AskError, match=r"model\.safetensors has [0-9,]+ bytes, at most 1,000 are read"):

@@ -10,11 +10,11 @@ from urllib.parse import parse_qs
 import pytest
 import torch
 
-from app.asks import AnyAsk, MixtureAsk, MorphAsk, SampleAsk, WalkAsk
 from app.files import write_result
 from app.limits import AskError, CancelledError
-from app.links import ask_from_query
 from app.recipe import recipe_for
+from app.requests.base import AnyAsk, MixtureAsk, MorphAsk, SampleAsk, WalkAsk
+from app.requests.links import ask_from_query
 from app.service import Service
 from sngan_cond import Generator, morph, sample
 
@@ -240,7 +240,7 @@ def test_classes_are_found(service: Service) -> None:
 
 
 def test_what_was_loaded_is_known(service: Service) -> None:
-    from app.facts import facts_of
+    from app.summary import facts_of
 
     facts = dict(facts_of(service.open()))
     assert facts["pixels"] == "32 × 32"

@@ -9,10 +9,10 @@ import gradio as gr
 import pytest
 
 from app.api import endpoints
-from app.asks import WalkAsk
-from app.facts import facts_html
+from app.requests.base import WalkAsk
 from app.service import Service
 from app.serving import launch_options
+from app.summary import facts_html
 from app.tabs.about import harmless_card
 from app.ui import Ui, build_demo
 

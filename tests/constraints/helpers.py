@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from sngan_cond import Discriminator, DiscriminatorConfig
-from sngan_cond.constraints.layers import raw_weight
+from sngan_cond.constraints.weight_matrices import raw_weight
 
 # Rounds after which power iteration on these small random matrices agrees with an exact decomposition to 1e-6.
 CONVERGED = 2000

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sngan_cond.constraints import Gains, SpectralNorm
-from sngan_cond.constraints.layers import normalised_layers
+from sngan_cond.constraints.gains import Gains
+from sngan_cond.constraints.spectral import SpectralNorm
+from sngan_cond.constraints.weight_matrices import normalised_layers
 from tests.constraints.helpers import dense, discriminator, images, top_singular_value
 
 DRAWS = 15

@@ -8,7 +8,10 @@ import torch
 from torch.nn.utils import parametrize
 
 from sngan_cond import ConstraintConfig, Generator, GeneratorConfig, LossConfig, build_constraint
-from sngan_cond.constraints import Composed, Constraint, GradientPenalty, SpectralNorm, fold
+from sngan_cond.constraints.base import Composed, Constraint
+from sngan_cond.constraints.fold import fold
+from sngan_cond.constraints.penalties import GradientPenalty
+from sngan_cond.constraints.spectral import SpectralNorm
 from sngan_cond.objectives import DiscriminatorBatch, discriminator_objective
 from tests.constraints.helpers import discriminator, images
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sngan_cond.constraints import FeatureNorm
+from sngan_cond.constraints.feature_norm import FeatureNorm
 from tests.constraints.helpers import discriminator, images
 
 NORMALISED = {

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from sngan_cond import DiscriminatorOutput
-from sngan_cond.constraints import GradientPenalty, OrthonormalPenalty, SpectralNormPenalty
+from sngan_cond.constraints.penalties import GradientPenalty, OrthonormalPenalty, SpectralNormPenalty
 from tests.constraints.helpers import discriminator, images
 
 

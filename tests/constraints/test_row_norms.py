@@ -6,14 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from sngan_cond.constraints import (
-    Gains,
-    Initialization,
-    RowNorm,
-    SingularValueClipping,
-    SpectralNorm,
-    WeightClipping,
-)
+from sngan_cond.constraints.gains import Gains
+from sngan_cond.constraints.spectral import SpectralNorm
+from sngan_cond.constraints.weight_norm import Initialization, RowNorm, SingularValueClipping, WeightClipping
 from tests.constraints.helpers import discriminator
 
 

@@ -5,12 +5,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from sngan_cond.constraints import Gains, SpectralNorm
-from sngan_cond.constraints.layers import raw_weight
+from sngan_cond.constraints.gains import Gains
 from sngan_cond.constraints.operator import LinearMap, OperatorNormalization
 from sngan_cond.constraints.power import PowerIterated
-from sngan_cond.constraints.spectral import BidirectionalNormalization, SpectralNormalization
-from sngan_cond.layers import ConvMeanPool2d, UpsampleConv2d
+from sngan_cond.constraints.spectral import BidirectionalNormalization, SpectralNorm, SpectralNormalization
+from sngan_cond.constraints.weight_matrices import raw_weight
+from sngan_cond.networks.layers import ConvMeanPool2d, UpsampleConv2d
 from tests.constraints.helpers import CONVERGED, dense, top_singular_value
 
 # float32 power iteration stops within rounding of the exact value; a wrong view or scale is off by 10 % and more.

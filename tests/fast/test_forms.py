@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from sngan_cond.fast import conv_mean_pool2d, forms, native, products, same_conv2d, set_form, upsample_conv2d
-from sngan_cond.layers import SameConv2d
+from sngan_cond.fast import conv_mean_pool2d, dispatch, gemm_conv, native, same_conv2d, set_backend, upsample_conv2d
+from sngan_cond.networks.layers import SameConv2d
 
 MAPS = {"upsample": upsample_conv2d, "mean_pool": conv_mean_pool2d, "same": same_conv2d}
 needs_native = pytest.mark.skipif(not native.available(), reason="there is no C++ compiler for the native kernels")
@@ -55,9 +55,9 @@ def test_native_kernels_round_like_the_plain_form(
 ) -> None:
     """Float32: about sqrt(9 * channels) roundings of 6e-8 are in a sum; groups of one image each change nothing."""
     x, weight, bias = _inputs(torch.float32, 3, *channels)
-    for group_bytes in (products.GROUP_BYTES, 1):
+    for group_bytes in (gemm_conv.GROUP_BYTES, 1):
         plain = MAPS[name](x, weight, bias, "plain")
-        monkeypatch.setattr(products, "GROUP_BYTES", group_bytes)
+        monkeypatch.setattr(gemm_conv, "GROUP_BYTES", group_bytes)
         ours = MAPS[name](x, weight, bias, "minimal")
         assert ours.is_contiguous(memory_format=torch.channels_last)
         pairs = zip(*(_derivatives(y, x, weight, bias) for y in (ours, plain)), strict=True)
@@ -101,8 +101,8 @@ def test_a_value_that_is_not_finite_is_not_lost(name: str) -> None:
 def test_autocast_to_a_type_without_native_kernels_is_the_plain_one() -> None:
     x, weight, bias = _inputs(torch.float32, 3, 64, 64)
     with torch.autocast("cpu", dtype=torch.float16):
-        y = same_conv2d(x, weight, bias, form="minimal")
-    torch.testing.assert_close(y.float(), same_conv2d(x, weight, bias, form="plain"), rtol=2e-2, atol=2e-2)
+        y = same_conv2d(x, weight, bias, backend="minimal")
+    torch.testing.assert_close(y.float(), same_conv2d(x, weight, bias, backend="plain"), rtol=2e-2, atol=2e-2)
 
 
 def test_without_a_home_there_are_no_native_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,14 +121,14 @@ def test_a_form_is_set_on_every_layer_and_leaves_the_state_alone() -> None:
     ]
     for network in networks:
         names = set(network.state_dict())
-        set_form(network, "strided")
-        layers = [module for module in network.modules() if hasattr(module, "form")]
+        set_backend(network, "strided")
+        layers = [module for module in network.modules() if hasattr(module, "backend")]
         assert len(layers) >= 7
-        assert {layer.form for layer in layers} == {"strided"}
+        assert {layer.backend for layer in layers} == {"strided"}
         assert set(network.state_dict()) == names
-    assert SameConv2d.form == "auto"
-    with pytest.raises(ValueError, match="form='fastest'"):
-        set_form(networks[0], "fastest")  # type: ignore[arg-type]
+    assert SameConv2d.backend == "auto"
+    with pytest.raises(ValueError, match="backend='fastest'"):
+        set_backend(networks[0], "fastest")  # type: ignore[arg-type]
 
 
 def test_odd_sides_keep_the_plain_convolution() -> None:
@@ -138,7 +138,7 @@ def test_odd_sides_keep_the_plain_convolution() -> None:
 
 def test_what_auto_takes_does_not_depend_on_the_batch() -> None:
     weight = torch.empty(64, 64, 3, 3)
-    taken = [forms._resampling_form(torch.empty(n, 64, 8, 8), weight, 8, "auto") for n in (1, 2, 64)]
+    taken = [dispatch._resampling_backend(torch.empty(n, 64, 8, 8), weight, 8, "auto") for n in (1, 2, 64)]
     assert len(set(taken)) == 1
 
 

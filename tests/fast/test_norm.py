@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sngan_cond.fast import native
-from sngan_cond.layers import batch_norm, norm_relu
+from sngan_cond.networks.layers import batch_norm
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="there is no C++ compiler for the native kernels")
 
@@ -18,12 +18,12 @@ def _pair(channels: int, num_classes: int) -> tuple[nn.Module, nn.Module]:
     for parameter in fused.parameters():
         nn.init.normal_(parameter, 0.5)
     plain = copy.deepcopy(fused)
-    fused.form, plain.form = "minimal", "plain"
+    fused.backend, plain.backend = "minimal", "plain"
     return fused, plain
 
 
 def _everything(norm: nn.Module, x: Tensor, y: Tensor) -> list[Tensor]:
-    h = norm_relu(norm, x, y)
+    h = norm(x, y, relu=True)
     value = (h.sin() * torch.linspace(-1, 1, h.numel()).view(h.shape)).sum()
     first = torch.autograd.grad(value, (x, *norm.parameters()), retain_graph=True)
     (gradient,) = torch.autograd.grad(value, x, create_graph=True)
@@ -50,14 +50,14 @@ def test_values_derivatives_and_running_statistics(channels: int, num_classes: i
 def test_class_mixtures() -> None:
     fused, plain = _pair(6, 4)
     x, weights = torch.randn(3, 6, 4, 4), torch.rand(3, 4)
-    torch.testing.assert_close(norm_relu(fused, x, weights), norm_relu(plain, x, weights), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(fused(x, weights, relu=True), plain(x, weights, relu=True), rtol=1e-5, atol=1e-6)
 
 
 def test_statistics_are_float32_in_bfloat16() -> None:
     fused, plain = _pair(64, 4)
     x, y = torch.randn(4, 64, 8, 8) + 1, torch.randint(4, (4,))
     rounded = x.bfloat16()
-    ours, expected = norm_relu(fused, rounded, y), norm_relu(plain, rounded.float(), y)
+    ours, expected = fused(rounded, y, relu=True), plain(rounded.float(), y, relu=True)
     assert ours.dtype == torch.bfloat16
     torch.testing.assert_close(ours.float(), expected, rtol=2**-8, atol=2**-8)  # one rounding to 8 bits
     for ours_kept, kept in zip(fused.buffers(), plain.buffers(), strict=True):
@@ -69,4 +69,4 @@ def test_a_value_that_is_not_finite_is_not_cut_away() -> None:
     fused, _ = _pair(5, 4)
     x = torch.randn(2, 5, 4, 4)
     x[0, 1, 2, 3] = float("nan")
-    assert norm_relu(fused.train(), x, torch.tensor([0, 1]))[:, 1].isnan().all()
+    assert fused.train()(x, torch.tensor([0, 1]), relu=True)[:, 1].isnan().all()

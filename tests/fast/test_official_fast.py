@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sngan_cond.layers import BatchNorm2d, ConditionalBatchNorm2d, ConvMeanPool2d, SameConv2d, UpsampleConv2d
+from sngan_cond.networks.layers import BatchNorm2d, ConditionalBatchNorm2d, ConvMeanPool2d, SameConv2d, UpsampleConv2d
 from tests import test_official_networks as networks
 from tests import test_official_training as training
 from tests.reference.fixtures import GRADIENT, load, norm_error
@@ -23,10 +23,10 @@ for _module in (networks, training):
 @pytest.fixture(scope="module", autouse=True)
 def _every_form_on() -> Iterator[None]:
     for layer in LAYERS:
-        layer.form = "minimal"
+        layer.backend = "minimal"
     yield
     for layer in LAYERS:
-        layer.form = "auto"
+        layer.backend = "auto"
 
 
 @pytest.mark.parametrize("letter", ["gen", "dis"])

@@ -10,8 +10,8 @@ from sngan_cond.objectives import DiscriminatorBatch
 from tests import test_official_training as training
 from tests.fast import test_official_fast as fast
 from tests.reference.fixtures import load, tensor
-from train.speed import SpeedConfig, lay_out
-from train.update import Updates
+from train.trainer.speed import SpeedConfig, lay_out
+from train.trainer.update import Updates
 
 CPU = torch.device("cpu")
 PLAIN = SpeedConfig()

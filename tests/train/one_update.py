@@ -21,8 +21,8 @@ from sngan_cond import (
 from sngan_cond.objectives import DiscriminatorBatch
 from train.data.dataset import PreparedDataset
 from train.data.feed import RealBatches
-from train.draws import Draws
-from train.update import Updates
+from train.trainer.noise import Draws
+from train.trainer.update import Updates
 
 
 def main(data: str, out: str, accumulate: int, power_iterations_at: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from sngan_cond import Generator, GeneratorConfig
-from train.checkpoint import save_checkpoint
+from train.run.checkpoint import save_checkpoint
 
 CONFIG = GeneratorConfig(
     resolution=32,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from train.allocator import SETTINGS
+from train.run.allocator import SETTINGS
 
 MODULE = """
 import json, os, sys
-from train.allocator import SETTINGS, use_fast_allocator
+from train.run.allocator import SETTINGS, use_fast_allocator
 if __name__ == "__main__":
     use_fast_allocator("told")
 print(json.dumps({"settings": {name: os.environ.get(name) for name in SETTINGS}, "arguments": sys.argv[1:]}))

@@ -11,10 +11,10 @@ import pytest
 from huggingface_hub import EvalResult, ModelCard
 
 from sngan_cond import Generator, GeneratorConfig
-from sngan_cond.sources import PretrainedError
+from sngan_cond.hub.files import PretrainedError
 from tests.train.published_run import CONFIG, METRICS, TRAINING
-from train.cards import FOLDER, GENERIC, load_facts, render_card
 from train.errors import TrainError
+from train.publishing.cards import FOLDER, GENERIC, load_facts, render_card
 
 FACTS = sorted(FOLDER.glob("*.yaml"))
 UNCONDITIONAL = GeneratorConfig(resolution=32, channels=4, num_classes=0, latent_dim=8)

@@ -6,10 +6,10 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-import train.checkpoint
+import train.run.checkpoint
 from tests.durability import assert_durable, disk_events
-from train.checkpoint import clean_leftovers, newest_checkpoint, save_checkpoint
 from train.errors import TrainError
+from train.run.checkpoint import clean_leftovers, newest_checkpoint, save_checkpoint
 
 
 def save(root: Path, step: int, value: float = 1.0, keep: int = 2) -> Path:
@@ -128,7 +128,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     def full(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(train.checkpoint, place, full)
+    monkeypatch.setattr(train.run.checkpoint, place, full)
     with pytest.raises(TrainError, match=r"step-00000002: the checkpoint cannot be saved \(No space left on device\)"):
         save(tmp_path, 2)
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]

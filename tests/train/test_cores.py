@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from tests.train.launch import run
-from train.cores import take_cores
+from train.run.launch import take_cores
 
 LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--num_machines", "1", "--mixed_precision", "no"]
 SCRIPT = """
 import torch
 from accelerate import PartialState
-from train.cores import take_cores
+from train.run.launch import take_cores
 before, state = torch.get_num_threads(), PartialState(cpu=True)
 take_cores(state.device)
 if state.is_main_process:

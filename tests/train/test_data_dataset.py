@@ -10,7 +10,7 @@ import pytest
 
 from tests.train.data_pictures import prepare
 from train.data.dataset import PreparedDataset
-from train.data.errors import DataError
+from train.errors import DataError
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from train.data.dataset import PreparedDataset
-from train.data.errors import DataError
 from train.data.feed import RealBatches
 from train.data.info import DatasetInfo
 from train.data.order import ShuffledOrder
+from train.errors import DataError
 
 COUNT, SIDE, CLASSES = 23, 8, 3  # 23 is prime to every batch size below, so batches straddle epochs
 

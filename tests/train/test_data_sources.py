@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from tests.train.data_pictures import made, picture, picture_folder, refused
-from train.data.errors import DataError
 from train.data.sources import open_source
 from train.data.sources.folder import IMAGENET_CLASSES
+from train.errors import DataError
 
 # --- imagefolder
 

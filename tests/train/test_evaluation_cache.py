@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from tests.train.evaluation_parts import small_extractor, tiny_dataset
 from train.data.dataset import PreparedDataset
-from train.evaluation import real_side as module
+from train.evaluation import real_features as module
+from train.evaluation.distributed import Processes
 from train.evaluation.extractors import Extractor
-from train.evaluation.processes import Processes
-from train.evaluation.real_side import RealSide, cache_key, default_cache, real_side
+from train.evaluation.real_features import RealSide, cache_key, default_cache, real_side
 
 
 @pytest.fixture

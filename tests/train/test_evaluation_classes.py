@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from tests.train.evaluation_parts import CLASSES, small_extractor, tiny_dataset, tiny_generator
+from train.errors import EvaluationError
 from train.evaluation import intra_class
-from train.evaluation.errors import EvaluationError
 from train.evaluation.measure import evaluate
 from train.evaluation.protocols import PROTOCOLS
-from train.evaluation.similarity import diversity, ms_ssim, ms_ssim_settings
+from train.evaluation.scores import diversity, ms_ssim, ms_ssim_settings
 
 PROTOCOL = PROTOCOLS["intra_class"].reduced(fakes=60, reals=50)
 

@@ -16,9 +16,9 @@ from sngan_cond import Generator, GeneratorConfig
 from tests.train.evaluation_parts import tiny_generator, write_dataset
 from train import evaluate as command
 from train.data.dataset import sha256_of
+from train.evaluation.distributed import Processes
 from train.evaluation.extractors import load_extractor
 from train.evaluation.features import extract
-from train.evaluation.processes import Processes
 from train.evaluation.scores import frechet
 from train.evaluation.weights import INCEPTION, STAND_IN
 

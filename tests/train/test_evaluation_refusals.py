@@ -12,18 +12,18 @@ from sngan_cond import Generator
 from tests.train.evaluation_parts import CLASSES, SIDE, small_extractor, tiny_dataset, tiny_generator, write_dataset
 from train.data.dataset import PreparedDataset
 from train.data.info import DatasetInfo
+from train.errors import EvaluationError
 from train.evaluation import classifier as classifier_command
 from train.evaluation.checks import check_request
 from train.evaluation.classifier import train_classifier
 from train.evaluation.classifier_file import LoadedClassifier
-from train.evaluation.errors import EvaluationError
+from train.evaluation.distributed import Processes
 from train.evaluation.extractors import Extractor, load_extractor
 from train.evaluation.measure import evaluate
-from train.evaluation.processes import Processes
 from train.evaluation.protocols import PROTOCOLS, Protocol
 from train.evaluation.report import Report
 from train.evaluation.weights import INCEPTION, find_weights, read_tensors
-from train.facts import without_folders
+from train.run.provenance import without_folders
 
 QUICK = PROTOCOLS["quick"].reduced(fakes=40, reals=50)
 BY_CLASS = PROTOCOLS["intra_class"].reduced(fakes=8, reals=20)

@@ -14,12 +14,12 @@ from torch_fidelity import fidelity
 
 from tests.train.evaluation_parts import SMALL, small_extractor, tiny_dataset, tiny_generator
 from train.data.dataset import PreparedDataset
+from train.evaluation.distributed import Processes
 from train.evaluation.extractors import load_extractor
 from train.evaluation.features import extract
 from train.evaluation.measure import evaluate
-from train.evaluation.processes import Processes
 from train.evaluation.protocols import PROTOCOLS, Protocol
-from train.evaluation.real_side import RealSide
+from train.evaluation.real_features import RealSide
 from train.evaluation.scores import class_score, frechet, global_scores
 from train.evaluation.streams import FakeStream, RealStream, Stream, draw_labels, real_indices
 from train.evaluation.weights import STAND_IN

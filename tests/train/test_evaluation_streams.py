@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from tests.train.evaluation_parts import CLASSES, small_extractor, tiny_dataset, tiny_generator
-from train.evaluation.errors import EvaluationError
+from train.errors import EvaluationError
 from train.evaluation.extractors import load_extractor
 from train.evaluation.features import LOG_SECONDS, progress_bar
-from train.evaluation.precision import exact_float32
+from train.evaluation.measure import exact_float32
 from train.evaluation.protocols import METRICS, PROTOCOLS, protocol_named
 from train.evaluation.streams import FakeStream, draw_labels, real_indices
 from train.evaluation.weights import INCEPTION, INCEPTION_FILE, find_weights, read_tensors

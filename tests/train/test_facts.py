@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.train.launch import ROOT
-from train.facts import commit
+from train.run.provenance import commit
 
 
 def git(folder: Path, *words: str) -> str:

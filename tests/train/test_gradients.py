@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
-from sngan_cond.constraints.layers import normalised_layers
+from sngan_cond.constraints.weight_matrices import normalised_layers
 from train.reproduction.gradients import gradient_norms, gradient_ratios
 
 

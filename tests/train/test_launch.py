@@ -12,8 +12,8 @@ from sngan_cond import Generator, GeneratorConfig
 from tests.train.launch import run, tiny_command
 from train.__main__ import main
 from train.config import TrainConfig
-from train.launch import Vote, open_accelerator
-from train.networks import synchronised
+from train.run.launch import Vote, open_accelerator
+from train.trainer.state import synchronised
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_what_two_networks_cannot_use_is_refused(
     value: str,
     message: str,
 ) -> None:
-    monkeypatch.setattr("train.launch._end_with_launcher", lambda: None)  # this process is the tests'
+    monkeypatch.setattr("train.run.launch._end_with_launcher", lambda: None)  # this process is the tests'
     monkeypatch.setenv(variable, value)
     assert main(tiny_command(tiny_data, tmp_path / "run")[3:]) == 2
     error = capsys.readouterr().err
@@ -55,7 +55,7 @@ def test_a_precision_that_is_asked_for_overrules_the_launchers(
 def test_a_tracker_that_is_not_installed_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("train.launch.get_available_trackers", lambda: [])
+    monkeypatch.setattr("train.run.launch.get_available_trackers", lambda: [])
     assert main([*tiny_command(tiny_data, tmp_path / "run")[3:], "trackers=[wandb]"]) == 2
     assert "trackers=wandb: the package is not installed" in capsys.readouterr().err
 
@@ -113,7 +113,7 @@ def test_two_processes_agree_on_a_vote(tmp_path: Path) -> None:
     script.write_text(
         "import sys\n"
         "from accelerate import Accelerator\n"
-        "from train.launch import Vote\n"
+        "from train.run.launch import Vote\n"
         "accelerator = Accelerator(cpu=True)\n"
         "answers = [Vote(accelerator, rank == accelerator.process_index).read() for rank in (0, 1, 5)]\n"
         "print(answers)\n"

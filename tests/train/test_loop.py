@@ -15,9 +15,8 @@ from tests.train.launch import run, run_here, tiny_command, weights
 from train.__main__ import main
 from train.config import TrainConfig
 from train.errors import TrainError
-from train.lock import lock_file
-from train.loop import linear_decay
-from train.run import check_batches
+from train.run.run import check_batches, lock_file
+from train.trainer.loop import linear_decay
 
 
 def test_the_rate_falls_on_a_line_and_the_last_update_still_moves() -> None:
@@ -94,7 +93,10 @@ def test_a_batch_that_processes_and_micro_batches_cannot_share_is_refused(key: s
 
 
 def test_a_run_without_evaluation_imports_nothing_that_evaluates() -> None:
-    code = "import sys, train.loop; print([name for name in ('torch_fidelity', 'torchmetrics') if name in sys.modules])"
+    code = (
+        "import sys, train.trainer.loop; "
+        "print([name for name in ('torch_fidelity', 'torchmetrics') if name in sys.modules])"
+    )
     assert run([sys.executable, "-c", code]).stdout == "[]\n"
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks import precision
-from train.presets import load_config
+from train.presets.load import load_config
 
 
 def test_one_pass_differs_by_a_few_roundings() -> None:

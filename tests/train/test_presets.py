@@ -8,14 +8,14 @@ from sngan_cond import Discriminator, Generator
 from train.__main__ import main
 from train.config import TrainConfig
 from train.errors import TrainError
-from train.presets import config_to_yaml, load_config, parse_config, preset_names, preset_path
+from train.presets.load import FOLDER, config_to_yaml, load_config, parse_config, preset_names
 
 TOP_LEVEL = [name for name in preset_names() if "/" not in name]
 
 
 @pytest.mark.parametrize("name", TOP_LEVEL)
 def test_a_preset_says_where_it_comes_from_and_only_what_differs(name: str) -> None:
-    text = preset_path(name).read_text()
+    text = (FOLDER / f"{name}.yaml").read_text()
     for word in ("# Paper:", "# Data:", "# Run:", "# Cost:", "# Reported:"):
         assert word in text
     assert f"--preset {name}" in text
@@ -60,6 +60,7 @@ def test_one_top_level_resolution_serves_both_networks() -> None:
     ("overrides", "message"),
     [
         (["resolutio=3"], "--set resolutio: no such key; did you mean resolution?"),
+        (["batch=64"], "--set batch: no such key; did you mean batch_total?"),
         (["optim_g.l=1"], "--set optim_g.l: no such key; did you mean optim_g.lr?"),
         (["optim_g.lr=-1"], "--set optim_g.lr=-1: Input should be greater than 0"),
         (["steps=abc"], "--set steps='abc': Input should be a valid integer"),
@@ -91,6 +92,8 @@ def test_a_bad_override_is_named_with_what_is_allowed(
     ("preset", "message"),
     [
         ("imagenet_128_projektion", "did you mean imagenet_128_projection?"),
+        ("imagenet_128", "did you mean imagenet_128_projection?"),
+        ("table2/cifar10_spectral_norm", "did you mean sngan/table2/cifar10_spectral_norm?"),
         ("nowhere.yaml", "--preset nowhere.yaml: no such file"),
     ],
 )
@@ -115,3 +118,20 @@ def test_a_bad_key_in_a_file_names_the_file_and_extends_goes_one_level(tmp_path:
 def test_dry_run_prints_the_resolved_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--preset", "tiny", "--dry-run", "--set", "steps=9"]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["steps"] == 9
+
+
+def test_dry_run_of_a_row_says_its_paper_and_reads_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--preset", "sngan/table2/cifar10_spectral_norm", "--dry-run", "--set", "seed=3"]) == 0
+    text = capsys.readouterr().out
+    assert "# Reported: inception_score 7.42+-.08, fid 29.3\n" in text
+    assert text.startswith("# Paper:    Miyato et al. 2018")
+    (tmp_path / "row.yaml").write_text(text)
+    assert load_config(str(tmp_path / "row.yaml")) == load_config("sngan/table2/cifar10_spectral_norm", ["seed=3"])
+
+
+def test_a_row_can_be_extended(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: sngan/table2/cifar10_spectral_norm\nsteps: 7\noptim_d: {lr: 0.5}\n")
+    expected = load_config("sngan/table2/cifar10_spectral_norm", ["steps=7", "optim_d.lr=0.5"])
+    assert load_config(str(path)) == expected
+    assert expected.optim_d.beta1 == 0.5

@@ -12,7 +12,7 @@ from tests.train.published_run import METRICS
 from train import publish
 from train.evaluation.report import weights_sha256
 from train.publish import main
-from train.staging import stage
+from train.publishing.export import stage
 
 FILES = ["README.md", "config.json", "model.safetensors", "samples.png", "training.json"]
 

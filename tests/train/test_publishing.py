@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
+from sngan_cond.hub.files import HubUnavailableError, PretrainedError
 from sngan_cond.loading import load_generator
-from sngan_cond.sources import HubUnavailableError, PretrainedError
 from tests.train.launch import run_here, tiny_command
 from tests.train.published_run import add_checkpoint
-from train import publishing
-from train.cards import GENERIC, load_facts
 from train.config import HubConfig
 from train.errors import TrainError
-from train.publishing import NoPublisher, Publisher, open_publisher
-from train.staging import write_card
+from train.publishing import publisher as publishing
+from train.publishing.cards import GENERIC, load_facts
+from train.publishing.export import write_card
+from train.publishing.publisher import NoPublisher, Publisher, open_publisher
 
 
 class FakeHub:

@@ -14,16 +14,16 @@ import pytest
 from PIL import Image
 
 from train.errors import TrainError
-from train.presets import load_config
+from train.presets.index import find_tables
+from train.presets.load import load_config
+from train.presets.tables import Row, Table
 from train.reproduce import main, select
 from train.reproduction import runner
 from train.reproduction.budget import Budget, row_config
 from train.reproduction.cost import CostMeter
 from train.reproduction.measures import Measured, Scoring, mean_and_error
 from train.reproduction.results import cells, plot_results, write_results
-from train.reproduction.rows import Row, Table
 from train.reproduction.runner import Task, run_task
-from train.reproduction.tables import find_tables
 
 
 def row_of(key: str, name: str) -> tuple[Table, Row]:

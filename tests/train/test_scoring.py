@@ -10,15 +10,15 @@ from safetensors.torch import load_file
 
 from sngan_cond import ConstraintConfig, Generator, GeneratorConfig, build_constraint
 from tests.train.launch import run, run_here, tiny_command, weights
-from train import scoring
 from train.__main__ import main
 from train.data.dataset import PreparedDataset
 from train.evaluation.extractors import load_extractor
 from train.evaluation.measure import evaluate
 from train.evaluation.protocols import protocol_named
 from train.evaluation.report import weights_sha256
-from train.networks import exported
-from train.run import Run
+from train.run.run import Run
+from train.trainer import scoring
+from train.trainer.state import exported
 
 EVALUATION = ("evaluation.every=3", "evaluation.extractor=identity", "evaluation.metrics=[precision_recall]")
 

@@ -20,9 +20,9 @@ from sngan_cond import (
     build_constraint,
 )
 from sngan_cond.objectives import DiscriminatorBatch
-from train.capture import CapturedUpdate
-from train.speed import SpeedConfig, SpeedPlan, lay_out, plan_speed
-from train.update import Updates
+from train.trainer.cuda_graphs import CapturedUpdate
+from train.trainer.speed import SpeedConfig, SpeedPlan, lay_out, plan_speed
+from train.trainer.update import Updates
 
 CPU = torch.device("cpu")
 GPU = torch.device("cuda")  # only its name is looked at

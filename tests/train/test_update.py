@@ -6,7 +6,7 @@ from accelerate import Accelerator
 
 from sngan_cond import Constraint, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, LossConfig
 from sngan_cond.objectives import DiscriminatorBatch
-from train.update import Updates
+from train.trainer.update import Updates
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sngan_cond import Discriminator, build_constraint
-from sngan_cond.constraints.layers import matrix_view, normalised_layers, output_axis, raw_weight
 from sngan_cond.constraints.power import PowerIterated
-from train.checkpoint import Checkpoint, whole_checkpoints
+from sngan_cond.constraints.weight_matrices import matrix_view, normalised_layers, output_axis, raw_weight
 from train.config import TrainConfig
 from train.errors import TrainError
-from train.presets import load_config
-from train.run import CONFIG_FILE, SCALARS_FILE
+from train.presets.load import load_config
+from train.run.checkpoint import Checkpoint, whole_checkpoints
+from train.run.run import CONFIG_FILE, SCALARS_FILE
 
 _NOT_PLOTTED = ("step", "images_seen", "seconds", "lr_g", "lr_d")
 

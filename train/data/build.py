@@ -11,13 +11,13 @@ import PIL
 from tqdm import tqdm
 
 from train.data.dataset import PreparedDataset
-from train.data.errors import DataError
 from train.data.finish import finish
 from train.data.info import INFO_NAME, DatasetInfo
 from train.data.partial import Partial, first_difference
 from train.data.picture import Fitting
 from train.data.sources.base import Source
 from train.data.workers import BadImage, Chunk, make_chunks
+from train.errors import DataError
 
 CHUNK_IMAGES = 128  # what a kill may cost a worker
 

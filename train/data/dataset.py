@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from train.data.errors import DataError
 from train.data.info import IMAGES_NAME, INFO_NAME, LABELS_NAME, DatasetInfo
+from train.errors import DataError
 
 PARTIAL_SUFFIX = ".partial"
 HASH_BLOCK_BYTES = 1 << 24

@@ -8,8 +8,8 @@ import torch
 
 from sngan_cond.randomness import seed_for
 from train.data.dataset import PreparedDataset
-from train.data.errors import DataError
 from train.data.order import ShuffledOrder
+from train.errors import DataError
 
 Resident = Literal["auto", "always", "never"]
 RESIDENT_SHARE = 0.5  # `auto` keeps the pictures on the device if they take at most this share of its free memory

@@ -9,12 +9,12 @@ import numpy as np
 from tqdm import tqdm
 
 from train.data.dataset import sha256_of
-from train.data.errors import DataError
 from train.data.info import IMAGES_NAME, INFO_NAME, LABELS_NAME, DatasetInfo
 from train.data.partial import Partial, npy_header, write_whole
 from train.data.picture import REASONS
 from train.data.sources.base import Source
 from train.data.workers import BadImage
+from train.errors import DataError
 
 SKIPPED_NAME = "skipped.tsv"
 EXAMPLES_NAMED = 20

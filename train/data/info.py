@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from train.data.errors import DataError
+from train.errors import DataError
 
 VERSION = 1
 INFO_NAME, IMAGES_NAME, LABELS_NAME = "dataset.json", "images.npy", "labels.npy"

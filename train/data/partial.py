@@ -12,10 +12,10 @@ from typing import Any, Self
 import numpy as np
 
 from train.data.dataset import PARTIAL_SUFFIX
-from train.data.errors import DataError
 from train.data.info import IMAGES_NAME
 from train.data.workers import BadImage
-from train.lock import lock_file
+from train.errors import DataError
+from train.run.run import lock_file
 
 PLAN_NAME, DONE_NAME, LOCK_NAME, DATA_NAME = "plan.json", "done.jsonl", "lock", "data"
 

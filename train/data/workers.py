@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from train.data.errors import DataError
 from train.data.picture import BadImageError, Fitting
 from train.data.sources.base import Item
+from train.errors import DataError
 
 QUEUED_PER_WORKER = 2  # enough that no worker waits, few enough that memory holds the pictures on their way
 

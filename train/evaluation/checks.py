@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from sngan_cond.generator import Generator
 from sngan_cond.latents import check_seed, check_truncation
+from sngan_cond.networks.generator import Generator
 from train.data.dataset import PreparedDataset
+from train.errors import EvaluationError
 from train.evaluation.classifier_file import LoadedClassifier
-from train.evaluation.errors import EvaluationError
 from train.evaluation.extractors import Extractor
 from train.evaluation.protocols import (
     CLASS_METRICS,
@@ -21,7 +21,7 @@ from train.evaluation.protocols import (
     Protocol,
     allowed_names,
 )
-from train.evaluation.similarity import ms_ssim_settings
+from train.evaluation.scores import ms_ssim_settings
 
 _NEEDS_EXTRACTOR = tuple(metric for metric in METRICS if metric not in (CLASSIFIER_ACCURACY, MS_SSIM))
 

@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from sngan_cond.cli import OneLineParser
 from sngan_cond.randomness import generator_for, seed_for
-from train.commands import OneLineParser, check_writable
+from train.cli import check_writable
 from train.data.dataset import PreparedDataset
-from train.errors import TrainError
+from train.errors import EvaluationError, TrainError
 from train.evaluation.classifier_file import Classifier, ClassifierFacts, save_classifier
-from train.evaluation.errors import EvaluationError
 
 TRAIN_BATCH = 128
 TEST_BATCH = 256

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
-from train.evaluation.errors import EvaluationError
+from train.errors import EvaluationError
 from train.evaluation.features import Observer
 
 FACTS_KEY = "classifier"

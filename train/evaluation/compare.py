@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from train.evaluation.errors import EvaluationError
+from train.errors import EvaluationError
 from train.evaluation.report import number
 
 _ROW_KEYS = ("protocol", "extractor", "extractor_sha256", "real_count", "fake_count", "settings")

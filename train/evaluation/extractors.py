@@ -9,7 +9,8 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
 from torch_fidelity.utils import create_feature_extractor
 
-from train.evaluation.errors import EvaluationError
+from train.errors import EvaluationError
+from train.evaluation.fallback_extractors import STAND_IN_SIDE_PX, EfficientNetLite0, Identity
 from train.evaluation.protocols import (
     CLASS_SCORE,
     DIVERSITY,
@@ -19,7 +20,6 @@ from train.evaluation.protocols import (
     PRECISION_RECALL,
     allowed_names,
 )
-from train.evaluation.stand_ins import STAND_IN_SIDE_PX, EfficientNetLite0, Identity
 from train.evaluation.weights import INCEPTION, STAND_IN, find_weights, read_tensors
 
 IDENTITY = "identity"

@@ -9,9 +9,9 @@ from torch_fidelity.generative_model_base import GenerativeModelBase
 from torch_fidelity.utils import get_featuresdict_from_generative_model
 from tqdm import tqdm
 
-from train.evaluation.errors import EvaluationError
+from train.errors import EvaluationError
+from train.evaluation.distributed import Processes
 from train.evaluation.extractors import Extractor
-from train.evaluation.processes import Processes
 from train.evaluation.streams import Stream
 
 LOG_SECONDS = 60.0  # between two states of a bar in a log

@@ -12,16 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sngan_cond.generator import Generator
+from sngan_cond.networks.generator import Generator
 from train.data.dataset import PreparedDataset
-from train.evaluation.errors import EvaluationError
+from train.errors import EvaluationError
+from train.evaluation.distributed import Processes
 from train.evaluation.extractors import Extractor
 from train.evaluation.features import Observer, extract, progress_bar, watch
-from train.evaluation.processes import Processes
 from train.evaluation.protocols import DIVERSITY, INTRA_FRECHET, MS_SSIM, Protocol
-from train.evaluation.real_side import real_side
-from train.evaluation.scores import frechet
-from train.evaluation.similarity import diversity, ms_ssim
+from train.evaluation.real_features import real_side
+from train.evaluation.scores import diversity, frechet, ms_ssim
 from train.evaluation.streams import FakeStream
 
 

@@ -1,7 +1,8 @@
 """`evaluate`: a generator, a data set, a protocol and an extractor in; a report out; nothing else is touched."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,14 @@ from typing import Any
 import torch
 from accelerate import Accelerator, PartialState
 
-from sngan_cond.generator import Generator
+from sngan_cond.networks.generator import Generator
 from train.data.dataset import PreparedDataset
 from train.evaluation.checks import check_numbers, check_request
 from train.evaluation.classifier_file import LoadedClassifier, count_right
+from train.evaluation.distributed import Processes
 from train.evaluation.extractors import Extractor
 from train.evaluation.features import Observer, extract, watch
 from train.evaluation.intra_class import ClassWork
-from train.evaluation.precision import exact_float32
-from train.evaluation.processes import Processes
 from train.evaluation.protocols import (
     CLASS_METRICS,
     CLASS_SCORE,
@@ -28,11 +28,35 @@ from train.evaluation.protocols import (
     Protocol,
     protocol_named,
 )
-from train.evaluation.real_side import dataset_facts, real_side
-from train.evaluation.report import Report, check_finite, versions, weights_sha256
-from train.evaluation.rows import class_rows, classifier_row, global_rows
+from train.evaluation.real_features import dataset_facts, real_side
+from train.evaluation.report import (
+    Report,
+    check_finite,
+    class_rows,
+    classifier_row,
+    global_rows,
+    versions,
+    weights_sha256,
+)
 from train.evaluation.scores import SPLIT_SEED, Value, global_scores
 from train.evaluation.streams import REALS_SEED, EvalMode, FakeStream, draw_labels
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """Keep GPUs from rounding what float32 products and convolutions take in, so that devices agree on a score.
+
+    PyTorch rounds convolutions to TF32 by default, which moves features by a part in a thousand.
+    """
+    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(products)
+        torch.backends.cudnn.allow_tf32 = convolutions
+
 
 _COMPARES = (FRECHET, KERNEL, PRECISION_RECALL)
 

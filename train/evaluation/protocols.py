@@ -1,10 +1,10 @@
 """Named protocols: how many images, which labels, which splits; a score without one cannot be made."""
 
-import difflib
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from train.evaluation.errors import EvaluationError
+from sngan_cond.validation import nearest
+from train.errors import EvaluationError
 
 Labels = Literal["uniform", "balanced"]
 
@@ -170,5 +170,5 @@ def protocol_named(name: str) -> Protocol:
 
 def allowed_names(name: str, names: tuple[str, ...]) -> str:
     """Return the end of an error message: what is allowed, and what may have been meant."""
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"allowed are {', '.join(names)}" + (f" (did you mean {near[0]!r}?)" if near else "")
+    near = nearest(name, names)
+    return f"allowed are {', '.join(names)}" + (f" (did you mean {near!r}?)" if near else "")

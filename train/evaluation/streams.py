@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sngan_cond.generator import Generator
 from sngan_cond.latents import draw_latents
+from sngan_cond.networks.generator import Generator
 from sngan_cond.randomness import generator_for
 from sngan_cond.sampling import to_uint8
 from train.data.dataset import PreparedDataset
-from train.evaluation.errors import EvaluationError
+from train.errors import EvaluationError
 from train.evaluation.protocols import Labels
 
 LATENT_BLOCK = 256  # latents drawn from one seed

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from train.data.dataset import sha256_of
-from train.evaluation.errors import EvaluationError
+from train.errors import EvaluationError
 
 INCEPTION = "inception-v3-compat"
 STAND_IN = "efficientnet-lite0"

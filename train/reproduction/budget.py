@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from train.config import TrainConfig
-from train.presets import load_config
-from train.reproduction.rows import Row, Table
+from train.presets.load import load_config
+from train.presets.tables import Row, Table
 
 BudgetName = Literal["smoke", "short", "paper"]
 

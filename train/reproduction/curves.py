@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from train.analysis.measure import load_discriminator, read_curves
-from train.checkpoint import whole_checkpoints
 from train.reproduction.gradients import gradient_norms
 from train.reproduction.measures import real_images
 from train.reproduction.runner import Task
-from train.run import SCALARS_FILE
+from train.run.checkpoint import whole_checkpoints
+from train.run.run import SCALARS_FILE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sngan_cond import Discriminator
 from sngan_cond.constraints.gains import FixedGain
-from sngan_cond.constraints.layers import normalised_layers, raw_weight
+from sngan_cond.constraints.weight_matrices import normalised_layers, raw_weight
 
 
 def gradient_norms(D: Discriminator, x: Tensor, y: Tensor | None) -> list[float]:

@@ -12,16 +12,16 @@ from torch import Tensor
 
 from sngan_cond import Generator
 from train.analysis.measure import load_discriminator, measure_run
-from train.checkpoint import Checkpoint, newest_checkpoint
 from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
 from train.errors import TrainError
 from train.evaluation.extractors import Extractor, load_extractor
 from train.evaluation.measure import evaluate
 from train.evaluation.protocols import CLASS_SCORE, FRECHET, MS_SSIM, protocol_named
-from train.evaluation.real_side import default_cache
+from train.evaluation.real_features import default_cache
 from train.reproduction.gradients import gradient_norms, gradient_ratios
-from train.run import SCALARS_FILE
+from train.run.checkpoint import Checkpoint, newest_checkpoint
+from train.run.run import SCALARS_FILE
 
 # Metric of a table to the protocol's metric and, where it is another than the table's, its protocol.
 SCORED = {"inception_score": (CLASS_SCORE, None), "fid": (FRECHET, None), "ms_ssim": (MS_SSIM, "intra_class")}

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from train.presets.tables import Row, Table
 from train.reproduction.budget import Budget
 from train.reproduction.measures import mean_and_error
-from train.reproduction.rows import Row, Table
-from train.run import write_text_atomically
+from train.run.run import write_text_atomically
 
 Result = dict[str, Any]
 NOT_RUN = "not run"

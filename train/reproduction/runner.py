@@ -17,13 +17,13 @@ import torch
 from train.config import TrainConfig
 from train.data.info import INFO_NAME, DatasetInfo
 from train.errors import TrainError
-from train.loop import train
 from train.prepare import main as prepare
-from train.presets import config_to_dict
+from train.presets.load import config_to_dict
+from train.presets.tables import Row, Table
 from train.reproduction.budget import SMOKE_DATA_IMAGES, Budget, row_config
 from train.reproduction.measures import Scoring, measure
-from train.reproduction.rows import Row, Table
-from train.run import write_text_atomically
+from train.run.run import write_text_atomically
+from train.trainer.loop import train
 
 RESULT_FILE = "result.json"
 SMOKE_DATA = "smoke-data"

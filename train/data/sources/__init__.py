@@ -1,14 +1,13 @@
 """Where pictures come from: one module a kind of source, and the function that opens any of them."""
 
-import difflib
-
-from train.data.errors import DataError
+from sngan_cond.validation import nearest
 from train.data.sources.arrays import arrays
 from train.data.sources.base import Source
 from train.data.sources.drawn import shapes
 from train.data.sources.folder import imagefolder
 from train.data.sources.hub import hub_dataset
 from train.data.sources.torchvision_sets import torchvision_set
+from train.errors import DataError
 
 KINDS = ("imagefolder:PATH", "torchvision:NAME[:ROOT]", "hf:REPO[:CONFIG]", "arrays:DIR", "shapes[:CLASSES]")
 
@@ -45,8 +44,8 @@ def open_source(
         return shapes(argument, split=split, unlabelled=unlabelled, resolution=resolution, limit=limit, seed=seed)
     names = [allowed.partition(":")[0].partition("[")[0] for allowed in KINDS]
     if kind not in names:
-        near = difflib.get_close_matches(kind, names, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = nearest(kind, names)
+        hint = f"; did you mean {near}?" if near else ""
         raise DataError(f"--source is {source!r}; allowed are {', '.join(KINDS)}{hint}")
     if not colon or not argument:
         raise DataError(f"--source is {source!r}; allowed is {KINDS[names.index(kind)]}")

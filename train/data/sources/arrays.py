@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from train.data.errors import DataError
 from train.data.sources.base import Source, arrays_source, printable
+from train.errors import DataError
 
 
 def arrays(path: str, *, split: str | None, unlabelled: bool) -> Source:

@@ -6,9 +6,9 @@ import hashlib
 import numpy as np
 from PIL import Image
 
-from train.data.errors import DataError
 from train.data.shapes import MAX_CLASSES, SHAPES, SPLITS, ShapeClasses, draw
 from train.data.sources.base import Item, Source
+from train.errors import DataError
 
 DEFAULT_COUNT = 10_000
 MAX_COUNT = 10_000_000  # their labels are held in memory

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from train.data.errors import DataError
 from train.data.sources.base import FileItem, Item, Source, printable
+from train.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"}

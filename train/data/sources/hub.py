@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from train.data.errors import DataError
 from train.data.sources.base import BytesItem, FileItem, Item, Source
+from train.errors import DataError
 
 
 def hub_dataset(argument: str, *, split: str | None, unlabelled: bool, label_column: str | None) -> Source:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from train.data.errors import DataError
 from train.data.sources.base import printable
+from train.errors import DataError
 
 PREFIXES = {"train": "train", "test": "t10k"}
 UINT8 = 8  # the idx code of the only element type that the MNIST family uses

@@ -1,6 +1,5 @@
 """`torchvision:NAME[:ROOT]`: the small data sets of the papers, through torchvision's readers."""
 
-import difflib
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from train.data.errors import DataError
+from sngan_cond.validation import nearest
 from train.data.sources.base import FileItem, Item, Source, arrays_source, printable
 from train.data.sources.idx import find_idx, read_idx
+from train.errors import DataError
 
 DEFAULT_ROOT = "data/torchvision"
 SPLITS = {
@@ -38,8 +38,9 @@ def torchvision_set(argument: str, *, split: str | None, unlabelled: bool, downl
     """
     name, _, root = argument.partition(":")
     if name not in SPLITS:
-        near = difflib.get_close_matches(name.lower(), [known.lower() for known in SPLITS], 1)
-        hint = "".join(f"; did you mean {known}?" for known in SPLITS if known.lower() in near)
+        known = {known.lower(): known for known in SPLITS}
+        near = nearest(name.lower(), known)
+        hint = f"; did you mean {known[near]}?" if near else ""
         raise DataError(f"--source torchvision: {name!r} is unknown; allowed are {', '.join(SPLITS)}{hint}")
     split = split or "train"
     if split not in SPLITS[name]:

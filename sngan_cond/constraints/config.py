@@ -1,0 +1,91 @@
+"""Frozen, validated description of a constraint; the default is the papers' spectral normalisation."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args, get_type_hints
+
+from sngan_cond.validation import StrictConfig, check_choice, check_number, check_range
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstraintConfig(StrictConfig):
+    """How a network's weights and features are held; every part that is switched on applies.
+
+    Args:
+        kind: what every weight is divided by: its "spectral" norm, each row's length ("weight", 000 equation 25), its
+            "frobenius" norm (equation 26), or nothing ("none").
+        estimate: whose spectral norm: the weight's as a "matrix" (000), the mean of its two views ("bidirectional", 004
+            section 5.1), or the layer's as a linear "operator" at its real input size, stride and padding (SN_Conv).
+        scale: fixed factor on every normalised weight (004 section 4), above 0.
+        scale_spread: standard deviation of the logarithm of factors drawn once, one for each layer, with `scale` as
+            their geometric mean (004 appendix K.1); 0 gives every layer `scale` itself.
+        scale_seed: of that draw.
+        gamma: learned factor: "none", one "shared", one "per_layer" (000 appendix E), or, for kind "weight", "per_row".
+        gamma_start: gamma starts so that weights are unchanged ("norm", official code), or at 1 ("one", 004's code).
+        iterations: rounds of power iteration a use, 1 in the papers.
+        power_iterations_at: "forward" at every train-mode use (official code), "update" once a D update (Algorithm 1).
+        features: "batch" or "layer" normalisation after D's convolutions, without multiplier (000 section 4.1).
+        init: weights "as_built", "orthonormal" (000 section 4.1), or "lecun" (004 section 5.2).
+        init_scale: factor on "orthonormal" and "lecun" weights.
+        gradient_penalty: lambda of the gradient penalty, 10 in the papers; 0 is off.
+        orthonormal_penalty: weight of the orthonormal regularisation (000 equation 14); 0 is off.
+        spectral_penalty: lambda of the spectral-norm regularisation (Yoshida and Miyato), 0.01 there; 0 is off.
+        weight_clip: limit of every weight after each D update, 0.01 in 000; 0 is off.
+        singular_clip_every: D updates between clippings of the singular values (000 appendix D.3); 0 is off.
+        singular_clip: largest singular value that this clipping leaves.
+        exclude: names of layers that keep their weights as they are.
+    Raises:
+        ValueError: if a value is not allowed, or says something about a part that is off.
+    """
+
+    kind: Literal["spectral", "weight", "frobenius", "none"] = "spectral"
+    estimate: Literal["matrix", "bidirectional", "operator"] = "matrix"
+    scale: float = 1.0
+    scale_spread: float = 0.0
+    scale_seed: int = 0
+    gamma: Literal["none", "shared", "per_layer", "per_row"] = "none"
+    gamma_start: Literal["norm", "one"] = "norm"
+    iterations: int = 1
+    power_iterations_at: Literal["forward", "update"] = "forward"
+    features: Literal["none", "batch", "layer"] = "none"
+    init: Literal["as_built", "orthonormal", "lecun"] = "as_built"
+    init_scale: float = 1.0
+    gradient_penalty: float = 0.0
+    orthonormal_penalty: float = 0.0
+    spectral_penalty: float = 0.0
+    weight_clip: float = 0.0
+    singular_clip_every: int = 0
+    singular_clip: float = 1.0
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for name in ("kind", "estimate", "gamma", "gamma_start", "power_iterations_at", "features", "init"):
+            check_choice(name, getattr(self, name), get_args(hints[name]))
+        check_range("iterations", self.iterations, 1, 1000)
+        check_range("singular_clip_every", self.singular_clip_every, 0, 1_000_000)
+        check_range("scale_seed", self.scale_seed, 0, 2**31 - 1)
+        check_number("scale_spread", self.scale_spread, lambda value: 0 <= value <= 5, "a number from 0 to 5")
+        for name in ("gradient_penalty", "orthonormal_penalty", "spectral_penalty", "weight_clip"):
+            check_number(name, getattr(self, name), lambda value: 0 <= value < math.inf, "a finite number from 0")
+        for name in ("scale", "init_scale", "singular_clip"):
+            check_number(name, getattr(self, name), lambda value: 0 < value < math.inf, "a finite number above 0")
+        if not isinstance(self.exclude, tuple) or not all(isinstance(name, str) for name in self.exclude):
+            raise ValueError(f"exclude={self.exclude!r}: a list of layer names is allowed")
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.kind != "spectral" and self.estimate != "matrix":
+            raise ValueError(f"estimate={self.estimate!r} with kind={self.kind!r}: it goes with kind spectral")
+        if self.kind == "none" and (self.scale != 1 or self.scale_spread or self.gamma != "none"):
+            found = f"scale={self.scale}, scale_spread={self.scale_spread}, gamma={self.gamma!r}"
+            raise ValueError(f"{found} with kind='none': 1, 0 and 'none' are allowed")
+        if self.gamma == "per_row" and self.kind != "weight":
+            raise ValueError(f"gamma='per_row' with kind={self.kind!r}: it goes with kind weight")
+        if self.gamma != "none" and (self.scale != 1 or self.scale_spread):
+            found = f"scale={self.scale}, scale_spread={self.scale_spread}"
+            raise ValueError(f"{found} with gamma={self.gamma!r}: a learned factor starts by gamma_start")
+        if self.scale_seed and not self.scale_spread:
+            raise ValueError(f"scale_seed={self.scale_seed} with scale_spread=0: nothing is drawn")
+        if self.init == "as_built" and self.init_scale != 1:
+            raise ValueError(f"init_scale={self.init_scale} with init='as_built': it goes with orthonormal and lecun")

@@ -1,0 +1,164 @@
+"""Model cards: metadata the Hub reads, and the plain card that every saved model carries.
+
+Numbers in a card come from `metrics.json`, `training.json` and the configuration alone.
+"""
+
+import html
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from sngan_cond.config import GeneratorConfig
+from sngan_cond.hub.files import PretrainedError
+
+LIBRARY_NAME = "sngan-cond"
+# The Hub has no task for images of a chosen class; its nearest is this one, and a tag says the rest.
+PIPELINE_TAG = "unconditional-image-generation"
+TAGS = ("gan", "sngan", "image-generation", "pytorch_model_hub_mixin")
+METRIC_KEYS = ("protocol", "extractor", "extractor_sha256", "real_count", "fake_count", "seed", "std")
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown and HTML show as it is: no tag, link, emphasis or table cell comes of it.
+
+    Args:
+        text: anybody's, a class name for instance.
+    """
+    flat = html.escape(" ".join(text.split()), quote=False).replace("://", ":&#47;&#47;").replace("www.", "www&#46;")
+    return re.sub(r"([\\`*_{}\[\]()|~$!])", r"\\\1", flat)
+
+
+def check_metrics(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of a `metrics.json`.
+
+    Args:
+        values: {"metrics": [{"name", "value", "protocol", "extractor", ...}, ...]}.
+    Raises:
+        PretrainedError: if a row lacks one of these, or its value is no finite number.
+    """
+    rows = values.get("metrics")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise PretrainedError("metrics.json: a list of objects under the key 'metrics' is expected")
+    for row in rows:
+        for key in ("name", "protocol", "extractor"):
+            if not isinstance(row.get(key), str):
+                raise PretrainedError(f"metrics.json: a metric's {key} is {row.get(key)!r:.60}; a string is expected")
+        value = row.get("value")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise PretrainedError(f"metrics.json: {row['name']} is {value!r:.60}; a finite number is expected")
+    return rows
+
+
+def evaluation_results(rows: Sequence[Mapping[str, Any]], *, dataset_type: str, dataset_name: str) -> list[EvalResult]:
+    """Turn metrics into what the Hub shows beside a model; each says how it was measured.
+
+    Args:
+        rows: from `check_metrics`.
+        dataset_type: id of the data set of the real side.
+        dataset_name: its name for people.
+    """
+    return [
+        EvalResult(
+            task_type=PIPELINE_TAG,
+            task_name="Class-conditional image generation",
+            dataset_type=dataset_type,
+            dataset_name=dataset_name,
+            metric_type=re.sub(r"\W+", "_", row["name"].lower()).strip("_"),
+            metric_name=f"{row['name']} ({row['protocol']}, {row['extractor']})",
+            metric_value=row["value"],
+            metric_args={key: row[key] for key in METRIC_KEYS if row.get(key) is not None},
+        )
+        for row in rows
+    ]
+
+
+def card_data(
+    config: GeneratorConfig,
+    *,
+    model_name: str,
+    results: Sequence[EvalResult] = (),
+    tags: Sequence[str] = (),
+    **licence_and_datasets: Any,
+) -> ModelCardData:
+    """Return the metadata at the head of a card.
+
+    Args:
+        config: of the model.
+        model_name: for the Hub's list of results.
+        results: from `evaluation_results`.
+        tags: further ones.
+        licence_and_datasets: `license`, `license_name`, `license_link`, `datasets`; left out where None.
+    """
+    kind = ["class-conditional"] if config.num_classes else []
+    return ModelCardData(
+        library_name=LIBRARY_NAME,
+        pipeline_tag=PIPELINE_TAG,
+        tags=[*TAGS, *kind, *tags],
+        model_name=model_name if results else None,
+        eval_results=list(results) or None,
+        **licence_and_datasets,
+    )
+
+
+def with_metadata(data: ModelCardData, body: str) -> str:
+    """Return a card's text.
+
+    Args:
+        data: from `card_data`.
+        body: Markdown.
+    """
+    return f"---\n{data.to_yaml()}\n---\n\n{body.strip()}\n"
+
+
+def plain_card(
+    config: GeneratorConfig,
+    *,
+    name: str,
+    parameters: int,
+    metrics: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the card that `save_pretrained` writes; `train.publish` writes a fuller one.
+
+    Args:
+        config: of the model.
+        name: of the model; the folder's, or "user/name".
+        parameters: their number.
+        metrics: content of `metrics.json`, None where there is none.
+        training: content of `training.json`, None where there is none.
+    Raises:
+        PretrainedError: if `metrics` is malformed.
+    """
+    rows = [] if metrics is None else check_metrics(metrics)
+    of_data = (training or {}).get("data")
+    data = str(of_data.get("source", "training data")) if isinstance(of_data, Mapping) else "training data"
+    results = evaluation_results(rows, dataset_type="unspecified", dataset_name=data)
+    classes = f"{config.num_classes} classes" if config.num_classes else "no classes"
+    call = "classes=[0, 1, 2, 3]" if config.num_classes > 3 else "classes=[0]" if config.num_classes else "n=4"
+    lines = [
+        f"# {escape(name)}",
+        "",
+        f"A generator of {config.resolution} x {config.resolution} pixel images with {classes}, "
+        f"{config.latent_dim} latent dimensions and {parameters} parameters "
+        f"({config.architecture} architecture), saved by sngan-cond.",
+        "",
+        "```python",
+        "from sngan_cond import Generator, sample",
+        "",
+        f"G = Generator.from_pretrained({name!r})",
+        f"images = sample(G, {call}, seed=0)  # (N, 3, H, W) uint8",
+        "```",
+        "",
+    ]
+    if training:
+        lines += [f"Trained for {training.get('step')} steps on {training.get('images_seen')} images.", ""]
+    if rows:
+        lines += ["| metric | value | protocol | extractor |", "|---|---|---|---|"]
+        lines += [
+            f"| {escape(row['name'])} | {row['value']} | {escape(row['protocol'])} | {escape(row['extractor'])} |"
+            for row in rows
+        ]
+    return with_metadata(card_data(config, model_name=name, results=results), "\n".join(lines))

@@ -1,0 +1,126 @@
+"""What a model folder or repo holds, how models are named, and what of it is refused before it is read."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+DISCRIMINATOR_FILE = "discriminator.safetensors"
+CARD_FILE = "README.md"
+METRICS_FILE = "metrics.json"
+TRAINING_FILE = "training.json"
+SAMPLES_FILE = "samples.png"
+# Everything a model folder or repo may hold; nothing else is ever sent or asked for.
+MODEL_FILES = (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    DISCRIMINATOR_FILE,
+    CARD_FILE,
+    METRICS_FILE,
+    TRAINING_FILE,
+    SAMPLES_FILE,
+)
+BUNDLED = "bundled"
+BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled"
+
+MAX_TEXT_BYTES = 16 * 2**20  # of a JSON file or card: 100,000 class names fit
+MAX_WEIGHTS_BYTES = 8 * 2**30  # 50 times the largest generator of the papers
+MAX_NAME = 4096  # longer than any path
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".npz", ".h5", ".msgpack")
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
+_REVISION = re.compile(r"[\w][\w./+#-]{0,199}", re.ASCII)
+
+
+class PretrainedError(ValueError):
+    """A model cannot be loaded, saved or pushed; the message says which, why, and what to do."""
+
+
+class HubUnavailableError(PretrainedError):
+    """The Hub does not answer at the moment; the same call may succeed later."""
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model's files on this machine.
+
+    Args:
+        source: what was asked for, as the user wrote it.
+        folder: where the files lie.
+        repo: "user/name" on the Hub, None for a folder.
+        commit_hash: full hash of the commit, None for a folder.
+    """
+
+    source: str
+    folder: Path
+    repo: str | None = None
+    commit_hash: str | None = None
+
+
+def shown(value: object) -> str:
+    """Return a value for an error message: quoted, on one line and of readable length."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:90]}... ({len(text)} characters)"
+
+
+def parse_repo(repo: str, *, argument: str = "repo") -> str:
+    """Check the name of a repo.
+
+    Args:
+        repo: "user/name".
+        argument: what the user calls it.
+    Raises:
+        PretrainedError: if it is not.
+    """
+    if not isinstance(repo, str) or not _REPO.fullmatch(repo) or ".." in repo or "--" in repo:
+        more = f" or user/name@revision, an existing folder, or {BUNDLED!r}" if argument == "model" else ""
+        raise PretrainedError(f"{argument}={shown(repo)}: user/name{more} is allowed; addresses are not")
+    return repo
+
+
+def parse_revision(revision: str) -> str:
+    """Check a branch, tag or full commit hash.
+
+    Args:
+        revision: to be checked.
+    Raises:
+        PretrainedError: if it cannot be one.
+    """
+    if not isinstance(revision, str) or not _REVISION.fullmatch(revision) or ".." in revision:
+        raise PretrainedError(f"revision={shown(revision)}: a branch, a tag or a full commit hash is allowed")
+    return revision
+
+
+def check_files(
+    source: str,
+    names: list[str],
+    sizes: dict[str, int | None] | None = None,
+    *,
+    max_weights_bytes: int = MAX_WEIGHTS_BYTES,
+) -> None:
+    """Refuse a repo or folder without our two files, or with files of a size no model has.
+
+    Args:
+        source: for the message.
+        names: the files there are.
+        sizes: bytes by name, where known.
+        max_weights_bytes: allowed for weights.
+    Raises:
+        PretrainedError: saying what is missing and what the repo seems to be instead.
+    """
+    missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE) if name not in names]
+    if missing:
+        pickles = sorted(name for name in names if name.endswith(_PICKLES))
+        hint = ""
+        if WEIGHTS_FILE in missing and pickles:
+            hint = (
+                f"; it has {pickles[0]}, and weights are only read from safetensors, since other formats can run code: "
+                "convert it with `sngan-cond convert` or ask its author for model.safetensors"
+            )
+        raise PretrainedError(
+            f"model={shown(source)}: no {' and no '.join(missing)} there{hint or '; save_pretrained writes both'}"
+        )
+    for name, size in (sizes or {}).items():
+        limit = max_weights_bytes if name.endswith(".safetensors") else MAX_TEXT_BYTES
+        if name in MODEL_FILES and size is not None and size > limit:
+            raise PretrainedError(f"model={shown(source)}: {name} has {size:,} bytes, at most {limit:,} are read")

@@ -1,0 +1,1 @@
+"""The generators and discriminators of the papers."""

@@ -1,0 +1,86 @@
+"""The standard CNN pair of the paper (000 Table 3, 004 Tables 2 and 3), for images whose side is a multiple of 8."""
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sngan_cond.config import DiscriminatorConfig, GeneratorConfig
+from sngan_cond.networks.heads import LabelPlanes
+from sngan_cond.networks.layers import NoNorm, batch_norm, init_normal_
+
+
+class CnnGenerator(nn.Module):
+    """Linear, three 4x4 stride-2 transposed convolutions, 3x3 convolution, tanh.
+
+    Batch normalisation and ReLU follow the linear layer, as 004 Table 2 and the authors' chainer-gan-lib have it;
+    000 Table 3 leaves them out of its listing.
+
+    Args:
+        config: description with architecture "cnn".
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        widths = [config.width * width for width in (8, 4, 2, 1)]
+        self.first_side = config.resolution // 8
+        self.linear = nn.Linear(config.latent_dim, widths[0] * self.first_side**2)
+        self.norms = nn.ModuleList(
+            NoNorm() if config.norm == "none" else batch_norm(width, config.num_classes) for width in widths
+        )
+        self.deconvs = nn.ModuleList(
+            nn.ConvTranspose2d(c_in, c_out, 4, stride=2, padding=1) for c_in, c_out in itertools.pairwise(widths)
+        )
+        self.conv = nn.Conv2d(widths[-1], 3, 3, padding=1)
+        init_normal_(self.linear)
+        init_normal_(self.conv)
+        for deconv in self.deconvs:
+            assert isinstance(deconv, nn.ConvTranspose2d)
+            init_normal_(deconv)
+
+    def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
+        """Map latents (N, latent_dim) and labels or class weights to images (N, 3, R, R) in [-1, 1]."""
+        h = self.linear(z).unflatten(1, (-1, self.first_side, self.first_side))  # (N, 8 ch, R/8, R/8)
+        h = F.relu(self.norms[0](h, y))
+        for deconv, norm in zip(self.deconvs, list(self.norms)[1:], strict=True):
+            h = F.relu(norm(deconv(h), y))  # twice the side, half the width
+        return torch.tanh(self.conv(h))  # (N, 3, R, R)
+
+
+class CnnTrunk(nn.Module):
+    """Seven convolutions with leaky ReLU, alternating 3x3 stride 1 and 4x4 stride 2; the feature map is flattened.
+
+    Label planes join after the second halving for the concat head.
+
+    Args:
+        config: description with architecture "cnn".
+    """
+
+    features: int
+    score_bias: bool
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.slope = config.slope
+        # Figure 4 of 000 widens both sides of the last convolution (its footnote 6).
+        before_top, top = (max(1, round(width * config.width * config.top_size)) for width in (4, 8))
+        widths = [3, *(config.width * width for width in (1, 1, 2, 2, 4)), before_top, top]
+        self.labels = LabelPlanes(config) if config.head == "concat" else None
+        self.convs = nn.ModuleList()
+        for i, (c_in, c_out) in enumerate(itertools.pairwise(widths)):
+            joined = config.embed_dim if config.head == "concat" and i == 4 else 0
+            stride = 1 + i % 2
+            conv = nn.Conv2d(c_in + joined, c_out, 2 + stride, stride=stride, padding=1)
+            init_normal_(conv)
+            self.convs.append(conv)
+        self.features = top * (config.resolution // 8) ** 2
+        self.score_bias = True
+
+    def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Map images (N, 3, R, R) to features (N, C R/8 R/8)."""
+        for i, conv in enumerate(self.convs):
+            if self.labels is not None and i == 4:
+                x = self.labels(x, y)
+            x = F.leaky_relu(conv(x), self.slope)
+        return x.flatten(1)

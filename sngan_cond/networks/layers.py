@@ -1,0 +1,180 @@
+"""The layers both networks are made of; their fast forms live in `sngan_cond.fast`."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sngan_cond.config import ConvBackend
+from sngan_cond.fast import conv_mean_pool2d, same_conv2d, upsample_conv2d
+from sngan_cond.fast.batch_norm import batch_norm_relu, runs_fused
+
+# Chainer's defaults, which the official networks use: eps 2e-5, decay 0.9.
+BATCH_NORM_EPS = 2e-5
+BATCH_NORM_MOMENTUM = 0.1
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation with one gain and bias a channel, called like the conditional form.
+
+    Args:
+        channels: number of channels C.
+    """
+
+    backend: ConvBackend = "auto"
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
+
+    def forward(self, input: Tensor, y: Tensor | None = None, *, relu: bool = False) -> Tensor:
+        """Normalise over batch and space; labels are not looked at.
+
+        Args:
+            input: (N, C, H, W) features.
+            y: ignored.
+            relu: cut below 0 in the same pass where there is a kernel for both.
+        Returns:
+            (N, C, H, W).
+        """
+        gain, bias = self.weight[None], self.bias[None]
+        if relu and runs_fused(input, self, gain, self.backend):
+            return batch_norm_relu(input, self, gain, bias)
+        h = super().forward(input)
+        return F.relu(h) if relu else h
+
+
+class ConditionalBatchNorm2d(nn.Module):
+    """Batch normalisation whose gain and bias belong to a class, and blend where classes are mixed.
+
+    There is no affine part shared between classes. A fresh running variance is 0, as in the official code.
+    Source: Dumoulin et al. 2017; pfnet-research/sngan_projection source/links/conditional_batch_normalization.py.
+
+    Args:
+        channels: number of channels C.
+        num_classes: number of classes K.
+    """
+
+    backend: ConvBackend = "auto"
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM, affine=False)
+        assert self.norm.running_var is not None
+        self.norm.running_var.zero_()
+        self.gain = nn.Parameter(torch.ones(num_classes, channels))
+        self.bias = nn.Parameter(torch.zeros(num_classes, channels))
+
+    def forward(self, x: Tensor, y: Tensor, *, relu: bool = False) -> Tensor:
+        """Normalise over batch and space, then scale and shift by class.
+
+        Args:
+            x: (N, C, H, W) features.
+            y: (N,) int64 labels, or (N, K) float class weights.
+            relu: cut below 0 in the same pass where there is a kernel for all of it.
+        Returns:
+            (N, C, H, W).
+        """
+        gain, bias = self.affine(y)
+        if relu and runs_fused(x, self.norm, gain, self.backend):
+            return batch_norm_relu(x, self.norm, gain, bias)
+        h: Tensor = self.norm(x)
+        h = h * gain[:, :, None, None] + bias[:, :, None, None]
+        return F.relu(h) if relu else h
+
+    def affine(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return gain and bias of each image, both (N, C), for labels or class weights."""
+        if y.is_floating_point():
+            weights = y.to(self.gain.dtype)
+            return weights @ self.gain, weights @ self.bias  # (N, K) @ (K, C)
+        return F.embedding(y, self.gain), F.embedding(y, self.bias)
+
+
+def batch_norm(channels: int, num_classes: int) -> BatchNorm2d | ConditionalBatchNorm2d:
+    """Return the generator's batch normalisation: conditional where there are classes.
+
+    Args:
+        channels: number of channels C.
+        num_classes: number of classes K; 0 gives the plain form.
+    """
+    return ConditionalBatchNorm2d(channels, num_classes) if num_classes else BatchNorm2d(channels)
+
+
+class NoNorm(nn.Module):
+    """Stands where a batch normalisation is left out, and is called like one."""
+
+    def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Return the features (N, C, H, W) as they are."""
+        return x
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution that keeps the side.
+
+    Args:
+        in_channels: channels in.
+        out_channels: channels out.
+        kernel_size: 3, or 1 for a skip.
+    """
+
+    backend: ConvBackend = "auto"
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (N, C_in, H, W) to (N, C_out, H, W)."""
+        return same_conv2d(input, self.weight, self.bias, self.backend)
+
+
+class UpsampleConv2d(SameConv2d):
+    """Nearest-neighbour upsampling by 2, then a convolution that keeps the side.
+
+    Args:
+        in_channels: channels in.
+        out_channels: channels out.
+        kernel_size: 3, or 1 for a skip.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (N, C_in, H, W) to (N, C_out, 2H, 2W)."""
+        return upsample_conv2d(input, self.weight, self.bias, self.backend)
+
+
+class ConvMeanPool2d(SameConv2d):
+    """A convolution that keeps the side, then 2x2 mean pooling.
+
+    Args:
+        in_channels: channels in.
+        out_channels: channels out.
+        kernel_size: 3, or 1 for a skip.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (N, C_in, 2H, 2W) to (N, C_out, H, W)."""
+        return conv_mean_pool2d(input, self.weight, self.bias, self.backend)
+
+
+def init_glorot_(layer: nn.Conv2d | nn.Linear | nn.Embedding, gain: float = 1.0) -> None:
+    """Draw a layer's weight from the Glorot uniform distribution and set its bias to 0, in place.
+
+    Args:
+        layer: layer with a `weight` and, perhaps, a `bias`.
+        gain: factor on the standard deviation; sqrt(2) on the two 3x3 convolutions of a residual block.
+    Source: gen_models/resblocks.py and dis_models/resblocks.py of pfnet-research/sngan_projection.
+    """
+    nn.init.xavier_uniform_(layer.weight, gain=gain)
+    bias = getattr(layer, "bias", None)
+    if bias is not None:
+        nn.init.zeros_(bias)
+
+
+def init_normal_(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding) -> None:
+    """Draw a layer's weight from N(0, 0.02^2) and set its bias to 0, in place.
+
+    Args:
+        layer: layer with a `weight` and, perhaps, a `bias`.
+    Source: common/net.py of pfnet-research/chainer-gan-lib (the standard CNNs).
+    """
+    nn.init.normal_(layer.weight, std=0.02)
+    bias = getattr(layer, "bias", None)
+    if bias is not None:
+        nn.init.zeros_(bias)

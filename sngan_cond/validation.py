@@ -1,0 +1,107 @@
+"""What every configuration shares: strict conversion from and to plain values, and checks with errors in one line."""
+
+import difflib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, fields
+from typing import Any, Self
+
+
+def nearest(name: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the choice that a cut-off or mistyped name most likely means.
+
+    Args:
+        name: of at least one letter.
+        choices: where several begin with the name, the first of them is taken.
+        cutoff: similarity from which on a choice counts, 0 to 1 (`difflib.get_close_matches`).
+    """
+    choices = list(choices)
+    begun = [choice for choice in choices if len(name) > 2 and choice.lower().startswith(name.lower())]
+    return next(iter(begun or difflib.get_close_matches(name, choices, n=1, cutoff=cutoff)), None)
+
+
+def did_you_mean(name: str, choices: Iterable[str], otherwise: str) -> str:
+    """Return the end of a message about a name that is none of the choices: the nearest one, or other words."""
+    near = nearest(name, choices)
+    return otherwise if near is None else f"did you mean {near}?"
+
+
+def check_range(name: str, value: object, low: int, high: int) -> None:
+    """Refuse what is not an integer in a range.
+
+    Args:
+        name: of the field.
+        value: its value.
+        low: smallest allowed.
+        high: largest allowed.
+    Raises:
+        ValueError: naming field, value and range.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{name}={value!r}: an integer from {low} to {high} is allowed")
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Refuse what is not one of a field's choices.
+
+    Args:
+        name: of the field.
+        value: its value.
+        choices: what is allowed.
+    Raises:
+        ValueError: naming field, value, choices and the nearest of them.
+    """
+    if value not in choices:
+        near = nearest(str(value), choices)
+        hint = f" (did you mean {near!r}?)" if near else ""
+        raise ValueError(f"{name}={value!r}: allowed are {', '.join(choices)}{hint}")
+
+
+def check_number(name: str, value: object, is_allowed: Callable[[float], bool], allowed: str) -> None:
+    """Refuse what is not a number, or not an allowed one.
+
+    Args:
+        name: of the field.
+        value: its value.
+        is_allowed: what numbers are.
+        allowed: the same in words.
+    Raises:
+        ValueError: naming field, value and what is allowed.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not is_allowed(value):
+        raise ValueError(f"{name}={value!r}: {allowed} is allowed")
+
+
+class StrictConfig:
+    """Conversion of a frozen dataclass to and from plain dictionaries, strict in both directions."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values that JSON can hold."""
+        values = asdict(self)  # type: ignore[call-overload]  # every subclass is a dataclass
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+    def to_json(self) -> str:
+        """Return the fields as the text of a `config.json`."""
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build the configuration from a dictionary with every field and no other.
+
+        Args:
+            values: field name to value, as `to_dict` returns them.
+        Returns:
+            The validated configuration.
+        Raises:
+            ValueError: if a field is unknown or missing, or a value is not allowed.
+        """
+        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]  # every subclass is a dataclass
+        for key in values:
+            if key not in names:
+                near = nearest(key, names)
+                hint = f" (did you mean {near!r}?)" if near else ""
+                raise ValueError(f"{cls.__name__} has no field {key!r}{hint}; its fields are {', '.join(names)}")
+        missing = [name for name in names if name not in values]
+        if missing:
+            raise ValueError(f"{cls.__name__} misses the field {', '.join(missing)}")
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})

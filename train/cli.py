@@ -1,0 +1,25 @@
+"""What the commands of this package share."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from train.errors import TrainError
+
+
+def check_writable(path: Path) -> None:
+    """Fail before hours of work, not after.
+
+    Args:
+        path: of the file that `--out` names; its folder is made.
+    Raises:
+        TrainError: if it is a folder, or nothing can be written there.
+    """
+    if path.is_dir():
+        raise TrainError(f"--out {path}: is a folder; a file is allowed")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise TrainError(f"--out {path}: cannot be written ({os.strerror(error.errno or 0)})") from error

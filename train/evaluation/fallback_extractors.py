@@ -1,0 +1,105 @@
+"""Extractors of our own, in the form torch-fidelity registers: a declared stand-in, and none at all."""
+
+from collections.abc import Sequence
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+
+from train.errors import EvaluationError
+from train.evaluation.weights import STAND_IN, find_weights, read_tensors
+
+STAND_IN_SIDE_PX = 224
+
+
+class EfficientNetLite0(FeatureExtractorBase):
+    """The stand-in: an ImageNet-1k classifier at 224 px, its pooled features and its logits.
+
+    Args:
+        name: as registered.
+        features_list: of "1280" and "logits".
+        feature_extractor_weights_path: of the weights; None takes those of the installed package.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        features_list: Sequence[str],
+        feature_extractor_weights_path: str | None = None,
+        **kwargs: object,  # torch-fidelity passes every option of its command to every extractor
+    ) -> None:
+        super().__init__(name, list(features_list))
+        weights = find_weights(STAND_IN, feature_extractor_weights_path)
+        self.network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+        names, tensors = list(self.network.state_dict()), list(read_tensors(weights.path).values())
+        if len(names) != len(tensors):
+            raise EvaluationError(f"--weights {weights.path}: {len(tensors)} tensors, allowed are {len(names)}")
+        try:
+            # The package names its layers otherwise, but in the same order.
+            self.network.load_state_dict(dict(zip(names, tensors, strict=True)))
+        except RuntimeError as error:
+            raise EvaluationError(f"--weights {weights.path}: does not fit {STAND_IN} ({error})") from error
+        self.requires_grad_(False).eval()
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the requested features of (N, 3, R, R) uint8 images."""
+        x = images.float()
+        side = (STAND_IN_SIDE_PX, STAND_IN_SIDE_PX)
+        if x.shape[-2:] != side:
+            x = F.interpolate(x, size=side, mode="bilinear", align_corners=False, antialias=True)
+        pooled = self.network.forward_head(self.network.forward_features((x - 127) / 128), pre_logits=True)
+        features = {"1280": pooled, "logits": self.network.classifier(pooled)}
+        return tuple(features[name] for name in self.features_list)
+
+    @staticmethod
+    def get_provided_features_list() -> tuple[str, ...]:
+        """Name the features it can give."""
+        return "1280", "logits"
+
+    @staticmethod
+    def get_default_feature_layer_for_metric(metric: str) -> str:
+        """Return the layer torch-fidelity takes for one of its metrics."""
+        return "logits" if metric == "isc" else "1280"
+
+    @staticmethod
+    def can_be_compiled() -> bool:
+        """Say that torch.compile may wrap it."""
+        return True
+
+    @staticmethod
+    def get_dummy_input_for_compile() -> Tensor:
+        """Return an image for a first compiled call."""
+        return torch.zeros(1, 3, STAND_IN_SIDE_PX, STAND_IN_SIDE_PX, dtype=torch.uint8)
+
+
+class Identity(FeatureExtractorBase):
+    """Features are the pixels themselves: for checking everything around the network."""
+
+    def __init__(self, name: str, features_list: Sequence[str], **kwargs: object) -> None:
+        super().__init__(name, list(features_list))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return (N, 3RR) float32."""
+        return (images.flatten(1).float(),)
+
+    @staticmethod
+    def get_provided_features_list() -> tuple[str, ...]:
+        """Name the features it can give."""
+        return ("pixels",)
+
+    @staticmethod
+    def get_default_feature_layer_for_metric(metric: str) -> str:  # noqa: ARG004  # torch-fidelity's signature
+        """Return the only layer."""
+        return "pixels"
+
+    @staticmethod
+    def can_be_compiled() -> bool:
+        """Say that there is nothing to compile."""
+        return False
+
+    @staticmethod
+    def get_dummy_input_for_compile() -> Tensor:
+        """Return an image."""
+        return torch.zeros(1, 3, 4, 4, dtype=torch.uint8)

@@ -1,0 +1,1 @@
+"""Presets: YAML files and the rows of the papers' tables, by name."""

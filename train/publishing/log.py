@@ -1,0 +1,65 @@
+"""Which step went to which repo: noted in the run's folder, and asked of the Hub before anything is sent."""
+
+import json
+from pathlib import Path
+
+from sngan_cond.hub.upload import find_commit, push_folder
+from train.errors import TrainError
+from train.publishing.cards import load_facts
+from train.publishing.export import commit_marker, commit_title, write_card
+
+PUBLISHED_FILE = "published.json"
+
+
+class Ledger:
+    """`published.json` of a run: which step went to which repo, in which commit.
+
+    Args:
+        run_dir: of the run.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self._path = run_dir / PUBLISHED_FILE
+        self._commits: dict[str, dict[str, str]] = {}
+        try:
+            self._commits = json.loads(self._path.read_text())
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            raise TrainError(f"{self._path}: cannot be read ({error}); remove it to publish again") from error
+
+    def commit(self, target: str, step: int) -> str | None:
+        """Return the hash of a step's commit, None if it was not published."""
+        return self._commits.get(target, {}).get(str(step))
+
+    def note(self, target: str, step: int, commit: str) -> None:
+        """Record a commit, on disk before this returns."""
+        self._commits.setdefault(target, {})[str(step)] = commit
+        beside = self._path.with_name(f".{self._path.name}.new")
+        beside.write_text(json.dumps(self._commits, indent=2) + "\n")
+        beside.replace(self._path)
+
+
+def publish_once(folder: Path, step: int, *, repo: str, branch: str | None, private: bool, facts: Path) -> str:
+    """Send one staged folder, unless the Hub has these weights of this step already.
+
+    Args:
+        folder: made by `stage`.
+        step: its step.
+        repo: "user/name"; made if missing.
+        branch: made if missing; None takes "main".
+        private: whether a repo that is made is private.
+        facts: YAML for the card.
+    Returns:
+        Full hash of the commit.
+    Raises:
+        PretrainedError: if the Hub refuses or does not answer.
+        TrainError: if the facts cannot be used.
+    """
+    write_card(folder, repo=repo, facts=load_facts(facts))
+    title, marker = commit_title(step), commit_marker(folder)
+    # Also after an answer that got lost: the commit was made, and is not made again.
+    known = find_commit(repo, title=title, containing=marker, branch=branch)
+    if known is not None:
+        return known
+    return str(push_folder(folder, repo, title=title, description=marker, branch=branch, private=private).oid)

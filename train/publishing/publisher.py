@@ -1,0 +1,217 @@
+"""Publishing during a run: a thread sends checkpoints to the Hub, one commit a step, and never stops training."""
+
+import random
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from huggingface_hub.utils import disable_progress_bars
+
+from sngan_cond.hub.files import HubUnavailableError, PretrainedError, parse_repo
+from train.config import HubConfig
+from train.errors import TrainError
+from train.publishing.cards import GENERIC
+from train.publishing.export import stage
+from train.publishing.log import Ledger, publish_once
+
+DRAIN_S, HURRIED_DRAIN_S = 300.0, 20.0  # a machine that is taken away gives a process about half a minute
+OUTBOX = "outbox"
+PAUSE_S, PAUSE_MAX_S, CLOSING_PAUSE_MAX_S = 1.0, 300.0, 5.0
+
+
+class NoPublisher:
+    """Stands for a `Publisher` where nothing is published: on other processes, or without a repo."""
+
+    def submit(self, checkpoint: Path, step: int) -> None:
+        """Do nothing."""
+
+    def drain(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> bool:
+        """Do nothing; everything was published."""
+        return True
+
+
+def open_publisher(
+    hub: HubConfig, run_dir: Path, *, is_main: bool, say: Callable[[str], None]
+) -> "Publisher | NoPublisher":
+    """Start what a run publishes with; to be called on every process, so that all refuse a wrong repo.
+
+    Args:
+        hub: what to publish, and where to.
+        run_dir: of the run.
+        is_main: whether this is the process that publishes.
+        say: called with one line for people, from any thread.
+    Raises:
+        TrainError: if the repo's name cannot be one, or `published.json` is damaged.
+    """
+    if hub.repo is None:
+        return NoPublisher()
+    try:
+        parse_repo(hub.repo, argument="hub.repo")
+    except PretrainedError as error:
+        raise TrainError(str(error)) from error
+    return Publisher(run_dir, hub.repo, private=hub.private, say=say) if is_main else NoPublisher()
+
+
+class Publisher:
+    """Sends a run's checkpoints to the Hub in order, from a thread; to be used by the main process only.
+
+    Nothing it meets stops the run: failures are told and tried again after a growing pause. Steps that an earlier start
+    of the run could not send are sent first; steps that were sent are not sent again.
+
+    Args:
+        run_dir: of the run; `outbox/` and `published.json` are kept there.
+        repo: "user/name"; made if missing.
+        branch: made if missing; None takes "main".
+        private: whether a repo that is made is private.
+        facts: YAML for the card.
+        say: called with one line for people, from any thread.
+        waiting_max: how many steps wait at most while the Hub does not answer; the oldest gives way to a new one.
+        pause_s: first pause after a failure; each further one is twice as long.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        repo: str,
+        *,
+        branch: str | None = None,
+        private: bool = False,
+        facts: Path = GENERIC,
+        say: Callable[[str], None],
+        waiting_max: int = 4,
+        pause_s: float = PAUSE_S,
+    ) -> None:
+        self.run_dir, self.repo, self.branch, self.private, self.facts = run_dir, repo, branch, private, facts
+        self.say, self.waiting_max, self.pause_s = say, waiting_max, pause_s
+        self._target = repo if branch is None else f"{repo}@{branch}"
+        self._outbox = run_dir / OUTBOX / self._target.replace("/", "--")
+        self._ledger = Ledger(run_dir)
+        self._random = random.Random(repo)
+        self._change = threading.Condition()
+        self.drain_s, self.hurried_drain_s = DRAIN_S, HURRIED_DRAIN_S
+        self._closing = self._gone = False
+        self._current: int | None = None  # the step in the thread's hands
+        left = sorted(int(path.name.removeprefix("step-")) for path in self._outbox.glob("step-*"))
+        self._waiting = [step for step in left if self._ledger.commit(self._target, step) is None]
+        disable_progress_bars()  # their bars would be drawn over the run's
+        self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
+        self._thread.start()
+
+    def submit(self, checkpoint: Path, step: int) -> None:
+        """Take a checkpoint over for publication; returns at once, and may be followed by its removal.
+
+        Args:
+            checkpoint: folder of a whole checkpoint.
+            step: its step.
+        """
+        with self._change:
+            if self._ledger.commit(self._target, step) is not None or step in self._waiting:
+                return
+        try:
+            stage(checkpoint, self._folder(step), run_dir=self.run_dir)
+        except (TrainError, PretrainedError) as error:
+            self.say(f"step {step} is not published: {error}")
+            return
+        with self._change:
+            self._waiting.append(step)
+            dropped = self._waiting[: -self.waiting_max]
+            self._waiting = self._waiting[-self.waiting_max :]
+            for old in dropped:
+                self.say(f"step {old} is not published: newer ones wait and the Hub does not take them")
+                if old != self._current:
+                    shutil.rmtree(self._folder(old), ignore_errors=True)
+            self._change.notify_all()
+
+    def drain(self) -> None:
+        """Wait for minutes until all is sent; for a run that has reached its end."""
+        self._finish(self.drain_s)
+
+    def close(self) -> bool:
+        """Wait for seconds, then give up; what is left is sent by the next start of the run.
+
+        Returns:
+            Whether everything was published.
+        """
+        self._finish(self.hurried_drain_s)
+        with self._change:
+            self._gone = True
+            left = list(self._waiting)
+            self._change.notify_all()
+        if left:
+            steps = ", ".join(map(str, left))
+            self.say(
+                f"not published to {self._target}: step {steps}; start the run again, or "
+                f"python -m train.publish --run-dir {self.run_dir} --repo {self.repo}"
+            )
+        return not left
+
+    def _finish(self, timeout_s: float) -> None:
+        with self._change:
+            self._closing = True
+            self._change.notify_all()
+        self._thread.join(timeout_s)
+
+    def _folder(self, step: int) -> Path:
+        return self._outbox / f"step-{step:08d}"
+
+    def _work(self) -> None:
+        failures = 0
+        while (step := self._next()) is not None:
+            try:
+                commit = publish_once(
+                    self._folder(step),
+                    step,
+                    repo=self.repo,
+                    branch=self.branch,
+                    private=self.private,
+                    facts=self.facts,
+                )
+                self._ledger.note(self._target, step, commit)
+            except (ValueError, OSError, RuntimeError) as error:
+                failures += 1
+                self._let_go(step, done=False)
+                if not self._pause(step, failures, error):
+                    return
+            else:
+                failures = 0
+                self._let_go(step, done=True)
+                self.say(f"step {step} published to {self._target}, commit {commit}")
+
+    def _next(self) -> int | None:
+        with self._change:
+            while not self._waiting and not self._closing:
+                self._change.wait()
+            self._current = self._waiting[0] if self._waiting and not self._gone else None
+            return self._current
+
+    def _let_go(self, step: int, *, done: bool) -> None:
+        with self._change:
+            self._current = None
+            if done and step in self._waiting:
+                self._waiting.remove(step)
+            if step not in self._waiting:
+                shutil.rmtree(self._folder(step), ignore_errors=True)
+
+    def _pause(self, step: int, failures: int, error: Exception) -> bool:
+        """Wait a while after a failure; return whether to try again."""
+        # Half of the pause is chance, so that many runs do not return to the Hub in step.
+        pause_s = min(PAUSE_MAX_S, self.pause_s * 2 ** (failures - 1)) * (0.5 + 0.5 * self._random.random())
+        with self._change:
+            if self._closing:
+                pause_s = min(pause_s, CLOSING_PAUSE_MAX_S)
+            if self._closing and not isinstance(error, HubUnavailableError):
+                return False  # it will not pass by itself, and nobody is there to mend it
+            if step in self._waiting:
+                self.say(f"step {step} is not published yet: {error}; next try in {pause_s:.0f} s")
+            until = time.monotonic() + pause_s
+            while not self._gone and (left_s := until - time.monotonic()) > 0:
+                was_closing = self._closing
+                self._change.wait(left_s)
+                if self._closing and not was_closing:
+                    break  # the run has ended: one more try now
+            return not self._gone

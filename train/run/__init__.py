@@ -1,0 +1,1 @@
+"""A run on disk and on its processes: folder, lock, checkpoints, provenance, launch."""

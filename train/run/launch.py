@@ -1,0 +1,124 @@
+"""The processes of a run: what `accelerate launch` gives, checked against what a run can use."""
+
+import ctypes
+import os
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+import torch
+from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    DistributedType,
+    InitProcessGroupKwargs,
+    KwargsHandler,
+    ProjectConfiguration,
+    get_int_from_env,
+)
+from torch import Tensor
+
+from train.config import TrainConfig
+from train.errors import TrainError
+
+
+def take_cores(device: torch.device) -> None:
+    """Share this machine's cores among its processes where `accelerate launch` chose one thread by default.
+
+    The launcher sets OMP_NUM_THREADS=1 unless it is told more, which suits GPUs: a run on a CPU would use one core of
+    however many there are. Any other number is kept, and so is one thread without the launcher.
+
+    Args:
+        device: that the process computes on; a GPU changes nothing.
+    """
+    launched = "ACCELERATE_MIXED_PRECISION" in os.environ  # set by every `accelerate launch`
+    if device.type != "cpu" or not launched or os.environ.get("OMP_NUM_THREADS") != "1":
+        return
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = min(usable, psutil.cpu_count(logical=False) or usable)  # a core's second thread slows convolutions
+    torch.set_num_threads(max(1, cores // get_int_from_env(["LOCAL_WORLD_SIZE"], 1)))
+
+
+SLOWEST = timedelta(hours=12)  # others wait while one scores or publishes, longer than their usual patience
+_MIXED_PRECISION = {"auto": None, "fp32": "no", "bf16": "bf16"}
+_REFUSED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM, DistributedType.XLA)
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
+
+
+def open_accelerator(config: TrainConfig, folder: Path) -> Accelerator:
+    """Join the processes of a run.
+
+    Args:
+        config: what is run.
+        folder: where the run is kept.
+    Raises:
+        TrainError: if the launch asks for something that a run of two networks cannot use, or a tracker is missing.
+    """
+    known = {tracker.value for tracker in get_available_trackers()}
+    for tracker in config.trackers:
+        if tracker not in known:
+            raise TrainError(f"trackers={tracker}: the package is not installed; installed are {sorted(known)}")
+    _end_with_launcher()
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
+    # Running statistics belong to each process and u is the same in all, so nothing is broadcast.
+    handlers: list[KwargsHandler] = [DistributedDataParallelKwargs(broadcast_buffers=False)]
+    if config.evaluation.every or config.hub.repo is not None:
+        handlers.append(InitProcessGroupKwargs(timeout=SLOWEST))
+    accelerator = Accelerator(
+        cpu=not torch.accelerator.is_available(),
+        mixed_precision=_MIXED_PRECISION[config.precision],
+        log_with=list(config.trackers) or None,
+        project_config=ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder / "trackers")),
+        kwargs_handlers=handlers,
+    )
+    _check(accelerator)
+    take_cores(accelerator.device)
+    return accelerator
+
+
+def _check(accelerator: Accelerator) -> None:
+    if accelerator.mixed_precision == "fp16":
+        raise TrainError("mixed precision fp16: one loss scale cannot serve two networks; use bf16 or no")
+    kind = accelerator.distributed_type
+    if kind in _REFUSED:
+        raise TrainError(f"distributed type {kind.value}: one process, or several with --multi_gpu, are allowed")
+    backend = accelerator.state.dynamo_plugin.backend
+    if backend.value != "NO":
+        raise TrainError(f"--dynamo_backend {backend.value.lower()}: use no; speed.compile decides what is compiled")
+
+
+def _end_with_launcher() -> None:
+    """Ask Linux for a SIGTERM when `accelerate launch` ends, which passes no signal on and leaves orphans behind."""
+    if sys.platform == "linux" and "ACCELERATE_MIXED_PRECISION" in os.environ:
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, int(signal.SIGTERM))
+
+
+class Vote:
+    """A question that several processes answer together, with yes if any of them says yes.
+
+    Asking only enqueues work; the answer is waited for when it is read, by then mostly there.
+
+    Args:
+        accelerator: of the run.
+        yes: what this process says.
+    """
+
+    def __init__(self, accelerator: Accelerator, yes: bool) -> None:
+        on_gpu = accelerator.device.type == "cuda"
+        votes: Tensor = accelerator.reduce(torch.full((), float(yes), device=accelerator.device), "sum")
+        self._votes = torch.empty((), pin_memory=on_gpu).copy_(votes, non_blocking=True)
+        self._there = torch.cuda.Event() if on_gpu else None
+        if self._there is not None:
+            self._there.record()
+
+    def read(self) -> bool:
+        """Wait for the answer; the same in every process."""
+        if self._there is not None:
+            self._there.synchronize()
+        return bool(self._votes > 0)

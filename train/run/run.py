@@ -1,0 +1,284 @@
+"""A run on disk and on its processes: folder, configuration, log, signals."""
+
+import errno
+import fcntl
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from torch import Tensor
+from tqdm import tqdm
+
+from train.config import FREE_KEYS, TrainConfig
+from train.errors import TrainError
+from train.presets.load import config_to_dict, config_to_yaml, load_config
+from train.run.checkpoint import Checkpoint, clean_leftovers, newest_checkpoint
+from train.run.launch import Vote, open_accelerator
+from train.run.provenance import commit, hardware, versions
+
+
+def lock_file(path: Path) -> int:
+    """Lock a file until its descriptor is closed or the process ends, however it ends.
+
+    Args:
+        path: made if missing.
+    Returns:
+        The descriptor.
+    Raises:
+        BlockingIOError: if another process holds the lock.
+        OSError: if the file system has no locks, or no room.
+    """
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+CONFIG_FILE = "config.yaml"
+SCALARS_FILE = "scalars.jsonl"
+TRAINING_FILE = "training.json"
+LOCK_FILE = ".lock"
+
+
+class Run:
+    """One training run's folder, processes and log.
+
+    Args:
+        config: what is run.
+        folder: where it is kept; made if missing, continued if it holds the same configuration.
+    Raises:
+        TrainError: if the folder holds a run of another configuration or another process trains in it, or the
+            processes cannot share the batch.
+    """
+
+    def __init__(self, config: TrainConfig, folder: Path) -> None:
+        self.config = config
+        self.folder = folder
+        self.accelerator = open_accelerator(config, folder)
+        self.world_size = self.accelerator.num_processes
+        self.is_main = self.accelerator.is_main_process
+        self._lock: int | None = None
+        check_batches(config, self.world_size)
+        if config.batch_norm == "synchronised" and self.accelerator.device.type == "cpu":
+            raise TrainError("batch_norm=synchronised: PyTorch synchronises batch norm on GPUs only; use per_process")
+        self._open_folder()
+        self._asked_to_stop = False
+        self._stop_vote: Vote | None = None
+        self._started = time.monotonic()
+        self.seconds_before = 0.0
+        self.bar: tqdm[Any] | None = None
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of all checkpoints."""
+        return self.folder / "checkpoints"
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent in this run, over all its starts."""
+        return self.seconds_before + time.monotonic() - self._started
+
+    def say(self, line: str) -> None:
+        """Print a line from the main process, above the progress bar."""
+        if self.is_main:
+            tqdm.write(line)
+
+    def newest_checkpoint(self) -> Checkpoint | None:
+        """Find the newest whole checkpoint, the same one in every process.
+
+        Raises:
+            TrainError: if processes see unlike ones, as on nodes that do not share the folder.
+        """
+        if self.is_main:
+            clean_leftovers(self.checkpoints)
+        self.accelerator.wait_for_everyone()
+        found = newest_checkpoint(self.checkpoints, self.say)
+        if self.world_size > 1:
+            steps = gather_object([0 if found is None else found.step])
+            if len(set(steps)) > 1:
+                raise TrainError(
+                    f"--run-dir {self.folder}: its newest checkpoints are of steps {steps}, process by process; a "
+                    "folder that every node shares is needed"
+                )
+        return found
+
+    def start(self, step: int) -> None:
+        """Open log, trackers and bar at a step; lines that an earlier start wrote beyond it are dropped."""
+        if self.is_main:
+            self._keep_scalars(lambda line: line["step"] <= step)
+        purge = {"tensorboard": {"purge_step": step + 1}} if "tensorboard" in self.config.trackers else {}
+        flat = _flatten(config_to_dict(self.config))
+        self.accelerator.init_trackers(self.folder.resolve().name, config=flat, init_kwargs=purge)
+        self.bar = tqdm(
+            total=self.config.steps, initial=step, unit="step", disable=not self.is_main, dynamic_ncols=True
+        )
+
+    def log(self, step: int, images_seen: int, scalars: Mapping[str, Tensor | float]) -> None:
+        """Write scalars, averaged over processes, to the JSON lines and the trackers; waits for the device."""
+        names = sorted(name for name, value in scalars.items() if isinstance(value, Tensor))
+        values: dict[str, float] = {name: float(v) for name, v in scalars.items() if not isinstance(v, Tensor)}
+        if names:
+            stacked = torch.stack([torch.as_tensor(scalars[name]).float() for name in names])
+            mean = self.accelerator.reduce(stacked, "mean")
+            values |= dict(zip(names, mean.tolist(), strict=True))
+        if self.is_main:
+            line = {"step": step, "images_seen": images_seen, "seconds": round(self.seconds, 3), **values}
+            with (self.folder / SCALARS_FILE).open("a") as file:
+                file.write(json.dumps(line) + "\n")
+        self.accelerator.log(values, step=step)
+
+    def show(self, step: int, images_per_second: float, d_loss: float) -> None:
+        """Move the progress bar."""
+        if self.bar is not None:
+            self.bar.set_postfix_str(f"{images_per_second:,.0f} img/s, D loss {d_loss:.3f}", refresh=False)
+            self.bar.update(step - self.bar.n)
+
+    def catch_signals(self) -> None:
+        """From here on SIGTERM and SIGINT only ask for a stop."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def should_stop(self) -> bool:
+        """Return whether every process should stop now; several ask each step and hear the answer after the next."""
+        if self.world_size == 1:
+            return self._asked_to_stop
+        earlier, self._stop_vote = self._stop_vote, Vote(self.accelerator, self._asked_to_stop)
+        return earlier is not None and earlier.read()
+
+    def write_training_facts(self, images_seen: int, step: int) -> str:
+        """Write what a model card says about the training; returns the text."""
+        facts = {
+            "step": step,
+            "images_seen": images_seen,
+            "seconds": round(self.seconds, 1),
+            "config": config_to_dict(self.config),
+            "commit": commit(),
+            "hardware": hardware(self.accelerator),
+            "versions": versions(),
+        }
+        text = json.dumps(facts, indent=2) + "\n"
+        write_text_atomically(self.folder / TRAINING_FILE, text)
+        return text
+
+    def close(self) -> None:
+        """Close bar and trackers, and let others into the folder."""
+        if self.bar is not None:
+            self.bar.close()
+        self.accelerator.end_training()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._asked_to_stop = True
+        when = "after this step" if self.world_size == 1 else "within two steps"
+        self.say(f"{signal.Signals(number).name}: stopping {when}")
+
+    def _open_folder(self) -> None:
+        path = self.folder / CONFIG_FILE
+        if path.exists():
+            # Keys that came after the run began stand at their defaults.
+            before = config_to_dict(load_config(str(path)))
+            _refuse_other_run(self.folder, before, config_to_dict(self.config))
+        if self.is_main:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._lock = self._locked()
+                write_text_atomically(path, config_to_yaml(self.config))
+            except OSError as error:
+                raise TrainError(f"--run-dir {self.folder}: cannot be written ({error.strerror})") from error
+        self.accelerator.wait_for_everyone()
+
+    def _locked(self) -> int | None:
+        try:
+            return lock_file(self.folder / LOCK_FILE)
+        except BlockingIOError as error:
+            raise TrainError(f"--run-dir {self.folder}: another process trains in it") from error
+        except OSError as error:
+            if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                return None  # this file system has no locks
+            raise
+
+    def forget(self, step: int, prefixes: tuple[str, ...]) -> None:
+        """Drop the lines of a step that hold any scalar of these names, to be written again.
+
+        Args:
+            step: of the lines.
+            prefixes: of the scalars' names.
+        """
+        if self.is_main:
+            self._keep_scalars(lambda line: line["step"] != step or not any(key.startswith(prefixes) for key in line))
+
+    def _keep_scalars(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
+        path = self.folder / SCALARS_FILE
+        if not path.exists():
+            return
+        kept = []
+        for line in path.read_text().splitlines():
+            try:
+                if wanted(json.loads(line)):
+                    kept.append(line)
+            except (json.JSONDecodeError, KeyError, TypeError):
+                continue  # the last line of a killed process may be cut
+        write_text_atomically(path, "".join(f"{line}\n" for line in kept))
+
+
+def check_batches(config: TrainConfig, processes: int) -> None:
+    """Raise if processes and micro-batches cannot share the images of an update equally.
+
+    Args:
+        config: what is run.
+        processes: how many share a batch.
+    Raises:
+        TrainError: naming the batch and what it may be.
+    """
+    parts = processes * config.accumulate
+    for name in ("batch_total", "fakes_per_step"):
+        value = getattr(config, name)
+        if value % parts:
+            raise TrainError(
+                f"{name}={value}: a multiple of {parts} is allowed "
+                f"({processes} processes x accumulate={config.accumulate})"
+            )
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a text file so that readers see the old or the new one.
+
+    Args:
+        path: where.
+        text: what.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text)
+    beside.replace(path)
+
+
+def _refuse_other_run(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    before, now = _flatten(old), _flatten(new)
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key) and key.split(".")[0] not in FREE_KEYS:
+            raise TrainError(
+                f"--run-dir {folder}: holds a run with {key}={before.get(key)!r}, asked for is {now.get(key)!r}; "
+                "give the same configuration to continue it, or another --run-dir"
+            )
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value if isinstance(value, bool | int | float | str) else json.dumps(value)
+    return flat

@@ -1,0 +1,1 @@
+"""The training loop: state, updates, noise, samples, evaluation between steps."""

@@ -1,0 +1,101 @@
+"""How fast a run goes about its updates: switches that change speed and rounding, never what is computed."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from sngan_cond import Constraint
+from sngan_cond.constraints.base import Composed
+from sngan_cond.constraints.penalties import GradientPenalty
+from sngan_cond.constraints.spectral import SpectralNorm
+from sngan_cond.fast import set_backend
+from train.config import SpeedConfig, Switch
+
+
+class SpeedPlan(NamedTuple):
+    """What of a `SpeedConfig` is done in a run.
+
+    Args:
+        compile_g: whether the generator is compiled.
+        compile_d: whether the discriminator is compiled.
+        capture_g: whether the G update is captured.
+        capture_d: whether the D update is captured.
+        batched_sn: whether power iterations are batched.
+        notes: a line for each switch that was asked for and cannot be had, with the reason.
+    """
+
+    compile_g: bool
+    compile_d: bool
+    capture_g: bool
+    capture_d: bool
+    batched_sn: bool
+    notes: tuple[str, ...]
+
+
+def lay_out(network: nn.Module, config: SpeedConfig, device: torch.device) -> None:
+    """Set form and memory layout of a network, before optimisers and wrappers see its parameters.
+
+    Args:
+        network: in place.
+        config: which.
+        device: where it will be trained.
+    """
+    set_backend(network, config.convolution)
+    wanted = config.memory_format
+    if wanted == "channels_last" or (wanted == "auto" and device.type == "cuda"):
+        network.to(memory_format=torch.channels_last)
+    if device.type == "cuda":  # PyTorch's own default rounds convolutions
+        torch.set_float32_matmul_precision("high" if config.tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = config.tf32  # the setting by operator breaks readers of this one
+
+
+def plan_speed(
+    config: SpeedConfig, *, device: torch.device, processes: int, constraint: Constraint, remembers: bool
+) -> SpeedPlan:
+    """Decide what can be done, and say why what was asked for cannot.
+
+    Args:
+        config: what is asked for.
+        device: where the networks live.
+        processes: how many share the run.
+        constraint: of the discriminator.
+        remembers: whether the objective has a state that changes between updates.
+    """
+    notes: list[str] = []
+    parts = constraint.constraints if isinstance(constraint, Composed) else (constraint,)
+    twice = any(isinstance(part, GradientPenalty) for part in parts)
+    plain = all(type(part) in (Constraint, SpectralNorm) for part in parts)
+
+    def decide(name: str, switch: Switch, obstacle: str | None) -> bool:
+        if switch is False or (switch == "auto" and device.type != "cuda"):
+            return False
+        if obstacle is not None:
+            notes.append(f"{name}: off, because {obstacle}")
+        return obstacle is None
+
+    compile_g = decide("compile of G", config.compile, None)
+    penalty = "a gradient penalty differentiates twice, which torch.compile cannot" if twice else None
+    other = any(isinstance(part, SpectralNorm) and part.estimate != "matrix" for part in parts)
+    inside = "state of its constraint changes between a pass and its gradient" if other else None
+    compile_d = decide("compile of D", config.compile, penalty or inside)
+    several = f"{processes} processes exchange gradients" if processes > 1 else None
+    no_gpu = "CUDA graphs need a GPU" if device.type != "cuda" else None
+    capture_g = decide("capture of G", config.capture, no_gpu or several)
+    changes = None if plain else "its constraint draws or changes more than weights and u"
+    state = "the objective remembers numbers between updates" if remembers else None
+    capture_d = decide("capture of D", config.capture, no_gpu or several or changes or state)
+    has_sn = any(isinstance(part, SpectralNorm) for part in parts)
+    batched = decide("batched_sn", config.batched_sn, None) if has_sn else False
+    return SpeedPlan(compile_g, compile_d, capture_g, capture_d, batched, tuple(notes))
+
+
+def keep_compiled_in(folder: Path) -> None:
+    """Have torch.compile keep what it makes in a folder, so that a resumed run starts warm.
+
+    Args:
+        folder: made if needed; a folder that the user chose by TORCHINDUCTOR_CACHE_DIR stays.
+    """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder.absolute()))

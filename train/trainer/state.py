@@ -1,0 +1,203 @@
+"""The two networks of a run with their optimisers, average and checkpoints."""
+
+import copy
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sngan_cond import Discriminator, Ema, Generator, GeneratorConfig, build_constraint
+from sngan_cond.constraints.fold import fold
+from sngan_cond.randomness import seed_for
+from train.config import AdamConfig, TrainConfig
+from train.data.dataset import PreparedDataset
+from train.errors import TrainError
+from train.presets.load import config_to_dict
+from train.run.checkpoint import Checkpoint, checkpoint_folder, save_checkpoint
+from train.run.run import Run
+from train.trainer.speed import keep_compiled_in, lay_out
+from train.trainer.update import Updates
+
+
+class Networks:
+    """G, D, their optimisers and the average of G: built, prepared, saved and resumed.
+
+    Args:
+        config: what to build.
+        run: whose processes and folder are used.
+        dataset: whose class names the generator carries.
+    """
+
+    def __init__(self, config: TrainConfig, run: Run, dataset: PreparedDataset) -> None:
+        self.config = config
+        self.run = run
+        self.generator_config = _with_names(config.generator, dataset)
+        device = run.accelerator.device
+        keep_compiled_in(run.folder / "compiled")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_for(config.seed, "initialisation"))
+            G, D = Generator(self.generator_config), Discriminator(config.discriminator)
+            constraint = build_constraint(config.constraint)
+            constraint.attach(D)
+            build_constraint(config.constraint_g).attach(G)
+        if config.batch_norm == "synchronised":
+            G = synchronised(G)
+        for network in (G, D):
+            lay_out(network, config.speed, device)
+        self.ema = Ema(G.to(device), decay=config.ema.decay, start=config.ema.start)
+        opt_g, opt_d = _adam(G, config.optim_g), _adam(D, config.optim_d)
+        G, D, opt_g, opt_d = run.accelerator.prepare(G, D, opt_g, opt_d)
+        self.updates = Updates(
+            run.accelerator,
+            G=G,
+            D=D,
+            opt_g=opt_g,
+            opt_d=opt_d,
+            constraint=constraint,
+            loss=config.loss,
+            speed=config.speed,
+        )
+        self.last_saved: Path | None = None
+
+    def resume(self) -> int:
+        """Load the newest whole checkpoint, if there is one.
+
+        Returns:
+            Number of steps that were taken.
+        Raises:
+            TrainError: if its weights do not fit the networks.
+        """
+        checkpoint = self.run.newest_checkpoint()
+        if checkpoint is None:
+            return 0
+        try:
+            self._load(checkpoint)
+        except (RuntimeError, KeyError, ValueError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise TrainError(f"{checkpoint.folder}: does not fit this configuration ({reason})") from error
+        self.run.seconds_before = float(checkpoint.state["seconds"])
+        self.last_saved = checkpoint.folder
+        self.run.say(f"continuing at step {checkpoint.step} from {checkpoint.folder}")
+        return checkpoint.step
+
+    def save(self, step: int, *, images_seen: int) -> None:
+        """Write a checkpoint from the main process; the others wait.
+
+        The folder is a model folder too: `config.json` and `model.safetensors` hold the averaged generator.
+
+        Args:
+            step: number of steps taken.
+            images_seen: real images shown to D.
+        """
+        if self.run.is_main and self.last_saved != checkpoint_folder(self.run.checkpoints, step):
+            self.last_saved = save_checkpoint(
+                self.run.checkpoints,
+                state={
+                    "step": step,
+                    "images_seen": images_seen,
+                    "seconds": self.run.seconds,
+                    "world_size": self.run.world_size,
+                    "config": config_to_dict(self.config),
+                },
+                tensors=self._tensors(),
+                texts={
+                    "config.json": self.generator_config.to_json(),
+                    "training.json": self.run.write_training_facts(images_seen, step),
+                },
+                keep=self.config.keep_checkpoints,
+            )
+        self.run.accelerator.wait_for_everyone()
+
+    def _tensors(self) -> dict[str, dict[str, Tensor]]:
+        updates = self.updates
+        tensors = {
+            "model": exported(self.ema.network).state_dict(),
+            "generator": updates.bare_G.state_dict(),
+            "discriminator": updates.bare_D.state_dict(),
+            "optimizer_g": _moments(updates.bare_G, updates.opt_g),
+            "optimizer_d": _moments(updates.bare_D, updates.opt_d),
+            "objective": updates.objective_state,
+        }
+        if self._ema_is_constrained:
+            tensors["ema"] = self.ema.network.state_dict()
+        return tensors
+
+    def _load(self, checkpoint: Checkpoint) -> None:
+        updates = self.updates
+        updates.bare_G.load_state_dict(checkpoint.tensors("generator"))
+        updates.bare_D.load_state_dict(checkpoint.tensors("discriminator"))
+        self.ema.network.load_state_dict(checkpoint.tensors("ema" if self._ema_is_constrained else "model"))
+        _load_moments(updates.bare_G, updates.opt_g, checkpoint.tensors("optimizer_g"))
+        _load_moments(updates.bare_D, updates.opt_d, checkpoint.tensors("optimizer_d"))
+        device = self.run.accelerator.device
+        updates.objective_state = {k: v.to(device) for k, v in checkpoint.tensors("objective").items()}
+
+    @property
+    def _ema_is_constrained(self) -> bool:
+        return self.config.constraint_g.kind != "none"
+
+
+def synchronised(G: nn.Module) -> nn.Module:
+    """Return the generator with batch norms that take their statistics over all processes.
+
+    Args:
+        G: generator; its batch norms are replaced in place.
+    """
+    G = nn.SyncBatchNorm.convert_sync_batchnorm(G)
+    for module in G.modules():
+        if isinstance(module, nn.SyncBatchNorm):
+            module.__class__ = _SyncBatchNorm2d  # the conversion makes PyTorch's own class, whoever calls it
+    return G
+
+
+class _SyncBatchNorm2d(nn.SyncBatchNorm):
+    """Called like the generator's own batch norms: with labels, and with ReLU where that follows."""
+
+    def forward(self, input: Tensor, y: Tensor | None = None, *, relu: bool = False) -> Tensor:
+        h = super().forward(input)
+        return F.relu(h) if relu else h
+
+
+def exported(network: nn.Module) -> nn.Module:
+    """Return a copy of a network with its constraint folded into plain weights, or the network where there is none."""
+    if not any(nn.utils.parametrize.is_parametrized(module) for module in network.modules()):
+        return network
+    plain = copy.deepcopy(network)
+    fold(plain)
+    return plain
+
+
+def _with_names(config: GeneratorConfig, dataset: PreparedDataset) -> GeneratorConfig:
+    if not config.num_classes:
+        return config
+    ids = None if dataset.class_ids is None else tuple(dataset.class_ids)
+    return dataclasses.replace(config, class_names=tuple(dataset.class_names), class_ids=ids)
+
+
+def _adam(network: nn.Module, config: AdamConfig) -> torch.optim.Adam:
+    return torch.optim.Adam(
+        network.parameters(), lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps, fused=True
+    )
+
+
+def _moments(network: nn.Module, optimizer: Any) -> dict[str, Tensor]:
+    """Name the optimiser's state by parameter, so that no order and no pickle is needed to read it back."""
+    state = optimizer.state
+    return {
+        f"{name}/{key}": tensor
+        for name, parameter in network.named_parameters()
+        for key, tensor in state.get(parameter, {}).items()
+    }
+
+
+def _load_moments(network: nn.Module, optimizer: Any, tensors: dict[str, Tensor]) -> None:
+    saved = optimizer.state_dict()
+    names = [name for name, _ in network.named_parameters()]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        name, _, field = key.rpartition("/")
+        state.setdefault(names.index(name), {})[field] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": saved["param_groups"]})
