@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.files import ResultFiles, write_result
 from app.limits import LIMITS
-from app.requests.base import AnyAsk, MixtureAsk, MorphAsk, SampleAsk, WalkAsk
+from app.requests.base import AnyRequest, MixtureRequest, MorphRequest, SampleRequest, WalkRequest
 from app.service import Result, Service
 from app.tabs.page import GROUP, friendly, results_folder
 
@@ -65,7 +65,7 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
             Recipe: everything that is needed to make them again.
         """
         ask_values = {"classes": classes, "count": count, "seed": seed, "truncation": truncation}
-        result, files = _make(service, SampleAsk, {**ask_values, "model": model, "revision": revision}, request)
+        result, files = _make(service, SampleRequest, {**ask_values, "model": model, "revision": revision}, request)
         return _file(files.grid), [_file(path) for path in files.pictures], result.recipe
 
     def morph(
@@ -97,7 +97,7 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
         """
         ask_values = {"from_class": from_class, "to_class": to_class, "steps": steps, "seed": seed}
         ask_values |= {"truncation": truncation, "model": model, "revision": revision}
-        return _moving(*_make(service, MorphAsk, ask_values, request))
+        return _moving(*_make(service, MorphRequest, ask_values, request))
 
     def mixture(
         classes: list[str],
@@ -127,7 +127,7 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
         """
         ask_values = {"classes": classes, "weights": weights, "count": count, "seed": seed}
         ask_values |= {"truncation": truncation, "model": model, "revision": revision}
-        result, files = _make(service, MixtureAsk, ask_values, request)
+        result, files = _make(service, MixtureRequest, ask_values, request)
         return _file(files.grid), [_file(path) for path in files.pictures], result.recipe
 
     def walk(
@@ -159,7 +159,7 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
         """
         ask_values = {"class_": class_name, "seed": from_seed, "to_seed": to_seed, "steps": steps}
         ask_values |= {"truncation": truncation, "model": model, "revision": revision}
-        return _moving(*_make(service, WalkAsk, ask_values, request))
+        return _moving(*_make(service, WalkRequest, ask_values, request))
 
     def classes(query: str = "", limit: int = 20, model: str = "", revision: str = "") -> list[dict[str, Any]]:
         """Find classes of a model by part of a name, by WordNet id or by index.
@@ -188,7 +188,7 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
 
 
 def _make(
-    service: Service, kind: type[AnyAsk], values: dict[str, Any], request: gr.Request | None
+    service: Service, kind: type[AnyRequest], values: dict[str, Any], request: gr.Request | None
 ) -> tuple[Result, ResultFiles]:
     with friendly():
         visitor = "" if request is None else request.session_hash or ""

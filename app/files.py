@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.limits import LIMITS
-from app.requests.base import MorphAsk, WalkAsk
+from app.requests.base import MorphRequest, WalkRequest
 from app.service import Result
 from sngan_cond.images import save_animation, save_png, to_grid
 
@@ -53,7 +53,7 @@ def write_result(result: Result, root: Path) -> ResultFiles:
         path = folder / f"{stem}-{i + 1:02d}-{_word(caption)}.png"
         save_png(picture, path)
         pictures.append(path)
-    moves = isinstance(result.ask, MorphAsk | WalkAsk)
+    moves = isinstance(result.ask, MorphRequest | WalkRequest)
     grid = folder / f"{stem}-{'strip' if moves else 'grid'}.png"
     save_png(to_grid(result.pictures, columns=result.columns), grid)
     animation = None

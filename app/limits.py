@@ -10,7 +10,7 @@ from sngan_cond.latents import MAX_SEED, check_seed, check_truncation
 SHOWN_CHARACTERS = 60
 
 
-class AskError(ValueError):
+class InvalidRequest(ValueError):  # noqa: N818 - named for what it is
     """A visitor asked for something that cannot be done; the message is one plain sentence for them."""
 
 
@@ -52,7 +52,7 @@ class Limits:
 LIMITS = Limits()
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """Return a value for a message: quoted, on one line, of readable length."""
     if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:
         return f"{value[:SHOWN_CHARACTERS]!r}… ({len(value):,} characters)"
@@ -73,19 +73,19 @@ def text(name: str, value: Any, *, limit: int = LIMITS.text_characters) -> str:
     Returns:
         The text without surrounding space.
     Raises:
-        AskError: if it is no text, too long, or has control characters.
+        InvalidRequest: if it is no text, too long, or has control characters.
     """
     if value is None:
         return ""
     if isinstance(value, int) and not isinstance(value, bool):
-        value = shown(value)
+        value = short_repr(value)
     if not isinstance(value, str):
-        raise AskError(f"{name} is {shown(value)}: text is expected")
+        raise InvalidRequest(f"{name} is {short_repr(value)}: text is expected")
     if len(value) > limit:
-        raise AskError(f"{name} is {shown(value)}: at most {limit} characters are allowed")
+        raise InvalidRequest(f"{name} is {short_repr(value)}: at most {limit} characters are allowed")
     value = value.strip()
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise AskError(f"{name} is {shown(value)}: control characters are not allowed")
+        raise InvalidRequest(f"{name} is {short_repr(value)}: control characters are not allowed")
     return value
 
 
@@ -98,13 +98,13 @@ def whole_number(name: str, value: Any, low: int, high: int) -> int:
         low: smallest allowed.
         high: largest allowed.
     Raises:
-        AskError: if it is not an integer from `low` to `high`.
+        InvalidRequest: if it is not an integer from `low` to `high`.
     """
     digits = isinstance(value, str) and len(value) <= SHOWN_CHARACTERS and re.fullmatch(r"[+-]?\d+", value.strip())
     whole = isinstance(value, float) and value.is_integer()  # JSON has one kind of number
     number = int(value) if digits or whole else value
     if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
-        raise AskError(f"{name} is {shown(number)}: a whole number from {low} to {high} is allowed")
+        raise InvalidRequest(f"{name} is {short_repr(number)}: a whole number from {low} to {high} is allowed")
     return number
 
 
@@ -115,7 +115,7 @@ def seed(name: str, value: Any) -> int:
         name: of the field, for the message.
         value: what came.
     Raises:
-        AskError: if it is not an integer from 0 to 2**63 - 1.
+        InvalidRequest: if it is not an integer from 0 to 2**63 - 1.
     """
     return check_seed(whole_number(name, value, 0, MAX_SEED))
 
@@ -126,16 +126,16 @@ def truncation(value: Any) -> float | None:
     Args:
         value: what came.
     Raises:
-        AskError: if it is not a finite number that sampling accepts.
+        InvalidRequest: if it is not a finite number that sampling accepts.
     """
     if value is None or value == "":
         return None
     try:
         return check_truncation(_number("truncation", value))
-    except AskError:
+    except InvalidRequest:
         raise
     except ValueError as error:
-        raise AskError(str(error)) from error
+        raise InvalidRequest(str(error)) from error
 
 
 def share(name: str, value: Any) -> float:
@@ -145,11 +145,11 @@ def share(name: str, value: Any) -> float:
         name: of the field, for the message.
         value: what came, perhaps digits.
     Raises:
-        AskError: if it is not from 0 to 1,000,000.
+        InvalidRequest: if it is not from 0 to 1,000,000.
     """
     number = _number(name, value)
     if not 0 <= number <= 1e6:
-        raise AskError(f"{name} is {shown(value)}: a number from 0 to 1,000,000 is allowed")
+        raise InvalidRequest(f"{name} is {short_repr(value)}: a number from 0 to 1,000,000 is allowed")
     return number
 
 
@@ -158,11 +158,11 @@ def _number(name: str, value: Any) -> float:
         try:
             number = float(value)
         except ValueError:
-            raise AskError(f"{name} is {shown(value)}: a number is expected") from None
+            raise InvalidRequest(f"{name} is {short_repr(value)}: a number is expected") from None
     elif isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e300):
         number = float(value)
     else:
-        raise AskError(f"{name} is {shown(value)}: a number is expected")
+        raise InvalidRequest(f"{name} is {short_repr(value)}: a number is expected")
     if not math.isfinite(number):
-        raise AskError(f"{name} is {shown(value)}: a finite number is expected")
+        raise InvalidRequest(f"{name} is {short_repr(value)}: a finite number is expected")
     return number

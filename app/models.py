@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from app.limits import LIMITS, AskError, shown
+from app.limits import LIMITS, InvalidRequest, short_repr
 from sngan_cond import Generator, GeneratorConfig
 from sngan_cond.hub.download import locate
 from sngan_cond.hub.files import BUNDLED, CARD_FILE, METRICS_FILE, TRAINING_FILE, WEIGHTS_FILE
@@ -64,14 +64,14 @@ def read_model(source: str, *, name: str, revision: str, given: str, device: tor
         given: what the operator called it, which visitors are not told.
         device: where the generator goes.
     Raises:
-        AskError: if it cannot be had, is damaged, or too large; the message has no path of this machine.
+        InvalidRequest: if it cannot be had, is damaged, or too large; the message has no path of this machine.
     """
     try:
         extras = (CARD_FILE, METRICS_FILE, TRAINING_FILE)
         files = locate(source, extras=extras, max_weights_bytes=LIMITS.model_bytes)
         loaded = load_generator(files.folder if files.repo is None else f"{files.repo}@{files.commit_hash}")
     except ValueError as error:
-        raise AskError(_for_visitors(error, given, name)) from error
+        raise InvalidRequest(_for_visitors(error, given, name)) from error
     return Model(
         name=name,
         revision=revision,
@@ -166,11 +166,13 @@ class ModelStore:
             revision: branch, tag or commit hash of a repo; empty takes its default.
             again: ask the Hub whether the repo has moved on.
         Raises:
-            AskError: if the name is not offered here, or the model cannot be opened; the message says why.
+            InvalidRequest: if the name is not offered here, or the model cannot be opened; the message says why.
         """
         name, separator, named = (name or self.names[0]).partition("@")
         if separator and revision and revision != named:
-            raise AskError(f"revision is {shown(revision)}, and the model's name says {shown(named)}: give it once")
+            raise InvalidRequest(
+                f"revision is {short_repr(revision)}, and the model's name says {short_repr(named)}: give it once"
+            )
         revision = revision or named
         source = self._source(name, revision)
         if not again and (model := self._at_hand(name, revision)) is not None:
@@ -195,10 +197,12 @@ class ModelStore:
         if given is not None and not revision:
             return given
         if given is not None and (given == BUNDLED or Path(given).is_dir()):
-            raise AskError(f"revision is {shown(revision)}: the model {shown(name)} is a folder, which has none")
+            raise InvalidRequest(
+                f"revision is {short_repr(revision)}: the model {short_repr(name)} is a folder, which has none"
+            )
         repo = name if given is None else given.partition("@")[0]
         if given is None and not (_REPO.fullmatch(name) and any(_fits(name, glob) for glob in self._allow_repos)):
-            raise AskError(f"model {shown(name)} is not offered here: {self._offer()}")
+            raise InvalidRequest(f"model {short_repr(name)} is not offered here: {self._offer()}")
         # With a revision the text can name no folder, whatever folders the server was started among.
         return f"{repo}@{revision or 'main'}"
 

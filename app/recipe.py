@@ -9,19 +9,19 @@ import torch
 
 import sngan_cond
 from app.models import Model
-from app.requests.base import AnyAsk, MixtureAsk, MorphAsk, SampleAsk
+from app.requests.base import AnyRequest, MixtureRequest, MorphRequest, SampleRequest
 from sngan_cond.classes import class_label
 
 FORMAT = 1
 
 
-def recipe_for(model: Model, ask: AnyAsk, labels: list[list[int]]) -> dict[str, Any]:
+def recipe_for(model: Model, ask: AnyRequest, labels: list[list[int]]) -> dict[str, Any]:
     """Write down how to make pictures again.
 
     Args:
         model: that made them.
         ask: request.
-        labels: of each picture, as `rows_of` returns them.
+        labels: of each picture, as `inputs_of` returns them.
     Returns:
         Values that JSON can hold.
     """
@@ -51,11 +51,11 @@ def recipe_for(model: Model, ask: AnyAsk, labels: list[list[int]]) -> dict[str, 
     }
 
 
-def link_for(model: Model, ask: AnyAsk, distinct: list[int]) -> str:
+def link_for(model: Model, ask: AnyRequest, distinct: list[int]) -> str:
     """Return the query of a link that makes the pictures again, with the commit and the labels written out."""
     query = ask.query() | {"model": [model.name], "revision": [model.commit_hash or ""]}
     indices = [str(label) for label in distinct]
-    if isinstance(ask, MorphAsk):
+    if isinstance(ask, MorphRequest):
         query |= {"from": indices[:1], "to": indices[-1:]}
     else:
         query["class"] = indices
@@ -63,12 +63,12 @@ def link_for(model: Model, ask: AnyAsk, distinct: list[int]) -> str:
     return "?" + urlencode(pairs)
 
 
-def command_for(model: Model, ask: AnyAsk, distinct: list[int]) -> str | None:
+def command_for(model: Model, ask: AnyRequest, distinct: list[int]) -> str | None:
     """Return the shell command that makes the pictures again; None where the command line has no word for it."""
-    if isinstance(ask, MorphAsk):
+    if isinstance(ask, MorphRequest):
         words = ["morph", "--model", model.source, "--from", str(distinct[0]), "--to", str(distinct[-1])]
         words += ["--steps", str(ask.steps)]
-    elif isinstance(ask, SampleAsk):
+    elif isinstance(ask, SampleRequest):
         words = ["sample", "--model", model.source]
         for label in distinct:
             words += ["--class", str(label)]
@@ -78,17 +78,17 @@ def command_for(model: Model, ask: AnyAsk, distinct: list[int]) -> str | None:
     words += ["--seed", str(ask.seed)]
     if ask.truncation is not None:
         words += ["--truncation", repr(ask.truncation)]
-    return shlex.join(["sngan-cond", *words, "--out", "morph.gif" if isinstance(ask, MorphAsk) else "grid.png"])
+    return shlex.join(["sngan-cond", *words, "--out", "morph.gif" if isinstance(ask, MorphRequest) else "grid.png"])
 
 
-def python_for(model: Model, ask: AnyAsk, distinct: list[int]) -> str:
+def python_for(model: Model, ask: AnyRequest, distinct: list[int]) -> str:
     """Return Python that makes the pictures again, as `images` (N, 3, R, R) uint8."""
-    if isinstance(ask, SampleAsk):
+    if isinstance(ask, SampleRequest):
         verb = "sample"
         rows = f"n={ask.count}" if not distinct else f"classes=[c for c in {distinct} for _ in range({ask.count})]"
-    elif isinstance(ask, MorphAsk):
+    elif isinstance(ask, MorphRequest):
         verb, rows = "morph", f"from_class={distinct[0]}, to_class={distinct[-1]}, steps={ask.steps}"
-    elif isinstance(ask, MixtureAsk):
+    elif isinstance(ask, MixtureRequest):
         weights = dict(zip(distinct, ask.weights, strict=True))
         verb, rows = "mixture", f"weights={weights}, n={ask.count}"
     else:
@@ -103,12 +103,12 @@ def python_for(model: Model, ask: AnyAsk, distinct: list[int]) -> str:
     )
 
 
-def _own(ask: AnyAsk) -> dict[str, Any]:
-    if isinstance(ask, SampleAsk):
+def _own(ask: AnyRequest) -> dict[str, Any]:
+    if isinstance(ask, SampleRequest):
         return {"pictures_of_each_class": ask.count}
-    if isinstance(ask, MorphAsk):
+    if isinstance(ask, MorphRequest):
         return {"steps": ask.steps}
-    if isinstance(ask, MixtureAsk):
+    if isinstance(ask, MixtureRequest):
         return {"weights": list(ask.weights), "pictures": ask.count}
     return {"to_seed": ask.to_seed, "steps": ask.steps}
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from app.engine import Engine, choose_device, on_zero_gpu
-from app.limits import LIMITS, AskError, text, whole_number
+from app.limits import LIMITS, InvalidRequest, text, whole_number
 from app.models import Model, ModelStore
 from app.recipe import recipe_for
-from app.requests.base import AnyAsk, MixtureAsk, MorphAsk, SampleAsk
-from app.requests.links import rows_of
+from app.requests.base import AnyRequest, MixtureRequest, MorphRequest, SampleRequest
+from app.requests.links import inputs_of
 from sngan_cond.classes import class_label, search_classes
 
 Progress = Callable[[int, int], None]
@@ -33,7 +33,7 @@ class Result:
         recipe: how to make them again.
     """
 
-    ask: AnyAsk
+    ask: AnyRequest
     model: Model
     pictures: Tensor
     captions: list[str]
@@ -42,15 +42,17 @@ class Result:
     @property
     def columns(self) -> int:
         """Pictures in a row of the grid, as `sngan-cond` lays them out: a row for each class, a strip for a path."""
-        if isinstance(self.ask, SampleAsk) and self.recipe["classes"]:
+        if isinstance(self.ask, SampleRequest) and self.recipe["classes"]:
             return self.ask.count
-        return _square(len(self.pictures)) if isinstance(self.ask, SampleAsk | MixtureAsk) else len(self.pictures)
+        return (
+            _square(len(self.pictures)) if isinstance(self.ask, SampleRequest | MixtureRequest) else len(self.pictures)
+        )
 
     @property
     def columns_shown(self) -> int:
         """Pictures in a row where the page is wide enough for them."""
-        one_class = isinstance(self.ask, SampleAsk) and len(self.recipe["classes"]) < 2
-        in_rows = not one_class and not isinstance(self.ask, MixtureAsk) and self.columns >= 3
+        one_class = isinstance(self.ask, SampleRequest) and len(self.recipe["classes"]) < 2
+        in_rows = not one_class and not isinstance(self.ask, MixtureRequest) and self.columns >= 3
         return min(8, self.columns if in_rows else max(4, _square(len(self.pictures))))
 
 
@@ -95,10 +97,10 @@ class Service:
         """Open the first model and make a picture, so that no visitor waits for what happens only once."""
         if on_zero_gpu():
             return  # there is no GPU outside of a visitor's request
-        with contextlib.suppress(AskError):  # told to the first visitor instead
-            self.make(SampleAsk(classes=("0",) if self.open().config.num_classes else (), count=1))
+        with contextlib.suppress(InvalidRequest):  # told to the first visitor instead
+            self.make(SampleRequest(classes=("0",) if self.open().config.num_classes else (), count=1))
 
-    def make(self, ask: AnyAsk, *, visitor: str = "", progress: Progress | None = None) -> Result:
+    def make(self, ask: AnyRequest, *, visitor: str = "", progress: Progress | None = None) -> Result:
         """Make the pictures of a request.
 
         Args:
@@ -108,7 +110,7 @@ class Service:
         Returns:
             The pictures and their recipe.
         Raises:
-            AskError: if the model or a class is not to be had.
+            InvalidRequest: if the model or a class is not to be had.
             CancelledError: if the visitor cancelled.
         """
         cancelled = threading.Event()
@@ -116,7 +118,7 @@ class Service:
             self._running.setdefault(visitor, set()).add(cancelled)
         try:
             model = self.open(ask.model, ask.revision)
-            (z, y), labels = rows_of(model.G, ask)
+            (z, y), labels = inputs_of(model.G, ask)
             parts = []
             for part in self.engine.run(model.G, z, y, cancelled):
                 parts.append(part)
@@ -151,7 +153,7 @@ class Service:
             query: part of a name or WordNet id, or an index; empty for the first classes.
             limit: how many at most.
         Raises:
-            AskError: if a value is not allowed.
+            InvalidRequest: if a value is not allowed.
         """
         found = search_classes(
             model.config, text("query", query), whole_number("limit", limit, 1, max(1, LIMITS.listed_classes))
@@ -166,11 +168,11 @@ class Service:
             model: open model.
             count: how many, as far as there are so many.
         Raises:
-            AskError: if the model has no classes.
+            InvalidRequest: if the model has no classes.
         """
         total = model.config.num_classes
         if not total:
-            raise AskError("this model has no classes to choose from")
+            raise InvalidRequest("this model has no classes to choose from")
         return sorted(random.sample(range(total), min(count, total)))
 
     def roll(self) -> int:
@@ -178,13 +180,13 @@ class Service:
         return random.randrange(2**31)
 
 
-def _captions(model: Model, ask: AnyAsk, labels: list[list[int]]) -> list[str]:
+def _captions(model: Model, ask: AnyRequest, labels: list[list[int]]) -> list[str]:
     names = [[class_label(model.config, label) for label in row] for row in labels]
-    if isinstance(ask, MorphAsk):
+    if isinstance(ask, MorphRequest):
         last = len(names) - 1
         start, end = names[0][0], names[0][-1]
         return [start if i == 0 else end if i == last else f"{round(100 * i / last)} %" for i in range(last + 1)]
-    if isinstance(ask, SampleAsk):
+    if isinstance(ask, SampleRequest):
         return [row[0] if row else f"{i + 1}" for i, row in enumerate(names)]
     return [f"{i + 1}" for i in range(len(names))]
 

@@ -2,7 +2,7 @@
 
 import html
 
-from app.limits import shown
+from app.limits import short_repr
 from app.models import Model
 from sngan_cond.hub.cards import check_metrics
 from sngan_cond.hub.files import PretrainedError
@@ -24,7 +24,7 @@ def facts_of(model: Model) -> Facts:
     facts.append(("parameters", f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"))
     step = model.training.get("step")
     if isinstance(step, int):
-        facts.append(("step", f"{step:,}" if abs(step) < 1e12 else shown(step)))
+        facts.append(("step", f"{step:,}" if abs(step) < 1e12 else short_repr(step)))
     if model.commit_hash:
         facts.append(("commit", model.commit_hash))
     elif model.weights_sha256:

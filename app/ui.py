@@ -6,9 +6,9 @@ from typing import Any
 import gradio as gr
 
 from app.api import add_api
-from app.limits import LIMITS, AskError
+from app.limits import LIMITS, InvalidRequest
 from app.models import Model
-from app.requests.base import AnyAsk, MixtureAsk, MorphAsk, SampleAsk
+from app.requests.base import AnyRequest, MixtureRequest, MorphRequest, SampleRequest
 from app.requests.links import ask_from_query, labels_of
 from app.service import Service
 from app.summary import facts_html, facts_of
@@ -141,22 +141,22 @@ class Ui:
             model = self.service.open(name, revision)
             updates = self._show_model(model) | {self.model_box: model.name, self.revision_box: revision}
             return updates if ask is None else updates | self._restore(ask, model)
-        except AskError as error:
+        except InvalidRequest as error:
             gr.Warning(html.escape(str(error), quote=False), title="This link does not work", duration=20)
         return self._show_first()
 
     def _show_first(self) -> dict[Any, Any]:
         try:
             return self._show_model(self.service.open())
-        except AskError as error:
+        except InvalidRequest as error:
             return {self.facts: facts_html([("Not opened", str(error))])}
 
-    def _restore(self, ask: AnyAsk, model: Model) -> dict[Any, Any]:
-        if isinstance(ask, SampleAsk):
+    def _restore(self, ask: AnyRequest, model: Model) -> dict[Any, Any]:
+        if isinstance(ask, SampleRequest):
             fields = self.sample.restore(ask, model, _labels(model, ask.classes))
-        elif isinstance(ask, MorphAsk):
+        elif isinstance(ask, MorphRequest):
             fields = self.morph.restore(ask, model, _labels(model, (ask.from_class, ask.to_class)))
-        elif isinstance(ask, MixtureAsk):
+        elif isinstance(ask, MixtureRequest):
             fields = self.mixture.restore(ask, model, _labels(model, ask.classes))
         else:
             fields = self.walk.restore(ask, model, _labels(model, (ask.class_,) if ask.class_ else ()))

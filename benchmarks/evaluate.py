@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from train.run.allocator import use_fast_allocator
+from train.run.allocator import reexec_with_fast_allocator
 
 if __name__ == "__main__":
-    use_fast_allocator("benchmarks.evaluate")
+    reexec_with_fast_allocator("benchmarks.evaluate")
 
 import numpy as np
 import torch

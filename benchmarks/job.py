@@ -80,8 +80,8 @@ def build_reference(job: Job) -> ReferenceUpdates:
     """Build the plain reference with the weights of ours."""
     reference = ReferenceUpdates(job.config.generator, job.config.discriminator, job.device)
     ours = build_ours(job, ())
-    copy_weights(ours.bare_G, reference.G)
-    copy_weights(ours.bare_D, reference.D)
+    copy_weights(ours.unwrapped_G, reference.G)
+    copy_weights(ours.unwrapped_D, reference.D)
     return reference
 
 

@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from train.run.allocator import use_fast_allocator
+from train.run.allocator import reexec_with_fast_allocator
 
 if __name__ == "__main__":
-    use_fast_allocator("benchmarks.spectral")
+    reexec_with_fast_allocator("benchmarks.spectral")
 
 import torch
 from torch import Tensor, nn

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from train.run.allocator import use_fast_allocator
+from train.run.allocator import reexec_with_fast_allocator
 
 if __name__ == "__main__":
-    use_fast_allocator("benchmarks.step")
+    reexec_with_fast_allocator("benchmarks.step")
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode

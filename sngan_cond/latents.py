@@ -88,7 +88,7 @@ def _fill(row: Tensor, generator: torch.Generator, latent: str) -> Tensor:
     return row.normal_(generator=generator) if latent == "normal" else row.uniform_(-1, 1, generator=generator)
 
 
-def great_circle(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+def slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
     """Interpolate along the great circle, since normal latents all have nearly the same length.
 
     Args:

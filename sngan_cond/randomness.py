@@ -25,7 +25,7 @@ def seed_for(*parts: int | str) -> int:
     return int.from_bytes(digest, "big") >> (64 - SEED_BITS)
 
 
-def generator_for(*parts: int | str, device: torch.device | str = "cpu") -> torch.Generator:
+def rng_for(*parts: int | str, device: torch.device | str = "cpu") -> torch.Generator:
     """Make a generator seeded by `seed_for(*parts)`.
 
     Args:

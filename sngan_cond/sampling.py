@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from sngan_cond.latents import check_seed, check_truncation, draw_latents, great_circle, whole_number
+from sngan_cond.latents import check_seed, check_truncation, draw_latents, slerp, whole_number
 from sngan_cond.networks.generator import Generator
 
 Rows = tuple[Tensor, Tensor | None]  # z (N, latent_dim) and y, (N,) labels or (N, K) class weights, or None
 
 
-def sample_rows(
+def sample_inputs(
     G: Generator,
     *,
     classes: Sequence[int] | None = None,
@@ -25,7 +25,7 @@ def sample_rows(
     return _latents(G, count, seed, truncation), y
 
 
-def morph_rows(
+def morph_inputs(
     G: Generator, *, from_class: int, to_class: int, steps: int = 8, seed: int = 0, truncation: float | None = None
 ) -> Rows:
     """Draw what `sampling.morph` shows; arguments are its own."""
@@ -34,7 +34,7 @@ def morph_rows(
     return _latents(G, 1, seed, truncation).expand(steps, -1), (1 - share) * start + share * end
 
 
-def mixture_rows(
+def mixture_inputs(
     G: Generator, *, weights: Mapping[int, float], n: int = 1, seed: int = 0, truncation: float | None = None
 ) -> Rows:
     """Draw what `sampling.mixture` shows; arguments are its own."""
@@ -43,7 +43,7 @@ def mixture_rows(
     return _latents(G, n, seed, truncation), class_weights(G, weights).repeat(n, 1)
 
 
-def walk_rows(
+def walk_inputs(
     G: Generator,
     *,
     to_seed: int,
@@ -59,7 +59,7 @@ def walk_rows(
     y = None if in_class is None else torch.full((steps,), check_class(G, in_class))
     check_seed(to_seed, "to_seed")
     start, end = (_latents(G, 1, end, truncation) for end in (seed, to_seed))
-    between = great_circle if G.config.latent == "normal" else torch.lerp
+    between = slerp if G.config.latent == "normal" else torch.lerp
     return between(start, end, share), y
 
 
@@ -230,7 +230,7 @@ def sample_batches(
     """
     if batch_size is not None:
         _check_batch_size(batch_size)
-    z, y = sample_rows(G, classes=classes, n=n, seed=seed, truncation=truncation)
+    z, y = sample_inputs(G, classes=classes, n=n, seed=seed, truncation=truncation)
     return generate(G, z, y, batch_size=batch_size)
 
 
@@ -261,7 +261,7 @@ def morph(
     Raises:
         ValueError: if an argument is out of range.
     """
-    z, y = morph_rows(G, from_class=from_class, to_class=to_class, steps=steps, seed=seed, truncation=truncation)
+    z, y = morph_inputs(G, from_class=from_class, to_class=to_class, steps=steps, seed=seed, truncation=truncation)
     return torch.cat(list(generate(G, z, y, batch_size=batch_size)))
 
 
@@ -288,7 +288,7 @@ def mixture(
     Raises:
         ValueError: if an argument is out of range.
     """
-    z, y = mixture_rows(G, weights=weights, n=n, seed=seed, truncation=truncation)
+    z, y = mixture_inputs(G, weights=weights, n=n, seed=seed, truncation=truncation)
     return torch.cat(list(generate(G, z, y, batch_size=batch_size)))
 
 
@@ -317,5 +317,5 @@ def walk(
     Raises:
         ValueError: if an argument is out of range.
     """
-    z, y = walk_rows(G, to_seed=to_seed, in_class=in_class, steps=steps, seed=seed, truncation=truncation)
+    z, y = walk_inputs(G, to_seed=to_seed, in_class=in_class, steps=steps, seed=seed, truncation=truncation)
     return torch.cat(list(generate(G, z, y, batch_size=batch_size)))

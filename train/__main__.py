@@ -5,10 +5,10 @@ import gc
 import sys
 from pathlib import Path
 
-from train.run.allocator import use_fast_allocator
+from train.run.allocator import reexec_with_fast_allocator
 
 if __name__ == "__main__":
-    use_fast_allocator("train")  # before torch is imported
+    reexec_with_fast_allocator("train")  # before torch is imported
 
 from sngan_cond.cli import OneLineParser
 from train.errors import DataError, TrainError

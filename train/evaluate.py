@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from train.run.allocator import use_fast_allocator
+from train.run.allocator import reexec_with_fast_allocator
 
 if __name__ == "__main__":
-    use_fast_allocator("train.evaluate")  # before torch is imported
+    reexec_with_fast_allocator("train.evaluate")  # before torch is imported
 
 from sngan_cond.cli import OneLineParser
 from train.cli import check_writable
@@ -114,13 +114,13 @@ def _evaluate(args: argparse.Namespace) -> int:
     from train.evaluation.intra_class import forget_classes
     from train.evaluation.measure import evaluate
     from train.evaluation.real_features import default_cache
-    from train.run.launch import SLOWEST, take_cores
+    from train.run.launch import SLOWEST, set_num_threads
 
     device = _device(args.device)
     on_cpu = device == "cpu" or not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
     state = PartialState(cpu=on_cpu, timeout=SLOWEST)
     where = torch.device(state.device if device in ("auto", "cuda") else device)
-    take_cores(where)
+    set_num_threads(where)
     dataset = PreparedDataset.open(args.data, verify=state.is_main_process)
     try:
         model = load_generator(args.model)

@@ -15,7 +15,7 @@ from train.errors import TrainError
 from train.evaluation.report import weights_sha256
 from train.publishing.cards import GENERIC, load_facts
 from train.publishing.export import commit_marker, commit_title, stage, write_card
-from train.publishing.log import Ledger
+from train.publishing.log import PublishLog
 from train.run.checkpoint import Checkpoint, checkpoint_folder, newest_checkpoint
 
 
@@ -99,7 +99,7 @@ def _send(folder: Path, step: int, args: argparse.Namespace) -> None:
         private=args.private,
     ).oid
     target = args.repo if args.branch is None else f"{args.repo}@{args.branch}"
-    Ledger(args.run_dir).note(target, step, str(commit))
+    PublishLog(args.run_dir).note(target, step, str(commit))
     print(f"step {step} published to {target}, commit {commit}")
 
 

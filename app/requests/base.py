@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from app import limits
-from app.limits import LIMITS, AskError
+from app.limits import LIMITS, InvalidRequest
 
 Query = dict[str, list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ask:
+class Request:
     """What every request has.
 
     Args:
@@ -49,7 +49,7 @@ class Ask:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleAsk(Ask):
+class SampleRequest(Request):
     """Pictures of classes, a row of them for each class.
 
     Args:
@@ -71,12 +71,12 @@ class SampleAsk(Ask):
         Returns:
             The request.
         Raises:
-            AskError: naming the field, the value and what is allowed.
+            InvalidRequest: naming the field, the value and what is allowed.
         """
         classes = _classes("class", values.get("classes"), LIMITS.classes)
         count = limits.whole_number("number of pictures", values.get("count", 8), 1, LIMITS.pictures)
         if count * max(1, len(classes)) > LIMITS.pictures:
-            raise AskError(
+            raise InvalidRequest(
                 f"{count} pictures of {len(classes)} classes are {count * len(classes)}: "
                 f"at most {LIMITS.pictures} at once are allowed"
             )
@@ -87,7 +87,7 @@ class SampleAsk(Ask):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MorphAsk(Ask):
+class MorphRequest(Request):
     """One latent on the way from one class to another.
 
     Args:
@@ -104,7 +104,7 @@ class MorphAsk(Ask):
 
     @classmethod
     def parse(cls, **values: Any) -> Self:
-        """Check values as `SampleAsk.parse` does."""
+        """Check values as `SampleRequest.parse` does."""
         return cls(
             from_class=_class("from", values.get("from_class")),
             to_class=_class("to", values.get("to_class")),
@@ -117,7 +117,7 @@ class MorphAsk(Ask):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MixtureAsk(Ask):
+class MixtureRequest(Request):
     """Pictures of a blend of classes.
 
     Args:
@@ -134,16 +134,16 @@ class MixtureAsk(Ask):
 
     @classmethod
     def parse(cls, **values: Any) -> Self:
-        """Check values as `SampleAsk.parse` does."""
+        """Check values as `SampleRequest.parse` does."""
         classes = _classes("class", values.get("classes"), LIMITS.mixture_classes)
         given = values.get("weights")
         if not isinstance(given, Sequence) or isinstance(given, str) or len(given) != len(classes):
-            raise AskError(f"weights: {len(classes)} numbers are expected, one of each class")
+            raise InvalidRequest(f"weights: {len(classes)} numbers are expected, one of each class")
         if not classes:
-            raise AskError("choose at least one class to mix")
+            raise InvalidRequest("choose at least one class to mix")
         weights = tuple(limits.share("weight", weight) for weight in given)
         if not any(weights):
-            raise AskError("all weights are 0: at least one above 0 is needed")
+            raise InvalidRequest("all weights are 0: at least one above 0 is needed")
         count = limits.whole_number("number of pictures", values.get("count", 8), 1, LIMITS.pictures)
         return cls(classes=classes, weights=weights, count=count, **cls._common(values))
 
@@ -153,7 +153,7 @@ class MixtureAsk(Ask):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WalkAsk(Ask):
+class WalkRequest(Request):
     """One class on the way from one latent to another; `seed` is that of the first.
 
     Args:
@@ -170,7 +170,7 @@ class WalkAsk(Ask):
 
     @classmethod
     def parse(cls, **values: Any) -> Self:
-        """Check values as `SampleAsk.parse` does."""
+        """Check values as `SampleRequest.parse` does."""
         return cls(
             class_=limits.text("class", values.get("class_")),
             to_seed=limits.seed("second seed", values.get("to_seed", 1)),
@@ -182,21 +182,21 @@ class WalkAsk(Ask):
         return {"class": [self.class_], "to_seed": [str(self.to_seed)], "steps": [str(self.steps)]}
 
 
-AnyAsk = SampleAsk | MorphAsk | MixtureAsk | WalkAsk
+AnyRequest = SampleRequest | MorphRequest | MixtureRequest | WalkRequest
 
 
 def _class(name: str, value: Any) -> str:
     label = limits.text(f"class “{name}”", value)
     if not label:
-        raise AskError(f"choose the class to morph {name}")
+        raise InvalidRequest(f"choose the class to morph {name}")
     return label
 
 
 def _classes(name: str, value: Any, limit: int) -> tuple[str, ...]:
     entries = [] if value is None else [value] if isinstance(value, str | int) else value
     if not isinstance(entries, Sequence):
-        raise AskError(f"{name} is {limits.shown(value)}: a list of class names is expected")
+        raise InvalidRequest(f"{name} is {limits.short_repr(value)}: a list of class names is expected")
     if len(entries) > limit:
-        raise AskError(f"{len(entries)} classes are given: at most {limit} are allowed")
+        raise InvalidRequest(f"{len(entries)} classes are given: at most {limit} are allowed")
     labels = (limits.text(name, entry) for entry in entries)
     return tuple(label for label in labels if label)

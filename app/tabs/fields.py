@@ -7,7 +7,7 @@ import gradio as gr
 
 from app.limits import LIMITS
 from app.models import Model
-from app.requests.base import Ask
+from app.requests.base import Request
 from sngan_cond.classes import class_label
 
 TRUNCATION_INFO = (
@@ -63,7 +63,7 @@ class Latents:
         """The components, in the order in which they are declared."""
         return [self.seed, self.truncates, self.threshold]
 
-    def restore(self, ask: Ask) -> dict[Any, Any]:
+    def restore(self, ask: Request) -> dict[Any, Any]:
         """Return the updates that show a request's latents."""
         on = ask.truncation is not None
         shown = {} if ask.truncation is None else {"value": ask.truncation, "maximum": max(2.0, ask.truncation)}

@@ -6,7 +6,7 @@ import gradio as gr
 
 from app.limits import LIMITS
 from app.models import Model
-from app.requests.base import MixtureAsk
+from app.requests.base import MixtureRequest
 from app.tabs.fields import class_names, class_update, first_classes, latent_fields
 from app.tabs.page import PROGRESS, Page, friendly
 from app.tabs.panel import Panel
@@ -84,8 +84,8 @@ class MixtureTab:
     ) -> dict[Any, Any]:
         weights = (first, second, third, fourth, fifth, sixth)
 
-        def parse() -> MixtureAsk:
-            return MixtureAsk.parse(
+        def parse() -> MixtureRequest:
+            return MixtureRequest.parse(
                 classes=classes,
                 weights=weights[: len(classes)],
                 count=count,
@@ -116,7 +116,7 @@ class MixtureTab:
         labels = first_classes(model, 2)
         return {self.classes: class_update(model, labels), **self._weights(model, labels, [1.0] * len(labels))}
 
-    def restore(self, ask: MixtureAsk, model: Model, labels: list[str]) -> dict[Any, Any]:
+    def restore(self, ask: MixtureRequest, model: Model, labels: list[str]) -> dict[Any, Any]:
         """Return the updates that show a request.
 
         Args:

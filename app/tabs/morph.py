@@ -6,7 +6,7 @@ import gradio as gr
 
 from app.limits import LIMITS
 from app.models import Model
-from app.requests.base import MorphAsk
+from app.requests.base import MorphRequest
 from app.tabs.fields import class_update, first_classes, latent_fields
 from app.tabs.page import PROGRESS, Page
 from app.tabs.panel import Panel
@@ -60,8 +60,8 @@ class MorphTab:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> dict[Any, Any]:
-        def parse() -> MorphAsk:
-            return MorphAsk.parse(
+        def parse() -> MorphRequest:
+            return MorphRequest.parse(
                 from_class=from_class,
                 to_class=to_class,
                 steps=steps,
@@ -78,7 +78,7 @@ class MorphTab:
         first, second = [*first_classes(model, 2), None, None][:2]
         return {self.from_class: class_update(model, first), self.to_class: class_update(model, second)}
 
-    def restore(self, ask: MorphAsk, model: Model, labels: list[str]) -> dict[Any, Any]:
+    def restore(self, ask: MorphRequest, model: Model, labels: list[str]) -> dict[Any, Any]:
         """Return the updates that show a request.
 
         Args:

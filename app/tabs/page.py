@@ -12,8 +12,8 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from app.files import write_result
-from app.limits import LIMITS, AskError, CancelledError
-from app.requests.base import AnyAsk
+from app.limits import LIMITS, CancelledError, InvalidRequest
+from app.requests.base import AnyRequest
 from app.service import Service
 from app.tabs.panel import Panel
 
@@ -26,7 +26,7 @@ def friendly() -> Iterator[None]:
     """Tell a visitor's mistake as the page and the API do: one sentence, no traceback, markup harmless."""
     try:
         yield
-    except AskError as error:
+    except InvalidRequest as error:
         raise gr.Error(
             html.escape(str(error), quote=False), title="That did not work", print_exception=False
         ) from error
@@ -47,7 +47,7 @@ class Page:
     revision_box: gr.Textbox
 
     def make(
-        self, parse: Callable[[], AnyAsk], panel: Panel, request: gr.Request, progress: gr.Progress
+        self, parse: Callable[[], AnyRequest], panel: Panel, request: gr.Request, progress: gr.Progress
     ) -> dict[Any, Any]:
         """Make what a tab's fields ask for, and show it.
 

@@ -6,7 +6,7 @@ import gradio as gr
 
 from app.limits import LIMITS
 from app.models import Model
-from app.requests.base import SampleAsk
+from app.requests.base import SampleRequest
 from app.tabs.fields import class_update, first_classes, latent_fields
 from app.tabs.page import PROGRESS, Page, friendly
 from app.tabs.panel import Panel
@@ -74,8 +74,8 @@ class SampleTab:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> dict[Any, Any]:
-        def parse() -> SampleAsk:
-            return SampleAsk.parse(
+        def parse() -> SampleRequest:
+            return SampleRequest.parse(
                 classes=classes,
                 count=count,
                 seed=seed,
@@ -101,7 +101,7 @@ class SampleTab:
             self.count: gr.update(label="Pictures of each class" if there else "Pictures"),
         }
 
-    def restore(self, ask: SampleAsk, model: Model, labels: list[str]) -> dict[Any, Any]:
+    def restore(self, ask: SampleRequest, model: Model, labels: list[str]) -> dict[Any, Any]:
         """Return the updates that show a request.
 
         Args:

@@ -6,7 +6,7 @@ import gradio as gr
 
 from app.limits import LIMITS
 from app.models import Model
-from app.requests.base import WalkAsk
+from app.requests.base import WalkRequest
 from app.tabs.fields import class_update, first_classes, latent_fields, seed_field
 from app.tabs.page import PROGRESS, Page
 from app.tabs.panel import Panel
@@ -56,8 +56,8 @@ class WalkTab:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> dict[Any, Any]:
-        def parse() -> WalkAsk:
-            return WalkAsk.parse(
+        def parse() -> WalkRequest:
+            return WalkRequest.parse(
                 class_=class_,
                 to_seed=to_seed,
                 steps=steps,
@@ -73,7 +73,7 @@ class WalkTab:
         """Return the updates that fit the fields to a model."""
         return {self.class_: class_update(model, next(iter(first_classes(model, 1)), None))}
 
-    def restore(self, ask: WalkAsk, model: Model, labels: list[str]) -> dict[Any, Any]:
+    def restore(self, ask: WalkRequest, model: Model, labels: list[str]) -> dict[Any, Any]:
         """Return the updates that show a request.
 
         Args:

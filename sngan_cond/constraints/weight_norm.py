@@ -143,7 +143,7 @@ class SingularValueClipping(Constraint):
 
 
 class Initialization(Constraint):
-    """Draws every weight anew when attached, and does nothing afterwards; biases stay.
+    """LatentSampler every weight anew when attached, and does nothing afterwards; biases stay.
 
     Args:
         kind: "orthonormal": orthonormal rows, or columns where there are fewer (000 section 4.1, Brock et al. 2016).

@@ -35,7 +35,7 @@ from sngan_cond.hub.files import (
     check_files,
     parse_repo,
     parse_revision,
-    shown,
+    short_repr,
 )
 
 # What the Hub's client raises from its HTTP library: httpx, or httpx2 from version 2 on.
@@ -137,15 +137,15 @@ def locate(
     """
     name = os.fspath(model)
     if len(name) > MAX_NAME or "\0" in name:
-        raise PretrainedError(f"model={shown(name)}: too long, or not a name")
+        raise PretrainedError(f"model={short_repr(name)}: too long, or not a name")
     if name == BUNDLED and not BUNDLED_FOLDER.is_dir():
-        raise PretrainedError(f"model={shown(name)}: this installation carries no model of its own")
+        raise PretrainedError(f"model={short_repr(name)}: this installation carries no model of its own")
     if name == BUNDLED or (name and os.path.isdir(name)):  # noqa: PTH112 - Path.is_dir raises where a name is too long
         return _folder(name, BUNDLED_FOLDER if name == BUNDLED else Path(name), revision, max_weights_bytes)
     repo, separator, named = name.partition("@")
     parse_repo(repo, argument="model")
     if separator and revision not in (None, named):
-        raise PretrainedError(f"model={shown(name)} with revision={shown(revision)}: give the revision once")
+        raise PretrainedError(f"model={short_repr(name)} with revision={short_repr(revision)}: give the revision once")
     wanted = parse_revision(named if separator else "main" if revision is None else revision)
     hub = _Hub(repo, wanted, token, None if cache_dir is None else str(cache_dir), max_weights_bytes)
     return ModelFiles(name, *hub.fetch(extras, offline=local_files_only or constants.HF_HUB_OFFLINE))
@@ -153,13 +153,13 @@ def locate(
 
 def _folder(name: str, folder: Path, revision: str | None, max_weights_bytes: int) -> ModelFiles:
     if revision is not None:
-        raise PretrainedError(f"revision={shown(revision)}: {shown(name)} is a folder, which has none")
+        raise PretrainedError(f"revision={short_repr(revision)}: {short_repr(name)} is a folder, which has none")
     try:
         names = [path.name for path in folder.iterdir()]
         sizes = {own: (folder / own).stat().st_size for own in MODEL_FILES if own in names}
         check_files(name, names, dict(sizes), max_weights_bytes=max_weights_bytes)
     except OSError as error:
-        raise PretrainedError(f"model={shown(name)}: the folder cannot be read ({error.strerror})") from error
+        raise PretrainedError(f"model={short_repr(name)}: the folder cannot be read ({error.strerror})") from error
     return ModelFiles(name, folder)
 
 
@@ -182,7 +182,7 @@ class _Hub:
             return cached
         if offline:
             raise PretrainedError(
-                f"model={shown(self.source)}: not in the cache ({self._cache}), and the network is off "
+                f"model={short_repr(self.source)}: not in the cache ({self._cache}), and the network is off "
                 "(HF_HUB_OFFLINE=1 or local_files_only): load it once with the network, or unset it"
             )
         try:
@@ -243,7 +243,7 @@ class _Hub:
 
     def _error(self, error: BaseException) -> PretrainedError:
         kind = HubUnavailableError if is_outage(error) else PretrainedError
-        return kind(f"model={shown(self.source)}: {self._explain(error)}")
+        return kind(f"model={short_repr(self.source)}: {self._explain(error)}")
 
     def _explain(self, error: BaseException) -> str:
         if isinstance(error, GatedRepoError):

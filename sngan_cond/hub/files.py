@@ -57,7 +57,7 @@ class ModelFiles:
     commit_hash: str | None = None
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """Return a value for an error message: quoted, on one line and of readable length."""
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:90]}... ({len(text)} characters)"
@@ -74,7 +74,7 @@ def parse_repo(repo: str, *, argument: str = "repo") -> str:
     """
     if not isinstance(repo, str) or not _REPO.fullmatch(repo) or ".." in repo or "--" in repo:
         more = f" or user/name@revision, an existing folder, or {BUNDLED!r}" if argument == "model" else ""
-        raise PretrainedError(f"{argument}={shown(repo)}: user/name{more} is allowed; addresses are not")
+        raise PretrainedError(f"{argument}={short_repr(repo)}: user/name{more} is allowed; addresses are not")
     return repo
 
 
@@ -87,7 +87,7 @@ def parse_revision(revision: str) -> str:
         PretrainedError: if it cannot be one.
     """
     if not isinstance(revision, str) or not _REVISION.fullmatch(revision) or ".." in revision:
-        raise PretrainedError(f"revision={shown(revision)}: a branch, a tag or a full commit hash is allowed")
+        raise PretrainedError(f"revision={short_repr(revision)}: a branch, a tag or a full commit hash is allowed")
     return revision
 
 
@@ -118,9 +118,9 @@ def check_files(
                 "convert it with `sngan-cond convert` or ask its author for model.safetensors"
             )
         raise PretrainedError(
-            f"model={shown(source)}: no {' and no '.join(missing)} there{hint or '; save_pretrained writes both'}"
+            f"model={short_repr(source)}: no {' and no '.join(missing)} there{hint or '; save_pretrained writes both'}"
         )
     for name, size in (sizes or {}).items():
         limit = max_weights_bytes if name.endswith(".safetensors") else MAX_TEXT_BYTES
         if name in MODEL_FILES and size is not None and size > limit:
-            raise PretrainedError(f"model={shown(source)}: {name} has {size:,} bytes, at most {limit:,} are read")
+            raise PretrainedError(f"model={short_repr(source)}: {name} has {size:,} bytes, at most {limit:,} are read")

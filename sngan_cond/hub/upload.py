@@ -14,7 +14,7 @@ from sngan_cond.hub.files import (
     PretrainedError,
     parse_repo,
     parse_revision,
-    shown,
+    short_repr,
 )
 
 
@@ -103,4 +103,4 @@ def find_commit(
 
 def _error(repo: str, error: BaseException) -> PretrainedError:
     kind = HubUnavailableError if is_outage(error) else PretrainedError
-    return kind(f"repo={shown(repo)}: {explain(error)}")
+    return kind(f"repo={short_repr(repo)}: {explain(error)}")

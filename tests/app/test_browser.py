@@ -19,7 +19,7 @@ from PIL import Image
 from sngan_cond import Generator, GeneratorConfig, sample
 from tests.app.models import save_tiny
 from tests.app.server import ROOT, served
-from tests.hub_stand_in import HubStandIn
+from tests.hub.stand_in import HubStandIn
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [

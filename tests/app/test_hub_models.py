@@ -13,7 +13,7 @@ from gradio_client.exceptions import AppError
 
 from tests.app.models import save_tiny
 from tests.app.server import ROOT, served
-from tests.hub_stand_in import HubStandIn
+from tests.hub.stand_in import HubStandIn
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from app.files import write_result
-from app.limits import AskError, CancelledError
+from app.limits import CancelledError, InvalidRequest
 from app.recipe import recipe_for
-from app.requests.base import AnyAsk, MixtureAsk, MorphAsk, SampleAsk, WalkAsk
+from app.requests.base import AnyRequest, MixtureRequest, MorphRequest, SampleRequest, WalkRequest
 from app.requests.links import ask_from_query
 from app.service import Service
 from sngan_cond import Generator, morph, sample
@@ -25,7 +25,7 @@ def service(tiny: Path, classless: Path) -> Service:
 
 
 def test_samples_are_the_librarys(service: Service, tiny: Path) -> None:
-    result = service.make(SampleAsk(classes=("tench", "n00000004"), count=3, seed=5, truncation=0.7))
+    result = service.make(SampleRequest(classes=("tench", "n00000004"), count=3, seed=5, truncation=0.7))
     G = Generator.from_pretrained(tiny)
     assert torch.equal(result.pictures, sample(G, classes=[0, 0, 0, 3, 3, 3], seed=5, truncation=0.7))
     assert result.captions == ["tench"] * 3 + ["crane (n00000004)"] * 3
@@ -33,7 +33,7 @@ def test_samples_are_the_librarys(service: Service, tiny: Path) -> None:
 
 
 def test_morphs_are_the_librarys(service: Service, tiny: Path) -> None:
-    result = service.make(MorphAsk(from_class="2", to_class="tench", steps=5, seed=1))
+    result = service.make(MorphRequest(from_class="2", to_class="tench", steps=5, seed=1))
     assert torch.equal(
         result.pictures, morph(Generator.from_pretrained(tiny), from_class=2, to_class=0, steps=5, seed=1)
     )
@@ -41,71 +41,73 @@ def test_morphs_are_the_librarys(service: Service, tiny: Path) -> None:
 
 
 def test_a_mixture_of_one_class_is_that_class(service: Service) -> None:
-    mixed = service.make(MixtureAsk(classes=("1", "0"), weights=(0.5, 0.0), count=4, seed=3))
-    plain = service.make(SampleAsk(classes=("1",), count=4, seed=3))
+    mixed = service.make(MixtureRequest(classes=("1", "0"), weights=(0.5, 0.0), count=4, seed=3))
+    plain = service.make(SampleRequest(classes=("1",), count=4, seed=3))
     assert torch.equal(mixed.pictures, plain.pictures)
-    blended = service.make(MixtureAsk(classes=("1", "0"), weights=(0.5, 0.5), count=4, seed=3))
+    blended = service.make(MixtureRequest(classes=("1", "0"), weights=(0.5, 0.5), count=4, seed=3))
     assert not torch.equal(blended.pictures, plain.pictures)
 
 
 def test_a_walk_ends_at_its_seeds(service: Service) -> None:
-    walk = service.make(WalkAsk(class_="1", seed=3, to_seed=4, steps=5))
+    walk = service.make(WalkRequest(class_="1", seed=3, to_seed=4, steps=5))
     for i, seed in ((0, 3), (-1, 4)):
-        assert torch.equal(walk.pictures[i], service.make(SampleAsk(classes=("1",), count=1, seed=seed)).pictures[0])
+        assert torch.equal(
+            walk.pictures[i], service.make(SampleRequest(classes=("1",), count=1, seed=seed)).pictures[0]
+        )
     assert not torch.equal(walk.pictures[1], walk.pictures[2])
 
 
 def test_a_walk_between_equal_seeds_stays(service: Service) -> None:
-    walk = service.make(WalkAsk(class_="1", seed=3, to_seed=3, steps=3))
+    walk = service.make(WalkRequest(class_="1", seed=3, to_seed=3, steps=3))
     assert torch.equal(walk.pictures, walk.pictures[:1].expand(3, -1, -1, -1))
 
 
 def test_a_model_without_classes(service: Service, classless: Path) -> None:
-    result = service.make(SampleAsk(model="classless", count=5, seed=2))
+    result = service.make(SampleRequest(model="classless", count=5, seed=2))
     assert torch.equal(result.pictures, sample(Generator.from_pretrained(classless), n=5, seed=2))
-    assert service.make(WalkAsk(model="classless", steps=3)).pictures.shape == (3, 3, 32, 32)
-    with pytest.raises(AskError, match="this model has no classes"):
-        service.make(SampleAsk(model="classless", classes=("1",)))
-    with pytest.raises(AskError, match="has no classes"):
-        service.make(MorphAsk(model="classless", from_class="1", to_class="2"))
+    assert service.make(WalkRequest(model="classless", steps=3)).pictures.shape == (3, 3, 32, 32)
+    with pytest.raises(InvalidRequest, match="this model has no classes"):
+        service.make(SampleRequest(model="classless", classes=("1",)))
+    with pytest.raises(InvalidRequest, match="has no classes"):
+        service.make(MorphRequest(model="classless", from_class="1", to_class="2"))
 
 
 @pytest.mark.parametrize(
     ("ask", "columns", "shown"),
     [
-        (SampleAsk(classes=("0", "1"), count=6), 6, 6),
-        (SampleAsk(classes=("0", "1"), count=1), 1, 4),
-        (SampleAsk(classes=("0",), count=20), 20, 5),
-        (SampleAsk(classes=("0", "1"), count=20), 20, 8),
-        (MixtureAsk(classes=("0",), weights=(1.0,), count=8), 3, 4),
-        (MorphAsk(from_class="0", to_class="1", steps=5), 5, 5),
-        (SampleAsk(model="classless", count=10), 4, 4),
+        (SampleRequest(classes=("0", "1"), count=6), 6, 6),
+        (SampleRequest(classes=("0", "1"), count=1), 1, 4),
+        (SampleRequest(classes=("0",), count=20), 20, 5),
+        (SampleRequest(classes=("0", "1"), count=20), 20, 8),
+        (MixtureRequest(classes=("0",), weights=(1.0,), count=8), 3, 4),
+        (MorphRequest(from_class="0", to_class="1", steps=5), 5, 5),
+        (SampleRequest(model="classless", count=10), 4, 4),
     ],
 )
-def test_how_pictures_are_laid_out(service: Service, ask: AnyAsk, columns: int, shown: int) -> None:
+def test_how_pictures_are_laid_out(service: Service, ask: AnyRequest, columns: int, shown: int) -> None:
     result = service.make(ask)
     assert (result.columns, result.columns_shown) == (columns, shown)
 
 
 def test_a_name_with_two_meanings_lists_them(service: Service) -> None:
-    with pytest.raises(AskError, match="means several: 1 / n00000002 / crane, 3 / n00000004 / crane"):
-        service.make(SampleAsk(classes=("crane",)))
+    with pytest.raises(InvalidRequest, match="means several: 1 / n00000002 / crane, 3 / n00000004 / crane"):
+        service.make(SampleRequest(classes=("crane",)))
 
 
-ASKS: list[AnyAsk] = [
-    SampleAsk(classes=("2", "0"), count=3, seed=11, truncation=0.5),
-    MorphAsk(from_class="0", to_class="3", steps=4, seed=12, truncation=0.7),
-    MorphAsk(from_class="1", to_class="1", steps=3, seed=12),
-    MixtureAsk(classes=("0", "2"), weights=(1.0, 0.25), count=3, seed=13, truncation=0.6),
-    WalkAsk(class_="1", seed=14, to_seed=15, steps=4, truncation=0.5),
-    WalkAsk(class_="1", seed=14, to_seed=14, steps=2),
-    WalkAsk(model="classless", seed=14, to_seed=15, steps=4),
+ASKS: list[AnyRequest] = [
+    SampleRequest(classes=("2", "0"), count=3, seed=11, truncation=0.5),
+    MorphRequest(from_class="0", to_class="3", steps=4, seed=12, truncation=0.7),
+    MorphRequest(from_class="1", to_class="1", steps=3, seed=12),
+    MixtureRequest(classes=("0", "2"), weights=(1.0, 0.25), count=3, seed=13, truncation=0.6),
+    WalkRequest(class_="1", seed=14, to_seed=15, steps=4, truncation=0.5),
+    WalkRequest(class_="1", seed=14, to_seed=14, steps=2),
+    WalkRequest(model="classless", seed=14, to_seed=15, steps=4),
 ]
 
 
 @pytest.mark.parametrize("ask", ASKS, ids=lambda ask: ask.tab)
 def test_the_recipes_python_makes_the_pictures_again(
-    service: Service, ask: AnyAsk, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    service: Service, ask: AnyRequest, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = service.make(ask)
     monkeypatch.chdir(tiny.parent if ask.model == "" else _parent_of(service, ask.model))
@@ -119,7 +121,7 @@ def _parent_of(service: Service, name: str) -> Path:
 
 
 @pytest.mark.parametrize("ask", ASKS, ids=lambda ask: ask.tab)
-def test_the_recipes_link_makes_the_pictures_again(service: Service, ask: AnyAsk) -> None:
+def test_the_recipes_link_makes_the_pictures_again(service: Service, ask: AnyRequest) -> None:
     result = service.make(ask)
     again = ask_from_query(parse_qs(result.recipe["link"].removeprefix("?")))
     assert again is not None
@@ -127,7 +129,7 @@ def test_the_recipes_link_makes_the_pictures_again(service: Service, ask: AnyAsk
 
 
 def test_a_link_to_a_repo_names_the_commit_that_made_the_pictures(service: Service) -> None:
-    result = service.make(SampleAsk(classes=("2",), count=1, revision=""))
+    result = service.make(SampleRequest(classes=("2",), count=1, revision=""))
     commit = "0123456789" * 4
     model = replace(result.model, name="alice/toy", commit_hash=commit, source=f"alice/toy@{commit}")
     recipe = recipe_for(model, replace(result.ask, model="alice/toy", revision="main"), [[2]])
@@ -144,7 +146,7 @@ def test_files_hold_the_pictures_and_the_recipe(service: Service, tmp_path: Path
     import numpy as np
     from PIL import Image
 
-    result = service.make(SampleAsk(classes=("2", "0"), count=2, seed=1))
+    result = service.make(SampleRequest(classes=("2", "0"), count=2, seed=1))
     files = write_result(result, tmp_path)
     for path, picture in zip(files.pictures, result.pictures, strict=True):
         assert np.array_equal(np.asarray(Image.open(path)), picture.permute(1, 2, 0).numpy())
@@ -163,7 +165,7 @@ def test_files_hold_the_pictures_and_the_recipe(service: Service, tmp_path: Path
 def test_old_results_are_removed(service: Service, tmp_path: Path) -> None:
     import os
 
-    result = service.make(SampleAsk(classes=("0",), count=1))
+    result = service.make(SampleRequest(classes=("0",), count=1))
     old, new = (write_result(result, tmp_path).grid.parent for _ in range(2))
     os.utime(old, (0, 0))
     write_result(result, tmp_path)
@@ -173,8 +175,8 @@ def test_old_results_are_removed(service: Service, tmp_path: Path) -> None:
 
 def test_visitors_at_once_share_batches_and_get_their_own_pictures(service: Service) -> None:
     """Labels and weights of classes too, which are rows of two kinds."""
-    asks: list[AnyAsk] = [SampleAsk(classes=(str(i % 4),), count=1 + i % 5, seed=i) for i in range(24)]
-    asks[::5] = [MixtureAsk(classes=("0", "3"), weights=(1.0, 0.5), count=4, seed=i) for i in range(5)]
+    asks: list[AnyRequest] = [SampleRequest(classes=(str(i % 4),), count=1 + i % 5, seed=i) for i in range(24)]
+    asks[::5] = [MixtureRequest(classes=("0", "3"), weights=(1.0, 0.5), count=4, seed=i) for i in range(5)]
     alone = [service.make(ask).pictures for ask in asks]
     before = service.engine.batches
     with ThreadPoolExecutor(24) as pool:
@@ -185,7 +187,7 @@ def test_visitors_at_once_share_batches_and_get_their_own_pictures(service: Serv
 
 
 def test_cancelling_stops_this_visitors_work_only(service: Service) -> None:
-    ask = SampleAsk(classes=("0",), count=64)
+    ask = SampleRequest(classes=("0",), count=64)
     stopped_at: list[int] = []
 
     def stop(done: int, _: int) -> None:
@@ -203,14 +205,16 @@ def test_cancelling_stops_this_visitors_work_only(service: Service) -> None:
 
 def test_nobody_cancels_a_request_without_a_name(service: Service) -> None:
     stopped: list[int] = []
-    result = service.make(SampleAsk(classes=("0",), count=9), progress=lambda *_: stopped.append(service.cancel("")))
+    result = service.make(
+        SampleRequest(classes=("0",), count=9), progress=lambda *_: stopped.append(service.cancel(""))
+    )
     assert len(result.pictures) == 9
     assert set(stopped) == {0}
 
 
 def test_a_class_is_chosen_once(service: Service) -> None:
-    with pytest.raises(AskError, match="chosen twice"):
-        service.make(SampleAsk(classes=("2", "n00000003")))
+    with pytest.raises(InvalidRequest, match="chosen twice"):
+        service.make(SampleRequest(classes=("2", "n00000003")))
 
 
 def test_warming_up_opens_the_first_model_and_tells_nothing(tiny: Path, classless: Path, tmp_path: Path) -> None:
@@ -225,7 +229,7 @@ def test_surprises_are_classes(service: Service) -> None:
     model = service.open()
     assert service.surprise(model, 9) == [0, 1, 2, 3]
     assert all(0 <= service.roll() < 2**31 for _ in range(10))
-    with pytest.raises(AskError, match="no classes"):
+    with pytest.raises(InvalidRequest, match="no classes"):
         service.surprise(service.open("classless"), 1)
 
 
@@ -233,9 +237,9 @@ def test_classes_are_found(service: Service) -> None:
     model = service.open()
     assert [entry.index for entry in service.classes(model, "crane")] == [1, 3]
     assert service.classes(model, "n00000003")[0].name == "golf <b>ball</b>"
-    with pytest.raises(AskError, match="limit is 0"):
+    with pytest.raises(InvalidRequest, match="limit is 0"):
         service.classes(model, "", 0)
-    with pytest.raises(AskError, match="at most 200 characters"):
+    with pytest.raises(InvalidRequest, match="at most 200 characters"):
         service.classes(model, "x" * 1_000_000)
 
 

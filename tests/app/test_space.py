@@ -99,8 +99,10 @@ def test_a_wrong_device_is_told(tiny: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.slow
 def test_the_page_does_not_wake_the_compiler(tiny: Path) -> None:
     """Its import would cost the start a second and the server 160 MB."""
-    code = "import sys; from app.service import Service; from app.requests.base import SampleAsk; "
-    code += "Service(sys.argv[1:], device='cpu').make(SampleAsk(classes=('0',))); print('torch._dynamo' in sys.modules)"
+    code = "import sys; from app.service import Service; from app.requests.base import SampleRequest; "
+    code += (
+        "Service(sys.argv[1:], device='cpu').make(SampleRequest(classes=('0',))); print('torch._dynamo' in sys.modules)"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", code, str(tiny)], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 
 from app.api import endpoints
-from app.requests.base import WalkAsk
+from app.requests.base import WalkRequest
 from app.service import Service
 from app.serving import launch_options
 from app.summary import facts_html
@@ -101,7 +101,7 @@ def test_a_class_of_a_mixture_keeps_its_weight_while_others_go_and_come(ui: Ui) 
 @pytest.mark.parametrize("truncation", [None, 0.4, 2.75])
 def test_a_link_to_a_walk_fills_its_fields(ui: Ui, service: Service, truncation: float | None) -> None:
     """With no two values alike; the threshold's slider reaches as far as the link asks."""
-    ask = WalkAsk(class_="1", seed=3, to_seed=9, steps=5, truncation=truncation)
+    ask = WalkRequest(class_="1", seed=3, to_seed=9, steps=5, truncation=truncation)
     fields = ui.walk.restore(ask, service.open(), ["1"])
     assert (fields[ui.walk.to_seed], fields[ui.walk.steps], fields[ui.walk.latents.seed]) == ("9", 5, "3")
     assert fields[ui.walk.class_]["value"] == "1"

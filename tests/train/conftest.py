@@ -5,7 +5,7 @@ import pytest
 from accelerate.state import AcceleratorState
 
 from tests.train.launch import prepare_tiny
-from tests.train.published_run import add_checkpoint
+from tests.train.publishing.published_run import add_checkpoint
 
 
 @pytest.fixture(scope="session")

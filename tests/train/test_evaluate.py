@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from sngan_cond import Generator
 from sngan_cond.sampling import to_uint8
-from tests.train.evaluation_parts import scores, tiny_generator, write_dataset
+from tests.train.evaluation.parts import scores, tiny_generator, write_dataset
 from tests.train.launch import run
 from train import evaluate as command
 from train.data.dataset import PreparedDataset

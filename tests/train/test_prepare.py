@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.train.data_pictures import ROOT, command, prepare
+from tests.train.data.images import ROOT, command, prepare
 from train.data.dataset import PreparedDataset
 from train.data.shapes import ShapeClasses, draw
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.train.data_pictures import FASHION, PHOTOGRAPHS, contents, prepare
+from tests.train.data.images import FASHION, PHOTOGRAPHS, contents, prepare
 from train.data.dataset import PreparedDataset
 
 needs_photographs = pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="Imagenette is not in ../shared/data")

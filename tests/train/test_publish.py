@@ -8,7 +8,7 @@ import pytest
 
 from sngan_cond import Generator
 from sngan_cond.loading import load_generator
-from tests.train.published_run import METRICS
+from tests.train.publishing.published_run import METRICS
 from train import publish
 from train.evaluation.report import weights_sha256
 from train.publish import main

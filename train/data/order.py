@@ -2,7 +2,7 @@
 
 import torch
 
-from sngan_cond.randomness import generator_for
+from sngan_cond.randomness import rng_for
 
 KEPT_EPOCHS = 2  # a batch and its prefetched successors rarely span more
 
@@ -39,7 +39,7 @@ class ShuffledOrder:
 
     def _permutation(self, epoch: int) -> torch.Tensor:
         if epoch not in self._epochs:
-            drawn = torch.randperm(self.count, generator=generator_for(self.seed, "shuffle", epoch))
+            drawn = torch.randperm(self.count, generator=rng_for(self.seed, "shuffle", epoch))
             while len(self._epochs) >= KEPT_EPOCHS:
                 self._epochs.pop(next(iter(self._epochs)))
             if torch.device(self.device).type == "cuda":

@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sngan_cond.cli import OneLineParser
-from sngan_cond.randomness import generator_for, seed_for
+from sngan_cond.randomness import rng_for, seed_for
 from train.cli import check_writable
 from train.data.dataset import PreparedDataset
 from train.errors import EvaluationError, TrainError
@@ -74,7 +74,7 @@ def train_classifier(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=updates, pct_start=warm_up)
     with tqdm(total=updates, desc="training the classifier", unit="updates", disable=None) as bar:
         for epoch in range(epochs):
-            order = torch.randperm(len(data), generator=generator_for(seed, "classifier", epoch))
+            order = torch.randperm(len(data), generator=rng_for(seed, "classifier", epoch))
             for indices in order.split(TRAIN_BATCH):
                 images, labels = _images(data, indices)
                 loss = F.cross_entropy(classifier(images), labels)

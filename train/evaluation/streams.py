@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sngan_cond.latents import draw_latents
 from sngan_cond.networks.generator import Generator
-from sngan_cond.randomness import generator_for
+from sngan_cond.randomness import rng_for
 from sngan_cond.sampling import to_uint8
 from train.data.dataset import PreparedDataset
 from train.errors import EvaluationError
@@ -87,7 +87,7 @@ class FakeStream:
             latents = draw_latents(
                 LATENT_BLOCK,
                 config.latent_dim,
-                generator=generator_for(self._seed, "evaluation latents", self._part, block),
+                generator=rng_for(self._seed, "evaluation latents", self._part, block),
                 truncation=self._truncation,
                 latent=config.latent,
             )
@@ -109,7 +109,7 @@ def draw_labels(count: int, num_classes: int, how: Labels, seed: int) -> Tensor 
     """
     if not num_classes:
         return None
-    generator = generator_for(seed, "evaluation labels", how)
+    generator = rng_for(seed, "evaluation labels", how)
     if how == "uniform":
         return torch.randint(num_classes, (count,), generator=generator)
     rounds = -(-count // num_classes)
@@ -147,7 +147,7 @@ def real_indices(dataset: PreparedDataset, count: int, label: int | None = None)
     pool = np.arange(len(dataset)) if label is None else np.flatnonzero(dataset.labels == label)
     if count >= len(pool):
         return pool
-    order = torch.randperm(len(pool), generator=generator_for(REALS_SEED, "evaluation reals", label or 0)).numpy()
+    order = torch.randperm(len(pool), generator=rng_for(REALS_SEED, "evaluation reals", label or 0)).numpy()
     return np.sort(pool[order[:count]])
 
 

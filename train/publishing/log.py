@@ -11,7 +11,7 @@ from train.publishing.export import commit_marker, commit_title, write_card
 PUBLISHED_FILE = "published.json"
 
 
-class Ledger:
+class PublishLog:
     """`published.json` of a run: which step went to which repo, in which commit.
 
     Args:

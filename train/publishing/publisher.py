@@ -14,7 +14,7 @@ from train.config import HubConfig
 from train.errors import TrainError
 from train.publishing.cards import GENERIC
 from train.publishing.export import stage
-from train.publishing.log import Ledger, publish_once
+from train.publishing.log import PublishLog, publish_once
 
 DRAIN_S, HURRIED_DRAIN_S = 300.0, 20.0  # a machine that is taken away gives a process about half a minute
 OUTBOX = "outbox"
@@ -90,7 +90,7 @@ class Publisher:
         self.say, self.waiting_max, self.pause_s = say, waiting_max, pause_s
         self._target = repo if branch is None else f"{repo}@{branch}"
         self._outbox = run_dir / OUTBOX / self._target.replace("/", "--")
-        self._ledger = Ledger(run_dir)
+        self._ledger = PublishLog(run_dir)
         self._random = random.Random(repo)
         self._change = threading.Condition()
         self.drain_s, self.hurried_drain_s = DRAIN_S, HURRIED_DRAIN_S

@@ -8,7 +8,7 @@ from pathlib import Path
 SETTINGS = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "200000000000"}
 
 
-def use_fast_allocator(module: str) -> None:
+def reexec_with_fast_allocator(module: str) -> None:
     """Start this process again with the settings, which glibc reads once, before Python begins.
 
     Nothing happens where they are set already in any way, where the C library is another, or where a GPU does the work.

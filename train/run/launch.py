@@ -25,7 +25,7 @@ from train.config import TrainConfig
 from train.errors import TrainError
 
 
-def take_cores(device: torch.device) -> None:
+def set_num_threads(device: torch.device) -> None:
     """Share this machine's cores among its processes where `accelerate launch` chose one thread by default.
 
     The launcher sets OMP_NUM_THREADS=1 unless it is told more, which suits GPUs: a run on a CPU would use one core of
@@ -78,7 +78,7 @@ def open_accelerator(config: TrainConfig, folder: Path) -> Accelerator:
         kwargs_handlers=handlers,
     )
     _check(accelerator)
-    take_cores(accelerator.device)
+    set_num_threads(accelerator.device)
     return accelerator
 
 
@@ -94,12 +94,12 @@ def _check(accelerator: Accelerator) -> None:
 
 
 def _end_with_launcher() -> None:
-    """Ask Linux for a SIGTERM when `accelerate launch` ends, which passes no signal on and leaves orphans behind."""
+    """Ask Linux for a SIGTERM when `accelerate launch` ends, which passes no signal on and leaves orphans."""
     if sys.platform == "linux" and "ACCELERATE_MIXED_PRECISION" in os.environ:
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, int(signal.SIGTERM))
 
 
-class Vote:
+class AnyRankFlag:
     """A question that several processes answer together, with yes if any of them says yes.
 
     Asking only enqueues work; the answer is waited for when it is read, by then mostly there.

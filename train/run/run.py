@@ -20,7 +20,7 @@ from train.config import FREE_KEYS, TrainConfig
 from train.errors import TrainError
 from train.presets.load import config_to_dict, config_to_yaml, load_config
 from train.run.checkpoint import Checkpoint, clean_leftovers, newest_checkpoint
-from train.run.launch import Vote, open_accelerator
+from train.run.launch import AnyRankFlag, open_accelerator
 from train.run.provenance import commit, hardware, versions
 
 
@@ -73,7 +73,7 @@ class Run:
             raise TrainError("batch_norm=synchronised: PyTorch synchronises batch norm on GPUs only; use per_process")
         self._open_folder()
         self._asked_to_stop = False
-        self._stop_vote: Vote | None = None
+        self._stop_vote: AnyRankFlag | None = None
         self._started = time.monotonic()
         self.seconds_before = 0.0
         self.bar: tqdm[Any] | None = None
@@ -152,7 +152,7 @@ class Run:
         """Return whether every process should stop now; several ask each step and hear the answer after the next."""
         if self.world_size == 1:
             return self._asked_to_stop
-        earlier, self._stop_vote = self._stop_vote, Vote(self.accelerator, self._asked_to_stop)
+        earlier, self._stop_vote = self._stop_vote, AnyRankFlag(self.accelerator, self._asked_to_stop)
         return earlier is not None and earlier.read()
 
     def write_training_facts(self, images_seen: int, step: int) -> str:

@@ -12,18 +12,18 @@ Batches = Sequence[tuple[Any, ...]]  # micro-batches of tensors, or None where t
 Update = Callable[[Batches], dict[str, Tensor]]
 
 
-class CapturedUpdate:
+class GraphedUpdate:
     """An update that becomes a CUDA graph after a few eager runs, each of which is a real update.
 
     Args:
         update: takes micro-batches and returns named scalars; it must not wait for the device, and everything it
             changes must live in tensors that stay where they are.
         pool: memory shared by all graphs of a run, from `torch.cuda.graph_pool_handle`.
-        forget_gradients: called before recording, so that gradients are made in the graph's memory.
+        zero_grad: called before recording, so that gradients are made in the graph's memory.
     """
 
-    def __init__(self, update: Update, *, pool: Any, forget_gradients: Callable[[], None]) -> None:
-        self.update, self.pool, self.forget_gradients = update, pool, forget_gradients
+    def __init__(self, update: Update, *, pool: Any, zero_grad: Callable[[], None]) -> None:
+        self.update, self.pool, self.zero_grad = update, pool, zero_grad
         self.failure: str | None = None
         self._runs = 0
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -66,7 +66,7 @@ class CapturedUpdate:
         self._inputs = [[None if t is None else t.clone() for t in batch] for batch in batches]
         static = [type(batch)._make(inputs) if hasattr(batch, "_make") else tuple(inputs)
                   for batch, inputs in zip(batches, self._inputs, strict=True)]  # fmt: skip
-        self.forget_gradients()
+        self.zero_grad()
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
         try:
@@ -75,7 +75,7 @@ class CapturedUpdate:
                 self._outputs = self.update(static)
         except RuntimeError as error:
             self.failure = " ".join(str(error).split())[:200]
-            self.forget_gradients()
+            self.zero_grad()
             return False
         self._graph = graph
         return True

@@ -15,13 +15,13 @@ from train.data.feed import RealBatches
 from train.errors import TrainError
 from train.publishing.publisher import NoPublisher, Publisher, open_publisher
 from train.run.run import Run
-from train.trainer.noise import Draws
+from train.trainer.noise import LatentSampler
 from train.trainer.samples import save_sample_grid
 from train.trainer.state import Networks
 from train.trainer.update import Updates
 
 if TYPE_CHECKING:
-    from train.trainer.scoring import Scorer
+    from train.trainer.scoring import EvaluationCallback
 
 
 def linear_decay(step: int, *, decay_from: int | None, steps: int) -> float:
@@ -59,7 +59,7 @@ def train(config: TrainConfig, run_dir: Path) -> int:
         networks = Networks(config, run, dataset)
         step = networks.resume()
         rank, device = run.accelerator.process_index, run.accelerator.device
-        draws = Draws(networks.generator_config, config.seed, rank, run.world_size, device)
+        draws = LatentSampler(networks.generator_config, config.seed, rank, run.world_size, device)
         real = RealBatches(
             dataset,
             config.batch_total,
@@ -73,9 +73,9 @@ def train(config: TrainConfig, run_dir: Path) -> int:
         stack.callback(real.close)
         scorer = None
         if config.evaluation.every:
-            from train.trainer.scoring import open_scorer  # what evaluates takes longer to import than all the rest
+            from train.trainer.scoring import open_evaluation  # what evaluates takes longer to import than all the rest
 
-            scorer = open_scorer(config, dataset, run, networks)
+            scorer = open_evaluation(config, dataset, run, networks)
         publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, say=run.say)
         stack.callback(publisher.close)
         run.start(step)
@@ -96,9 +96,9 @@ def _loop(
     config: TrainConfig,
     run: Run,
     networks: Networks,
-    draws: Draws,
+    draws: LatentSampler,
     real: RealBatches,
-    scorer: "Scorer | None",
+    scorer: "EvaluationCallback | None",
     publisher: Publisher | NoPublisher,
     step: int,
 ) -> int:
@@ -112,8 +112,10 @@ def _loop(
         for i in range(config.d_updates_per_step):
             update = step * config.d_updates_per_step + i
             batches = list(_d_batches(config, draws, real, update))
-            d_parts = updates.discriminator(batches, step=step, generator=draws.own_generator("penalty", update))
-        networks.ema.update(updates.bare_G, step)  # after D's updates, which move the statistics of G's batch norms
+            d_parts = updates.discriminator(batches, step=step, generator=draws.rank_rng("penalty", update))
+        networks.ema.update(
+            updates.unwrapped_G, step
+        )  # after D's updates, which move the statistics of G's batch norms
         step += 1
 
         if step % config.log_every == 0 or step == config.steps:
@@ -169,13 +171,15 @@ def _images_seen(config: TrainConfig, steps: int) -> int:
     return steps * config.d_updates_per_step * config.batch_total
 
 
-def _g_batches(config: TrainConfig, draws: Draws, step: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+def _g_batches(config: TrainConfig, draws: LatentSampler, step: int) -> Iterator[tuple[Tensor, Tensor | None]]:
     z, y = draws.fakes("g", step, config.fakes_per_step)
     for k in range(config.accumulate):
         yield _chunk(z, k, config.accumulate), None if y is None else _chunk(y, k, config.accumulate)
 
 
-def _d_batches(config: TrainConfig, draws: Draws, real: RealBatches, update: int) -> Iterator[DiscriminatorBatch]:
+def _d_batches(
+    config: TrainConfig, draws: LatentSampler, real: RealBatches, update: int
+) -> Iterator[DiscriminatorBatch]:
     x, y_real = real.at(update)
     z, y_fake = draws.fakes("d", update, config.batch_total)
     for k in range(config.accumulate):
@@ -202,7 +206,7 @@ def _log(
 
 
 def _check_finite(networks: Networks) -> None:
-    for name, bad_step in networks.updates.first_bad().items():
+    for name, bad_step in networks.updates.first_nonfinite_step().items():
         last = networks.last_saved or "none yet"
         raise TrainError(
             f"step {bad_step}: loss or gradient of {name} is not finite; the run stops. Last good checkpoint: {last}. "

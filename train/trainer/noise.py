@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from sngan_cond import GeneratorConfig
-from sngan_cond.randomness import generator_for
+from sngan_cond.randomness import rng_for
 
 
-class Draws(NamedTuple):
+class LatentSampler(NamedTuple):
     """Source of latents and labels of one process.
 
     Numbers are drawn for the whole batch and sliced, so that all processes together see the same batch whatever their
@@ -54,8 +54,8 @@ class Draws(NamedTuple):
 
     def generator(self, purpose: str, update: int) -> torch.Generator:
         """Return the source of one kind of random numbers of one update, the same in every process."""
-        return generator_for(self.seed, purpose, update, device=self.device)
+        return rng_for(self.seed, purpose, update, device=self.device)
 
-    def own_generator(self, purpose: str, update: int) -> torch.Generator:
+    def rank_rng(self, purpose: str, update: int) -> torch.Generator:
         """Return the source of one kind of random numbers of one update, of this process alone."""
-        return generator_for(self.seed, purpose, update, self.rank, device=self.device)
+        return rng_for(self.seed, purpose, update, self.rank, device=self.device)

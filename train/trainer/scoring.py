@@ -23,7 +23,9 @@ from train.trainer.state import Networks, exported
 _GENERATORS = ("ema", "generator")  # averaged and raw; each has a file a step
 
 
-def open_scorer(config: TrainConfig, dataset: PreparedDataset, run: Run, networks: Networks) -> "Scorer":
+def open_evaluation(
+    config: TrainConfig, dataset: PreparedDataset, run: Run, networks: Networks
+) -> "EvaluationCallback":
     """Load what evaluations need, before the first step, so that what is missing or does not fit is said at once.
 
     Args:
@@ -35,12 +37,12 @@ def open_scorer(config: TrainConfig, dataset: PreparedDataset, run: Run, network
         EvaluationError: if protocol, metrics, extractor or classifier cannot be had, or do not fit run or data.
         DataError: if `evaluation.data` cannot be used.
     """
-    scorer = Scorer(config, dataset, run)
+    scorer = EvaluationCallback(config, dataset, run)
     scorer.check(networks.ema.network)
     return scorer
 
 
-class Scorer:
+class EvaluationCallback:
     """Evaluates a run's generators; every process must call.
 
     Args:
@@ -107,7 +109,7 @@ class Scorer:
         try:
             reports = {
                 name: self._evaluate(network, f"step {step}, {name}")
-                for name, network in zip(_GENERATORS, (networks.ema.network, networks.updates.bare_G), strict=True)
+                for name, network in zip(_GENERATORS, (networks.ema.network, networks.updates.unwrapped_G), strict=True)
             }
             values = {f"{name}/{row['name']}": float(row["value"]) for name in reports for row in reports[name].metrics}
             self.run.log(step, images_seen, values)  # first: a step with its files has its scores in the log

@@ -115,10 +115,10 @@ class Networks:
         updates = self.updates
         tensors = {
             "model": exported(self.ema.network).state_dict(),
-            "generator": updates.bare_G.state_dict(),
-            "discriminator": updates.bare_D.state_dict(),
-            "optimizer_g": _moments(updates.bare_G, updates.opt_g),
-            "optimizer_d": _moments(updates.bare_D, updates.opt_d),
+            "generator": updates.unwrapped_G.state_dict(),
+            "discriminator": updates.unwrapped_D.state_dict(),
+            "optimizer_g": _moments(updates.unwrapped_G, updates.opt_g),
+            "optimizer_d": _moments(updates.unwrapped_D, updates.opt_d),
             "objective": updates.objective_state,
         }
         if self._ema_is_constrained:
@@ -127,11 +127,11 @@ class Networks:
 
     def _load(self, checkpoint: Checkpoint) -> None:
         updates = self.updates
-        updates.bare_G.load_state_dict(checkpoint.tensors("generator"))
-        updates.bare_D.load_state_dict(checkpoint.tensors("discriminator"))
+        updates.unwrapped_G.load_state_dict(checkpoint.tensors("generator"))
+        updates.unwrapped_D.load_state_dict(checkpoint.tensors("discriminator"))
         self.ema.network.load_state_dict(checkpoint.tensors("ema" if self._ema_is_constrained else "model"))
-        _load_moments(updates.bare_G, updates.opt_g, checkpoint.tensors("optimizer_g"))
-        _load_moments(updates.bare_D, updates.opt_d, checkpoint.tensors("optimizer_d"))
+        _load_moments(updates.unwrapped_G, updates.opt_g, checkpoint.tensors("optimizer_g"))
+        _load_moments(updates.unwrapped_D, updates.opt_d, checkpoint.tensors("optimizer_d"))
         device = self.run.accelerator.device
         updates.objective_state = {k: v.to(device) for k, v in checkpoint.tensors("objective").items()}
 

@@ -17,7 +17,7 @@ from sngan_cond.objectives import (
     initial_objective_state,
     next_objective_state,
 )
-from train.trainer.cuda_graphs import Batches, CapturedUpdate, Update
+from train.trainer.cuda_graphs import Batches, GraphedUpdate, Update
 from train.trainer.speed import SpeedConfig, plan_speed
 
 _NEVER = torch.iinfo(torch.int64).max
@@ -51,7 +51,7 @@ class Updates:
     ) -> None:
         self.accelerator = accelerator
         self.G, self.D, self.opt_g, self.opt_d = G, D, opt_g, opt_d
-        self.bare_G, self.bare_D = accelerator.unwrap_model(G), accelerator.unwrap_model(D)
+        self.unwrapped_G, self.unwrapped_D = accelerator.unwrap_model(G), accelerator.unwrap_model(D)
         self.constraint = constraint
         self.loss = loss
         self.objective_state = initial_objective_state(loss, accelerator.device)
@@ -73,14 +73,14 @@ class Updates:
         )
         self.notes = plan.notes
         self._told: set[str] = set()
-        for network, compiled in ((self.bare_D, plan.compile_d), (self.bare_G, plan.compile_g)):
+        for network, compiled in ((self.unwrapped_D, plan.compile_d), (self.unwrapped_G, plan.compile_g)):
             if plan.batched_sn or compiled:  # state that changes between a pass and its gradient cannot be compiled
                 BatchedPowerIterations().attach(network)
             for part in network.children() if compiled else ():
                 part.compile(dynamic=False)
         pool = torch.cuda.graph_pool_handle() if plan.capture_g or plan.capture_d else None
         self._captured = {
-            name: CapturedUpdate(update, pool=pool, forget_gradients=optimizer.zero_grad)
+            name: GraphedUpdate(update, pool=pool, zero_grad=optimizer.zero_grad)
             for name, update, optimizer, wanted in (
                 ("D", self._update_d, self.opt_d, plan.capture_d),
                 ("G", self._update_g, self.opt_g, plan.capture_g),
@@ -142,7 +142,7 @@ class Updates:
                     stack.enter_context(self.accelerator.no_sync(self.D))
                 objective = discriminator_objective(
                     self.D,
-                    self.bare_G,
+                    self.unwrapped_G,
                     DiscriminatorBatch(*batch),
                     loss=self.loss,
                     constraint=self.constraint,
@@ -150,9 +150,9 @@ class Updates:
                     state=self.objective_state,
                 )
                 parts.append(self._backward(objective, len(batches)))
-        self._note_bad("D", self.bare_D, parts)
+        self._note_bad("D", self.unwrapped_D, parts)
         self.opt_d.step()
-        self.constraint.after_step(self.bare_D)
+        self.constraint.after_step(self.unwrapped_D)
         mean = _mean(parts)
         if self.objective_state:
             shared = {name: self.accelerator.reduce(mean[name], "mean") for name in ("score_real", "score_fake")}
@@ -176,17 +176,17 @@ class Updates:
     def _update_g(self, batches: Batches) -> dict[str, Tensor]:
         self.opt_g.zero_grad()
         parts = []
-        self.bare_D.requires_grad_(False)
+        self.unwrapped_D.requires_grad_(False)
         try:
             for i, (z, y) in enumerate(batches):
                 with ExitStack() as stack:
                     if i + 1 < len(batches):
                         stack.enter_context(self.accelerator.no_sync(self.G))
-                    objective = generator_objective(self.bare_D, self.G, z, y, loss=self.loss)
+                    objective = generator_objective(self.unwrapped_D, self.G, z, y, loss=self.loss)
                     parts.append(self._backward(objective, len(batches)))
         finally:
-            self.bare_D.requires_grad_(True)
-        self._note_bad("G", self.bare_G, parts)
+            self.unwrapped_D.requires_grad_(True)
+        self._note_bad("G", self.unwrapped_G, parts)
         self.opt_g.step()
         return _mean(parts)
 
@@ -197,7 +197,7 @@ class Updates:
             self._has_run = True
         return self._captured.get(name, update)(batches)
 
-    def first_bad(self) -> dict[str, int]:
+    def first_nonfinite_step(self) -> dict[str, int]:
         """Return the first step at which a network's loss or gradient was not finite; waits for the device."""
         steps = {name: int(step) for name, step in self._first_bad.items()}
         return {name: step for name, step in steps.items() if step != _NEVER}

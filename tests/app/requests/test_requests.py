@@ -1,0 +1,114 @@
+"""Checking what visitors send, and links."""
+
+import math
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from app.limits import LIMITS, InvalidRequest
+from app.requests.base import AnyRequest, MixtureRequest, MorphRequest, SampleRequest, WalkRequest
+from app.requests.links import ask_from_query
+
+HUGE = "x" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        SampleRequest(classes=("golf ball", "n01443537"), count=3, seed=2**63 - 1, truncation=0.7, model="alice/toy"),
+        SampleRequest(classes=(), count=2),
+        MorphRequest(from_class="1", to_class="crane (n00000004)", steps=5, seed=4, revision="v1"),
+        MixtureRequest(classes=("0", "2"), weights=(0.25, 1.0), count=7, truncation=1.0),
+        WalkRequest(class_="3", seed=8, to_seed=9, steps=48),
+    ],
+)
+def test_a_link_carries_the_whole_request(ask: AnyRequest) -> None:
+    from urllib.parse import urlencode
+
+    query = urlencode([(key, value) for key, values in ask.query().items() for value in values])
+    assert ask_from_query(parse_qs(query)) == ask
+
+
+def test_a_link_without_a_tab_samples() -> None:
+    ask = ask_from_query({"class": ["207", "1"], "seed": ["3"], "truncation": ["0.7"], "utm_source": ["mail"]})
+    assert ask == SampleRequest(classes=("207", "1"), seed=3, truncation=0.7)
+
+
+def test_a_link_to_a_walk_without_its_end_goes_to_the_next_seed() -> None:
+    assert ask_from_query({"tab": ["walk"], "class": ["3"]}) == WalkRequest(class_="3", seed=0, to_seed=1)
+
+
+def test_a_link_to_a_model_alone_asks_for_no_pictures() -> None:
+    assert ask_from_query({"model": ["alice/toy"], "__theme": ["dark"]}) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"seed": -1}, "seed is -1: a whole number from 0 to 9223372036854775807"),
+        ({"seed": 2**70}, "seed is 1180591620717411303424: a whole number from 0"),
+        ({"seed": 10**80}, "seed is a number of more than 60 digits"),
+        ({"seed": 1.5}, "seed is 1.5"),
+        ({"seed": True}, "seed is True"),
+        ({"seed": HUGE}, r"seed is 'x+'… \(1,000,000 characters\)"),
+        ({"seed": "9" * 1_000_000}, "seed is '9+'…"),
+        ({"count": 10_000}, f"number of pictures is 10000: a whole number from 1 to {LIMITS.pictures}"),
+        ({"count": 0}, "number of pictures is 0"),
+        ({"count": math.nan}, "number of pictures is nan"),
+        ({"count": 33, "classes": ["1", "2"]}, "33 pictures of 2 classes are 66: at most 64"),
+        ({"truncation": 0}, "truncation=0"),
+        ({"truncation": math.nan}, "truncation is nan: a finite number"),
+        ({"truncation": math.inf}, "truncation is inf"),
+        ({"truncation": "nan"}, "truncation is 'nan': a finite number"),
+        ({"truncation": HUGE}, "truncation is 'x+'…"),
+        ({"truncation": 10**400}, "truncation is a number of more than 60 digits"),
+        ({"truncation": [1]}, "truncation is a list"),
+        ({"classes": HUGE}, "class is 'x+'…"),
+        ({"classes": ["a\nb"]}, r"class is 'a\\nb': control characters"),
+        ({"classes": [{"a": 1}]}, "class is a dict: text is expected"),
+        ({"classes": {"a": 1}}, "class is a dict: a list"),
+        ({"classes": ["1"] * 17}, "17 classes are given: at most 16"),
+        ({"model": HUGE}, "model is 'x+'… .* at most 200 characters"),
+        ({"revision": HUGE}, "revision is 'x+'…"),
+    ],
+)
+def test_bad_values_are_named(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        SampleRequest.parse(**{"classes": ["1"], **values})
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0], "2 numbers are expected"),
+        ("11", "2 numbers are expected"),
+        ([0, 0], "all weights are 0"),
+        ([1, -1], "weight is -1: a number from 0"),
+        ([1, math.nan], "weight is nan"),
+        ([1, "x"], "weight is 'x': a number is expected"),
+    ],
+)
+def test_bad_weights_are_named(weights: Any, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        MixtureRequest.parse(classes=["1", "2"], weights=weights)
+
+
+@pytest.mark.parametrize("seed", ["--5", "+-5", "+", "5-", "1e3", "²"])
+def test_what_only_looks_like_digits_is_named(seed: str) -> None:
+    with pytest.raises(InvalidRequest, match="a whole number from 0"):
+        SampleRequest.parse(classes=["0"], seed=seed)
+
+
+def test_digits_and_whole_floats_are_numbers() -> None:
+    ask = SampleRequest.parse(classes=7, count=2.0, seed=" 12 ", truncation="0.5")
+    assert ask == SampleRequest(classes=("7",), count=2, seed=12, truncation=0.5)
+
+
+def test_morph_and_walk_have_limits_of_their_own() -> None:
+    with pytest.raises(InvalidRequest, match="steps is 49: a whole number from 2 to 48"):
+        MorphRequest.parse(from_class="1", to_class="2", steps=49)
+    with pytest.raises(InvalidRequest, match="choose the class to morph from"):
+        MorphRequest.parse(from_class=None, to_class="2")
+    with pytest.raises(InvalidRequest, match="second seed is -1"):
+        WalkRequest.parse(class_="1", to_seed=-1)

@@ -1,0 +1,88 @@
+"""The real huggingface_hub client in a process of its own, since it reads HF_ENDPOINT when it is imported.
+
+`HubClient(environment).run("result = 1 + 1")` executes code there and returns `result`; what it raises comes back as
+`ClientError`.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+ROOT = Path(__file__).parents[2]
+
+
+class ClientError(Exception):
+    """What the code raised: its type's name and its message."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"{name}: {message}")
+        self.name, self.message = name, message
+
+
+class HubClient:
+    """The process.
+
+    Args:
+        environment: of it, beside this one's without anything about the Hub.
+        log: file for what it prints.
+    """
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("w") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.hub.client"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                cwd=ROOT,
+                env=clean_environment() | environment,
+                text=True,
+            )
+
+    def run(self, code: str, **values: Any) -> Any:
+        """Execute code with some variables set, and return what it left in `result`."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"code": code, "values": values}) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, f"the client died:\n{self.log.read_text()}"
+        answer = json.loads(line)
+        if "error" in answer:
+            raise ClientError(*answer["error"])
+        return answer["result"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.communicate(timeout=60)
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this process' environment without what it says about the Hub."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
+
+
+def main() -> None:
+    """Answer lines of JSON until there are no more."""
+    answers = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):
+        for line in sys.stdin:
+            request = json.loads(line)
+            scope: dict[str, Any] = {**request["values"], "result": None}
+            try:
+                exec(request["code"], scope)
+                answer = {"result": scope["result"]}
+            except Exception as error:
+                answer = {"error": [type(error).__name__, str(error)]}
+            print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""Every constraint on every architecture and head: a D update runs, state survives saving, folding leaves it plain."""
+
+import copy
+import itertools
+
+import pytest
+import torch
+from torch.nn.utils import parametrize
+
+from sngan_cond import ConstraintConfig, Generator, GeneratorConfig, LossConfig, build_constraint
+from sngan_cond.constraints.base import Composed, Constraint
+from sngan_cond.constraints.fold import fold
+from sngan_cond.constraints.penalties import GradientPenalty
+from sngan_cond.constraints.spectral import SpectralNorm
+from sngan_cond.objectives import DiscriminatorBatch, discriminator_objective
+from tests.sngan_cond.constraints.helpers import discriminator, images
+
+CONSTRAINTS = {
+    "spectral": {},
+    "bidirectional scaled": {"estimate": "bidirectional", "scale": 1.2},
+    "operator": {"estimate": "operator", "iterations": 2},
+    "update": {"power_iterations_at": "update"},
+    "shared gamma": {"gamma": "shared", "gradient_penalty": 10.0},
+    "gamma a layer": {"gamma": "per_layer", "estimate": "bidirectional", "gradient_penalty": 10.0},
+    "weight": {"kind": "weight"},
+    "weight gamma": {"kind": "weight", "gamma": "per_row", "gradient_penalty": 10.0},
+    "frobenius": {"kind": "frobenius", "gamma": "per_layer"},
+    "batch": {"kind": "none", "features": "batch"},
+    "layer": {"kind": "none", "features": "layer", "gradient_penalty": 10.0},
+    "clip": {"kind": "none", "weight_clip": 0.01},
+    "orthonormal": {"kind": "none", "init": "orthonormal", "orthonormal_penalty": 1.0},
+    "lecun": {"kind": "none", "init": "lecun", "init_scale": 1.2},
+    "spectral penalty": {"kind": "none", "spectral_penalty": 0.01},
+    "singular clipping": {"kind": "none", "singular_clip_every": 1},
+    "everything": {
+        "gamma": "per_layer",
+        "features": "layer",
+        "init": "orthonormal",
+        "gradient_penalty": 1.0,
+        "orthonormal_penalty": 0.1,
+        "spectral_penalty": 0.01,
+        "weight_clip": 0.5,
+        "singular_clip_every": 2,
+    },
+}
+NETWORKS = [
+    ("resnet", "projection"),
+    ("cnn", "concat"),
+    ("cnn", "reconstruction"),
+    ("dcgan", "auxiliary_classifier"),
+    ("mnist", "unconditional"),
+]
+
+
+def update(D: torch.nn.Module, constraint: Constraint, seed: int = 0) -> torch.Tensor:
+    """Take one D update by steps of length 1e-3 against each gradient, and return its loss."""
+    config = D.config
+    G = Generator(
+        GeneratorConfig(
+            resolution=config.resolution,
+            num_classes=config.num_classes,
+            architecture=config.architecture,
+            channels=2,
+            latent_dim=3,
+        )
+    )
+    x, y = images(D, 3, seed)
+    batch = DiscriminatorBatch(x, y, torch.randn(3, 3), y)
+    generator = torch.Generator().manual_seed(seed)
+    objective = discriminator_objective(D, G, batch, loss=LossConfig(), constraint=constraint, generator=generator)
+    parameters = list(D.parameters())
+    gradients = torch.autograd.grad(objective.total, parameters)
+    with torch.no_grad():
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.sub_(1e-3 * gradient / (gradient.norm() + 1e-12))
+    constraint.after_step(D)
+    return objective.total.detach()
+
+
+@pytest.mark.parametrize(("network", "name"), list(itertools.product(NETWORKS, CONSTRAINTS)))
+def test_update_save_and_fold(network: tuple[str, str], name: str) -> None:
+    torch.manual_seed(0)
+    constraint = build_constraint(ConstraintConfig(**CONSTRAINTS[name]))
+    D, twin, plain = discriminator(*network), discriminator(*network, seed=1), discriminator(*network)
+    constraint.attach(D)
+    constraint.attach(twin)
+    loss = update(D, constraint)  # raises where a parameter gets no gradient
+    assert torch.isfinite(loss)
+
+    twin.load_state_dict(D.state_dict(), strict=True)
+    for module in (D, twin):
+        module.train()
+    x, y = images(D, 3, seed=2)
+    torch.testing.assert_close(twin(x, y).score, D(x, y).score, rtol=0, atol=0)
+    torch.manual_seed(1)
+    first = update(D, constraint, seed=3)
+    torch.manual_seed(1)
+    torch.testing.assert_close(update(twin, constraint, seed=3), first, rtol=0, atol=0)
+
+    D.eval()
+    D.load_state_dict(twin.state_dict())
+    scores = D(x, y).score.detach()
+    D.load_state_dict(twin.state_dict())  # linear layers move their state in eval too, as the official code does
+    fold(D)
+    torch.testing.assert_close(D(x, y).score, scores, rtol=1e-5, atol=1e-6)
+    added = {key for key in D.state_dict() if "feature_norm" in key}
+    assert set(D.state_dict()) - added == set(plain.state_dict())
+    assert not D.training
+
+
+@pytest.mark.parametrize("estimate", ["matrix", "bidirectional", "operator"])
+@pytest.mark.parametrize("architecture", ["resnet", "cnn", "dcgan", "mnist"])
+def test_generator_takes_spectral_norm_and_folds(architecture: str, estimate: str) -> None:
+    torch.manual_seed(0)
+    side = {"resnet": 32, "cnn": 16, "dcgan": 16, "mnist": 28}[architecture]
+    config = GeneratorConfig(resolution=side, num_classes=3, architecture=architecture, channels=4, latent_dim=5)
+    G = Generator(config)
+    names = set(G.state_dict())
+    build_constraint(ConstraintConfig(estimate=estimate)).attach(G)
+    z, y = torch.randn(4, 5), torch.tensor([0, 2, 1, 0])
+    G(z, y).square().sum().backward()
+    assert all(parameter.grad is not None for parameter in G.parameters())
+    G.eval()
+    state = {key: value.clone() for key, value in G.state_dict().items()}
+    images_before = G(z, y).detach()
+    G.load_state_dict(state)
+    fold(G)
+    torch.testing.assert_close(G(z, y), images_before, rtol=1e-4, atol=1e-5)
+    assert set(G.state_dict()) == names
+    Generator(config).load_state_dict(G.state_dict(), strict=True)
+
+
+@pytest.mark.parametrize("name", ["spectral", "bidirectional scaled", "operator", "weight gamma", "frobenius"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_gradient_penalty_reaches_every_weight(network: tuple[str, str], name: str) -> None:
+    """A second backward pass goes through every parametrisation, biases aside."""
+    settings = {**CONSTRAINTS[name], "gradient_penalty": 10.0}
+    constraint = build_constraint(ConstraintConfig(**settings))
+    D = discriminator(*network)
+    constraint.attach(D)
+    real, y = images(D, 3, seed=0)
+    fake, _ = images(D, 3, seed=1)
+    penalty = constraint.penalty(D, real, fake, y)
+    weights = [(n, p) for n, p in D.named_parameters() if not n.endswith("bias")]
+    gradients = torch.autograd.grad(penalty, [p for _, p in weights], allow_unused=True)
+    missing = {n for (n, _), gradient in zip(weights, gradients, strict=True) if gradient is None}
+    # The score's slope does not see the classifier, nor the label planes but through later layers.
+    assert missing <= {n for n, _ in weights if "classifier" in n}
+
+
+@pytest.mark.parametrize("name", ["spectral", "shared gamma", "weight gamma"])
+def test_folding_a_copy_leaves_the_original(name: str) -> None:
+    D = discriminator("cnn")
+    build_constraint(ConstraintConfig(**CONSTRAINTS[name])).attach(D)
+    D.eval()
+    x, _ = images(D, 2)
+    state = {key: value.clone() for key, value in D.state_dict().items()}
+    expected = D(x).score.detach()
+    D.load_state_dict(state)
+    copied = copy.deepcopy(D)
+    fold(copied)
+    torch.testing.assert_close(copied(x).score, expected, rtol=1e-5, atol=1e-6)
+    assert all(torch.equal(value, state[key]) for key, value in D.state_dict().items())
+    torch.testing.assert_close(D(x).score, expected, rtol=0, atol=0)
+    assert parametrize.is_parametrized(D.trunk.convs[0], "weight")
+
+
+def test_parts_compose_in_order() -> None:
+    config = ConstraintConfig(init="lecun", gradient_penalty=10.0)
+    whole = build_constraint(config)
+    assert isinstance(whole, Composed)
+    assert [type(part).__name__ for part in whole.constraints] == ["Initialization", "SpectralNorm", "GradientPenalty"]
+    assert type(build_constraint(ConstraintConfig(kind="none"))) is Constraint
+    assert type(build_constraint(ConstraintConfig())) is SpectralNorm
+    assert type(build_constraint(ConstraintConfig(kind="none", gradient_penalty=1.0))) is GradientPenalty
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"kind": "spektral"},
+            r"kind='spektral': allowed are spectral, weight, frobenius, none \(did you mean 'spectral'",
+        ),
+        (
+            {"kind": "weight", "estimate": "operator"},
+            "estimate='operator' with kind='weight': it goes with kind spectral",
+        ),
+        ({"kind": "none", "scale": 1.2}, "scale=1.2, scale_spread=0.0, gamma='none' with kind='none': 1, 0 and"),
+        ({"gamma": "per_row"}, "gamma='per_row' with kind='spectral': it goes with kind weight"),
+        ({"gamma": "shared", "scale": 2.0}, "scale=2.0, scale_spread=0.0 with gamma='shared'"),
+        ({"init_scale": 0.2}, "init_scale=0.2 with init='as_built'"),
+        ({"scale_spread": -0.1}, "scale_spread=-0.1: a number from 0 to 5 is allowed"),
+        ({"scale_spread": 0.5, "kind": "none"}, "scale_spread=0.5, gamma='none' with kind='none'"),
+        ({"scale_spread": 0.5, "gamma": "shared"}, "scale_spread=0.5 with gamma='shared'"),
+        ({"scale_seed": 3}, "scale_seed=3 with scale_spread=0: nothing is drawn"),
+        ({"scale": 0.0}, "scale=0.0: a finite number above 0 is allowed"),
+        ({"gradient_penalty": -1.0}, "gradient_penalty=-1.0: a finite number from 0 is allowed"),
+        ({"weight_clip": float("nan")}, "weight_clip=nan: a finite number from 0 is allowed"),
+        ({"iterations": 0}, "iterations=0: an integer from 1 to 1000 is allowed"),
+        ({"features": "group"}, "features='group': allowed are none, batch, layer"),
+    ],
+)
+def test_settings_that_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ConstraintConfig(**settings)
+
+
+def test_settings_survive_a_round_trip() -> None:
+    config = ConstraintConfig(kind="weight", gamma="per_row", gradient_penalty=10.0, exclude=("head.linear",))
+    assert ConstraintConfig.from_dict(config.to_dict()) == config
+
+
+def test_unknown_layer_is_refused() -> None:
+    constraint = build_constraint(ConstraintConfig(exclude=("head.liner",)))
+    with pytest.raises(ValueError, match=r"exclude='head.liner': no such layer; layers are trunk.convs.0"):
+        constraint.attach(discriminator("cnn"))
+
+
+def test_operator_wants_to_know_the_input() -> None:
+    with pytest.raises(ValueError, match="estimate='operator' on Linear: a Generator or Discriminator is allowed"):
+        SpectralNorm(estimate="operator").attach(torch.nn.Linear(2, 2))

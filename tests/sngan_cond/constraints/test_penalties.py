@@ -1,0 +1,152 @@
+"""Penalties by hand on small cases, and their gradients."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sngan_cond import DiscriminatorOutput
+from sngan_cond.constraints.penalties import GradientPenalty, OrthonormalPenalty, SpectralNormPenalty
+from tests.sngan_cond.constraints.helpers import discriminator, images
+
+
+class LinearScore(nn.Module):
+    """Score <w, x>: its gradient is w everywhere."""
+
+    def __init__(self, w: Tensor) -> None:
+        super().__init__()
+        self.w = nn.Parameter(w)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> DiscriminatorOutput:
+        return DiscriminatorOutput((self.w * x).sum(dim=(1, 2, 3)))
+
+
+class QuadraticScore(nn.Module):
+    """Score a |x|^2 / 2: its gradient at x is a x."""
+
+    def __init__(self, a: float) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(a))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> DiscriminatorOutput:
+        return DiscriminatorOutput(self.a * x.square().sum(dim=(1, 2, 3)) / 2)
+
+
+def test_gradient_penalty_of_a_linear_score() -> None:
+    w = torch.zeros(3, 2, 2)
+    w[0, 0, 0], w[2, 1, 0] = 3.0, 4.0
+    D = LinearScore(w)
+    penalty = GradientPenalty(10).penalty(D, torch.ones(4, 3, 2, 2), torch.zeros(4, 3, 2, 2), None)
+    assert float(penalty.detach()) == pytest.approx(10 * (5 - 1) ** 2)  # |w| is 5
+    penalty.backward()
+    torch.testing.assert_close(D.w.grad, 10 * 2 * (5 - 1) * w / 5)
+
+
+def test_gradient_penalty_looks_between_real_and_fake_with_one_draw_an_image() -> None:
+    """With real = 1 and fake = 0 a point's values are all e, so the gradient's length is a e sqrt(12)."""
+    generator = torch.Generator().manual_seed(3)
+    real, fake = torch.ones(5, 3, 2, 2), torch.zeros(5, 3, 2, 2)
+    penalty = GradientPenalty(1).penalty(QuadraticScore(0.5), real, fake, None, generator=generator)
+    e = torch.rand(5, generator=torch.Generator().manual_seed(3))
+    expected = (0.5 * e * 12**0.5 - 1).square().mean()
+    assert float(penalty.detach()) == pytest.approx(float(expected), rel=1e-5)
+    assert float(e.std()) > 0.1  # the draws differ from image to image
+
+
+def test_gradient_penalty_is_a_function_of_its_generator() -> None:
+    D = discriminator("cnn").eval()
+    real, _ = images(D, 3, seed=1)
+    fake, _ = images(D, 3, seed=2)
+
+    def value(seed: int) -> float:
+        generator = torch.Generator().manual_seed(seed)
+        return float(GradientPenalty(10).penalty(D, real, fake, None, generator=generator).detach())
+
+    assert value(5) == value(5) != value(6)
+
+
+def test_gradient_penalty_wants_as_many_fakes() -> None:
+    with pytest.raises(ValueError, match=r"fake of shape \(2, 3, 4, 4\): that of real, \(3, 3, 4, 4\)"):
+        GradientPenalty(10).penalty(QuadraticScore(1.0), torch.ones(3, 3, 4, 4), torch.ones(2, 3, 4, 4), None)
+
+
+def test_gradient_penalty_gradient_against_finite_differences() -> None:
+    D = discriminator("cnn", "projection").double().eval()
+    real, y = images(D, 2, seed=1)
+    fake, _ = images(D, 2, seed=2)
+    weight = D.trunk.convs[1].weight
+
+    def value() -> Tensor:
+        generator = torch.Generator().manual_seed(0)
+        return GradientPenalty(10).penalty(D, real.double(), fake.double(), y, generator=generator)
+
+    # Weights far from 0, so that the penalty has a slope worth measuring.
+    with torch.no_grad():
+        for parameter in D.parameters():
+            parameter.mul_(10)
+    (gradient,) = torch.autograd.grad(value(), weight)
+    for index in [(0, 0, 0, 0), (2, 1, 3, 1)]:
+        values = []
+        for step in (1e-6, -1e-6):
+            with torch.no_grad():
+                weight[index] += step
+                values.append(float(value_without_graph(value)))
+                weight[index] -= step
+        assert float(gradient[index]) == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-4)
+
+
+def value_without_graph(value: object) -> Tensor:
+    with torch.enable_grad():
+        return value().detach()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2)])
+def test_orthonormal_penalty_by_hand(shape: tuple[int, int]) -> None:
+    layer = nn.Linear(shape[1], shape[0], bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.arange(6.0).reshape(shape) / 4)
+    W = layer.weight.detach()
+    expected = (W.T @ W - torch.eye(shape[1])).square().sum()  # equation 14, as it is written
+    x = torch.zeros(1, 3, 2, 2)
+    penalty = OrthonormalPenalty(0.5).penalty(layer, x, x, None)
+    assert float(penalty.detach()) == pytest.approx(0.5 * float(expected), rel=1e-6)
+    penalty.backward()
+    torch.testing.assert_close(layer.weight.grad, 0.5 * 4 * (W @ (W.T @ W) - W))
+
+
+def test_orthonormal_penalty_sums_layers_and_skips_the_excluded() -> None:
+    D = discriminator("mnist")
+    x, _ = images(D, 2)
+    matrices = [layer.weight.detach().flatten(1) for layer in [*D.trunk.convs, D.head.linear]]
+    by_hand = [float((W.T @ W - torch.eye(W.shape[1])).square().sum()) for W in matrices]
+    whole = OrthonormalPenalty(1).penalty(D, x, x, None)
+    assert float(whole.detach()) == pytest.approx(sum(by_hand), rel=1e-5)
+    without = OrthonormalPenalty(1, exclude=("head.linear",)).penalty(D, x, x, None)
+    assert float(without.detach()) == pytest.approx(sum(by_hand[:-1]), rel=1e-5)
+
+
+def test_spectral_penalty_against_exact_singular_values() -> None:
+    torch.manual_seed(4)
+    network = nn.Sequential(nn.Linear(6, 5), nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(4, 2, 4)).double()
+    constraint = SpectralNormPenalty(0.01, iterations=2000)
+    constraint.attach(network)
+    views = [network[0].weight, network[1].weight.flatten(1), network[2].weight.transpose(0, 1).flatten(1)]
+    exact = 0.01 / 2 * sum(torch.linalg.svdvals(view)[0] ** 2 for view in views)
+    x = torch.zeros(1, 3, 2, 2)
+    penalty = constraint.penalty(network, x, x, None)
+    assert float(penalty.detach()) == pytest.approx(float(exact.detach()), rel=1e-9)
+    parameters = [layer.weight for layer in network]
+    for ours, theirs in zip(
+        torch.autograd.grad(penalty, parameters), torch.autograd.grad(exact, parameters), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
+
+
+def test_spectral_penalty_keeps_its_state_with_the_network() -> None:
+    D = discriminator("cnn")
+    constraint = SpectralNormPenalty(0.01)
+    constraint.attach(D)
+    before = D.trunk.convs[0].penalty_u.clone()
+    x, _ = images(D, 1)
+    constraint.penalty(D, x, x, None)
+    assert not torch.equal(D.trunk.convs[0].penalty_u, before)
+    assert "trunk.convs.0.penalty_u" in D.state_dict()

@@ -1,0 +1,158 @@
+"""Weight and Frobenius normalisation, gains, initialisations and clippings, against their equations."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from sngan_cond.constraints.gains import Gains
+from sngan_cond.constraints.spectral import SpectralNorm
+from sngan_cond.constraints.weight_norm import Initialization, RowNorm, SingularValueClipping, WeightClipping
+from tests.sngan_cond.constraints.helpers import discriminator
+
+
+def layer_and_matrix(kind: str) -> tuple[nn.Module, torch.Tensor]:
+    torch.manual_seed(0)
+    layer = {
+        "conv": nn.Conv2d(5, 7, 3),
+        "linear": nn.Linear(9, 4),
+        "transposed": nn.ConvTranspose2d(6, 4, 4),
+        "embedding": nn.Embedding(6, 9),
+    }[kind]
+    weight = layer.weight.detach().clone()
+    return layer, weight.transpose(0, 1).flatten(1) if kind == "transposed" else weight.flatten(1)
+
+
+def rows(layer: nn.Module) -> torch.Tensor:
+    weight = layer.weight.detach()
+    return weight.transpose(0, 1).flatten(1) if isinstance(layer, nn.ConvTranspose2d) else weight.flatten(1)
+
+
+@pytest.mark.parametrize("kind", ["conv", "linear", "transposed", "embedding"])
+def test_weight_norm_divides_each_row_by_its_length(kind: str) -> None:
+    layer, raw = layer_and_matrix(kind)
+    RowNorm("weight").attach(layer)
+    expected = torch.stack([row / math.sqrt(float((row * row).sum())) for row in raw])  # equation 25
+    torch.testing.assert_close(rows(layer), expected)
+    squares = torch.linalg.svdvals(rows(layer)).square().sum()
+    assert float(squares) == pytest.approx(len(raw), rel=1e-5)  # equation 27: they sum to the number of outputs
+
+
+@pytest.mark.parametrize("kind", ["conv", "linear", "transposed", "embedding"])
+def test_frobenius_norm_divides_by_the_norm(kind: str) -> None:
+    layer, raw = layer_and_matrix(kind)
+    RowNorm("frobenius").attach(layer)
+    torch.testing.assert_close(rows(layer), raw / math.sqrt(float((raw * raw).sum())))  # equation 26
+    assert float(torch.linalg.svdvals(rows(layer)).square().sum()) == pytest.approx(1, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["weight", "frobenius"])
+def test_gradient_of_row_norms(kind: str) -> None:
+    torch.manual_seed(1)
+    layer = nn.Conv2d(2, 3, 2).double()
+    RowNorm(kind).attach(layer)
+    normalisation = layer.get_submodule("parametrizations.weight.0")
+    weight = torch.randn(3, 2, 2, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(normalisation, (weight,), atol=1e-7)
+    assert torch.autograd.gradgradcheck(normalisation, (weight,), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        SpectralNorm(iterations=2000, gains=Gains(gamma="per_layer")),
+        SpectralNorm(iterations=2000, estimate="bidirectional", gains=Gains(gamma="per_layer")),
+        RowNorm("frobenius", gains=Gains(gamma="per_layer")),
+        RowNorm("weight", gains=Gains(gamma="per_row")),
+    ],
+    ids=["spectral", "bidirectional", "frobenius", "weight"],
+)
+@pytest.mark.parametrize("kind", ["conv", "linear", "transposed"])
+def test_weight_is_unchanged_where_gamma_starts_at_the_norm(constraint: SpectralNorm | RowNorm, kind: str) -> None:
+    layer, raw = layer_and_matrix(kind)
+    constraint.attach(layer)
+    torch.testing.assert_close(rows(layer), raw, rtol=2e-4, atol=1e-6)
+    gammas = [name for name, _ in layer.named_parameters() if name.endswith("gamma")]
+    assert gammas == ["parametrizations.weight.1.gamma"]
+
+
+def test_operator_gamma_starts_at_the_operator_norm() -> None:
+    D = discriminator("cnn")
+    raw = D.trunk.convs[3].weight.detach().clone()
+    SpectralNorm(iterations=500, estimate="operator", gains=Gains(gamma="per_layer")).attach(D)
+    torch.testing.assert_close(D.trunk.convs[3].weight, raw, rtol=1e-2, atol=1e-4)
+
+
+def test_shared_gamma_is_one_parameter_at_the_geometric_mean() -> None:
+    network = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 4), nn.Linear(4, 1))
+    norms = [float(torch.linalg.svdvals(layer.weight.detach())[0]) for layer in network]
+    SpectralNorm(iterations=2000, gains=Gains(gamma="shared")).attach(network)
+    assert [name for name, _ in network.named_parameters() if "gamma" in name] == ["shared_gamma"]
+    assert sum("gamma" in key for key in network.state_dict()) == 1
+    expected = math.prod(norms) ** (1 / 3)
+    assert float(network.shared_gamma.detach()) == pytest.approx(expected, rel=1e-5)
+    for layer in network:
+        assert float(torch.linalg.svdvals(layer.weight.detach())[0]) == pytest.approx(expected, rel=1e-4)
+    network(torch.ones(2, 6)).sum().backward()
+    assert network.shared_gamma.grad is not None
+
+
+def test_gamma_can_start_at_one() -> None:
+    network = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 4))
+    SpectralNorm(gains=Gains(gamma="per_layer", start="one")).attach(network)
+    assert [float(p.detach()) for name, p in network.named_parameters() if "gamma" in name] == [1, 1]
+
+
+@pytest.mark.parametrize("attached", [False, True])
+def test_clipping_reaches_every_weight_and_no_bias(attached: bool) -> None:
+    D = discriminator("cnn")
+    if attached:
+        SpectralNorm().attach(D)
+    raw = {name: p.detach().clone() for name, p in D.named_parameters()}
+    WeightClipping(0.01).after_step(D)
+    for name, parameter in D.named_parameters():
+        expected = raw[name] if name.endswith("bias") else raw[name].clamp(-0.01, 0.01)
+        torch.testing.assert_close(parameter.detach(), expected, rtol=0, atol=0)
+    assert float(max(p.detach().abs().max() for n, p in D.named_parameters() if n.endswith("bias"))) > 0.01
+
+
+@pytest.mark.parametrize("kind", ["conv", "linear", "transposed"])
+def test_singular_values_are_clipped_every_few_updates(kind: str) -> None:
+    layer, _ = layer_and_matrix(kind)
+    with torch.no_grad():
+        layer.weight.mul_(3)
+    raw = rows(layer)
+    network = nn.Sequential(layer)
+    values = torch.linalg.svdvals(raw)
+    limit = float((values[0] + values[-1]) / 2)  # some are clipped and some are not
+    constraint = SingularValueClipping(every=3, limit=limit)
+    constraint.attach(network)
+    for _ in range(2):
+        constraint.after_step(network)
+        assert torch.equal(rows(layer), raw)
+    constraint.after_step(network)
+    U, S, Vh = torch.linalg.svd(raw, full_matrices=False)
+    torch.testing.assert_close(rows(layer), U @ torch.diag(S.clamp(max=limit)) @ Vh, rtol=1e-4, atol=1e-5)
+    assert int(network.updates_since_clipping) == 0
+
+
+@pytest.mark.parametrize("kind", ["conv", "linear", "transposed"])
+def test_orthonormal_start(kind: str) -> None:
+    layer, raw = layer_and_matrix(kind)
+    Initialization("orthonormal", scale=1.3).attach(layer)
+    values = torch.linalg.svdvals(rows(layer))
+    torch.testing.assert_close(values, torch.full_like(values, 1.3), rtol=1e-5, atol=1e-5)
+    assert len(values) == min(raw.shape)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.2])
+def test_lecun_start(scale: float) -> None:
+    torch.manual_seed(2)
+    network = nn.Sequential(nn.Conv2d(16, 32, 3), nn.ConvTranspose2d(32, 16, 4), nn.Linear(256, 64))
+    Initialization("lecun", scale=scale).attach(network)
+    for layer, fan_in in zip(network, (16 * 9, 32 * 16, 256), strict=True):
+        weight = layer.weight.detach()
+        # the estimate of a standard deviation from n values is off by about 1 / sqrt(2 n), here at most 1 %
+        assert float(weight.std()) == pytest.approx(scale / math.sqrt(fan_in), rel=0.05)
+        assert abs(float(weight.mean())) < 0.1 * float(weight.std())

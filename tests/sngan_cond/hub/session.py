@@ -1,0 +1,38 @@
+"""What the real client is told in these tests: a generator of a seed, a load into some cache, who it is."""
+
+import contextlib
+from collections.abc import Iterator
+
+from tests.hub.client import HubClient
+
+SETUP = """
+import os, torch
+from pathlib import Path
+from huggingface_hub import CommitOperationAdd, HfApi
+from sngan_cond import Generator, GeneratorConfig
+from sngan_cond.loading import load_generator
+
+torch.manual_seed(seed)
+G = Generator(GeneratorConfig(resolution=32, channels=4, num_classes=3, latent_dim=8)).eval()
+"""
+# A load into an empty cache; the result is whether the weights are those that the seed gives, and what was loaded.
+LOAD = (
+    SETUP
+    + """
+model = load_generator(name, revision=revision, cache_dir=cache)
+same = all(torch.equal(a, b) for a, b in zip(G.state_dict().values(), model.generator.state_dict().values()))
+result = [same, model.commit_hash, model.metrics, model.card is not None]
+"""
+)
+ROWS = [{"name": "toy", "value": 1.5, "protocol": "p", "extractor": "e", "seed": 0}]
+
+
+@contextlib.contextmanager
+def token(client: HubClient, value: str) -> Iterator[None]:
+    """Let the client be another user for a while."""
+    become = "import os\nos.environ['HF_TOKEN'] = token"
+    client.run(become, token=value)
+    try:
+        yield
+    finally:
+        client.run(become, token="hf_alice")

@@ -1,0 +1,212 @@
+"""What a load takes from the Hub or the cache: files of one commit, for those who may."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from tests.hub.client import ClientError, HubClient
+from tests.hub.stand_in import HubStandIn
+from tests.hub.store import StoreError
+from tests.sngan_cond.hub.session import LOAD, ROWS, SETUP, token
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "which"),
+    [
+        ("alice/toy", None, 1),
+        ("alice/toy", "main", 1),
+        ("alice/toy@main", None, 1),
+        ("alice/toy", "v1", 0),
+        ("alice/toy@v1", None, 0),
+    ],
+)
+def test_branch_and_tag_into_an_empty_cache(
+    client: HubClient, commits: list[str], tmp_path: Path, name: str, revision: str | None, which: int
+) -> None:
+    same, commit, metrics, card = client.run(LOAD, seed=which + 1, name=name, revision=revision, cache=str(tmp_path))
+    assert (same, commit, card) == (True, commits[which], True)
+    assert metrics == ({"metrics": ROWS} if which == 0 else None)
+
+
+def test_full_hash_is_loaded_without_the_network_once_cached(
+    hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path
+) -> None:
+    load = f"Generator.from_pretrained('alice/toy', revision={commits[0]!r}, cache_dir={str(tmp_path)!r})"
+    client.run(SETUP + load, seed=1)
+    before = len(hub.requests)
+    assert client.run(f"{SETUP}result = {load}.provenance.commit_hash", seed=1) == commits[0]
+    assert len(hub.requests) == before
+    # What a plain load left out is fetched when it is asked for, and lies in the same folder.
+    name = f"alice/toy@{commits[0]}"
+    expected = [True, commits[0], {"metrics": ROWS}, True]
+    assert client.run(LOAD, seed=1, name=name, revision=None, cache=str(tmp_path)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("alice/none", ["'alice/none@main'", "no such repo", "private", "HF_TOKEN"]),
+        ("alice/toy@v9", ["'v9'", "main, v1"]),
+        ("alice/toy@1234567", ["full commit hash"]),
+    ],
+)
+@pytest.mark.usefixtures("commits")
+def test_unknown_names_say_what_there_is(client: HubClient, tmp_path: Path, name: str, words: list[str]) -> None:
+    with pytest.raises(ClientError) as error:
+        client.run(LOAD, seed=1, name=name, revision=None, cache=str(tmp_path))
+    assert error.value.name == "PretrainedError"
+    assert all(word in error.value.message for word in words), error.value.message
+    assert "\n" not in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"config.json": "{}", "pytorch_model.bin": "x"}, ["pytorch_model.bin", "safetensors", "run code"]),
+        ({"model.safetensors": "x"}, ["no config.json"]),
+        ({"README.md": "hello"}, ["no config.json and no model.safetensors"]),
+        ({"config.json": '{"_class_name": "UNet2DModel"}', "model.safetensors": "x"}, ["diffusers", "sngan-cond"]),
+    ],
+)
+def test_foreign_repos(client: HubClient, tmp_path: Path, files: dict[str, str], words: list[str]) -> None:
+    name = f"alice/foreign-{'-'.join(sorted(files))}-{len(files['config.json']) if 'config.json' in files else 0}"
+    upload = """
+api = HfApi()
+api.create_repo(name, exist_ok=True)
+api.create_commit(name, [CommitOperationAdd(k, v.encode()) for k, v in files.items()], commit_message='x')
+"""
+    client.run(SETUP + upload, seed=1, name=name, files=files)
+    with pytest.raises(ClientError) as error:
+        client.run(LOAD, seed=1, name=name, revision=None, cache=str(tmp_path))
+    assert error.value.name == "PretrainedError"
+    assert all(word in error.value.message for word in words), error.value.message
+
+
+@pytest.mark.usefixtures("commits")
+def test_passing_failures_are_ridden_out(hub: HubStandIn, client: HubClient, tmp_path: Path) -> None:
+    hub.random.seed(0)
+    before = len(hub.requests)
+    hub.fail_rate = 0.3
+    try:
+        assert client.run(LOAD, seed=2, name="alice/toy", revision=None, cache=str(tmp_path))[0]
+    finally:
+        hub.fail_rate = 0.0
+    assert any(status >= 500 for _, _, status in hub.requests[before:])
+
+
+def test_cache_serves_while_the_hub_is_away(
+    hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path
+) -> None:
+    load = {"seed": 2, "name": "alice/toy", "revision": None}
+    client.run(LOAD, **load, cache=str(tmp_path / "full"))
+    hub.stop()
+    try:
+        assert client.run(LOAD, **load, cache=str(tmp_path / "full"))[:2] == [True, commits[1]]
+        with pytest.raises(ClientError, match="cannot be reached") as error:
+            client.run(LOAD, **load, cache=str(tmp_path / "empty"))
+        assert error.value.name == "HubUnavailableError"
+    finally:
+        hub.start()
+
+
+def test_files_are_of_one_commit_while_the_repo_moves(
+    hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path
+) -> None:
+    """Between the question which files there are and their download somebody pushes another model."""
+    branches, asked = hub.store.repos["alice/toy"].branches, len(hub.requests)
+    hub.before_download = lambda: branches.update(main=commits[0])
+    try:
+        expected = [True, commits[1], None, True]  # the other commit has metrics
+        assert client.run(LOAD, seed=2, name="alice/toy", revision=None, cache=str(tmp_path)) == expected
+    finally:
+        hub.before_download = lambda: None
+        branches["main"] = commits[1]
+    assert any("/resolve/" in path for _, path, _ in hub.requests[asked:])
+
+
+@pytest.mark.parametrize("change", ["gated", "private", "deleted"])
+def test_a_cached_branch_is_no_way_around_a_refusal(
+    hub: HubStandIn, client: HubClient, tmp_path: Path, change: str
+) -> None:
+    name = f"alice/once-{change}"
+    client.run(SETUP + "G.push_to_hub(name)", seed=6, name=name)
+    load = {"seed": 6, "name": name, "revision": None, "cache": str(tmp_path)}
+    with token(client, "hf_bob"):
+        assert client.run(LOAD, **load)[0]
+        repo = hub.store.repos[name]
+        repo.gated, repo.private = change == "gated", change == "private"
+        if change == "deleted":
+            del hub.store.repos[name]
+        words = "the repo is gated: ask for access" if change == "gated" else "no such repo"
+        with pytest.raises(ClientError, match=words):
+            client.run(LOAD, **load)
+    if change == "gated":
+        assert client.run(LOAD, **load)[0]  # its owner
+
+
+def test_a_download_that_breaks_off_leaves_the_older_commit_usable(
+    hub: HubStandIn, client: HubClient, tmp_path: Path
+) -> None:
+    push = SETUP + "result = G.push_to_hub('alice/moving').oid"
+    load = {"name": "alice/moving", "revision": None, "cache": str(tmp_path)}
+    first = client.run(push, seed=7)
+    assert client.run(LOAD, seed=7, **load)[:2] == [True, first]
+    second = client.run(push, seed=8)
+
+    requests = itertools.count()
+
+    def refuse() -> None:
+        if next(requests) > 1:  # one file, asked about and sent, has arrived
+            raise StoreError(403, None, "Forbidden")
+
+    hub.before_download = refuse
+    try:
+        with pytest.raises(ClientError, match="cannot find the requested files"):
+            client.run(LOAD, seed=8, **load)
+    finally:
+        hub.before_download = lambda: None
+    (broken,) = tmp_path.glob(f"*/snapshots/{second}")
+    assert list(broken.iterdir())
+    hub.stop()
+    try:
+        assert client.run(LOAD, seed=7, **load)[:2] == [True, first]
+    finally:
+        hub.start()
+
+
+def test_local_files_only_asks_nobody(hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path) -> None:
+    load = f"{SETUP}result = Generator.from_pretrained('alice/toy', cache_dir=cache, local_files_only=only)"
+    load += ".provenance.commit_hash"
+    client.run(load, seed=2, cache=str(tmp_path / "full"), only=False)
+    before = len(hub.requests)
+    assert client.run(load, seed=2, cache=str(tmp_path / "full"), only=True) == commits[1]
+    with pytest.raises(ClientError, match="not in the cache"):
+        client.run(load, seed=2, cache=str(tmp_path / "empty"), only=True)
+    assert len(hub.requests) == before
+
+
+@pytest.mark.slow
+def test_offline_mode(hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path) -> None:
+    load = {"seed": 2, "name": "alice/toy", "revision": None}
+    client.run(LOAD, **load, cache=str(tmp_path / "full"))
+    before = len(hub.requests)
+    environment = {**hub.environment(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
+    with HubClient(environment, tmp_path / "log.txt") as offline:
+        assert offline.run(LOAD, **load, cache=str(tmp_path / "full"))[:2] == [True, commits[1]]
+        with pytest.raises(ClientError, match=r"not in the cache .*HF_HUB_OFFLINE=1"):
+            offline.run(LOAD, **load, cache=str(tmp_path / "empty"))
+    assert len(hub.requests) == before
+
+
+@pytest.mark.parametrize(("architecture", "side"), [("resnet", 32), ("cnn", 32), ("mnist", 28)])
+def test_loading_does_not_wake_the_compiler(client: HubClient, tmp_path: Path, architecture: str, side: int) -> None:
+    """Random initialisation on the meta device imports torch._dynamo, which takes seconds."""
+    code = """
+import sys
+config = GeneratorConfig(architecture=architecture, resolution=side, channels=4, num_classes=2)
+Generator(config).save_pretrained(folder)
+Generator.from_pretrained(folder)
+result = "torch._dynamo" in sys.modules
+"""
+    assert not client.run(SETUP + code, seed=1, architecture=architecture, side=side, folder=str(tmp_path / "m"))

@@ -1,0 +1,83 @@
+"""What a push leaves on the Hub: one commit, of these files, for those who may."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.hub.client import ClientError, HubClient
+from tests.hub.stand_in import HubStandIn
+from tests.sngan_cond.hub.session import LOAD, ROWS, SETUP, token
+
+
+def test_each_push_is_one_commit(hub: HubStandIn, commits: list[str]) -> None:
+    assert hub.titles("alice/toy") == ["seed 2", "seed 1", "initial commit"]
+    repo = hub.store.repos["alice/toy"]
+    assert sorted(repo.commits[commits[0]].files) == [
+        ".gitattributes",
+        "README.md",
+        "config.json",
+        "metrics.json",
+        "model.safetensors",
+    ]
+    assert "metrics.json" not in repo.commits[commits[1]].files  # they were the other weights'
+
+
+def test_private_repo_and_tokens(client: HubClient, tmp_path: Path) -> None:
+    push = SETUP + "G.push_to_hub('alice/secret', private=True)"
+    client.run(push, seed=3)
+    load = {"seed": 3, "name": "alice/secret", "revision": None}
+    assert client.run(LOAD, **load, cache=str(tmp_path / "a"))[0]
+    for user, words in (("hf_bob", "or a private one"), ("hf_nobody", "does not accept the login")):
+        with token(client, user), pytest.raises(ClientError, match=words) as error:
+            client.run(LOAD, **load, cache=str(tmp_path / user))
+        assert user not in error.value.message
+    with token(client, "hf_bob"), pytest.raises(ClientError, match="forbids it"):
+        client.run(push.replace("secret", "toy"), seed=3)
+
+
+def test_lost_answers_make_no_second_commit(hub: HubStandIn, client: HubClient) -> None:
+    client.run(SETUP + "HfApi().create_repo('alice/once')", seed=4)
+    hub.lose_answers = 1
+    client.run(SETUP + "G.push_to_hub('alice/once', commit_message='once')", seed=4)
+    assert hub.lose_answers == 0
+    assert hub.titles("alice/once") == ["once", "initial commit"]
+
+
+@pytest.mark.usefixtures("commits")
+def test_push_into_a_branch(hub: HubStandIn, client: HubClient) -> None:
+    oid = client.run(SETUP + "result = G.push_to_hub('alice/toy', branch='wide/x', commit_message='b').oid", seed=5)
+    repo = hub.store.repos["alice/toy"]
+    assert repo.branches["wide/x"] == oid
+    again = SETUP + "result = G.push_to_hub('alice/toy', branch='wide/x', commit_message='b', metrics=metrics).oid"
+    assert "metrics.json" in repo.commits[client.run(again, seed=5, metrics={"metrics": ROWS})].files
+    assert "metrics.json" not in repo.commits[client.run(again, seed=6, metrics=None)].files  # of the branch, not main
+    assert hub.titles("alice/toy")[0] == "seed 2"
+
+
+def test_samples_come_with_a_repo(client: HubClient, tmp_path: Path) -> None:
+    (tmp_path / "picture.png").write_bytes(b"a picture")
+    code = """
+G.push_to_hub('alice/pictured', samples=samples)
+result = load_generator('alice/pictured', cache_dir=cache).samples.read_text()
+"""
+    found = client.run(SETUP + code, seed=9, samples=str(tmp_path / "picture.png"), cache=str(tmp_path / "cache"))
+    assert found == "a picture"
+
+
+@pytest.mark.usefixtures("commits")
+def test_what_a_card_says_is_what_the_hub_reads(client: HubClient) -> None:
+    found = client.run(
+        SETUP
+        + """
+info = HfApi().model_info('alice/toy', revision='v1')
+row = info.card_data.eval_results[0]
+result = [info.library_name, info.pipeline_tag, row.metric_value, row.metric_args]
+""",
+        seed=1,
+    )
+    assert found == [
+        "sngan-cond",
+        "unconditional-image-generation",
+        1.5,
+        {"protocol": "p", "extractor": "e", "seed": 0},
+    ]

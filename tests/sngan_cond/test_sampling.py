@@ -1,0 +1,283 @@
+"""Seeds, latents, truncation, class mixtures, walks and bytes."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from sngan_cond import Generator, GeneratorConfig, mixture, morph, sample, walk
+from sngan_cond.latents import check_seed, check_truncation, draw_latents, slerp
+from sngan_cond.sampling import class_weights, generate, sample_batches, to_uint8, walk_inputs
+
+
+@pytest.fixture(scope="module", name="G")
+def _generator() -> Generator:
+    torch.manual_seed(8)
+    G = Generator(GeneratorConfig(resolution=32, num_classes=5, channels=4, latent_dim=6))
+    for module in G.modules():
+        if hasattr(module, "gain"):
+            torch.nn.init.normal_(module.gain, 1, 0.5)
+            torch.nn.init.normal_(module.bias)
+            module.norm.running_var.fill_(1.0)
+    return G.eval()
+
+
+@pytest.fixture(scope="module", name="unconditional")
+def _unconditional() -> Generator:
+    torch.manual_seed(8)
+    return Generator(GeneratorConfig(resolution=32, num_classes=0, channels=2, latent_dim=6)).eval()
+
+
+def latents(count: int, *, seed: int = 0, truncation: float | None = None, latent: str = "normal") -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return draw_latents(count, 300, generator=generator, truncation=truncation, latent=latent)
+
+
+def test_same_seed_same_pictures(G: Generator) -> None:
+    classes = [0, 3, 3, 1]
+    images = sample(G, classes=classes, seed=5)
+    assert (images.shape, images.dtype) == ((4, 3, 32, 32), torch.uint8)
+    torch.manual_seed(99)  # ambient randomness is not looked at
+    assert torch.equal(sample(G, classes=classes, seed=5), images)
+    assert not torch.equal(sample(G, classes=classes, seed=6), images)
+    assert not torch.equal(images[1], images[2])  # one class, two latents
+
+
+def test_pictures_depend_neither_on_how_many_follow_nor_on_the_ambient_state(G: Generator) -> None:
+    state = torch.get_rng_state()
+    few, many = sample(G, classes=[2, 4], seed=1), sample(G, classes=[2, 4, 0, 1, 3], seed=1)
+    assert torch.equal(many[:2], few)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7])
+def test_batch_size_changes_nothing_but_rounding(G: Generator, batch_size: int) -> None:
+    reference = sample(G, classes=[0, 1, 2, 3, 4], seed=3)
+    images = sample(G, classes=[0, 1, 2, 3, 4], seed=3, batch_size=batch_size)
+    difference = (images.int() - reference.int()).abs()
+    assert difference.max() <= 1
+    assert (difference > 0).float().mean() <= 1e-3
+    assert torch.equal(sample(G, classes=[0, 1, 2], seed=3, batch_size=batch_size), images[:3])
+
+
+def test_the_mode_of_the_generator_is_restored(G: Generator) -> None:
+    before = G.network.norm.running_mean.clone()
+    G.train()
+    sample(G, classes=[1])
+    assert G.training
+    G.eval()
+    sample(G, classes=[1])
+    assert not G.training
+    assert torch.equal(G.network.norm.running_mean, before)
+
+
+def test_normal_latents() -> None:
+    z = latents(100)
+    assert (z.shape, z.dtype) == ((100, 300), torch.float32)
+    assert abs(z.mean().item()) < 5 / math.sqrt(30_000)
+    assert z.std().item() == pytest.approx(1, abs=5 / math.sqrt(60_000))
+    assert z.abs().max() > 3.5
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.5, 2.0])
+def test_truncation_draws_again_and_does_not_clip(threshold: float) -> None:
+    z, plain = latents(50, truncation=threshold), latents(50)
+    assert z.abs().max() <= threshold
+    # Clipping would put every outside value on the threshold; a normal between the limits has almost none near it.
+    assert (z.abs() > 0.999 * threshold).float().mean() < 0.01
+    inside = math.erf(threshold / math.sqrt(2))
+    variance = 1 - 2 * threshold * math.exp(-(threshold**2) / 2) / math.sqrt(2 * math.pi) / inside
+    assert z.std().item() == pytest.approx(math.sqrt(variance), rel=0.03)
+    kept = plain[0].abs() <= threshold
+    assert torch.equal(z[0][kept], plain[0][kept])  # the first row starts from the same draws
+
+
+def test_uniform_latents() -> None:
+    z = latents(100, latent="uniform")
+    assert -1 <= z.min() < -0.99
+    assert 0.99 < z.max() <= 1
+    assert z.std().item() == pytest.approx(1 / math.sqrt(3), rel=0.02)
+    assert latents(5, latent="uniform", truncation=0.25).abs().max() <= 0.25
+
+
+def test_bytes() -> None:
+    x = torch.tensor([-2.0, -1.0, -0.999, 0.0, 0.5, 0.9999, 1.0, 3.0])
+    assert to_uint8(x).tolist() == [0, 0, 0, 127, 191, 254, 255, 255]  # 127.5, 191.25, 254.99 are cut
+
+
+def test_generate_takes_rows_of_weights(G: Generator) -> None:
+    z = latents(2)[:, :6]
+    rows = torch.tensor([[0.0, 1.0, 0, 0, 0], [0.5, 0, 0, 0.5, 0]])
+    images = torch.cat(list(generate(G, z, rows)))
+    assert torch.equal(images[:1], torch.cat(list(generate(G, z[:1], torch.tensor([1])))))
+    assert images.shape == (2, 3, 32, 32)
+
+
+def test_morph_goes_from_one_class_to_the_other_with_one_latent(G: Generator) -> None:
+    images = morph(G, from_class=3, to_class=0, steps=5, seed=7)
+    assert (images.shape, images.dtype) == ((5, 3, 32, 32), torch.uint8)
+    assert torch.equal(images[0], sample(G, classes=[3], seed=7)[0])
+    assert torch.equal(images[-1], sample(G, classes=[0], seed=7)[0])
+    distances = [(images[i].float() - images[0].float()).norm().item() for i in range(5)]
+    assert distances == sorted(distances)
+    assert not torch.equal(morph(G, from_class=0, to_class=3, steps=5, seed=7)[0], images[0])
+
+
+def test_a_mixture_shows_its_classes_by_their_weights(G: Generator) -> None:
+    images = mixture(G, weights={3: 0.7, 0: 2.1}, n=3, seed=7)
+    assert (images.shape, images.dtype) == ((3, 3, 32, 32), torch.uint8)
+    # On the line between the two classes, at three quarters.
+    assert torch.equal(images[0], morph(G, from_class=3, to_class=0, steps=5, seed=7)[3])
+    assert torch.equal(mixture(G, weights={3: 0.7}, n=2, seed=7), sample(G, classes=[3, 3], seed=7))
+
+
+def test_a_walk_goes_from_one_latent_to_the_other_within_a_class(G: Generator) -> None:
+    images = walk(G, in_class=3, seed=7, to_seed=8, steps=5)
+    assert (images.shape, images.dtype) == ((5, 3, 32, 32), torch.uint8)
+    assert torch.equal(images[0], sample(G, classes=[3], seed=7)[0])
+    assert torch.equal(images[-1], sample(G, classes=[3], seed=8)[0])
+    assert torch.equal(walk(G, in_class=3, seed=8, to_seed=7, steps=5)[0], images[-1])
+    still = walk(G, in_class=3, seed=7, to_seed=7, steps=3)
+    assert torch.equal(still, images[:1].expand(3, -1, -1, -1))
+
+
+def test_a_great_circle_keeps_the_length_and_turns_evenly() -> None:
+    start, end = torch.tensor([[3.0, 0.0, 0.0]]), torch.tensor([[0.0, 3.0, 0.0]])
+    path = slerp(start, end, torch.tensor([[0.0], [1 / 3], [1.0]]))
+    expected = torch.tensor([[3.0, 0, 0], [3 * math.cos(math.pi / 6), 3 * math.sin(math.pi / 6), 0], [0, 3.0, 0]])
+    torch.testing.assert_close(path, expected)  # closed form; float32 rounding
+    opposite = slerp(start, -start, torch.tensor([[0.25]]))
+    assert torch.equal(opposite, torch.tensor([[1.5, 0.0, 0.0]]))
+
+
+def test_uniform_latents_are_walked_straight() -> None:
+    torch.manual_seed(8)
+    G = Generator(GeneratorConfig(resolution=32, num_classes=0, channels=2, latent_dim=6, latent="uniform")).eval()
+    z, y = walk_inputs(G, seed=1, to_seed=2, steps=3)
+    assert y is None
+    torch.testing.assert_close(z[1], (z[0] + z[2]) / 2)  # within the cube, where a circle may leave it
+
+
+def test_class_weights(G: Generator) -> None:
+    assert class_weights(G, {4: 3.0, 1: 1.0}).tolist() == [0, 0.25, 0, 0, 0.75]
+
+
+def test_without_classes(unconditional: Generator) -> None:
+    assert sample(unconditional, n=3, seed=2).shape == (3, 3, 32, 32)
+    with pytest.raises(ValueError, match="classes are given: a generator without classes takes n"):
+        sample(unconditional, classes=[0])
+    with pytest.raises(ValueError, match="n=None: a number of images"):
+        sample(unconditional)
+    with pytest.raises(ValueError, match="class 0: this generator has no classes"):
+        morph(unconditional, from_class=0, to_class=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"classes": []}, "classes is empty"),
+        ({"classes": None}, "classes is empty"),
+        ({"classes": [5]}, "class 5: an integer from 0 to 4"),
+        ({"classes": [-1]}, "class -1: "),
+        ({"classes": [True]}, "class True: "),
+        ({"classes": ["tench"]}, "class 'tench': "),
+        ({"classes": [0, 1], "n": 3}, "n=3 with 2 classes"),
+        ({"classes": [0], "seed": -1}, "seed=-1: an integer from 0 to 9223372036854775807"),
+        ({"classes": [0], "seed": 2**63}, "seed=9223372036854775808: "),
+        ({"classes": [0], "seed": 1.5}, "seed=1.5: "),
+        ({"classes": [0], "truncation": 0}, "truncation=0: "),
+        ({"classes": [0], "truncation": float("nan")}, "truncation=nan: "),
+        ({"classes": [0], "truncation": float("inf")}, "truncation=inf: "),
+        ({"classes": [0], "truncation": "0.7"}, "truncation='0.7': "),
+        ({"classes": [0], "batch_size": 0}, "batch_size=0: "),
+        ({"classes": [0], "batch_size": -3}, "batch_size=-3: "),
+    ],
+)
+def test_refusals_of_sample(G: Generator, arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sample(G, **arguments)
+
+
+@pytest.mark.parametrize("n", [0, -2, 2.5, True])
+def test_refused_numbers_of_images(unconditional: Generator, n: object) -> None:
+    with pytest.raises(ValueError, match=f"n={n}: a number of images"):
+        sample(unconditional, n=n)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"from_class": 0, "to_class": 9}, "class 9: "),
+        ({"from_class": 0, "to_class": 1, "steps": 1}, "steps=1: an integer from 2"),
+        ({"from_class": 0, "to_class": 1, "steps": 2.0}, "steps=2.0: "),
+    ],
+)
+def test_refusals_of_morph(G: Generator, arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        morph(G, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"in_class": 9}, "class 9: "),
+        ({}, "in_class=None: an integer from 0 to 4"),
+        ({"in_class": 1, "to_seed": -1}, "to_seed=-1: "),
+        ({"in_class": 1, "steps": 1}, "steps=1: an integer from 2"),
+        ({"in_class": 1, "truncation": 0.0}, "truncation=0.0: "),
+    ],
+)
+def test_refusals_of_walk(G: Generator, arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        walk(G, **{"to_seed": 1, **arguments})
+
+
+def test_refusals_of_mixture(G: Generator, unconditional: Generator) -> None:
+    with pytest.raises(ValueError, match="n=0: a number of images from 1"):
+        mixture(G, weights={0: 1.0}, n=0)
+    with pytest.raises(ValueError, match="class 0: this generator has no classes"):
+        mixture(unconditional, weights={0: 1.0})
+    with pytest.raises(ValueError, match="class 0: this generator has no classes"):
+        walk(unconditional, in_class=0, to_seed=1)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({0: -1.0}, "weight -1.0 of class 0"),
+        ({0: float("nan")}, "weight nan of class 0"),
+        ({7: 1.0}, "class 7: "),
+        ({0: 0.0}, "at least one above 0"),
+        ({}, "at least one above 0"),
+    ],
+)
+def test_refused_class_weights(G: Generator, weights: dict[int, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        class_weights(G, weights)
+
+
+def test_every_kind_of_integer_is_one(G: Generator) -> None:
+    expected = sample(G, classes=[2, 1], seed=3)
+    assert torch.equal(sample(G, classes=np.array([2, 1]), seed=np.int64(3)), expected)
+    assert torch.equal(sample(G, classes=torch.tensor([2, 1]), seed=torch.tensor(3)), expected)
+    for seed in (True, 3.0, np.float64(3), np.bool_(True), torch.tensor([1, 2])):
+        with pytest.raises(ValueError, match="an integer from 0"):
+            check_seed(seed)  # type: ignore[arg-type]
+
+
+def test_class_weights_of_any_float_are_taken(G: Generator) -> None:
+    z, weights = latents(1)[:, :6], torch.tensor([[0.25, 0, 0, 0.75, 0]])
+    single, double = (next(generate(G, z, weights.to(dtype))) for dtype in (torch.float32, torch.float64))
+    assert torch.equal(single, double)
+
+
+def test_a_batch_size_is_checked_at_once(G: Generator) -> None:
+    with pytest.raises(ValueError, match="batch_size=0"):
+        sample_batches(G, classes=[0], batch_size=0)
+
+
+def test_limits_that_are_allowed() -> None:
+    assert check_seed(2**63 - 1) == 2**63 - 1
+    assert check_truncation(None) is None
+    assert check_truncation(1) == 1.0

@@ -1,0 +1,100 @@
+"""Small picture folders and commands for the tests of the data room."""
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from train.data.dataset import PreparedDataset
+from train.prepare import main
+
+ROOT = Path(__file__).parents[3]
+SHARED = Path(os.environ.get("SNGAN_SHARED", ROOT.parent / "shared"))
+FASHION = SHARED / "data" / "fashion-mnist"
+PHOTOGRAPHS = SHARED / "data" / "imagenette-144"
+
+
+def picture(seed: int, width: int, height: int) -> Image.Image:
+    """A picture of smooth random colours, so that JPEG and resizing keep most of it."""
+    coarse = np.random.default_rng(seed).integers(0, 256, size=(4, 5, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def picture_folder(root: Path, counts: dict[str, int]) -> Path:
+    """An image folder with `counts` JPEGs a class, all of different sizes above 20 px."""
+    for label, (name, count) in enumerate(counts.items()):
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            picture(100 * label + i, 24 + i % 7, 22 + i % 5).save(root / name / f"{i:03}.jpg", quality=95)
+    return root
+
+
+def prepare(*arguments: object) -> tuple[int, str, str]:
+    """Run the command in this process.
+
+    Returns:
+        Exit status, standard output, and standard error without the progress bars.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as leaving:
+            status = int(leaving.code or 0)
+    lines = [line for line in err.getvalue().replace("\r", "\n").split("\n") if line.strip()]
+    return status, out.getvalue(), "\n".join(line for line in lines if "%|" not in line)
+
+
+def command(*arguments: object) -> list[str]:
+    """The command line a user types, for a process of its own."""
+    return [sys.executable, "-m", "train.prepare", *(str(argument) for argument in arguments)]
+
+
+def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    """Run the command in a process of its own to its end."""
+    line = command(*arguments)
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a prepared data set, by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def made(tmp_path: Path, source: object, *options: object, resolution: int = 16) -> PreparedDataset:
+    """Prepare a source with the command and open the result."""
+    out = tmp_path / "made"
+    status, _, err = prepare("--source", source, "--resolution", resolution, "--workers", 1, "--out", out, *options)
+    assert status == 0, err
+    return PreparedDataset.open(out, verify=True)
+
+
+def refused(source: object, *options: object) -> str:
+    """What the command says, in one line and with status 2, to a source that it cannot prepare."""
+    status, said, err = prepare("--source", source, "--resolution", 16, "--workers", 1, "--out", "never-made", *options)
+    assert (status, said) == (2, "")
+    assert err.count("\n") == 0
+    assert not Path("never-made").exists()
+    return err.removeprefix("python -m train.prepare: error: ")
+
+
+def arguments(source: object, out: Path, **options: object) -> list[object]:
+    """The command's arguments for a picture folder at 16 px."""
+    extra = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
+    return ["--source", f"imagefolder:{source}", "--resolution", 16, "--out", out, *extra]
+
+
+def flawed_pictures(root: Path) -> Path:
+    """44 pictures of three classes, four of them bad in different ways, one of these at the very end."""
+    picture_folder(root, {"ant": 20, "bee": 14, "cat": 7})
+    whole = (root / "ant" / "003.jpg").read_bytes()
+    (root / "ant" / "004.jpg").write_bytes(whole[: len(whole) // 2])
+    (root / "bee" / "empty.jpg").touch()
+    picture(1, 9, 30).save(root / "bee" / "narrow.png")
+    (root / "cat" / "zzz.jpg").write_text("no picture")
+    return root

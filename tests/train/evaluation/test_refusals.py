@@ -1,0 +1,206 @@
+"""What cannot be scored is said in one line; what goes wrong beside the scores takes nothing with it."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sngan_cond import Generator
+from tests.train.evaluation.parts import CLASSES, SIDE, small_extractor, tiny_dataset, tiny_generator, write_dataset
+from train.data.dataset import PreparedDataset
+from train.data.info import DatasetInfo
+from train.errors import EvaluationError
+from train.evaluation import classifier as classifier_command
+from train.evaluation.checks import check_request
+from train.evaluation.classifier import train_classifier
+from train.evaluation.classifier_file import LoadedClassifier
+from train.evaluation.distributed import Processes
+from train.evaluation.extractors import Extractor, load_extractor
+from train.evaluation.measure import evaluate
+from train.evaluation.protocols import PROTOCOLS, Protocol
+from train.evaluation.report import Report
+from train.evaluation.weights import INCEPTION, find_weights, read_tensors
+from train.run.provenance import without_folders
+
+QUICK = PROTOCOLS["quick"].reduced(fakes=40, reals=50)
+BY_CLASS = PROTOCOLS["intra_class"].reduced(fakes=8, reals=20)
+
+
+def score(
+    dataset: PreparedDataset,
+    *metrics: str,
+    generator: Generator | None = None,
+    extractor: Extractor | None = None,
+    protocol: Protocol = QUICK,
+    cache: Path | None = None,
+) -> Report:
+    return evaluate(
+        generator or tiny_generator(),
+        dataset,
+        protocol,
+        extractor=extractor or small_extractor(),
+        metrics=metrics,
+        batch_size=16,
+        cache=cache,
+        progress=False,
+    )
+
+
+def renamed(folder: Path, **changes: object) -> PreparedDataset:
+    """The tiny data set with other facts."""
+    write_dataset(folder)
+    dataclasses.replace(DatasetInfo.read(folder / "dataset.json"), **changes).write(folder / "dataset.json")
+    return PreparedDataset.open(folder)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> PreparedDataset:
+    return tiny_dataset(tmp_path / "data")
+
+
+@pytest.mark.parametrize("metric", ["class_score", "frechet", "ms_ssim", "intra_frechet"])
+def test_pictures_that_are_not_finite_have_no_score(dataset: PreparedDataset, metric: str) -> None:
+    """As bytes they would be black, and scored like any other."""
+    G = tiny_generator()
+    with torch.no_grad():
+        next(G.parameters()).fill_(torch.nan)
+    by_class = metric in ("ms_ssim", "intra_frechet")
+    with pytest.raises(EvaluationError, match=r"the generator makes images that are not finite, among 0 to \d+"):
+        score(dataset, metric, generator=G, protocol=BY_CLASS if by_class else QUICK)
+
+
+def test_features_that_are_not_finite_have_no_score(dataset: PreparedDataset) -> None:
+    extractor = small_extractor()
+    extractor.module.mixture[0, 0] = torch.inf
+    with pytest.raises(EvaluationError, match="its features of the generated images are not finite"):
+        score(dataset, "class_score", extractor=extractor)
+
+
+def test_a_problem_of_one_process_is_everyones(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = Processes()
+    with processes.together():
+        pass
+    monkeypatch.setattr(processes, "gather_list", lambda items: [None, *items, "later"])
+    with pytest.raises(EvaluationError, match="mine"), processes.together():
+        raise EvaluationError("mine")
+    with pytest.raises(EvaluationError, match="later"), processes.together():
+        pass  # this one met none
+
+
+def test_classes_in_another_order_are_refused(tmp_path: Path) -> None:
+    names = ["bag", "boot", "coat", "dress"]
+    data = renamed(tmp_path / "data", class_names=names)
+    G = tiny_generator()
+    G.config = dataclasses.replace(G.config, class_names=("boot", "bag", "coat", "dress"))
+    for metric in ("intra_frechet", "ms_ssim"):
+        with pytest.raises(EvaluationError, match="'boot' is class 1, of the model class 0; one order is allowed"):
+            score(data, metric, generator=G, protocol=BY_CLASS)
+    assert score(data, "class_score", generator=G).metrics  # asks for no class
+    G.config = dataclasses.replace(G.config, class_names=("Taschen", "boot", "coat", "dress"))
+    assert score(data, "ms_ssim", generator=G, protocol=BY_CLASS).metrics  # other words for the same classes
+
+
+def test_a_classifier_in_another_order_is_refused(dataset: PreparedDataset, tmp_path: Path) -> None:
+    test = PreparedDataset.open(write_dataset(tmp_path / "test", seed=2))
+    network, facts = train_classifier(dataset, test, epochs=1, width=4)
+    facts = dataclasses.replace(facts, class_names=["bag", "boot", "coat", "dress"])
+    G = tiny_generator()
+    G.config = dataclasses.replace(G.config, class_names=("boot", "bag", "coat", "dress"))
+    classifier = LoadedClassifier(network, facts, "0" * 64)
+    with pytest.raises(EvaluationError, match="--classifier: 'boot' is class 1, of the model class 0"):
+        check_request(G, dataset, QUICK, ("classifier_accuracy",), None, classifier)  # the data names no boot
+
+
+def test_a_class_of_one_picture_has_no_covariance(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "data", count=CLASSES * 20 + 1, classes=CLASSES + 1)
+    labels = np.load(folder / "labels.npy")
+    lonely = np.flatnonzero(labels == CLASSES)[1:]
+    labels[lonely] = 0
+    np.save(folder / "labels.npy", labels)
+    info = DatasetInfo.read(folder / "dataset.json")
+    dataclasses.replace(info, images_per_class=np.bincount(labels).tolist()).write(folder / "dataset.json")
+    data = PreparedDataset.open(folder, verify=False)
+    with pytest.raises(EvaluationError, match=r"class 4 has 1 images; intra_frechet needs at least 2 of every class"):
+        score(data, "intra_frechet", generator=tiny_generator(classes=CLASSES + 1), protocol=BY_CLASS)
+
+
+def test_a_cache_that_cannot_be_written_costs_no_score(dataset: PreparedDataset, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.warns(UserWarning, match="features of the real images cannot be kept"):
+        report = score(dataset, "frechet", cache=tmp_path / "file" / "cache")
+    assert report.metrics == score(dataset, "frechet").metrics
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("imagefolder:/home/me/secret/train", "imagefolder:train"),
+        ("torchvision:STL10:/data/stl", "torchvision:STL10:stl"),
+        ("torchvision:STL10:D:\\data\\stl", "torchvision:STL10:stl"),
+        ("arrays:\\\\server\\share\\mine", "arrays:mine"),
+        ("/home/me/runs", "runs"),
+        ("hf:user/name", "hf:user/name"),
+        ("https://github.com/user/name", "https://github.com/user/name"),
+        ("file:///home/me/x", "file:x"),
+        ("shapes", "shapes"),
+        ("bilinear, to 299 px", "bilinear, to 299 px"),
+    ],
+)
+def test_places_of_this_machine_are_not_told(tmp_path: Path, source: str, said: str) -> None:
+    assert without_folders({"a": [source]}) == {"a": [said]}
+    report = score(renamed(tmp_path / "data", source=source), "class_score")
+    assert report.facts["dataset"]["source"] == said
+
+
+@pytest.mark.parametrize("content", [b"", b"plain text\n", b"\x80\x02.", b"PK\x03\x04"])
+def test_files_that_are_no_weights(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "mine.pth"
+    path.write_bytes(content)
+    with pytest.raises(EvaluationError, match=r"mine.pth: not a file of tensors written by torch.save \(.+\)$"):
+        read_tensors(path)
+
+
+@pytest.mark.parametrize("checksum", ["", "abcd", "x" * 64])
+def test_checksums_are_whole(tmp_path: Path, checksum: str) -> None:
+    path = tmp_path / "mine.pth"
+    torch.save({}, path)
+    with pytest.raises(EvaluationError, match="64 hexadecimal digits are allowed"):
+        find_weights(INCEPTION, path, expected_sha256=checksum)
+    with pytest.raises(EvaluationError, match="the identity extractor takes none"):
+        load_extractor("identity", weights_sha256=checksum)
+
+
+@pytest.mark.parametrize("name", ["paper", "50k", "quick"])
+def test_counts_never_grow_beyond_the_protocol(name: str) -> None:
+    full, asked = PROTOCOLS[name], PROTOCOLS[name].reduced(fakes=10**6)
+    assert (asked.score_fakes, asked.fakes, asked.fakes_per_class) == (
+        full.score_fakes,
+        full.fakes,
+        full.fakes_per_class,
+    )
+
+
+def test_a_classifier_of_few_pictures(tmp_path: Path) -> None:
+    """One update an epoch, four in all: a quarter of them is the length that the schedule divides by."""
+    data = PreparedDataset.open(write_dataset(tmp_path / "data", count=100))
+    test = PreparedDataset.open(write_dataset(tmp_path / "test", count=40, seed=2))
+    _, facts = train_classifier(data, test, epochs=4, width=4)
+    assert (facts.train_count, facts.test_count, facts.resolution) == (100, 40, SIDE)
+    with pytest.raises(EvaluationError, match="holds the images of --data"):
+        train_classifier(data, data)
+
+
+def test_a_classifier_without_a_place_is_not_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("mine")
+    for place, message in ((tmp_path, "is a folder"), (tmp_path / "file" / "c.safetensors", "cannot be written")):
+        assert classifier_command.main(["--data", "nowhere", "--test", "nowhere", "--out", str(place)]) == 2
+        error = capsys.readouterr().err
+        assert error == f"error: --out {place}: {error.split(': ', 2)[2]}"
+        assert message in error
+
+
+def test_results_hold_no_folder(dataset: PreparedDataset, tmp_path: Path) -> None:
+    assert str(tmp_path) not in json.dumps(score(dataset, "frechet").to_dict())

@@ -1,0 +1,136 @@
+"""Cards: parsed by the Hub's own classes, every number backed, every snippet run, nobody's markup let through."""
+
+import html
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import EvalResult, ModelCard
+
+from sngan_cond import Generator, GeneratorConfig
+from sngan_cond.hub.files import PretrainedError
+from tests.train.publishing.published_run import CONFIG, METRICS, TRAINING
+from train.errors import TrainError
+from train.publishing.cards import FOLDER, GENERIC, load_facts, render_card
+
+FACTS = sorted(FOLDER.glob("*.yaml"))
+UNCONDITIONAL = GeneratorConfig(resolution=32, channels=4, num_classes=0, latent_dim=8)
+
+
+def card(config: GeneratorConfig = CONFIG, repo: str = "user/name", **changes: Any) -> str:
+    given = {"training": TRAINING, "metrics": METRICS, "samples": True, "facts": load_facts(GENERIC), **changes}
+    return render_card(config, repo=repo, **given)
+
+
+@pytest.mark.parametrize("path", FACTS, ids=lambda path: path.stem)
+def test_the_hub_reads_what_was_measured(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(card(facts=load_facts(path)))
+    read = ModelCard.load(tmp_path / "README.md")
+    assert (read.data.library_name, read.data.pipeline_tag) == ("sngan-cond", "unconditional-image-generation")
+    assert {"gan", "class-conditional"} <= set(read.data.tags or [])
+    results = read.data.eval_results
+    assert results is not None
+    assert all(isinstance(result, EvalResult) for result in results)
+    assert [result.metric_value for result in results] == [12.34, 0.875]
+    first = {key: value for key, value in METRICS["metrics"][0].items() if key not in ("name", "value")}
+    assert results[0].metric_args == first
+    assert results[0].metric_name == "frechet_toy (quick, toy)"
+    assert ModelCard(str(read)).data.to_dict() == read.data.to_dict()
+
+
+def test_the_bundled_model_names_data_and_licence() -> None:
+    data = ModelCard(card(facts=load_facts(FOLDER / "fashion-mnist-32.yaml"))).data
+    assert (data.license, data.datasets) == ("mit", ["zalando-datasets/fashion_mnist"])
+    for result in data.eval_results or []:
+        assert result.dataset_type == "zalando-datasets/fashion_mnist"
+        assert result.dataset_name.startswith("Fashion-MNIST by Zalando Research")
+
+
+def numbers(text: str) -> set[float]:
+    """Find every number of a text, as a value."""
+    found = re.findall(r"(?<![\w.])[+-]?\d[\d_]*(?:\.\d+)*(?:e[+-]?\d+)?(?![\w])", text)
+    return {float(number) if number.count(".") < 2 else math.nan for number in found} - {math.nan}
+
+
+def leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [leaf for item in value.items() for part in item for leaf in leaves(part)]
+    return [leaf for part in value for leaf in leaves(part)] if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("path", FACTS, ids=lambda path: path.stem)
+def test_every_number_is_found_in_the_run(path: Path) -> None:
+    facts = load_facts(path)
+    text = card(facts=facts)
+    prose = re.sub(r"```python.*?```|\]\([^)]*\)", "", html.unescape(text), flags=re.DOTALL)
+    known = {value for leaf in leaves([METRICS, TRAINING, CONFIG.to_dict()]) for value in numbers(str(leaf))}
+    names = f"{facts.title} {facts.data.name} {facts.data.id} {facts.tags} {facts.data.url}"  # "CIFAR-10" is a name
+    found = numbers(prose)
+    assert found <= known | numbers(names), found - known
+    assert {12.34, 0.05, 0.875, 200, 400, 17, 5000, 320000, 123.5, 0.99} <= found
+    told = re.sub(r"CIFAR-10|cifar10", "", path.read_text().replace(path.stem, ""))
+    assert not numbers(told), "facts carry no numbers"
+
+
+def test_another_number_in_the_run_is_another_in_the_card() -> None:
+    other = json.loads(json.dumps(METRICS))
+    other["metrics"][0]["value"] = 98.76
+    assert "98.76" in card(metrics=other)
+    assert "12.34" not in card(metrics=other)
+    assert "beyond 0.71 standard" in card(metrics={**METRICS, "truncation": 0.71})
+    assert "standard deviations" not in card()
+
+
+@pytest.mark.parametrize("config", [CONFIG, UNCONDITIONAL], ids=["classes", "none"])
+def test_the_three_snippets_run(config: GeneratorConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Generator(config).save_pretrained(tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    snippets = re.findall(r"```python\n(.*?)```", card(config, repo="model"), re.DOTALL)
+    assert len(snippets) == 3
+    for snippet in snippets:
+        scope: dict[str, Any] = {}
+        exec(snippet, scope)
+        assert scope["G"].config == config
+    pictures = {path.name for path in tmp_path.glob("*.png")}
+    assert pictures == ({"grid.png", "morph.png", "mixture.png"} if config.num_classes else {"grid.png"})
+
+
+def test_markup_in_names_is_shown_and_not_obeyed() -> None:
+    text = card()
+    assert "<b>" not in text
+    assert "&lt;b&gt;bag&lt;/b&gt;, ankle \\| boot, \\`c\\`\\[x\\]\\(http:&#47;&#47;y\\)" in text
+    assert "a \\*fast\\* machine" in text
+    fence = json.loads(json.dumps(TRAINING))
+    fence["config"]["data"] = {"path": "a\n```\n<script>"}
+    assert "````yaml" in card(training=fence)
+
+
+def test_a_run_without_evaluation_or_facts_says_so() -> None:
+    text = card(metrics=None, training=None, samples=False)
+    for words in ("has not been evaluated", "Nothing was recorded", "No samples are published"):
+        assert words in text
+    assert ModelCard(text).data.eval_results is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("title:", "titel:"), "title: Field required"),
+        (("limits:", "limits: []\nmore:"), "limits: List should have at least 1 item"),
+        (("https://github.com", "javascript:alert(1)//"), "data.url"),
+        (("title:", "title: ["), "not YAML"),
+    ],
+)
+def test_facts_are_read_strictly(tmp_path: Path, change: tuple[str, str], words: str) -> None:
+    (tmp_path / "facts.yaml").write_text((FOLDER / "fashion-mnist-32.yaml").read_text().replace(*change, 1))
+    with pytest.raises(TrainError, match=r"facts\.yaml") as error:
+        load_facts(tmp_path / "facts.yaml")
+    assert words in str(error.value)
+
+
+def test_metrics_that_are_none_are_refused() -> None:
+    with pytest.raises(PretrainedError, match="a list of objects"):
+        card(metrics={"fid": 3})

@@ -1,0 +1,222 @@
+"""Publishing during a run, which nothing stops. Only the Hub is faked here."""
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sngan_cond.hub.files import HubUnavailableError, PretrainedError
+from sngan_cond.loading import load_generator
+from tests.train.launch import run_here, tiny_command
+from tests.train.publishing.published_run import add_checkpoint
+from train.config import HubConfig
+from train.errors import TrainError
+from train.publishing import publisher as publishing
+from train.publishing.cards import GENERIC, load_facts
+from train.publishing.export import write_card
+from train.publishing.publisher import NoPublisher, Publisher, open_publisher
+
+
+class FakeHub:
+    """Takes what is published; `answers` says for each attempt whether it fails, and how."""
+
+    def __init__(self, answers: dict[int, Exception] | None = None) -> None:
+        self.attempts: list[int] = []
+        self.published: list[int] = []
+        self.incomplete: list[int] = []
+        self.answers = answers or {}
+        self.open = threading.Event()
+        self.open.set()
+
+    def __call__(self, folder: Path, step: int, **_: object) -> str:
+        self.open.wait(20)
+        self.attempts.append(step)
+        if not {"config.json", "model.safetensors", "training.json"} <= {path.name for path in folder.glob("*")}:
+            self.incomplete.append(step)
+        if (error := self.answers.get(len(self.attempts))) is not None:
+            raise error
+        write_card(folder, repo="user/name", facts=load_facts(GENERIC))
+        assert load_generator(folder).step == step
+        self.published.append(step)
+        return f"{step:040x}"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+    fake = FakeHub()
+    monkeypatch.setattr(publishing, "publish_once", fake)
+    return fake
+
+
+def opened(run_dir: Path, **options: Any) -> tuple[Publisher, list[str]]:
+    said: list[str] = []
+    return Publisher(run_dir, "user/name", say=said.append, **{"pause_s": 0.01, **options}), said
+
+
+def until(condition: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if condition():
+            return
+        time.sleep(0.005)
+    raise AssertionError("it did not come to pass within 10 s")
+
+
+def test_steps_are_sent_in_order_while_their_checkpoints_vanish(run_dir: Path, hub: FakeHub) -> None:
+    hub.open.clear()
+    publisher, said = opened(run_dir)
+    for step in (2, 4):
+        folder = run_dir / "checkpoints" / f"step-{step:08d}"
+        publisher.submit(folder, step)
+        shutil.rmtree(folder)
+    hub.open.set()
+    publisher.drain()
+    assert hub.published == [2, 4]
+    assert publisher.close()
+    assert [line.split(" published")[0] for line in said] == ["step 2", "step 4"]
+    assert json.loads((run_dir / "published.json").read_text()) == {"user/name": {"2": f"{2:040x}", "4": f"{4:040x}"}}
+    assert not list((run_dir / "outbox").rglob("*.safetensors"))
+
+
+def test_no_step_is_sent_twice(run_dir: Path, hub: FakeHub) -> None:
+    for _ in range(2):
+        publisher, _said = opened(run_dir)
+        publisher.submit(run_dir / "checkpoints/step-00000002", 2)
+        publisher.submit(run_dir / "checkpoints/step-00000002", 2)
+        assert publisher.close()
+    assert hub.published == [2]
+
+
+@pytest.mark.parametrize(
+    "error", [HubUnavailableError("away"), PretrainedError("forbidden"), OSError(28, "full"), RuntimeError("odd")]
+)
+def test_failures_are_told_and_tried_again(run_dir: Path, hub: FakeHub, error: Exception) -> None:
+    hub.answers = {1: error, 2: error}
+    publisher, said = opened(run_dir)
+    publisher.submit(run_dir / "checkpoints/step-00000002", 2)
+    until(lambda: hub.published == [2])
+    publisher.submit(run_dir / "checkpoints/step-00000004", 4)
+    assert publisher.close()
+    assert hub.attempts == [2, 2, 2, 4]
+    assert sum(f"step 2 is not published yet: {error}" in line for line in said) == 2
+
+
+def test_pauses_grow_until_a_step_is_sent(run_dir: Path, hub: FakeHub) -> None:
+    hub.answers = {k: HubUnavailableError("away") for k in (*range(1, 7), 8)}
+    publisher, said = opened(run_dir, pause_s=0.02)
+    start = time.monotonic()
+    publisher.submit(run_dir / "checkpoints/step-00000002", 2)
+    until(lambda: hub.published == [2])
+    # Six pauses of at least half of 0.02 s times 1, 2, ..., 32; without growth they would last 0.06 s to 0.12 s.
+    assert 0.63 <= time.monotonic() - start < 5
+    publisher.submit(run_dir / "checkpoints/step-00000004", 4)
+    until(lambda: hub.published == [2, 4])
+    assert publisher.close()
+    (again,) = [line for line in said if line.startswith("step 4 is not published yet")]
+    assert again.endswith("next try in 0 s")  # not in 1.28 s times chance, as after the seventh in a row
+
+
+def test_what_the_hub_did_not_take_goes_first_after_a_new_start(run_dir: Path, hub: FakeHub) -> None:
+    hub.answers = dict.fromkeys(range(1, 10_000), PretrainedError("forbidden"))
+    publisher, said = opened(run_dir)
+    publisher.submit(run_dir / "checkpoints/step-00000002", 2)
+    until(lambda: len(hub.attempts) > 1)
+    assert not publisher.close()
+    assert "not published to user/name: step 2" in said[-1]
+    assert "python -m train.publish" in said[-1]
+    hub.answers = {}
+    publisher, _said = opened(run_dir)
+    publisher.submit(run_dir / "checkpoints/step-00000004", 4)
+    assert publisher.close()
+    assert hub.published == [2, 4]
+
+
+def test_closing_does_not_wait_for_a_hub_that_is_away(run_dir: Path, hub: FakeHub) -> None:
+    hub.answers = dict.fromkeys(range(1, 10_000), HubUnavailableError("away"))
+    publisher, said = opened(run_dir)
+    publisher.submit(run_dir / "checkpoints/step-00000002", 2)
+    publisher.hurried_drain_s = 0.3
+    start = time.monotonic()
+    assert not publisher.close()
+    assert 0.2 < time.monotonic() - start < 5
+    assert "step 2" in said[-1]
+    publisher._thread.join(10)
+    assert not publisher._thread.is_alive()
+
+
+def test_the_oldest_gives_way_when_too_many_wait(run_dir: Path, hub: FakeHub) -> None:
+    hub.open.clear()
+    publisher, said = opened(run_dir, waiting_max=2)
+    for step in (2, 4, 6, 8):
+        publisher.submit(add_checkpoint(run_dir, step), step)
+    hub.answers = {1: HubUnavailableError("away")}  # step 2 was in hand; it is not tried again
+    hub.open.set()
+    assert publisher.close()
+    assert hub.published == [6, 8]
+    assert hub.incomplete == []  # also of step 2, which the thread held while it gave way
+    assert sum("newer ones wait" in line for line in said) == 2
+
+
+def test_a_kill_between_saving_and_publishing_skips_no_step(tiny_data: Path, tmp_path: Path, hub: FakeHub) -> None:
+    command = tiny_command(tiny_data, tmp_path / "run")
+    assert run_here(command) == 0  # saved, and nobody was told
+    for _ in range(2):
+        assert run_here([*command, "hub.repo=user/name"]) == 0
+        assert hub.published == [6]
+
+
+def test_a_run_that_has_reached_its_end_waits_for_the_hub(
+    tiny_data: Path, tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Hub answers half a second after the run began to wait."""
+    monkeypatch.setattr(publishing, "HURRIED_DRAIN_S", 0.0)  # what is left to a machine that is taken away
+    finish = Publisher._finish
+
+    def waiting(publisher: Publisher, timeout_s: float) -> None:
+        threading.Timer(0.5, hub.open.set).start()
+        finish(publisher, timeout_s)
+
+    monkeypatch.setattr(Publisher, "_finish", waiting)
+    hub.open.clear()
+    assert run_here(tiny_command(tiny_data, tmp_path / "run", "hub.repo=user/name")) == 0
+    assert hub.published == [6]
+
+
+def test_every_publication_is_of_its_own_step(tiny_data: Path, tmp_path: Path, hub: FakeHub) -> None:
+    """Also where no checkpoint would be due: the stand-in refuses a folder that says another step."""
+    assert run_here(tiny_command(tiny_data, tmp_path / "run", "hub.repo=user/name", "hub.every=3", "save_every=4")) == 0
+    assert hub.published == [3, 6]
+
+
+def test_a_damaged_checkpoint_is_told_and_not_sent(run_dir: Path, hub: FakeHub) -> None:
+    weights = run_dir / "checkpoints/step-00000002/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    publisher, said = opened(run_dir)
+    publisher.submit(run_dir / "checkpoints/step-00000002", 2)
+    publisher.submit(run_dir / "checkpoints/step-00000003", 3)
+    assert publisher.close()
+    assert hub.attempts == []
+    assert "damaged" in said[0]
+    assert "step 3 is not published" in said[1]
+
+
+def test_only_the_main_process_publishes_and_all_refuse_a_wrong_name(run_dir: Path) -> None:
+    def say(line: str) -> None:
+        raise AssertionError(line)
+
+    assert isinstance(open_publisher(HubConfig(), run_dir, is_main=True, say=say), NoPublisher)
+    silent = open_publisher(HubConfig(repo="user/name"), run_dir, is_main=False, say=say)
+    assert isinstance(silent, NoPublisher)
+    silent.submit(run_dir / "checkpoints/step-00000002", 2)
+    silent.drain()
+    assert silent.close()
+    for is_main in (True, False):
+        with pytest.raises(TrainError, match=r"hub\.repo='https"):
+            open_publisher(HubConfig(repo="https://x/y"), run_dir, is_main=is_main, say=say)
+    (run_dir / "published.json").write_text("{")
+    with pytest.raises(TrainError, match=r"published\.json: cannot be read"):
+        open_publisher(HubConfig(repo="user/name"), run_dir, is_main=True, say=say)

@@ -1,0 +1,65 @@
+"""One D and one G update on a global batch, whatever the number of processes; run by `accelerate launch`."""
+
+import gc
+import sys
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from safetensors.torch import save_file
+
+from sngan_cond import (
+    ConstraintConfig,
+    Discriminator,
+    DiscriminatorConfig,
+    Generator,
+    GeneratorConfig,
+    LossConfig,
+    build_constraint,
+)
+from sngan_cond.objectives import DiscriminatorBatch
+from train.data.dataset import PreparedDataset
+from train.data.feed import RealBatches
+from train.trainer.noise import LatentSampler
+from train.trainer.update import Updates
+
+
+def main(data: str, out: str, accumulate: int, power_iterations_at: str) -> None:
+    accelerator = Accelerator(cpu=True, kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)])
+    rank, world = accelerator.process_index, accelerator.num_processes
+    torch.manual_seed(0)
+    config = GeneratorConfig(resolution=32, num_classes=10, channels=8, latent_dim=16)
+    G = Generator(config)
+    for name, buffer in G.named_buffers():  # statistics of a trained network, so that eval mode makes images
+        if name.endswith("running_var"):
+            buffer.uniform_(0.5, 1.5)
+    D = Discriminator(DiscriminatorConfig(resolution=32, num_classes=10, channels=8))
+    constraint = build_constraint(ConstraintConfig(power_iterations_at=power_iterations_at))
+    constraint.attach(D)
+    # Adam's first step is the sign of the gradient unless eps is large; rounding must not flip signs here.
+    opt_g, opt_d = (torch.optim.Adam(net.parameters(), lr=0.1, betas=(0.0, 0.9), eps=1.0) for net in (G, D))
+    G, D, opt_g, opt_d = accelerator.prepare(G, D, opt_g, opt_d)
+    G.eval()
+    updates = Updates(accelerator, G=G, D=D, opt_g=opt_g, opt_d=opt_d, constraint=constraint, loss=LossConfig())
+    draws = LatentSampler(config, 1, rank, world, accelerator.device)
+    dataset = PreparedDataset.open(data)
+    real, y_real = RealBatches(dataset, 8, seed=1, rank=rank, world_size=world).at(0)
+    z, y = draws.fakes("d", 0, 8)
+    parts = zip(*(t.chunk(accumulate) for t in (real, y_real, z, y)), strict=True)
+    updates.discriminator([DiscriminatorBatch(*part) for part in parts], step=0)
+    z, y = draws.fakes("g", 0, 16)
+    updates.generator(list(zip(z.chunk(accumulate), y.chunk(accumulate), strict=True)), step=0)
+    if accelerator.is_main_process:
+        tensors = {
+            f"{name}/{k}": v
+            for name in ("unwrapped_G", "unwrapped_D")
+            for k, v in getattr(updates, name).state_dict().items()
+        }
+        save_file({k: v.contiguous() for k, v in tensors.items()}, Path(out))
+    accelerator.end_training()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    gc.collect()  # as the trainer's command does

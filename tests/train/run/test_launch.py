@@ -1,0 +1,127 @@
+"""What a run takes from `accelerate launch`, and what it refuses."""
+
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from sngan_cond import Generator, GeneratorConfig
+from tests.train.launch import run, tiny_command
+from train.__main__ import main
+from train.config import TrainConfig
+from train.run.launch import AnyRankFlag, open_accelerator
+from train.trainer.state import synchronised
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("ACCELERATE_DYNAMO_BACKEND", "INDUCTOR", "--dynamo_backend inductor: use no; speed.compile decides"),
+        ("ACCELERATE_MIXED_PRECISION", "fp16", "mixed precision fp16"),
+    ],
+)
+def test_what_two_networks_cannot_use_is_refused(
+    tmp_path: Path,
+    tiny_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variable: str,
+    value: str,
+    message: str,
+) -> None:
+    monkeypatch.setattr("train.run.launch._end_with_launcher", lambda: None)  # this process is the tests'
+    monkeypatch.setenv(variable, value)
+    assert main(tiny_command(tiny_data, tmp_path / "run")[3:]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("precision", "launched", "taken"),
+    [("auto", "no", "no"), ("auto", "bf16", "bf16"), ("fp32", "bf16", "no"), ("bf16", "no", "bf16")],
+)
+def test_a_precision_that_is_asked_for_overrules_the_launchers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, launched: str, taken: str
+) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launched)
+    accelerator = open_accelerator(TrainConfig(trackers=(), precision=precision), tmp_path)  # type: ignore[arg-type]
+    assert accelerator.mixed_precision == taken
+
+
+def test_a_tracker_that_is_not_installed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("train.run.launch.get_available_trackers", lambda: [])
+    assert main([*tiny_command(tiny_data, tmp_path / "run")[3:], "trackers=[wandb]"]) == 2
+    assert "trackers=wandb: the package is not installed" in capsys.readouterr().err
+
+
+def test_deterministic_asks_pytorch_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    try:
+        open_accelerator(TrainConfig(trackers=()), tmp_path)
+        assert not torch.are_deterministic_algorithms_enabled()
+        open_accelerator(TrainConfig(trackers=(), deterministic=True), tmp_path)
+        assert torch.are_deterministic_algorithms_enabled()
+
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("yes", [False, True])
+def test_a_vote_of_one(tmp_path: Path, yes: bool) -> None:
+    assert AnyRankFlag(open_accelerator(TrainConfig(trackers=()), tmp_path), yes).read() is yes
+
+
+@pytest.mark.parametrize(("others", "yes"), [(0, True), (1, False), (1, True), (7, True)])
+def test_a_vote_of_several_is_yes_if_any_of_them_says_so(others: int, yes: bool) -> None:
+    """Of all too, as where a scheduler signals every process."""
+
+    def reduce(vote: torch.Tensor, how: str) -> torch.Tensor:
+        assert how == "sum"
+        return vote + others
+
+    accelerator = SimpleNamespace(device=torch.device("cpu"), reduce=reduce)
+    assert AnyRankFlag(accelerator, yes).read()  # type: ignore[arg-type]  # the part of it that is asked
+
+
+@pytest.mark.parametrize(("architecture", "resolution"), [("resnet", 32), ("cnn", 32), ("dcgan", 32), ("mnist", 28)])
+@pytest.mark.parametrize("num_classes", [0, 3])
+def test_synchronised_batch_norms_are_called_like_the_others(
+    architecture: str, resolution: int, num_classes: int
+) -> None:
+    """In eval mode, the only one that PyTorch's synchronised form has on a CPU."""
+    config = GeneratorConfig(
+        resolution=resolution, num_classes=num_classes, channels=8, latent_dim=6, architecture=architecture
+    )
+    torch.manual_seed(0)
+    G = Generator(config).eval()
+    z, y = torch.randn(3, 6), torch.tensor([0, 2, 1]) if num_classes else None
+    expected = G(z, y)
+    torch.testing.assert_close(synchronised(G)(z, y), expected)
+    assert any(isinstance(module, torch.nn.SyncBatchNorm) for module in G.modules())
+
+
+@pytest.mark.slow
+def test_two_processes_agree_on_a_vote(tmp_path: Path) -> None:
+    script = tmp_path / "vote.py"
+    script.write_text(
+        "import sys\n"
+        "from accelerate import Accelerator\n"
+        "from train.run.launch import AnyRankFlag\n"
+        "accelerator = Accelerator(cpu=True)\n"
+        "answers = [AnyRankFlag(accelerator, rank == accelerator.process_index).read() for rank in (0, 1, 5)]\n"
+        "print(answers)\n"
+        "accelerator.end_training()\n"
+    )
+    launch = "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
+    command = f"-m {launch} --dynamo_backend no --main_process_port 0 {script}"
+
+    done = run([sys.executable, *command.split()], PYTHONPATH=".")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("[True, True, False]") == 2

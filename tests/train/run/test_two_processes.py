@@ -1,0 +1,58 @@
+"""Two gloo processes do what one does."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sngan_cond import Generator, sample
+from tests.train.launch import TWO, run, tiny_command
+
+
+def one_update(
+    launcher: list[str], data: Path, out: Path, *, accumulate: int = 1, power_iterations_at: str = "forward"
+) -> dict[str, torch.Tensor]:
+    arguments = [str(data), str(out), str(accumulate), power_iterations_at]
+    done = run([*launcher, "-m", "tests.train.run.one_update", *arguments])
+    assert done.returncode == 0, done.stderr
+    return load_file(out)
+
+
+def assert_equal_updates(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        # float32 sums over 8 or 16 images in another order; an update is at most lr = 0.1.
+        torch.testing.assert_close(b[name], value, rtol=2e-5, atol=2e-6, msg=lambda m, n=name: f"{n}: {m}")
+    # Biases start at 0: both updates did happen.
+    assert a["unwrapped_G/network.blocks.0.norm1.bias"].abs().max() > 1e-4
+    assert a["unwrapped_D/trunk.blocks.0.conv1.bias"].abs().max() > 1e-4
+
+
+@pytest.mark.slow
+def test_one_update_of_two_processes_equals_that_of_one(tmp_path: Path, tiny_data: Path) -> None:
+    alone = one_update([sys.executable], tiny_data, tmp_path / "one.safetensors")
+    together = one_update(TWO, tiny_data, tmp_path / "two.safetensors")
+    assert_equal_updates(alone, together)
+
+
+@pytest.mark.slow
+def test_two_micro_batches_equal_one_batch(tmp_path: Path, tiny_data: Path) -> None:
+    # Under "forward" u would move with each micro-batch; under "update" every forward sees the same weights.
+    whole = one_update([sys.executable], tiny_data, tmp_path / "a.safetensors", power_iterations_at="update")
+    halves = one_update(TWO, tiny_data, tmp_path / "b.safetensors", accumulate=2, power_iterations_at="update")
+    assert_equal_updates(whole, halves)
+
+
+@pytest.mark.slow
+def test_a_run_of_two_processes_finishes_and_loads_in_one(tmp_path: Path, tiny_data: Path) -> None:
+    command = [*TWO, *tiny_command(tiny_data, tmp_path / "run")[1:]]
+    done = run(command)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "run/checkpoints/step-00000006"
+    images = sample(Generator.from_pretrained(folder), classes=[0, 9], seed=3)
+    assert images.shape == (2, 3, 32, 32)
+    again = run(tiny_command(tiny_data, tmp_path / "run", "steps=8"))
+    assert again.returncode == 0, again.stderr
+    assert "continuing at step 6" in again.stdout

@@ -1,0 +1,171 @@
+"""Speed switches: what is refused by name, and that none changes a trajectory beyond rounding."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from benchmarks import step as step_benchmark
+from sngan_cond import (
+    Constraint,
+    ConstraintConfig,
+    Discriminator,
+    DiscriminatorConfig,
+    Generator,
+    GeneratorConfig,
+    LossConfig,
+    build_constraint,
+)
+from sngan_cond.objectives import DiscriminatorBatch
+from train.trainer.cuda_graphs import GraphedUpdate
+from train.trainer.speed import SpeedConfig, SpeedPlan, lay_out, plan_speed
+from train.trainer.update import Updates
+
+CPU = torch.device("cpu")
+GPU = torch.device("cuda")  # only its name is looked at
+
+
+def _plan(device: torch.device, *, constraint: ConstraintConfig | None = None, **kwargs: object) -> SpeedPlan:
+    built = build_constraint(constraint or ConstraintConfig())
+    facts = {"processes": 1, "remembers": False, **kwargs}
+    config = facts.pop("config", SpeedConfig())
+    return plan_speed(config, device=device, constraint=built, **facts)
+
+
+def test_auto_is_everything_on_a_gpu_and_nothing_on_a_cpu() -> None:
+    assert _plan(GPU) == SpeedPlan(True, True, True, True, True, ())
+    assert _plan(CPU) == SpeedPlan(False, False, False, False, False, ())
+
+
+def test_what_cannot_be_had_is_said_with_its_reason() -> None:
+    plan = _plan(CPU, config=SpeedConfig(capture=True))
+    assert not plan.capture_g
+    assert plan.notes == tuple(f"capture of {name}: off, because CUDA graphs need a GPU" for name in "GD")
+    plan = _plan(GPU, processes=4)
+    assert plan.compile_d
+    assert not plan.capture_d
+    assert "4 processes exchange gradients" in plan.notes[0]
+    plan = _plan(GPU, constraint=ConstraintConfig(gradient_penalty=10.0))
+    assert (plan.compile_g, plan.compile_d, plan.capture_g, plan.capture_d) == (True, False, True, False)
+    assert "differentiates twice" in plan.notes[0]
+    assert "remembers" in _plan(GPU, remembers=True).notes[0]
+    for estimate in ("bidirectional", "operator"):
+        plan = _plan(GPU, constraint=ConstraintConfig(estimate=estimate))
+        assert (plan.compile_d, plan.capture_d) == (False, True)
+        assert "state of its constraint" in plan.notes[0]
+
+
+@pytest.mark.parametrize(("tf32", "expected"), [(False, ("highest", False)), (True, ("high", True))])
+def test_float32_on_a_gpu_is_float32_unless_said_otherwise(tf32: bool, expected: tuple[str, bool]) -> None:
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    try:
+        lay_out(torch.nn.Linear(2, 3), SpeedConfig(tf32=tf32), GPU)
+        assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == expected
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
+
+
+def test_a_capture_that_fails_is_told_once() -> None:
+    _, updates = _train(SpeedConfig(capture=True), steps=1)
+    assert len(updates.take_notes()) == 2  # there is no GPU
+    assert updates.take_notes() == []
+    updates._captured["D"] = GraphedUpdate(updates._update_d, pool=None, zero_grad=lambda: None)
+    updates._captured["D"].failure = "no memory"
+    assert updates.take_notes() == ["capture of D: off, because no memory"]
+    assert updates.take_notes() == []
+
+
+def _train(speed: SpeedConfig, *, mixed_precision: str = "no", steps: int = 3) -> tuple[list[float], Updates]:
+    AcceleratorState._reset_state(reset_partial_state=True)
+    accelerator = Accelerator(cpu=True, mixed_precision=mixed_precision)
+    torch.manual_seed(0)
+    G = Generator(GeneratorConfig(resolution=32, num_classes=5, channels=32))
+    D = Discriminator(DiscriminatorConfig(resolution=32, num_classes=5, channels=32))
+    constraint: Constraint = build_constraint(ConstraintConfig())
+    constraint.attach(D)
+    for network in (G, D):
+        lay_out(network, speed, CPU)
+    opt_g, opt_d = (torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.0, 0.9), fused=True) for n in (G, D))
+    G, D, opt_g, opt_d = accelerator.prepare(G, D, opt_g, opt_d)
+    updates = Updates(
+        accelerator, G=G, D=D, opt_g=opt_g, opt_d=opt_d, constraint=constraint, loss=LossConfig(), speed=speed
+    )
+    numbers = torch.Generator().manual_seed(1)
+    losses = []
+    for step in range(steps):
+        z, y = torch.randn(8, 128, generator=numbers), torch.randint(5, (8,), generator=numbers)
+        real = torch.rand(4, 3, 32, 32, generator=numbers) * 2 - 1
+        losses.append(updates.generator([(z, y)], step=step)["loss"].item())
+        losses.append(updates.discriminator([DiscriminatorBatch(real, y[:4], z[:4], y[4:])], step=step)["loss"].item())
+    return losses, updates
+
+
+# The first losses agree to rounding of sums of a few thousand float32; Adam then turns signs of tiny gradients.
+@pytest.mark.parametrize(
+    "speed",
+    [
+        SpeedConfig(convolution="strided"),
+        SpeedConfig(convolution="minimal"),
+        SpeedConfig(memory_format="channels_last"),
+        SpeedConfig(batched_sn=True),
+    ],
+    ids=lambda speed: ",".join(f"{k}={v}" for k, v in vars(speed).items() if v not in ("auto", False)),
+)
+def test_no_switch_changes_the_losses_beyond_rounding(speed: SpeedConfig) -> None:
+    plain, _ = _train(SpeedConfig(convolution="plain", memory_format="contiguous"))
+    fast, _ = _train(speed)
+    assert fast[:2] == pytest.approx(plain[:2], rel=2e-5)
+    assert fast == pytest.approx(plain, rel=5e-3)
+
+
+def test_bfloat16_stays_near_float32() -> None:
+    """8 bits of mantissa: a relative 4e-3 a rounding, of which the deepest path has a dozen."""
+    exact, _ = _train(SpeedConfig())
+    rounded, updates = _train(SpeedConfig(), mixed_precision="bf16")
+    assert rounded[:2] == pytest.approx(exact[:2], rel=5e-2)
+    assert rounded != exact
+    for network in (updates.unwrapped_G, updates.unwrapped_D):
+        assert {p.dtype for p in network.parameters()} == {torch.float32}
+
+
+def test_the_same_run_twice_is_the_same_to_the_bit() -> None:
+    runs = [_train(SpeedConfig()) for _ in range(2)]
+    assert runs[0][0] == runs[1][0]
+    for name, value in runs[0][1].unwrapped_D.state_dict().items():
+        assert torch.equal(value, runs[1][1].unwrapped_D.state_dict()[name]), name
+
+
+def test_loaded_moments_take_the_layout_of_their_parameters() -> None:
+    _, updates = _train(SpeedConfig(memory_format="channels_last"), steps=1)
+    parameter, state = next((p, s) for p, s in updates.opt_d.state.items() if p.ndim == 4 and p.shape[1] > 3)
+    moments = state["exp_avg_sq"].contiguous()
+    state["exp_avg_sq"] = moments
+    assert moments.stride() != parameter.stride()
+    updates._has_run = False
+    z, y = torch.randn(4, 128), torch.randint(5, (4,))
+    updates.generator([(z, y)], step=1)
+    assert updates.opt_d.state[parameter]["exp_avg_sq"].stride() == parameter.stride()
+    assert torch.equal(updates.opt_d.state[parameter]["exp_avg_sq"], moments)
+
+
+@pytest.mark.slow
+def test_the_benchmark_writes_both_sides_and_their_ratio(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    preset = tmp_path / "small.yaml"
+    preset.write_text(
+        "num_classes: 10\nresolution: 32\ngenerator: {channels: 8}\ndiscriminator: {channels: 8}\ndata: {path: none}\n"
+    )
+    out = tmp_path / "step.json"
+    line = ["--preset", str(preset), "--device", "cpu", "--batch", "2", "--rounds", "2", "--quick", "--out", str(out)]
+    assert step_benchmark.main([*line, "--switches", "convolution"]) == 0
+    written = json.loads(out.read_text())
+    assert written["switches"] == ["convolution"]
+    for side in ("reference", "ours"):
+        assert written[side]["d_update_s"] > 0 < written[side]["g_update_s"]
+    assert set(written["ratio"]) == {"d_update", "g_update"}
+    capsys.readouterr()
+    assert step_benchmark.main([*line, "--switches", "fastest"]) == 2
+    assert "--switches fastest: allowed are convolution" in capsys.readouterr().err
