@@ -60,7 +60,7 @@ def draw_latents(
     count: int,
     latent_dim: int,
     *,
-    generator: torch.Generator,
+    rng: torch.Generator,
     truncation: float | None = None,
     latent: str = "normal",
 ) -> Tensor:
@@ -69,7 +69,7 @@ def draw_latents(
     Args:
         count: number of rows N.
         latent_dim: length of each.
-        generator: source of randomness, on the CPU.
+        rng: random source, on the CPU.
         truncation: components of greater magnitude are drawn again; None takes them as they come.
         latent: "normal" or "uniform" on [-1, 1).
     Returns:
@@ -77,15 +77,15 @@ def draw_latents(
     """
     rows = torch.empty(count, latent_dim)
     for row in rows:
-        _fill(row, generator, latent)
+        _fill(row, rng, latent)
         if truncation is not None:
             while len(outside := (row.abs() > truncation).nonzero().squeeze(1)):
-                row[outside] = _fill(torch.empty(len(outside)), generator, latent)
+                row[outside] = _fill(torch.empty(len(outside)), rng, latent)
     return rows
 
 
-def _fill(row: Tensor, generator: torch.Generator, latent: str) -> Tensor:
-    return row.normal_(generator=generator) if latent == "normal" else row.uniform_(-1, 1, generator=generator)
+def _fill(row: Tensor, rng: torch.Generator, latent: str) -> Tensor:
+    return row.normal_(generator=rng) if latent == "normal" else row.uniform_(-1, 1, generator=rng)
 
 
 def slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:

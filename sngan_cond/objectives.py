@@ -101,7 +101,7 @@ def discriminator_objective(
     *,
     loss: LossConfig,
     constraint: Constraint,
-    generator: torch.Generator | None = None,
+    rng: torch.Generator | None = None,
     state: ObjectiveState | None = None,
 ) -> Objective:
     """Loss of the discriminator on one batch of real images and as many fakes.
@@ -115,7 +115,7 @@ def discriminator_objective(
         batch: real images, latents and labels.
         loss: which game.
         constraint: whose penalty is added.
-        generator: where the penalty's random numbers come from, on the images' device; None takes torch's own.
+        rng: random source of the penalty, on the images' device; None takes torch's global one.
         state: what the objective remembers, from `initial_objective_state` and then, after each D update,
             `next_objective_state`; None is the initial one.
     Returns:
@@ -133,7 +133,7 @@ def discriminator_objective(
     if real_out.class_logits is not None and batch.y_real is not None:
         parts["classification"] = classification_loss(real_out.class_logits, batch.y_real)
         total = total + loss.classification_d * parts["classification"]
-    penalty = constraint.penalty(D, batch.real, fake, batch.y_real, generator=generator)
+    penalty = constraint.penalty(D, batch.real, fake, batch.y_real, rng=rng)
     if penalty is not None:
         parts["penalty"] = penalty
         total = total + penalty

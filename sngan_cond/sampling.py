@@ -111,7 +111,7 @@ def _latents(G: Generator, count: int, seed: int, truncation: float | None) -> T
     return draw_latents(
         count,
         G.config.latent_dim,
-        generator=torch.Generator().manual_seed(check_seed(seed)),
+        rng=torch.Generator().manual_seed(check_seed(seed)),
         truncation=check_truncation(truncation),
         latent=G.config.latent,
     )

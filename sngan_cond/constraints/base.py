@@ -28,7 +28,7 @@ class Constraint:
         fake: Tensor,
         y: Tensor | None,
         *,
-        generator: torch.Generator | None = None,
+        rng: torch.Generator | None = None,
     ) -> Tensor | None:
         """Return what is added to the D objective.
 
@@ -37,7 +37,7 @@ class Constraint:
             real: (N, 3, R, R) images.
             fake: (N, 3, R, R) images without a graph.
             y: (N,) int64 labels of the real images, or None.
-            generator: where random numbers come from, on the device of `real`; None takes torch's own.
+            rng: random source, on the device of `real`; None takes torch's global one.
         Returns:
             Scalar, or None where there is nothing to add.
         """
@@ -73,10 +73,10 @@ class Composed(Constraint):
         fake: Tensor,
         y: Tensor | None,
         *,
-        generator: torch.Generator | None = None,
+        rng: torch.Generator | None = None,
     ) -> Tensor | None:
         """Sum the parts' penalties."""
-        terms = [constraint.penalty(D, real, fake, y, generator=generator) for constraint in self.constraints]
+        terms = [constraint.penalty(D, real, fake, y, rng=rng) for constraint in self.constraints]
         present = [term for term in terms if term is not None]
         return torch.stack(present).sum() if present else None
 

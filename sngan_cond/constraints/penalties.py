@@ -33,7 +33,7 @@ class GradientPenalty(Constraint):
         fake: Tensor,
         y: Tensor | None,
         *,
-        generator: torch.Generator | None = None,
+        rng: torch.Generator | None = None,
     ) -> Tensor:
         """Return the penalty; differentiable in D's parameters through the gradient.
 
@@ -42,7 +42,7 @@ class GradientPenalty(Constraint):
         """
         if real.shape != fake.shape:
             raise ValueError(f"fake of shape {tuple(fake.shape)}: that of real, {tuple(real.shape)}, is allowed")
-        e = torch.rand(len(real), 1, 1, 1, generator=generator, device=real.device, dtype=real.dtype)
+        e = torch.rand(len(real), 1, 1, 1, generator=rng, device=real.device, dtype=real.dtype)
         points = (e * real + (1 - e) * fake).detach().requires_grad_()
         score = D(points, y).score
         (gradient,) = torch.autograd.grad(score.sum(), points, create_graph=True)
@@ -75,7 +75,7 @@ class OrthonormalPenalty(Constraint):
         fake: Tensor,
         y: Tensor | None,
         *,
-        generator: torch.Generator | None = None,
+        rng: torch.Generator | None = None,
     ) -> Tensor:
         """Return the penalty; the images are not looked at."""
         terms = []
@@ -120,7 +120,7 @@ class SpectralNormPenalty(Constraint):
         fake: Tensor,
         y: Tensor | None,
         *,
-        generator: torch.Generator | None = None,
+        rng: torch.Generator | None = None,
     ) -> Tensor:
         """Return the penalty and move the state; the images are not looked at."""
         terms = []

@@ -31,7 +31,7 @@ class Zeros(nn.Module):
 def d_objective(loss: LossConfig, state: dict[str, Tensor] | None) -> tuple[float, dict[str, Tensor]]:
     batch = DiscriminatorBatch(torch.ones(2, 3, 2, 2), None, torch.zeros(2, 1), None)
     objective = discriminator_objective(
-        Says(), Zeros(), batch, loss=loss, constraint=Constraint(), generator=None, state=state
+        Says(), Zeros(), batch, loss=loss, constraint=Constraint(), rng=None, state=state
     )
     return float(objective.total), objective.parts
 

@@ -100,7 +100,7 @@ def test_the_classifiers_cross_entropy_joins_with_its_weights() -> None:
 
 
 class PenaltyOfThree(Constraint):
-    def penalty(self, D, real, fake, y, *, generator=None) -> Tensor:
+    def penalty(self, D, real, fake, y, *, rng=None) -> Tensor:
         self.seen = (real, fake, y)
         return torch.tensor(3.0)
 

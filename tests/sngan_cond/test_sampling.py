@@ -30,8 +30,8 @@ def _unconditional() -> Generator:
 
 
 def latents(count: int, *, seed: int = 0, truncation: float | None = None, latent: str = "normal") -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return draw_latents(count, 300, generator=generator, truncation=truncation, latent=latent)
+    rng = torch.Generator().manual_seed(seed)
+    return draw_latents(count, 300, rng=rng, truncation=truncation, latent=latent)
 
 
 def test_same_seed_same_pictures(G: Generator) -> None:

@@ -87,7 +87,7 @@ class FakeStream:
             latents = draw_latents(
                 LATENT_BLOCK,
                 config.latent_dim,
-                generator=rng_for(self._seed, "evaluation latents", self._part, block),
+                rng=rng_for(self._seed, "evaluation latents", self._part, block),
                 truncation=self._truncation,
                 latent=config.latent,
             )

@@ -26,7 +26,7 @@ def save_sample_grid(run: Run, networks: Networks, step: int) -> None:
     columns = run.config.samples_per_class
     rows = min(config.num_classes or columns, MAX_ROWS)
     latents = columns if config.num_classes else rows * columns
-    z = draw_latents(latents, config.latent_dim, generator=rng_for(run.config.seed, "samples"), latent=config.latent)
+    z = draw_latents(latents, config.latent_dim, rng=rng_for(run.config.seed, "samples"), latent=config.latent)
     y = None
     if config.num_classes:
         labels = torch.linspace(0, config.num_classes - 1, rows).round().long()  # evenly over many classes

@@ -17,8 +17,9 @@ from sngan_cond.objectives import (
     initial_objective_state,
     next_objective_state,
 )
+from train.config import SpeedConfig
 from train.trainer.cuda_graphs import Batches, GraphedUpdate, Update
-from train.trainer.speed import SpeedConfig, plan_speed
+from train.trainer.speed import SpeedPlan, plan_speed
 
 _NEVER = torch.iinfo(torch.int64).max
 
@@ -26,16 +27,19 @@ _NEVER = torch.iinfo(torch.int64).max
 class Updates:
     """Both updates of a run, over prepared networks and optimisers.
 
+    `step_d` and `step_g` take one update each, from this process's micro-batches, and return named loss parts, detached
+    and averaged over micro-batches; nothing in them waits for the device. They are `_step_d` and `_step_g` themselves,
+    or CUDA graphs of them.
+
     Args:
-        accelerator: that prepared them.
-        G: prepared generator.
-        D: prepared discriminator with its constraint attached.
-        opt_g: prepared optimiser of G.
-        opt_d: prepared optimiser of D.
+        accelerator: that prepared the networks and optimisers.
+        D: with its constraint attached.
         constraint: whose penalty and projection belong to the D update.
-        loss: what is played for.
-        speed: how the updates are run; `notes` says what of it cannot be had.
+        speed: how the updates are run; `notes` says what of it cannot be had, and why.
     """
+
+    step_d: Update
+    step_g: Update
 
     def __init__(
         self,
@@ -55,90 +59,82 @@ class Updates:
         self.constraint = constraint
         self.loss = loss
         self.objective_state = initial_objective_state(loss, accelerator.device)
-        self._first_bad = {
+        self._step = torch.zeros((), dtype=torch.int64, device=accelerator.device)
+        self._first_nonfinite = {
             name: torch.full((), _NEVER, dtype=torch.int64, device=accelerator.device) for name in ("D", "G")
         }
-        self._has_run = False
-        self._generator: torch.Generator | None = None
-        self._step = torch.zeros((), dtype=torch.int64, device=accelerator.device)
-        self._speed_up(speed or SpeedConfig())
-
-    def _speed_up(self, speed: SpeedConfig) -> None:
         plan = plan_speed(
-            speed,
-            device=self.accelerator.device,
-            processes=self.accelerator.num_processes,
-            constraint=self.constraint,
+            speed or SpeedConfig(),
+            device=accelerator.device,
+            processes=accelerator.num_processes,
+            constraint=constraint,
             remembers=bool(self.objective_state),
         )
-        self.notes = plan.notes
-        self._told: set[str] = set()
+        self.notes, self._told = plan.notes, set[str]()
+        self._compile(plan)
+        self._capture(plan)
+
+    def _compile(self, plan: SpeedPlan) -> None:
         for network, compiled in ((self.unwrapped_D, plan.compile_d), (self.unwrapped_G, plan.compile_g)):
-            if plan.batched_sn or compiled:  # state that changes between a pass and its gradient cannot be compiled
+            # u is stored between a pass and its gradient, which a compiler would have to see as one; with all power
+            # iterations before the pass, what is left inside changes nothing.
+            if plan.batched_sn or compiled:
                 BatchedPowerIterations().attach(network)
             for part in network.children() if compiled else ():
                 part.compile(dynamic=False)
+
+    def _capture(self, plan: SpeedPlan) -> None:
+        self.step_d, self.step_g = self._step_d, self._step_g
+        self._graphed: dict[str, GraphedUpdate] = {}
         pool = torch.cuda.graph_pool_handle() if plan.capture_g or plan.capture_d else None
-        self._captured = {
-            name: GraphedUpdate(update, pool=pool, zero_grad=optimizer.zero_grad)
-            for name, update, optimizer, wanted in (
-                ("D", self._update_d, self.opt_d, plan.capture_d),
-                ("G", self._update_g, self.opt_g, plan.capture_g),
-            )
-            if wanted
-        }
-        for optimizer, wanted in ((self.opt_d, plan.capture_d), (self.opt_g, plan.capture_g)):
-            for group in optimizer.param_groups if wanted else ():
+        if plan.capture_d:
+            self.step_d = self._graphed["D"] = GraphedUpdate(self._step_d, pool=pool, zero_grad=self.opt_d.zero_grad)
+        if plan.capture_g:
+            self.step_g = self._graphed["G"] = GraphedUpdate(self._step_g, pool=pool, zero_grad=self.opt_g.zero_grad)
+        for optimizer, captured in ((self.opt_d, plan.capture_d), (self.opt_g, plan.capture_g)):
+            for group in optimizer.param_groups if captured else ():
                 group["capturable"] = True
-                group["lr"] = torch.tensor(group["lr"], device=self.accelerator.device)
+                group["lr"] = torch.tensor(group["lr"], device=self.accelerator.device)  # a graph reads it there
 
     def capture_failures(self) -> dict[str, str]:
-        """Return why an update of a network could not be captured and runs eagerly, by network."""
-        return {name: captured.failure for name, captured in self._captured.items() if captured.failure}
+        """Return why the update of a network could not be captured and runs eagerly, by network."""
+        return {name: graphed.failure for name, graphed in self._graphed.items() if graphed.failure}
 
-    def take_notes(self) -> list[str]:
-        """Return what was not returned yet of the switches that cannot be had, each with its reason."""
+    def new_notes(self) -> list[str]:
+        """Return what was not returned yet of the speed switches that cannot be had, each with its reason."""
         failures = [f"capture of {name}: off, because {why}" for name, why in self.capture_failures().items()]
         new = [note for note in (*self.notes, *failures) if note not in self._told]
         self._told.update(new)
         return new
 
-    def set_lr(self, *, lr_g: float, lr_d: float) -> None:
-        """Set both learning rates.
+    def start_step(self, step: int, *, lr_g: float, lr_d: float) -> None:
+        """Set what both updates of a step read: its number, for the report of values that are not finite, and the rates.
 
         Args:
-            lr_g: of the generator's optimiser.
-            lr_d: of the discriminator's optimiser.
+            step: number of steps taken before.
+            lr_g: learning rate of G.
+            lr_d: learning rate of D.
         """
+        self._step.fill_(step)
         for optimizer, lr in ((self.opt_g, lr_g), (self.opt_d, lr_d)):
             for group in optimizer.param_groups:
                 if isinstance(group["lr"], Tensor):
-                    group["lr"].fill_(lr)  # a captured update reads it there
+                    group["lr"].fill_(lr)  # in place, for the graph has its address
                 else:
                     group["lr"] = lr
 
-    def discriminator(
-        self, batches: Sequence[DiscriminatorBatch], *, step: int, generator: torch.Generator | None = None
-    ) -> dict[str, Tensor]:
+    def _step_d(self, batches: Batches, rng: torch.Generator | None = None) -> dict[str, Tensor]:
         """Take one D update.
 
         Args:
-            batches: this process's micro-batches.
-            step: the running step, for the report of values that are not finite.
-            generator: randomness of the constraint's penalty.
-        Returns:
-            Named loss parts, detached, averaged over micro-batches; the device is not waited for.
+            batches: `DiscriminatorBatch` of each micro-batch.
+            rng: of the constraint's penalty.
         """
-        self._step.fill_(step)
-        self._generator = generator
-        return self._run("D", self._update_d, batches)
-
-    def _update_d(self, batches: Batches) -> dict[str, Tensor]:
         self.opt_d.zero_grad()
         parts = []
         for i, batch in enumerate(batches):
             with ExitStack() as stack:
-                if i + 1 < len(batches):
+                if i + 1 < len(batches):  # gradients are exchanged with the last micro-batch alone
                     stack.enter_context(self.accelerator.no_sync(self.D))
                 objective = discriminator_objective(
                     self.D,
@@ -146,11 +142,11 @@ class Updates:
                     DiscriminatorBatch(*batch),
                     loss=self.loss,
                     constraint=self.constraint,
-                    generator=self._generator,
+                    rng=rng,
                     state=self.objective_state,
                 )
                 parts.append(self._backward(objective, len(batches)))
-        self._note_bad("D", self.unwrapped_D, parts)
+        self._note_nonfinite("D", self.unwrapped_D, parts)
         self.opt_d.step()
         self.constraint.after_step(self.unwrapped_D)
         mean = _mean(parts)
@@ -159,23 +155,17 @@ class Updates:
             self.objective_state = next_objective_state(self.objective_state, shared, loss=self.loss)
         return mean
 
-    def generator(self, batches: Sequence[tuple[Tensor, Tensor | None]], *, step: int) -> dict[str, Tensor]:
+    def _step_g(self, batches: Batches, rng: torch.Generator | None = None) -> dict[str, Tensor]:
         """Take one G update.
 
-        D's parameters stay out of the graph, and D is called bare: its gradients are neither made nor exchanged.
-
         Args:
-            batches: this process's micro-batches of latents (n, latent_dim) and labels (n,) or None.
-            step: the running step.
-        Returns:
-            Named loss parts, detached, averaged over micro-batches.
+            batches: latents (n, latent_dim) and labels (n,) or None of each micro-batch.
+            rng: not used.
         """
-        self._step.fill_(step)
-        return self._run("G", self._update_g, batches)
-
-    def _update_g(self, batches: Batches) -> dict[str, Tensor]:
         self.opt_g.zero_grad()
         parts = []
+        # D is a fixed function here: with its parameters out of the graph no gradient of theirs is computed, and the
+        # unwrapped D does not wait for an exchange that will not come.
         self.unwrapped_D.requires_grad_(False)
         try:
             for i, (z, y) in enumerate(batches):
@@ -186,42 +176,31 @@ class Updates:
                     parts.append(self._backward(objective, len(batches)))
         finally:
             self.unwrapped_D.requires_grad_(True)
-        self._note_bad("G", self.unwrapped_G, parts)
+        self._note_nonfinite("G", self.unwrapped_G, parts)
         self.opt_g.step()
         return _mean(parts)
 
-    def _run(self, name: str, update: Update, batches: Batches) -> dict[str, Tensor]:
-        if not self._has_run:
-            for optimizer in (self.opt_d, self.opt_g):
-                _lay_out_like_parameters(optimizer)
-            self._has_run = True
-        return self._captured.get(name, update)(batches)
-
     def first_nonfinite_step(self) -> dict[str, int]:
         """Return the first step at which a network's loss or gradient was not finite; waits for the device."""
-        steps = {name: int(step) for name, step in self._first_bad.items()}
+        steps = {name: int(step) for name, step in self._first_nonfinite.items()}
         return {name: step for name, step in steps.items() if step != _NEVER}
 
     def _backward(self, objective: Objective, micro_batches: int) -> dict[str, Tensor]:
         self.accelerator.backward(objective.total / micro_batches)
         return {**objective.parts, "total": objective.total.detach()}
 
-    def _note_bad(self, name: str, network: nn.Module, parts: Sequence[dict[str, Tensor]]) -> None:
-        """Remember the step if anything is not finite, without waiting for the device."""
+    def _note_nonfinite(self, name: str, network: nn.Module, parts: Sequence[dict[str, Tensor]]) -> None:
+        """Remember the step if loss or gradient is not finite.
+
+        All on the device: a check that the host waits for would cost a step of a GPU its head start, and could not be
+        captured. The loop asks for the result when it logs.
+        """
         grads = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(grads)
         finite = torch.isfinite(norm) & torch.stack([torch.isfinite(part["total"]) for part in parts]).all()
-        seen = self._first_bad[name]
-        seen.copy_(torch.where(finite, seen, torch.minimum(seen, self._step)))
+        first = self._first_nonfinite[name]
+        first.copy_(torch.where(finite, first, torch.minimum(first, self._step)))
 
 
 def _mean(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
-
-
-def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
-    """Give loaded moments the memory layout of their parameters, which fused optimisers ask for."""
-    for parameter, state in optimizer.state.items():
-        for key, value in state.items():
-            if value.shape == parameter.shape and value.stride() != parameter.stride():
-                state[key] = torch.empty_like(parameter).copy_(value)

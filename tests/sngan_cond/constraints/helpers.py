@@ -43,7 +43,7 @@ def discriminator(architecture: str = "cnn", head: str = "unconditional", seed: 
 
 def images(D: Discriminator, n: int, seed: int = 0) -> tuple[Tensor, Tensor | None]:
     """Draw images (n, 3, R, R) and the labels that D asks for."""
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.rand(n, 3, D.config.resolution, D.config.resolution, generator=generator) * 2 - 1
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.rand(n, 3, D.config.resolution, D.config.resolution, generator=rng) * 2 - 1
     classes = D.config.num_classes
-    return x, torch.randint(0, classes, (n,), generator=generator) if classes else None
+    return x, torch.randint(0, classes, (n,), generator=rng) if classes else None

@@ -66,8 +66,8 @@ def update(D: torch.nn.Module, constraint: Constraint, seed: int = 0) -> torch.T
     )
     x, y = images(D, 3, seed)
     batch = DiscriminatorBatch(x, y, torch.randn(3, 3), y)
-    generator = torch.Generator().manual_seed(seed)
-    objective = discriminator_objective(D, G, batch, loss=LossConfig(), constraint=constraint, generator=generator)
+    rng = torch.Generator().manual_seed(seed)
+    objective = discriminator_objective(D, G, batch, loss=LossConfig(), constraint=constraint, rng=rng)
     parameters = list(D.parameters())
     gradients = torch.autograd.grad(objective.total, parameters)
     with torch.no_grad():

@@ -63,9 +63,9 @@ def test_gradient_against_finite_differences(name: str) -> None:
     raw = layer.parametrizations.weight.original.detach().clone().requires_grad_()
     probe = torch.randn(raw.shape, dtype=torch.double)
     (gradient,) = torch.autograd.grad((normalise(raw) * probe).sum(), raw)
-    generator = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     for _ in range(3):  # directions
-        direction = torch.randn(raw.shape, dtype=torch.double, generator=generator)
+        direction = torch.randn(raw.shape, dtype=torch.double, generator=rng)
         with torch.no_grad():
             step = 1e-5 * direction
             rise = ((normalise(raw + step) - normalise(raw - step)) * probe).sum() / 2e-5

@@ -43,9 +43,9 @@ def test_gradient_penalty_of_a_linear_score() -> None:
 
 def test_gradient_penalty_looks_between_real_and_fake_with_one_draw_an_image() -> None:
     """With real = 1 and fake = 0 a point's values are all e, so the gradient's length is a e sqrt(12)."""
-    generator = torch.Generator().manual_seed(3)
+    rng = torch.Generator().manual_seed(3)
     real, fake = torch.ones(5, 3, 2, 2), torch.zeros(5, 3, 2, 2)
-    penalty = GradientPenalty(1).penalty(QuadraticScore(0.5), real, fake, None, generator=generator)
+    penalty = GradientPenalty(1).penalty(QuadraticScore(0.5), real, fake, None, rng=rng)
     e = torch.rand(5, generator=torch.Generator().manual_seed(3))
     expected = (0.5 * e * 12**0.5 - 1).square().mean()
     assert float(penalty.detach()) == pytest.approx(float(expected), rel=1e-5)
@@ -58,8 +58,8 @@ def test_gradient_penalty_is_a_function_of_its_generator() -> None:
     fake, _ = images(D, 3, seed=2)
 
     def value(seed: int) -> float:
-        generator = torch.Generator().manual_seed(seed)
-        return float(GradientPenalty(10).penalty(D, real, fake, None, generator=generator).detach())
+        rng = torch.Generator().manual_seed(seed)
+        return float(GradientPenalty(10).penalty(D, real, fake, None, rng=rng).detach())
 
     assert value(5) == value(5) != value(6)
 
@@ -76,8 +76,8 @@ def test_gradient_penalty_gradient_against_finite_differences() -> None:
     weight = D.trunk.convs[1].weight
 
     def value() -> Tensor:
-        generator = torch.Generator().manual_seed(0)
-        return GradientPenalty(10).penalty(D, real.double(), fake.double(), y, generator=generator)
+        rng = torch.Generator().manual_seed(0)
+        return GradientPenalty(10).penalty(D, real.double(), fake.double(), y, rng=rng)
 
     # Weights far from 0, so that the penalty has a slope worth measuring.
     with torch.no_grad():

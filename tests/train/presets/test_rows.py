@@ -225,7 +225,7 @@ def first_losses(config: TrainConfig, run: ReferenceRun) -> dict[str, float]:
             DiscriminatorBatch(*run.reals(update), *run.fakes("d", update)),
             loss=config.loss,
             constraint=constraint,
-            generator=source(config.seed, "penalty", update, 0),
+            rng=source(config.seed, "penalty", update, 0),
             state=state,
         )
         constraint.after_step(D)
