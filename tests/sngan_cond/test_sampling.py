@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from sngan_cond import Generator, GeneratorConfig, mixture, morph, sample, walk
+from sngan_cond.inputs import class_weights, walk_inputs
 from sngan_cond.latents import check_seed, check_truncation, draw_latents, slerp
-from sngan_cond.sampling import class_weights, generate, sample_batches, to_uint8, walk_inputs
+from sngan_cond.sampling import generate, sample_batches, to_uint8
 
 
 @pytest.fixture(scope="module", name="G")
