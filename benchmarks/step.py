@@ -62,9 +62,9 @@ def measure(
     real = d_batch.real.contiguous()
     calls = {
         ("reference", "d"): lambda: reference.discriminator(real, *d_batch[1:]),
-        ("ours", "d"): lambda: ours.discriminator([d_batch], step=0),
+        ("ours", "d"): lambda: ours.step_d([d_batch]),
         ("reference", "g"): lambda: reference.generator(*g_batch),
-        ("ours", "g"): lambda: ours.generator([g_batch], step=0),
+        ("ours", "g"): lambda: ours.step_g([g_batch]),
     }
     warm_up = {}
     for (side, update), call in calls.items():
@@ -108,7 +108,7 @@ def add_arithmetic(job: Job, result: dict[str, Any]) -> None:
             lambda: reference.discriminator(*d_batch),
             lambda: reference.generator(*g_batch),
         ),
-        "ours": (lambda: ours.discriminator([d_batch], step=0), lambda: ours.generator([g_batch], step=0)),
+        "ours": (lambda: ours.step_d([d_batch]), lambda: ours.step_g([g_batch])),
     }
     for side, calls in counted.items():
         for update, call in zip("dg", calls, strict=True):
@@ -145,8 +145,8 @@ def memory_of(job: Job, side: str, switches: tuple[str, ...]) -> int:
     else:
         ours = build_ours(job, switches)
         for _ in range(2):
-            ours.generator([g_batch], step=0)
-            ours.discriminator([d_batch], step=0)
+            ours.step_g([g_batch])
+            ours.step_d([d_batch])
     return peak_memory_bytes(job.device) - before
 
 

@@ -1,11 +1,14 @@
-"""Files that are there whole or not at all, after a kill and after a power cut."""
+"""Files that are there whole or not at all, after a kill and after a power cut; and one process at a time."""
 
+import errno
 import hashlib
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 
 @contextmanager
@@ -38,9 +41,10 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 def sync(path: Path) -> None:
     """Wait until a file's content, or a folder's list of names, is on the disk."""
-    if sys.platform == "win32":  # it opens no folders, and syncs only what was opened for writing
+    on_windows = sys.platform == "win32"
+    if on_windows and path.is_dir():  # Windows opens no folders; NTFS journals their names itself
         return
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR if on_windows else os.O_RDONLY)  # Windows syncs only writable handles
     try:
         os.fsync(descriptor)
     finally:
@@ -51,3 +55,25 @@ def sha256(path: Path) -> str:
     """Return the hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def lock(path: Path) -> FileLock | None:
+    """Lock a file until the lock is released or this process ends, however it ends.
+
+    Args:
+        path: made if missing; it stays when the lock goes.
+    Returns:
+        None where the file system has no locks.
+    Raises:
+        BlockingIOError: if another process holds the lock.
+    """
+    held = FileLock(path)
+    try:
+        held.acquire(timeout=0)
+    except Timeout as error:
+        raise BlockingIOError(errno.EWOULDBLOCK, "another process holds the lock", str(path)) from error
+    except OSError as error:
+        if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+            return None
+        raise
+    return held

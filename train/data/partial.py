@@ -1,4 +1,13 @@
-"""`DIR.partial`: the unfinished preparation of DIR, which survives a kill at any instant."""
+"""`DIR.partial`: the unfinished preparation of DIR, which survives a kill or a power cut at any instant.
+
+    lock        held by the process that works here; the system releases it when that process dies
+    plan.json   written first and atomically: what is being made, so that another command cannot mix its images in
+    data/       images.npy, at its full size from the start, its rows written by the workers in any order
+    done.jsonl  a line for each chunk, in order, appended only after the rows of the chunk have been synced
+
+So a line in done.jsonl vouches for its rows. Rows without a line cost only the time to make them again: the same bytes
+go to the same place. Nothing but a preparation reads `data/` before `finish` has renamed it to DIR.
+"""
 
 import dataclasses
 import io
@@ -10,18 +19,23 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from filelock import FileLock
 
 from train.data.dataset import PARTIAL_SUFFIX
 from train.data.info import IMAGES_NAME
 from train.data.workers import BadImage
 from train.errors import DataError
-from train.run.run import lock_file
+from train.files import lock, sync, write_text_atomically
 
 PLAN_NAME, DONE_NAME, LOCK_NAME, DATA_NAME = "plan.json", "done.jsonl", "lock", "data"
 
 
 def npy_header(count: int, side_px: int) -> bytes:
-    """The header of an (N, R, R, 3) uint8 .npy file; as long for one N as for another, so N may be settled last."""
+    """Return the header of an (N, R, R, 3) uint8 .npy file.
+
+    NumPy pads headers to a multiple of 64 bytes, so this one is equally long for every N. Images therefore keep their
+    place in the file when the bad ones are dropped and the final N is written over the first.
+    """
     buffer = io.BytesIO()
     fields = {"descr": "|u1", "fortran_order": False, "shape": (count, side_px, side_px, 3)}
     np.lib.format.write_array_header_1_0(buffer, fields)
@@ -29,7 +43,7 @@ def npy_header(count: int, side_px: int) -> bytes:
 
 
 class Partial:
-    """The work folder: a lock, the plan, a line a finished chunk, and the data set in the making under `data`.
+    """The work folder: a lock, the plan, a line for each finished chunk, and the data set in the making under `data`.
 
     Use as a context manager; the lock keeps a second process out while it is entered.
 
@@ -45,31 +59,34 @@ class Partial:
         self.data = self.folder / DATA_NAME
         self.images = self.data / IMAGES_NAME
         self.plan = plan
-        self._lock: int | None = None
+        self._lock: FileLock | None = None
 
     def __enter__(self) -> Self:
         self.data.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock = lock_file(self.folder / LOCK_NAME)
+            self._lock = lock(self.folder / LOCK_NAME)
         except BlockingIOError as error:
             raise DataError(f"--out: {self.folder} is being written by another process") from error
         try:
             self._check_plan()
         except DataError:
-            os.close(self._lock)
+            self._release()  # Python calls no __exit__ when __enter__ raises
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._release()
+
+    def _release(self) -> None:
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.release()
 
     def _check_plan(self) -> None:
         path = self.folder / PLAN_NAME
         if not path.exists():
-            write_whole(path, json.dumps(self.plan, indent=1) + "\n")
+            write_text_atomically(path, json.dumps(self.plan, indent=1) + "\n")
             return
         begun = json.loads(path.read_text(encoding="utf-8"))
         if difference := first_difference(begun, self.plan):
@@ -81,45 +98,54 @@ class Partial:
         """Give the image file its full size, so that a full disk shows at once and not after hours.
 
         Args:
-            count: rows.
-            side_px: side R of a row's picture.
+            count: number of images N.
+            side_px: their side R in pixels.
         Returns:
-            Bytes before row 0.
+            Number of bytes before the first image.
         Raises:
             OSError: if the disk has no room.
         """
         header = npy_header(count, side_px)
         total = len(header) + count * side_px * side_px * 3
+        # "w+b" would empty a file whose chunks are already marked as done.
         with self.images.open("r+b" if self.images.exists() else "w+b") as file:
+            # truncate alone makes a sparse file and reserves nothing; macOS and Windows lack posix_fallocate.
             if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, total)  # macOS has none
+                os.posix_fallocate(file.fileno(), 0, total)
             file.truncate(total)
             file.write(header)
         return len(header)
 
     def done(self) -> list[list[BadImage]]:
-        """Bad pictures of the chunks that are finished, in order; a line cut by a kill is dropped."""
+        """Return the bad images of each finished chunk, in order; a line cut by a kill is dropped."""
         path = self.folder / DONE_NAME
-        if not self.images.exists():
+        if not self.images.exists():  # the rows that the lines vouch for are gone
             path.unlink(missing_ok=True)
         if not path.exists():
             return []
         content = path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
         if len(whole) < len(content):
-            os.truncate(path, len(whole))
+            os.truncate(path, len(whole))  # otherwise the next line would be appended to the torn one
         return [[BadImage(*fields) for fields in json.loads(line)] for line in whole.splitlines()]
 
     def mark_done(self, bad: list[BadImage]) -> None:
-        """Note that the next chunk is on disk."""
-        line = json.dumps([dataclasses.astuple(image) for image in bad]) + "\n"
-        with (self.folder / DONE_NAME).open("a", encoding="utf-8") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        """Note that the next chunk is finished.
+
+        Its rows must have been synced before. If the line reached the disk first, a power cut between the two would
+        leave black images that count as finished.
+
+        Args:
+            bad: the images of the chunk that could not be used.
+        """
+        path = self.folder / DONE_NAME
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([dataclasses.astuple(image) for image in bad]) + "\n")
+        sync(path)
 
     def discard(self) -> None:
         """Delete everything that was made."""
+        self._release()  # Windows deletes no file that is open
         shutil.rmtree(self.folder)
 
 
@@ -133,13 +159,3 @@ def first_difference(begun: dict[str, Any], asked: dict[str, Any]) -> str | None
         elif old != new:
             return f"{name} {old!r}, not {new!r}"
     return None
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file so that it is there in full or not at all."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)

@@ -1,9 +1,6 @@
 """A run on disk and on its processes: folder, configuration, log, signals."""
 
-import errno
-import fcntl
 import json
-import os
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -13,36 +10,17 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from filelock import FileLock
 from torch import Tensor
 from tqdm import tqdm
 
 from train.config import FREE_KEYS, TrainConfig
 from train.errors import TrainError
+from train.files import lock, write_text_atomically
 from train.presets.load import config_to_dict, config_to_yaml, load_config
 from train.run.checkpoint import Checkpoint, clean_leftovers, newest_checkpoint
 from train.run.launch import AnyRankFlag, open_accelerator
 from train.run.provenance import commit, hardware, versions
-
-
-def lock_file(path: Path) -> int:
-    """Lock a file until its descriptor is closed or the process ends, however it ends.
-
-    Args:
-        path: made if missing.
-    Returns:
-        The descriptor.
-    Raises:
-        BlockingIOError: if another process holds the lock.
-        OSError: if the file system has no locks, or no room.
-    """
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
 
 CONFIG_FILE = "config.yaml"
 SCALARS_FILE = "scalars.jsonl"
@@ -67,13 +45,13 @@ class Run:
         self.accelerator = open_accelerator(config, folder)
         self.world_size = self.accelerator.num_processes
         self.is_main = self.accelerator.is_main_process
-        self._lock: int | None = None
+        self._lock: FileLock | None = None
         check_batches(config, self.world_size)
         if config.batch_norm == "synchronised" and self.accelerator.device.type == "cpu":
             raise TrainError("batch_norm=synchronised: PyTorch synchronises batch norm on GPUs only; use per_process")
         self._open_folder()
         self._asked_to_stop = False
-        self._stop_vote: AnyRankFlag | None = None
+        self._stop_flag: AnyRankFlag | None = None
         self._started = time.monotonic()
         self.seconds_before = 0.0
         self.bar: tqdm[Any] | None = None
@@ -88,7 +66,7 @@ class Run:
         """Seconds spent in this run, over all its starts."""
         return self.seconds_before + time.monotonic() - self._started
 
-    def say(self, line: str) -> None:
+    def print(self, line: str) -> None:
         """Print a line from the main process, above the progress bar."""
         if self.is_main:
             tqdm.write(line)
@@ -102,7 +80,7 @@ class Run:
         if self.is_main:
             clean_leftovers(self.checkpoints)
         self.accelerator.wait_for_everyone()
-        found = newest_checkpoint(self.checkpoints, self.say)
+        found = newest_checkpoint(self.checkpoints, self.print)
         if self.world_size > 1:
             steps = gather_object([0 if found is None else found.step])
             if len(set(steps)) > 1:
@@ -152,7 +130,7 @@ class Run:
         """Return whether every process should stop now; several ask each step and hear the answer after the next."""
         if self.world_size == 1:
             return self._asked_to_stop
-        earlier, self._stop_vote = self._stop_vote, AnyRankFlag(self.accelerator, self._asked_to_stop)
+        earlier, self._stop_flag = self._stop_flag, AnyRankFlag(self.accelerator, self._asked_to_stop)
         return earlier is not None and earlier.read()
 
     def write_training_facts(self, images_seen: int, step: int) -> str:
@@ -176,13 +154,12 @@ class Run:
             self.bar.close()
         self.accelerator.end_training()
         if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+            self._lock.release()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._asked_to_stop = True
         when = "after this step" if self.world_size == 1 else "within two steps"
-        self.say(f"{signal.Signals(number).name}: stopping {when}")
+        self.print(f"{signal.Signals(number).name}: stopping {when}")
 
     def _open_folder(self) -> None:
         path = self.folder / CONFIG_FILE
@@ -199,15 +176,11 @@ class Run:
                 raise TrainError(f"--run-dir {self.folder}: cannot be written ({error.strerror})") from error
         self.accelerator.wait_for_everyone()
 
-    def _locked(self) -> int | None:
+    def _locked(self) -> FileLock | None:
         try:
-            return lock_file(self.folder / LOCK_FILE)
+            return lock(self.folder / LOCK_FILE)
         except BlockingIOError as error:
             raise TrainError(f"--run-dir {self.folder}: another process trains in it") from error
-        except OSError as error:
-            if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
-                return None  # this file system has no locks
-            raise
 
     def forget(self, step: int, prefixes: tuple[str, ...]) -> None:
         """Drop the lines of a step that hold any scalar of these names, to be written again.
@@ -250,18 +223,6 @@ def check_batches(config: TrainConfig, processes: int) -> None:
                 f"{name}={value}: a multiple of {parts} is allowed "
                 f"({processes} processes x accumulate={config.accumulate})"
             )
-
-
-def write_text_atomically(path: Path, text: str) -> None:
-    """Write a text file so that readers see the old or the new one.
-
-    Args:
-        path: where.
-        text: what.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text)
-    beside.replace(path)
 
 
 def _refuse_other_run(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:

@@ -39,20 +39,20 @@ class LatentSampler(NamedTuple):
         Returns:
             z (total / world_size, latent_dim) and y (total / world_size,) int64, or None without classes.
         """
-        generator = self.generator(f"{purpose}/latents", update)
+        rng = self.rng(f"{purpose}/latents", update)
         shape = (total, self.config.latent_dim)
         if self.config.latent == "normal":
-            z = torch.randn(shape, generator=generator, device=self.device)
+            z = torch.randn(shape, generator=rng, device=self.device)
         else:
-            z = torch.rand(shape, generator=generator, device=self.device) * 2 - 1
-        share = slice(self.rank * total // self.world_size, (self.rank + 1) * total // self.world_size)
+            z = torch.rand(shape, generator=rng, device=self.device) * 2 - 1
+        mine = slice(self.rank * total // self.world_size, (self.rank + 1) * total // self.world_size)
         if not self.config.num_classes:
-            return z[share], None
-        generator = self.generator(f"{purpose}/labels", update)
-        y = torch.randint(self.config.num_classes, (total,), generator=generator, device=self.device)
-        return z[share], y[share]
+            return z[mine], None
+        rng = self.rng(f"{purpose}/labels", update)
+        y = torch.randint(self.config.num_classes, (total,), generator=rng, device=self.device)
+        return z[mine], y[mine]
 
-    def generator(self, purpose: str, update: int) -> torch.Generator:
+    def rng(self, purpose: str, update: int) -> torch.Generator:
         """Return the source of one kind of random numbers of one update, the same in every process."""
         return rng_for(self.seed, purpose, update, device=self.device)
 

@@ -117,7 +117,7 @@ class EvaluationCallback:
                 for name, report in reports.items():
                     report.write(self._folder(step) / f"{name}.json")
         except EvaluationError as error:
-            self.run.say(f"step {step}: not scored: {error}")
+            self.run.print(f"step {step}: not scored: {error}")
 
     def _folder(self, step: int) -> Path:
         return self.run.folder / "evaluations" / f"step-{step:08d}"

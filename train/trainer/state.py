@@ -50,15 +50,9 @@ class Networks:
         self.ema = Ema(G.to(device), decay=config.ema.decay, start=config.ema.start)
         opt_g, opt_d = _adam(G, config.optim_g), _adam(D, config.optim_d)
         G, D, opt_g, opt_d = run.accelerator.prepare(G, D, opt_g, opt_d)
+        accelerator = run.accelerator
         self.updates = Updates(
-            run.accelerator,
-            G=G,
-            D=D,
-            opt_g=opt_g,
-            opt_d=opt_d,
-            constraint=constraint,
-            loss=config.loss,
-            speed=config.speed,
+            accelerator, G=G, D=D, opt_g=opt_g, opt_d=opt_d, constraint=constraint, loss=config.loss, speed=config.speed
         )
         self.last_saved: Path | None = None
 
@@ -80,7 +74,7 @@ class Networks:
             raise TrainError(f"{checkpoint.folder}: does not fit this configuration ({reason})") from error
         self.run.seconds_before = float(checkpoint.state["seconds"])
         self.last_saved = checkpoint.folder
-        self.run.say(f"continuing at step {checkpoint.step} from {checkpoint.folder}")
+        self.run.print(f"continuing at step {checkpoint.step} from {checkpoint.folder}")
         return checkpoint.step
 
     def save(self, step: int, *, images_seen: int) -> None:
@@ -117,8 +111,8 @@ class Networks:
             "model": exported(self.ema.network).state_dict(),
             "generator": updates.unwrapped_G.state_dict(),
             "discriminator": updates.unwrapped_D.state_dict(),
-            "optimizer_g": _moments(updates.unwrapped_G, updates.opt_g),
-            "optimizer_d": _moments(updates.unwrapped_D, updates.opt_d),
+            "optimizer_g": moments(updates.unwrapped_G, updates.opt_g),
+            "optimizer_d": moments(updates.unwrapped_D, updates.opt_d),
             "objective": updates.objective_state,
         }
         if self._ema_is_constrained:
@@ -130,8 +124,8 @@ class Networks:
         updates.unwrapped_G.load_state_dict(checkpoint.tensors("generator"))
         updates.unwrapped_D.load_state_dict(checkpoint.tensors("discriminator"))
         self.ema.network.load_state_dict(checkpoint.tensors("ema" if self._ema_is_constrained else "model"))
-        _load_moments(updates.unwrapped_G, updates.opt_g, checkpoint.tensors("optimizer_g"))
-        _load_moments(updates.unwrapped_D, updates.opt_d, checkpoint.tensors("optimizer_d"))
+        load_moments(updates.unwrapped_G, updates.opt_g, checkpoint.tensors("optimizer_g"))
+        load_moments(updates.unwrapped_D, updates.opt_d, checkpoint.tensors("optimizer_d"))
         device = self.run.accelerator.device
         updates.objective_state = {k: v.to(device) for k, v in checkpoint.tensors("objective").items()}
 
@@ -183,7 +177,7 @@ def _adam(network: nn.Module, config: AdamConfig) -> torch.optim.Adam:
     )
 
 
-def _moments(network: nn.Module, optimizer: Any) -> dict[str, Tensor]:
+def moments(network: nn.Module, optimizer: Any) -> dict[str, Tensor]:
     """Name the optimiser's state by parameter, so that no order and no pickle is needed to read it back."""
     state = optimizer.state
     return {
@@ -193,7 +187,8 @@ def _moments(network: nn.Module, optimizer: Any) -> dict[str, Tensor]:
     }
 
 
-def _load_moments(network: nn.Module, optimizer: Any, tensors: dict[str, Tensor]) -> None:
+def load_moments(network: nn.Module, optimizer: Any, tensors: dict[str, Tensor]) -> None:
+    """Put back what `moments` returned, in place."""
     saved = optimizer.state_dict()
     names = [name for name, _ in network.named_parameters()]
     state: dict[int, dict[str, Tensor]] = {}
@@ -201,3 +196,8 @@ def _load_moments(network: nn.Module, optimizer: Any, tensors: dict[str, Tensor]
         name, _, field = key.rpartition("/")
         state.setdefault(names.index(name), {})[field] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": saved["param_groups"]})
+    # Files hold contiguous tensors; fused optimisers want moments that lie in memory as their parameters do.
+    for parameter, loaded in optimizer.state.items():
+        for key, value in loaded.items():
+            if value.shape == parameter.shape and value.stride() != parameter.stride():
+                loaded[key] = torch.empty_like(parameter).copy_(value)

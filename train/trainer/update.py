@@ -108,7 +108,7 @@ class Updates:
         return new
 
     def start_step(self, step: int, *, lr_g: float, lr_d: float) -> None:
-        """Set what both updates of a step read: its number, for the report of values that are not finite, and the rates.
+        """Set what both updates of a step read: its number, for reports of values that are not finite, and the rates.
 
         Args:
             step: number of steps taken before.

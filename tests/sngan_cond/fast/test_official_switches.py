@@ -59,11 +59,11 @@ def trajectory(request: pytest.FixtureRequest) -> dict[str, object]:
     losses, weights = {}, []
     for i in range(3):
         at = f"it{i}/gstep"
-        losses[at] = updates.generator([(tensor(io[f"{at}/z"]), tensor(io[f"{at}/y"]))], step=i)["loss"].item()
+        losses[at] = updates.step_g([(tensor(io[f"{at}/z"]), tensor(io[f"{at}/y"]))])["loss"].item()
         for j in range(2):
             at = f"it{i}/dstep{j}"
             x, *others = (tensor(io[f"{at}/{key}"]) for key in ("x_real", "y_real", "z", "y_fake"))
             batch = DiscriminatorBatch(x.contiguous(memory_format=torch.channels_last), *others)  # as they are fed
-            losses[at] = updates.discriminator([batch], step=i)["loss"].item()
+            losses[at] = updates.step_d([batch])["loss"].item()
         weights.append({name: training._numbers(network) for name, network in (("gen", G), ("dis", D))})
     return {"io": io, "G": G, "D": D, "opt": (opt_g, opt_d), "losses": losses, "scores": scores, "weights": weights}

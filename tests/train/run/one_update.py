@@ -47,9 +47,9 @@ def main(data: str, out: str, accumulate: int, power_iterations_at: str) -> None
     real, y_real = RealBatches(dataset, 8, seed=1, rank=rank, world_size=world).at(0)
     z, y = draws.fakes("d", 0, 8)
     parts = zip(*(t.chunk(accumulate) for t in (real, y_real, z, y)), strict=True)
-    updates.discriminator([DiscriminatorBatch(*part) for part in parts], step=0)
+    updates.step_d([DiscriminatorBatch(*part) for part in parts])
     z, y = draws.fakes("g", 0, 16)
-    updates.generator(list(zip(z.chunk(accumulate), y.chunk(accumulate), strict=True)), step=0)
+    updates.step_g(list(zip(z.chunk(accumulate), y.chunk(accumulate), strict=True)))
     if accelerator.is_main_process:
         tensors = {
             f"{name}/{k}": v

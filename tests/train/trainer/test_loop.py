@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 import sys
 from dataclasses import replace
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from sngan_cond import Generator, sample
@@ -15,7 +15,7 @@ from tests.train.launch import run, run_here, tiny_command, weights
 from train.__main__ import main
 from train.config import TrainConfig
 from train.errors import TrainError
-from train.run.run import check_batches, lock_file
+from train.run.run import LOCK_FILE, check_batches
 from train.trainer.loop import linear_decay
 
 
@@ -104,11 +104,8 @@ def test_a_second_start_is_refused_before_it_writes_anything(
     finished: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
-    held = lock_file(finished / ".lock")
-    try:
+    with FileLock(finished / LOCK_FILE):
         assert run_here(tiny_command(tiny_data, finished, "trackers=[tensorboard]", "log_every=5")) == 2
-    finally:
-        os.close(held)
     assert "another process trains in it" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()} == before
 

@@ -22,6 +22,7 @@ from sngan_cond import (
 from sngan_cond.objectives import DiscriminatorBatch
 from train.trainer.cuda_graphs import GraphedUpdate
 from train.trainer.speed import SpeedConfig, SpeedPlan, lay_out, plan_speed
+from train.trainer.state import load_moments, moments
 from train.trainer.update import Updates
 
 CPU = torch.device("cpu")
@@ -71,12 +72,12 @@ def test_float32_on_a_gpu_is_float32_unless_said_otherwise(tf32: bool, expected:
 
 def test_a_capture_that_fails_is_told_once() -> None:
     _, updates = _train(SpeedConfig(capture=True), steps=1)
-    assert len(updates.take_notes()) == 2  # there is no GPU
-    assert updates.take_notes() == []
-    updates._captured["D"] = GraphedUpdate(updates._update_d, pool=None, zero_grad=lambda: None)
-    updates._captured["D"].failure = "no memory"
-    assert updates.take_notes() == ["capture of D: off, because no memory"]
-    assert updates.take_notes() == []
+    assert len(updates.new_notes()) == 2  # there is no GPU
+    assert updates.new_notes() == []
+    updates._graphed["D"] = GraphedUpdate(updates.step_d, pool=None, zero_grad=lambda: None)
+    updates._graphed["D"].failure = "no memory"
+    assert updates.new_notes() == ["capture of D: off, because no memory"]
+    assert updates.new_notes() == []
 
 
 def _train(speed: SpeedConfig, *, mixed_precision: str = "no", steps: int = 3) -> tuple[list[float], Updates]:
@@ -96,11 +97,11 @@ def _train(speed: SpeedConfig, *, mixed_precision: str = "no", steps: int = 3) -
     )
     numbers = torch.Generator().manual_seed(1)
     losses = []
-    for step in range(steps):
+    for _ in range(steps):
         z, y = torch.randn(8, 128, generator=numbers), torch.randint(5, (8,), generator=numbers)
         real = torch.rand(4, 3, 32, 32, generator=numbers) * 2 - 1
-        losses.append(updates.generator([(z, y)], step=step)["loss"].item())
-        losses.append(updates.discriminator([DiscriminatorBatch(real, y[:4], z[:4], y[4:])], step=step)["loss"].item())
+        losses.append(updates.step_g([(z, y)])["loss"].item())
+        losses.append(updates.step_d([DiscriminatorBatch(real, y[:4], z[:4], y[4:])])["loss"].item())
     return losses, updates
 
 
@@ -141,15 +142,15 @@ def test_the_same_run_twice_is_the_same_to_the_bit() -> None:
 
 def test_loaded_moments_take_the_layout_of_their_parameters() -> None:
     _, updates = _train(SpeedConfig(memory_format="channels_last"), steps=1)
-    parameter, state = next((p, s) for p, s in updates.opt_d.state.items() if p.ndim == 4 and p.shape[1] > 3)
-    moments = state["exp_avg_sq"].contiguous()
-    state["exp_avg_sq"] = moments
-    assert moments.stride() != parameter.stride()
-    updates._has_run = False
-    z, y = torch.randn(4, 128), torch.randint(5, (4,))
-    updates.generator([(z, y)], step=1)
-    assert updates.opt_d.state[parameter]["exp_avg_sq"].stride() == parameter.stride()
-    assert torch.equal(updates.opt_d.state[parameter]["exp_avg_sq"], moments)
+    D, optimizer = updates.unwrapped_D, updates.opt_d
+    parameter = next(p for p in D.parameters() if p.ndim == 4 and p.shape[1] > 3)
+    kept = {name: tensor.clone().contiguous() for name, tensor in moments(D, optimizer).items()}
+    expected = optimizer.state[parameter]["exp_avg_sq"].clone()
+    assert expected.contiguous().stride() != parameter.stride()
+    load_moments(D, optimizer, kept)
+    found = optimizer.state[parameter]["exp_avg_sq"]
+    assert found.stride() == parameter.stride()
+    assert torch.equal(found, expected)
 
 
 @pytest.mark.slow

@@ -30,11 +30,12 @@ def test_a_gradient_that_is_not_finite_is_told_of_its_network_and_first_step(upd
     network = updates.unwrapped_D if name == "D" else updates.unwrapped_G
 
     def update(step: int) -> None:
+        updates.start_step(step, lr_g=1e-3, lr_d=1e-3)
         if name == "G":
-            parts = updates.generator([(z, None)], step=step)
+            parts = updates.step_g([(z, None)])
         else:
             batch = DiscriminatorBatch(torch.rand(4, 3, 16, 16), None, z, None)
-            parts = updates.discriminator([batch], step=step)
+            parts = updates.step_d([batch])
         assert all(value.isfinite() for value in parts.values())
 
     update(3)
