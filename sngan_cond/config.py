@@ -1,4 +1,4 @@
-"""Frozen, validated descriptions of networks and objectives; defaults are the paper's 128 px ImageNet setting."""
+"""Frozen, validated descriptions of networks and losses; the defaults are the papers' 128 px ImageNet setting."""
 
 import math
 from dataclasses import dataclass
@@ -6,122 +6,41 @@ from typing import Literal, get_args, get_type_hints
 
 from sngan_cond.validation import StrictConfig, check_choice, check_number, check_range
 
-
-@dataclass(frozen=True)
-class StagePlan:
-    """Widths of both ResNets at one resolution, in multiples of the base channel count.
-
-    Args:
-        first_side: side in pixels of the generator's first feature map.
-        g_widths: width of the first feature map, then of each up block's output.
-        d_widths: width of each down block's output.
-        d_halves: how many of the discriminator's blocks, counted from the first, halve the side.
-        g_channels: the official base channel count of the generator.
-        d_channels: the official base channel count of the discriminator.
-        score_bias: whether the discriminator's score layer has a bias.
-        concat_after: number of down blocks before label planes join the trunk (concat head).
-    """
-
-    first_side: int
-    g_widths: tuple[int, ...]
-    d_widths: tuple[int, ...]
-    d_halves: int
-    g_channels: int = 64
-    d_channels: int = 64
-    score_bias: bool = True
-    concat_after: int = 3
-
-
-# Rows 32, 64, 128 and 256 follow gen_models/resnet*.py and dis_models/snresnet*.py of
-# pfnet-research/sngan_projection@e84b1a5; row 48 follows Table 5 of Miyato et al. 2018.
-# How many blocks halve is data, not a formula: at 64 px all five do.
-PLANS: dict[int, StagePlan] = {
-    32: StagePlan(4, (1, 1, 1, 1), (1, 1, 1, 1), 2, g_channels=256, d_channels=128, score_bias=False),
-    48: StagePlan(6, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
-    64: StagePlan(4, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
-    128: StagePlan(4, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
-    256: StagePlan(4, (16, 16, 8, 8, 4, 2, 1), (1, 2, 4, 8, 8, 16, 16), 6),
-}
-
-
-def plan_for(resolution: int) -> StagePlan:
-    """Return the ResNet stage plan of a resolution.
-
-    Args:
-        resolution: side of the images in pixels.
-    Returns:
-        The row of `PLANS`.
-    Raises:
-        ValueError: if no plan exists for `resolution`.
-    """
-    if resolution not in PLANS:
-        raise ValueError(f"resolution={resolution}: the resnet architecture has plans for {sorted(PLANS)} px")
-    return PLANS[resolution]
-
-
-for _resolution, _plan in PLANS.items():
-    assert _plan.first_side * 2 ** (len(_plan.g_widths) - 1) == _resolution, _resolution
-
 Architecture = Literal["resnet", "cnn", "dcgan", "mnist"]
 Latent = Literal["normal", "uniform"]
 ConvBackend = Literal["auto", "plain", "strided", "minimal"]  # see sngan_cond.fast.dispatch.set_backend
 HeadKind = Literal["unconditional", "projection", "concat", "auxiliary_classifier", "reconstruction"]
 
+# Bounds well beyond the papers' networks: a typing error is refused here instead of filling the memory.
 MAX_RESOLUTION = 1024
 MAX_CLASSES = 100_000
 MAX_CHANNELS = 4096
 MAX_LATENT_DIM = 65_536
+
+# Published base widths, where they do not depend on the resolution.
 CNN_CHANNELS = 64
 DCGAN_CHANNELS = 128
 MNIST_CHANNELS = 64
 MNIST_RESOLUTION = 28
 
 
-def official_channels(architecture: Architecture, resolution: int, network: Literal["g", "d"]) -> int:
-    """Return the published base channel count of a network.
-
-    Args:
-        architecture: family of the network.
-        resolution: side of the images in pixels.
-        network: "g" for the generator, "d" for the discriminator.
-    Returns:
-        Channels of the layer nearest to the image; the other widths are multiples of it.
-    Raises:
-        ValueError: if the architecture has no form at this resolution.
-    """
-    if architecture == "mnist":
-        if resolution != MNIST_RESOLUTION:
-            raise ValueError(f"resolution={resolution}: the mnist architecture is {MNIST_RESOLUTION} px")
-        return MNIST_CHANNELS
-    if architecture == "dcgan":
-        if resolution < 16 or resolution & (resolution - 1):
-            raise ValueError(f"resolution={resolution}: the dcgan architecture takes powers of 2 from 16 px")
-        return DCGAN_CHANNELS
-    if architecture == "cnn":
-        if resolution % 8 or resolution < 16:
-            raise ValueError(f"resolution={resolution}: the cnn architecture takes multiples of 8 from 16 px")
-        return CNN_CHANNELS
-    plan = plan_for(resolution)
-    return plan.g_channels if network == "g" else plan.d_channels
-
-
 @dataclass(frozen=True, kw_only=True)
 class GeneratorConfig(StrictConfig):
-    """What a generator is: enough to build it, and what users need to name its classes.
+    """A generator's architecture, and the names of its classes.
 
     Args:
         resolution: side of the images in pixels.
         num_classes: number of classes K; 0 builds an unconditional generator.
         latent_dim: length of the latent z.
-        architecture: "resnet" (000 Tables 4 to 6), "cnn" (000 Table 3), "dcgan" (Radford et al. 2016) or "mnist" (004
-            Table 4).
-        channels: base width; None takes the published one.
+        architecture: "resnet" (Miyato et al. 2018, Tables 4-6), "cnn" (Table 3 there), "dcgan" (Radford et al. 2016) or
+            "mnist" (Lin et al. 2021, Table 4).
+        channels: base width, that of the layer nearest to the image; None takes the published one.
         latent: distribution of z, standard "normal" or "uniform" on [-1, 1).
         norm: "batch" normalisation, or "none" (BEGAN) for a cnn architecture without classes.
         class_names: K names, in label order, or None.
         class_ids: K WordNet ids, in label order, or None.
     Raises:
-        ValueError: if a value is outside what is built; the message names field, value and what is allowed.
+        ValueError: if a value is not allowed; the message names field, value and what is.
     """
 
     resolution: int = 128
@@ -143,10 +62,9 @@ class GeneratorConfig(StrictConfig):
         check_range("resolution", self.resolution, 1, MAX_RESOLUTION)
         check_range("num_classes", self.num_classes, 0, MAX_CLASSES)
         check_range("latent_dim", self.latent_dim, 1, MAX_LATENT_DIM)
+        official = official_channels(self.architecture, self.resolution, "g")  # also refuses a resolution
         if self.channels is None:
-            object.__setattr__(self, "channels", official_channels(self.architecture, self.resolution, "g"))
-        else:
-            official_channels(self.architecture, self.resolution, "g")
+            object.__setattr__(self, "channels", official)  # the dataclass is frozen; a saved config names its width
         check_range("channels", self.channels, 1, MAX_CHANNELS)
         for name in ("class_names", "class_ids"):
             self._check_names(name, getattr(self, name))
@@ -168,26 +86,27 @@ class GeneratorConfig(StrictConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorConfig(StrictConfig):
-    """What a discriminator is; how its weights are constrained is said elsewhere (`ConstraintConfig`).
+    """A discriminator's architecture; its weights are constrained by a `ConstraintConfig`.
 
     Args:
         resolution: side of the images in pixels.
-        num_classes: number of classes K; 0 goes with the unconditional head only.
+        num_classes: number of classes K; 0 for the unconditional and the reconstruction head.
         head: where the label enters: nowhere ("unconditional"), by projection, concatenated in the trunk, or by an
             auxiliary classifier. "reconstruction" is an autoencoder of architecture cnn, without labels, whose score is
             minus its error (BEGAN, EBGAN).
-        architecture: "resnet", "cnn", "dcgan" or "mnist".
-        channels: base width; None takes the published one.
-        hidden: width between a block's convolutions: that of its "input" (official code) or "output" (004).
-        skip: a learned skip where shapes ask for it ("auto", official code) or in every block ("always", 004).
+        architecture: as a generator's.
+        channels: base width, that of the layer nearest to the image; None takes the published one.
+        hidden: width between a block's convolutions: that of its "input" (official code) or "output" (Lin et al. 2021).
+        skip: a learned skip where shapes require it ("auto", official code) or in every block ("always", Lin et al.).
         embed_dim: length of the label embedding of the concat head.
-        slope: negative slope of the leaky ReLU of the cnn architecture (0.1 in 000 Table 3; 0 is a plain ReLU).
-        top_size: relative size of the input and output of the cnn architecture's last convolution (000 Figure 4).
-        pool: the resnet architecture's features, summed over space ("sum", 000) or averaged ("mean", Gulrajani et al.).
+        slope: negative slope of the leaky ReLU of the cnn architecture (0.1 in Miyato et al. 2018, Table 3; 0 is ReLU).
+        top_size: relative size of the input and output of the cnn architecture's last convolution (Figure 4 there).
+        pool: the resnet architecture's features, summed over space ("sum", Miyato et al.) or averaged ("mean",
+            Gulrajani et al. 2017).
         score_bias: whether the score layer has a bias; None is as published (not at 32 px, nor in mnist).
-        error: of a reconstruction, a mean over an image's values: absolute ("l1", BEGAN) or squared ("l2", EBGAN).
+        error: reconstruction error, a mean over an image's values: absolute ("l1", BEGAN) or squared ("l2", EBGAN).
     Raises:
-        ValueError: if a value is outside what is built; the message names field, value and what is allowed.
+        ValueError: if a value is not allowed; the message names field, value and what is.
     """
 
     resolution: int = 128
@@ -241,15 +160,15 @@ class DiscriminatorConfig(StrictConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig(StrictConfig):
-    """What the two networks play for.
+    """The adversarial loss, and the weights of what is added to it.
 
     Args:
         kind: adversarial loss; "began" and "ebgan" go with the reconstruction head of D.
         classification_d: weight of the auxiliary classifier's cross-entropy on real images in the D update.
         classification_g: weight of the auxiliary classifier's cross-entropy on fakes in the G update.
-        diversity: BEGAN's gamma, the wanted ratio of the fakes' reconstruction error to the real images'.
-        balance_rate: BEGAN's lambda_k, how fast the balance k moves, per D update.
-        margin: EBGAN's m, the energy above which fakes are left alone.
+        diversity: BEGAN's gamma, the target ratio of the fakes' reconstruction error to the real images'.
+        balance_rate: BEGAN's lambda_k, the learning rate of the balance k, per D update.
+        margin: EBGAN's m, the energy above which D stops pushing fakes away.
     Raises:
         ValueError: if a value is not allowed.
     """
@@ -265,3 +184,75 @@ class LossConfig(StrictConfig):
         check_choice("kind", self.kind, get_args(get_type_hints(type(self))["kind"]))
         for name in ("classification_d", "classification_g", "diversity", "balance_rate", "margin"):
             check_number(name, getattr(self, name), lambda value: 0 <= value < math.inf, "a finite number from 0")
+
+
+def official_channels(architecture: Architecture, resolution: int, network: Literal["g", "d"]) -> int:
+    """Return the published channel count of the layer nearest to the image, of which other widths are multiples.
+
+    Args:
+        network: "g" for the generator, "d" for the discriminator.
+    Raises:
+        ValueError: if the architecture does not exist at this resolution.
+    """
+    if architecture == "mnist":
+        if resolution != MNIST_RESOLUTION:
+            raise ValueError(f"resolution={resolution}: the mnist architecture is {MNIST_RESOLUTION} px")
+        return MNIST_CHANNELS
+    if architecture == "dcgan":
+        if resolution < 16 or resolution & (resolution - 1):
+            raise ValueError(f"resolution={resolution}: the dcgan architecture takes powers of 2 from 16 px")
+        return DCGAN_CHANNELS
+    if architecture == "cnn":
+        if resolution % 8 or resolution < 16:
+            raise ValueError(f"resolution={resolution}: the cnn architecture takes multiples of 8 from 16 px")
+        return CNN_CHANNELS
+    plan = plan_for(resolution)
+    return plan.g_channels if network == "g" else plan.d_channels
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """Widths of both ResNets at one resolution, in multiples of the base channel count.
+
+    Args:
+        first_side: side in pixels of the generator's first feature map.
+        g_widths: width of the first feature map, then of each up block's output.
+        d_widths: width of each down block's output.
+        d_halves: how many of the discriminator's blocks, counted from the first, halve the side.
+        g_channels: the generator's published base channel count.
+        d_channels: the discriminator's.
+        score_bias: whether the discriminator's score layer has a bias.
+        concat_after: number of down blocks before label planes join the trunk (concat head).
+    """
+
+    first_side: int
+    g_widths: tuple[int, ...]
+    d_widths: tuple[int, ...]
+    d_halves: int
+    g_channels: int = 64
+    d_channels: int = 64
+    score_bias: bool = True
+    concat_after: int = 3
+
+
+# 32, 64, 128 and 256 px follow gen_models/resnet*.py and dis_models/snresnet*.py of
+# pfnet-research/sngan_projection@e84b1a5; 48 px follows Table 5 of Miyato et al. 2018.
+# How many blocks halve is data, not a formula: at 64 px all five do, at 128 px the last of six does not.
+PLANS: dict[int, StagePlan] = {
+    32: StagePlan(4, (1, 1, 1, 1), (1, 1, 1, 1), 2, g_channels=256, d_channels=128, score_bias=False),
+    48: StagePlan(6, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
+    64: StagePlan(4, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
+    128: StagePlan(4, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
+    256: StagePlan(4, (16, 16, 8, 8, 4, 2, 1), (1, 2, 4, 8, 8, 16, 16), 6),
+}
+
+
+def plan_for(resolution: int) -> StagePlan:
+    """Return the row of `PLANS` for images of a side in pixels.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if resolution not in PLANS:
+        raise ValueError(f"resolution={resolution}: the resnet architecture has plans for {sorted(PLANS)} px")
+    return PLANS[resolution]

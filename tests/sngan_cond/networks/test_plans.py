@@ -22,6 +22,12 @@ def test_48_px_is_table_5() -> None:
     assert plan.d_halves == 4
 
 
+@pytest.mark.parametrize("side", PLANS)
+def test_every_up_block_doubles_the_side(side: int) -> None:
+    plan = plan_for(side)
+    assert plan.first_side * 2 ** (len(plan.g_widths) - 1) == side
+
+
 def test_no_row_for_other_sides() -> None:
     with pytest.raises(ValueError, match=r"resolution=96: .* plans for \[32, 48, 64, 128, 256\] px"):
         plan_for(96)
