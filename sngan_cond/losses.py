@@ -1,4 +1,8 @@
-"""Adversarial losses as pure functions of scores (N,), each returning a scalar to be minimised."""
+"""Adversarial losses as pure functions of scores (N,), each returning a scalar to be minimised.
+
+In the equations D(x) is the score itself; where a paper's D(x) is a probability, it is written sigmoid(D(x)). What a
+paper maximises is returned with the opposite sign.
+"""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -10,7 +14,7 @@ LossKind = Literal["hinge", "non_saturating", "minimax", "wasserstein"]
 
 
 class AdversarialLoss(NamedTuple):
-    """The two sides of one game.
+    """The losses of the two networks, which are minimised in turn.
 
     Args:
         discriminator: (score_real (N,), score_fake (M,)) to scalar.
@@ -21,61 +25,76 @@ class AdversarialLoss(NamedTuple):
     generator: Callable[[Tensor], Tensor]
 
 
+# Miyato et al. 2018, equations 16 and 17:
+#   V_D(G, D) = E_x[min(0, -1 + D(x))] + E_z[min(0, -1 - D(G(z)))]
+#   V_G(G, D) = -E_z[D(G(z))]
+# D maximises V_D, G minimises V_G.
 def hinge_discriminator(score_real: Tensor, score_fake: Tensor) -> Tensor:
-    """mean(relu(1 - D(x))) + mean(relu(1 + D(G(z)))). Source: 000 equation 16."""
+    """mean(relu(1 - D(x))) + mean(relu(1 + D(G(z)))), which is -V_D."""
     return F.relu(1 - score_real).mean() + F.relu(1 + score_fake).mean()
 
 
 def hinge_generator(score_fake: Tensor) -> Tensor:
-    """-mean(D(G(z))). Source: 000 equation 17."""
+    """-mean(D(G(z))), which is V_G; Wasserstein, BEGAN and EBGAN share it."""
     return -score_fake.mean()
 
 
+# Goodfellow et al. 2014, equation 1, and Miyato et al. 2018, equation 15:
+#   V(G, D) = E_x[log sigmoid(D(x))] + E_z[log(1 - sigmoid(D(G(z))))]
+# D maximises it. G minimises it ("minimax") or, as both papers train, maximises E_z[log sigmoid(D(G(z)))] instead
+# ("non_saturating", Goodfellow et al. 2014, section 3), whose gradient does not vanish where D rejects every fake.
+# log sigmoid(t) = -softplus(-t) and log(1 - sigmoid(t)) = -softplus(t), which stay finite at any score.
 def softplus_discriminator(score_real: Tensor, score_fake: Tensor) -> Tensor:
-    """Cross-entropy of sigmoid scores, mean(softplus(-D(x))) + mean(softplus(D(G(z)))). Source: 000 equation 15."""
+    """mean(softplus(-D(x))) + mean(softplus(D(G(z)))), which is -V."""
     return F.softplus(-score_real).mean() + F.softplus(score_fake).mean()
 
 
 def non_saturating_generator(score_fake: Tensor) -> Tensor:
-    """-mean(log sigmoid(D(G(z)))). Source: Goodfellow et al. 2014 section 3; "dcgan" in the official updater.py."""
+    """mean(softplus(-D(G(z)))), which is -E_z[log sigmoid(D(G(z)))]; "dcgan" in the official updater.py."""
     return F.softplus(-score_fake).mean()
 
 
 def minimax_generator(score_fake: Tensor) -> Tensor:
-    """mean(log(1 - sigmoid(D(G(z))))), the original game. Source: Goodfellow et al. 2014 equation 1."""
+    """-mean(softplus(D(G(z)))), the term of V that depends on G."""
     return -F.softplus(score_fake).mean()
 
 
+# Arjovsky et al. 2017, equation 2:
+#   W(P_r, P_g) = sup over 1-Lipschitz D of E_x[D(x)] - E_z[D(G(z))]
+# The constraint on D (`sngan_cond.constraints`) has to see to the Lipschitz constant.
 def wasserstein_discriminator(score_real: Tensor, score_fake: Tensor) -> Tensor:
-    """mean(D(G(z))) - mean(D(x)). Source: Arjovsky et al. 2017 equation 2."""
+    """mean(D(G(z))) - mean(D(x)), minus the estimate of W."""
     return score_fake.mean() - score_real.mean()
 
 
+# Berthelot et al. 2017, section 3.4, with L the reconstruction error of the autoencoder D:
+#   L_D = L(x) - k_t L(G(z)),  L_G = L(G(z)),  k_{t+1} = k_t + lambda_k (gamma L(x) - L(G(z)))
+# The score is -L. The balance k is moved by `objectives.next_objective_state`.
 def began_discriminator(score_real: Tensor, score_fake: Tensor, balance: Tensor) -> Tensor:
-    """L(x) - k L(G(z)), where the score is minus the reconstruction error L and k is the balance, a scalar in [0, 1].
-
-    Source: Berthelot et al. 2017, section 3.4.
-    """
+    """mean(L(x)) - k mean(L(G(z))), with the balance k a scalar in [0, 1]."""
     return -score_real.mean() + balance * score_fake.mean()
 
 
+# Zhao et al. 2017, equations 1 and 2, with the energy E that the paper calls D:
+#   L_D(x, z) = E(x) + max(0, m - E(G(z))),  L_G(z) = E(G(z))
+# The score is -E.
 def ebgan_discriminator(score_real: Tensor, score_fake: Tensor, margin: Tensor) -> Tensor:
-    """mean(E(x)) + mean(relu(m - E(G(z)))), where the score is minus the energy E and m is the margin, a scalar > 0.
-
-    Source: Zhao et al. 2017, equation 1.
-    """
+    """mean(E(x)) + mean(relu(m - E(G(z)))), with the margin m a scalar above 0."""
     return -score_real.mean() + F.relu(margin + score_fake).mean()
 
 
+# Odena et al. 2017, equation 3:
+#   L_C = E[log P(C = c | X_real)] + E[log P(C = c | X_fake)]
+# D is trained on the first term and G on the second, as in gan_cifar_resnet.py of igul222/improved_wgan_training, where
+# the default weights of `LossConfig` come from too; Odena et al. train both networks on both.
 def classification_loss(class_logits: Tensor, y: Tensor) -> Tensor:
-    """Cross-entropy of an auxiliary classifier.
+    """Cross-entropy of an auxiliary classifier, one term of -L_C.
 
     Args:
         class_logits: (N, K).
         y: (N,) int64 labels.
     Returns:
         Scalar >= 0, in nats.
-    Source: Odena et al. 2017.
     """
     return F.cross_entropy(class_logits, y)
 

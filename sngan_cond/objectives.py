@@ -1,4 +1,4 @@
-"""The objective of one D update and of one G update: networks and a batch in, named loss parts out."""
+"""The objectives of a D update and of a G update: networks and a batch in, the loss and its named parts out."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -18,18 +18,18 @@ from sngan_cond.losses import (
 )
 from sngan_cond.networks.heads import DiscriminatorOutput
 
-# What an objective remembers between updates: named float32 scalars. Most remember nothing.
+# What an objective carries from one D update to the next: named float32 scalars. Most carry nothing.
 ObjectiveState = Mapping[str, Tensor]
 
 
 class DiscriminatorBatch(NamedTuple):
-    """What one D update sees.
+    """The data of one D update.
 
     Args:
         real: (N, 3, R, R) images in [-1, 1].
         y_real: (N,) int64 labels, or None without classes.
         z: (M, latent_dim) latents of the fakes.
-        y_fake: (M,) int64 labels of the fakes, or None.
+        y_fake: (M,) int64 labels of the fakes, or None without classes.
     """
 
     real: Tensor
@@ -42,7 +42,7 @@ class Objective(NamedTuple):
     """A scalar to be minimised and its named parts.
 
     Args:
-        total: what to call `backward` on.
+        total: loss and penalty, with a graph.
         parts: detached scalars, for the log.
     """
 
@@ -51,11 +51,8 @@ class Objective(NamedTuple):
 
 
 def initial_objective_state(loss: LossConfig, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-    """Return what an objective remembers at the start of a run; the loop owns it and saves it with the run.
+    """Return an objective's state at the start of a run; the caller keeps it, and saves it with its checkpoints.
 
-    Args:
-        loss: which game.
-        device: where the networks live.
     Returns:
         {"balance": k = 0} for BEGAN, {"margin": m} for EBGAN, empty otherwise.
     """
@@ -68,25 +65,23 @@ def initial_objective_state(loss: LossConfig, device: torch.device | str = "cpu"
 
 @torch.no_grad()
 def next_objective_state(state: ObjectiveState, parts: Mapping[str, Tensor], *, loss: LossConfig) -> dict[str, Tensor]:
-    """Return what an objective remembers after a D update.
-
-    BEGAN: k + lambda_k (gamma L(x) - L(G(z))), clipped to [0, 1], on the D update's images. Other games: as before.
-    Source: Berthelot et al. 2017, section 3.4.
+    """Return an objective's state after a D update.
 
     Args:
-        state: what it remembered before; not changed.
-        parts: the parts of the D update's `Objective`; where processes share a run, their mean over processes, so that
-            every process remembers the same.
-        loss: which game.
+        state: from before the update; not changed.
+        parts: of the D update's `Objective`; where several processes train together, their mean over processes, so
+            that the state stays the same in all of them.
     """
     if loss.kind != "began":
         return dict(state)
+    # Berthelot et al. 2017, section 3.4: k_{t+1} = k_t + lambda_k (gamma L(x) - L(G(z))), clipped to [0, 1], with L
+    # averaged over the real and fake images of the D update.
     error_real, error_fake = -parts["score_real"], -parts["score_fake"]
     moved = state["balance"] + loss.balance_rate * (loss.diversity * error_real - error_fake)
     return {"balance": moved.clamp(0, 1)}
 
 
-def _game(loss: LossConfig, state: ObjectiveState) -> AdversarialLoss:
+def _adversarial_loss(loss: LossConfig, state: ObjectiveState) -> AdversarialLoss:
     if loss.kind == "began":
         return AdversarialLoss(lambda real, fake: began_discriminator(real, fake, state["balance"]), hinge_generator)
     if loss.kind == "ebgan":
@@ -104,30 +99,30 @@ def discriminator_objective(
     rng: torch.Generator | None = None,
     state: ObjectiveState | None = None,
 ) -> Objective:
-    """Loss of the discriminator on one batch of real images and as many fakes.
+    """Return the discriminator's loss on a batch of real images and as many fakes.
 
-    Fakes are made in the generator's current mode without a graph; real and fake images go through D in two calls, real
-    first, as in the official updater.py.
+    Fakes are made in the generator's current mode, so in train mode its running statistics move here too, as they do in
+    the official code.
 
     Args:
         D: discriminator, wrapped or not.
         G: generator, wrapped or not.
         batch: real images, latents and labels.
-        loss: which game.
-        constraint: whose penalty is added.
+        constraint: its penalty is added to the loss.
         rng: random source of the penalty, on the images' device; None takes torch's global one.
-        state: what the objective remembers, from `initial_objective_state` and then, after each D update,
-            `next_objective_state`; None is the initial one.
+        state: from `initial_objective_state` and, after each D update, `next_objective_state`; None is the initial one.
     Returns:
         `Objective` with parts loss, penalty, score_real, score_fake (and classification where D has a classifier).
     """
     with torch.no_grad():
         fake = G(batch.z, batch.y_fake)
+    # Two calls, real images first, as in the official updater.py. One call on both would not be the same: every call
+    # moves the u of a spectral norm by a round, and a batch norm in D would mix real and fake statistics.
     real_out = D(batch.real, batch.y_real)
     fake_out = D(fake, batch.y_fake)
     if state is None:
         state = initial_objective_state(loss, batch.real.device)
-    adversarial = _game(loss, state).discriminator(real_out.score, fake_out.score)
+    adversarial = _adversarial_loss(loss, state).discriminator(real_out.score, fake_out.score)
     total = adversarial
     parts = {"loss": adversarial, "score_real": real_out.score.mean(), "score_fake": fake_out.score.mean()}
     if real_out.class_logits is not None and batch.y_real is not None:
@@ -143,19 +138,18 @@ def discriminator_objective(
 def generator_objective(
     D: Callable[..., DiscriminatorOutput], G: nn.Module, z: Tensor, y: Tensor | None, *, loss: LossConfig
 ) -> Objective:
-    """Loss of the generator on one batch of latents.
+    """Return the generator's loss on a batch of latents.
 
     Args:
         D: discriminator; the caller keeps its parameters out of the graph.
         G: generator, wrapped or not.
         z: (M, latent_dim) latents.
-        y: (M,) int64 labels, or None.
-        loss: which game.
+        y: (M,) int64 labels, or None without classes.
     Returns:
         `Objective` with parts loss, score_fake (and classification where D has a classifier).
     """
     out = D(G(z, y), y)
-    adversarial = _game(loss, {}).generator(out.score)
+    adversarial = _adversarial_loss(loss, {}).generator(out.score)
     total = adversarial
     parts = {"loss": adversarial, "score_fake": out.score.mean()}
     if out.class_logits is not None and y is not None:

@@ -20,7 +20,7 @@ def softplus(x: float) -> float:
     return math.log1p(math.exp(x))
 
 
-# One line a game: D's loss of (REAL, FAKE), G's of FAKE.
+# One line per loss: D's of (REAL, FAKE), G's of FAKE.
 EXPECTED = {
     "hinge": ((0 + 0.5 + 2) / 3 + (1.25 + 0) / 2, -(0.25 - 3) / 2),
     "non_saturating": (
@@ -42,7 +42,7 @@ def test_by_hand(kind: str) -> None:
     assert LOSSES[kind].generator(FAKE).item() == pytest.approx(expected_g, rel=1e-6)
 
 
-def test_every_game_of_scores_alone_is_checked() -> None:
+def test_every_loss_of_scores_alone_is_checked() -> None:
     assert LOSSES.keys() == EXPECTED.keys()
 
 
@@ -66,7 +66,7 @@ def test_large_scores_stay_finite() -> None:
             assert LOSSES[kind].generator(score).isfinite()
 
 
-def test_autoencoder_games() -> None:
+def test_autoencoder_losses() -> None:
     real, fake = torch.tensor([-0.5, -0.25]), torch.tensor([-2.0, -0.5, -0.1])  # minus the errors
     assert began_discriminator(real, fake, torch.tensor(0.3)).item() == pytest.approx(0.375 - 0.3 * 2.6 / 3)
     expected = 0.375 + (0 + 0.5 + 0.9) / 3  # energies above the margin of 1 count no more

@@ -1,4 +1,4 @@
-"""BEGAN and EBGAN by hand, and what they remember between updates."""
+"""BEGAN and EBGAN by hand, and the state they carry between updates."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ from sngan_cond.objectives import (
 REAL, FAKE = torch.tensor([-0.3, -0.5]), torch.tensor([-0.2, -1.4])  # scores: minus reconstruction errors
 
 
-class Says(nn.Module):
+class GivenScores(nn.Module):
     """Scores real images (ones) and fakes (zeros) with the numbers above."""
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> DiscriminatorOutput:
@@ -31,7 +31,7 @@ class Zeros(nn.Module):
 def d_objective(loss: LossConfig, state: dict[str, Tensor] | None) -> tuple[float, dict[str, Tensor]]:
     batch = DiscriminatorBatch(torch.ones(2, 3, 2, 2), None, torch.zeros(2, 1), None)
     objective = discriminator_objective(
-        Says(), Zeros(), batch, loss=loss, constraint=Constraint(), rng=None, state=state
+        GivenScores(), Zeros(), batch, loss=loss, constraint=Constraint(), rng=None, state=state
     )
     return float(objective.total), objective.parts
 
@@ -46,7 +46,7 @@ def test_began() -> None:
     moved = next_objective_state(state, parts, loss=loss)
     assert float(moved["balance"]) == pytest.approx(0.5 + 0.1 * (0.75 * 0.4 - 0.8))
     assert float(state["balance"]) == 0.5  # not changed in place
-    g_total = generator_objective(Says(), Zeros(), torch.zeros(2, 1), None, loss=loss).total
+    g_total = generator_objective(GivenScores(), Zeros(), torch.zeros(2, 1), None, loss=loss).total
     assert float(g_total) == pytest.approx(0.8)
 
 
@@ -67,12 +67,12 @@ def test_ebgan() -> None:
     state = initial_objective_state(loss)
     assert {name: float(value) for name, value in state.items()} == {"margin": 1.0}
     assert next_objective_state(state, parts, loss=loss) == state
-    g_total = generator_objective(Says(), Zeros(), torch.zeros(2, 1), None, loss=loss).total
+    g_total = generator_objective(GivenScores(), Zeros(), torch.zeros(2, 1), None, loss=loss).total
     assert float(g_total) == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("kind", ["hinge", "non_saturating", "minimax", "wasserstein"])
-def test_other_games_remember_nothing(kind: str) -> None:
+def test_other_losses_have_no_state(kind: str) -> None:
     loss = LossConfig(kind=kind)
     assert initial_objective_state(loss) == {}
     _, parts = d_objective(loss, {})

@@ -1,4 +1,4 @@
-"""Objectives: what goes through which network, in which order, and what is remembered."""
+"""Objectives: what goes through which network, in which order, and which state is carried on."""
 
 import pytest
 import torch
@@ -122,7 +122,7 @@ def test_an_unconditional_pair() -> None:
     assert generator_objective(D, G, asked.z, None, loss=LossConfig()).total.isfinite()
 
 
-def test_began_balances_and_remembers() -> None:
+def test_began_moves_its_balance() -> None:
     (G, D), asked = networks("reconstruction"), batch(classes=False)
     loss = LossConfig(kind="began", diversity=0.5, balance_rate=0.1)
     state = initial_objective_state(loss)
@@ -144,7 +144,7 @@ def test_began_balances_and_remembers() -> None:
     assert next_objective_state(halfway, poor, loss=loss)["balance"].item() == 0
 
 
-def test_other_games_remember_nothing_that_moves() -> None:
+def test_other_losses_have_no_state_that_moves() -> None:
     parts = {"score_real": torch.tensor(-0.8), "score_fake": torch.tensor(-0.1)}
     for kind in ("hinge", "ebgan"):
         loss = LossConfig(kind=kind, margin=2.5)

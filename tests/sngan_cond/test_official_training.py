@@ -30,7 +30,7 @@ from tests.reference.fixtures import (
 )
 from tests.reference.names import official_layers, official_parameters
 
-GAMES = {"hinge": LossConfig(kind="hinge"), "dcgan": LossConfig(kind="non_saturating")}  # official name first
+LOSSES = {"hinge": LossConfig(kind="hinge"), "dcgan": LossConfig(kind="non_saturating")}  # official name first
 
 # A batch normalisation follows every convolution of G's blocks, at once or after the sum with the skip, and takes away
 # whatever a bias adds to a channel. The true gradient of these biases is zero; what is computed is rounding noise.
@@ -58,10 +58,10 @@ def _scores(D: Discriminator) -> list[torch.Tensor]:
     return scores
 
 
-@pytest.fixture(scope="module", params=GAMES)
+@pytest.fixture(scope="module", params=LOSSES)
 def one_update(request: pytest.FixtureRequest) -> dict[str, object]:
     """Both objectives and every gradient, each from the snapshots as stored."""
-    io, loss = load("tiny_pair32_c5"), GAMES[request.param]
+    io, loss = load("tiny_pair32_c5"), LOSSES[request.param]
     G, D = _pair()
     g_scores = _scores(D)
     g = _g_objective(G, D, io["z_g"], io["y_g"], loss)
@@ -73,22 +73,22 @@ def one_update(request: pytest.FixtureRequest) -> dict[str, object]:
     d = discriminator_objective(D, fresh_G, batch, loss=loss, constraint=Constraint())
     d.total.backward()
     assert all(parameter.grad is None for parameter in fresh_G.parameters())
-    return {"io": io, "game": request.param, "G": G, "D": D, "g": g, "d": d, "scores": g_scores + d_scores}
+    return {"io": io, "kind": request.param, "G": G, "D": D, "g": g, "d": d, "scores": g_scores + d_scores}
 
 
 def test_losses_and_scores(one_update: dict) -> None:
-    io, game = one_update["io"], one_update["game"]
-    assert relative_error(one_update["g"].total, io[f"{game}/loss_gen"]) <= LOSS
-    assert relative_error(one_update["d"].total, io[f"{game}/loss_dis"]) <= LOSS
+    io, kind = one_update["io"], one_update["kind"]
+    assert relative_error(one_update["g"].total, io[f"{kind}/loss_gen"]) <= LOSS
+    assert relative_error(one_update["d"].total, io[f"{kind}/loss_dis"]) <= LOSS
     for score, key in zip(one_update["scores"], ("fake_gstep", "real_dstep", "fake_dstep"), strict=True):
-        assert relative_error(score, io[f"{game}/dis_{key}"]) <= TRAIN_OUTPUT, key
+        assert relative_error(score, io[f"{kind}/dis_{key}"]) <= TRAIN_OUTPUT, key
 
 
 @pytest.mark.parametrize("letter", ["gen", "dis"])
 def test_gradients(one_update: dict, letter: str) -> None:
-    io, game = one_update["io"], one_update["game"]
+    io, kind = one_update["io"], one_update["kind"]
     parameters = official_parameters(one_update["G" if letter == "gen" else "D"])
-    norms = part(io, f"{game}/gradnorm_{letter}/")
+    norms = part(io, f"{kind}/gradnorm_{letter}/")
     assert parameters.keys() == norms.keys()
     largest = max(norms.values())
     for path, norm in norms.items():
@@ -99,7 +99,7 @@ def test_gradients(one_update: dict, letter: str) -> None:
             assert max(gradient.norm().item(), norm) <= 1e-5 * largest, path
             continue
         assert abs(gradient.norm().item() - norm) <= GRADIENT * norm, path
-        whole, beginning = f"{game}/grad_{letter}/{path}", f"{game}/gradhead_{letter}/{path}"
+        whole, beginning = f"{kind}/grad_{letter}/{path}", f"{kind}/gradhead_{letter}/{path}"
         if whole in io:
             assert norm_error(gradient, io[whole]) <= GRADIENT, path
         else:  # the first entries only
@@ -127,7 +127,7 @@ def _step(optimiser: torch.optim.Adam, objective: Objective) -> float:
 @pytest.fixture(scope="module")
 def trajectory() -> dict[str, object]:
     """Three iterations: one G update on 8 fakes, then two D updates, each on 4 fresh real images."""
-    io, loss = load("tiny_traj32_c5"), GAMES["hinge"]
+    io, loss = load("tiny_traj32_c5"), LOSSES["hinge"]
     G, D = _pair()
     opt_g, opt_d = _adam(G), _adam(D)
     scores = _scores(D)
