@@ -2,18 +2,20 @@
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sngan_cond.cli import OneLineParser
-from train.analysis.figures import RUN_COLOURS, draw_figures
-from train.analysis.measure import RunNumbers, measure_run
 from train.errors import TrainError
+from train.files import write_text_atomically
+from train.plotting import COLOURS
+
+if TYPE_CHECKING:
+    from train.analysis.measure import RunNumbers
 
 NUMBERS_FILE = "analysis.json"
-MAX_RUNS = len(RUN_COLOURS)
+MAX_RUNS = len(COLOURS)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,25 +54,27 @@ def _analyze(run_dir: Path, compare: list[Path], out: Path) -> None:
     folders = labelled([run_dir, *compare])
     if out.exists() and not out.is_dir():  # said before minutes of decompositions
         raise TrainError(f"--out {out}: is a file; a folder, there or not yet, is allowed")
+
+    # After the flags are checked: importing torch and matplotlib takes seconds.
+    from train.analysis.figures import draw_figures
+    from train.analysis.measure import measure_run
+
     arguments = ["--run-dir"] + ["--compare"] * len(compare)
     runs = {
         label: measure_run(folder, argument)
         for (label, folder), argument in zip(folders.items(), arguments, strict=True)
     }
-    files = {f"{name}.png": image for name, image in draw_figures(runs).items()}
     numbers = {label: _plain(run) for label, run in runs.items()}
-    files[NUMBERS_FILE] = (json.dumps(numbers, indent=1, allow_nan=False) + "\n").encode()
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            _write_atomically(out / name, content)
+        figures = draw_figures(runs, out)
+        write_text_atomically(out / NUMBERS_FILE, json.dumps(numbers, indent=1, allow_nan=False) + "\n")
     except OSError as error:
         raise TrainError(f"--out {out}: cannot be written ({error.strerror})") from error
     for label, run in runs.items():
         norms = [layer.effective for layer in run.norms[-1].layers.values()]
         low, high = min(norms), max(norms)
         print(f"{label}: step {run.norms[-1].step:,}, spectral norms of {len(norms)} layers {low:.4g} to {high:.4g}")
-    print(f"written to {out}: {', '.join(files)}")
+    print(f"written to {out}: {', '.join([*figures, NUMBERS_FILE])}")
 
 
 def labelled(folders: list[Path]) -> dict[str, Path]:
@@ -92,7 +96,7 @@ def labelled(folders: list[Path]) -> dict[str, Path]:
     return dict(zip(labels, folders, strict=True))
 
 
-def _plain(run: RunNumbers) -> dict[str, Any]:
+def _plain(run: "RunNumbers") -> dict[str, Any]:
     return {
         "curves": {name: curve._asdict() for name, curve in run.curves.items()},
         "spectral_norms": [
@@ -101,16 +105,6 @@ def _plain(run: RunNumbers) -> dict[str, Any]:
         ],
         "squared_singular_values": run.spectra,
     }
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 if __name__ == "__main__":

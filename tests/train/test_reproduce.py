@@ -160,7 +160,7 @@ def test_table_is_written_for_people_and_programs(tmp_path: Path) -> None:
     assert written["budget"]["percent"] == 2
     assert written["tables"][0]["cells"][1]["measured"][0]["mean"] == 31.0
     with Image.open(tmp_path / "table.png") as picture:
-        assert picture.size[0] == 9 * 120
+        assert picture.size[0] == 10 * 150
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 import math
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from train.analysis.measure import load_discriminator, read_curves
+from train.plotting import COLOURS, add_legend, count_images, panels, png, shades
 from train.reproduction.gradients import gradient_norms
 from train.reproduction.measures import real_images
 from train.reproduction.runner import Task
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLUMNS = 6
+TITLE_LETTERS = 38  # that fit above a panel
+LINE: dict[str, Any] = {"linewidth": 1.0, "marker": ".", "markersize": 3}  # of many points, on small panels
 REAL, FAKE = "d/score_real", "d/score_fake"
 
 
@@ -39,40 +43,19 @@ def plot_curves(folder: Path, tasks: Sequence[Task]) -> None:
 
 
 def _draw(path: Path, rows: dict[str, list[Task]]) -> None:
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    columns = min(COLUMNS, len(rows))
-    height = math.ceil(len(rows) / columns)
-    figure, grid = pyplot.subplots(
-        height,
-        columns,
-        figsize=(0.6 + 2.3 * columns, 0.5 + 1.7 * height),
-        squeeze=False,
-        sharex=True,
-        sharey=True,
-        layout="constrained",
-    )
     of_gradients = "gradient_norms" in next(iter(rows.values()))[0].table.metrics
-    for axes, (label, tasks) in zip(grid.flat, rows.items(), strict=False):
-        (_gradients if of_gradients else _scores)(axes, tasks)
-        axes.set_title(label, fontsize=7)
-        axes.tick_params(labelsize=6)
-        axes.grid(linewidth=0.3)
-    for axes in grid.flat[len(rows) :]:
-        axes.set_visible(False)
-    if of_gradients:
-        grid.flat[0].set_yscale("log")
-        if grid.flat[0].lines:
-            grid.flat[0].legend(fontsize=5, ncol=2)
-    else:
-        grid.flat[0].set_yscale("symlog", linthresh=1.0)
-    figure.supxlabel("real images shown to D", fontsize=7)
-    figure.supylabel("gradient norm by layer of D" if of_gradients else "D's score, real minus fake", fontsize=7)
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    with png(path) as figure:
+        drawn = panels(figure, len(rows), columns=COLUMNS, width_inch=2.5, same_axes=True)
+        for axes, (label, tasks) in zip(drawn, rows.items(), strict=True):
+            (_gradients if of_gradients else _scores)(axes, tasks)
+            axes.set_title(textwrap.fill(label, TITLE_LETTERS))
+            count_images(axes)
+        if of_gradients:
+            drawn[0].set_yscale("log")
+        else:
+            drawn[0].set_yscale("symlog", linthresh=1.0)
+        figure.supylabel("gradient norm by layer of D" if of_gradients else "D's score, real minus fake")
+        add_legend(figure, drawn)
 
 
 def _scores(axes: "Axes", tasks: Sequence[Task]) -> None:
@@ -82,7 +65,8 @@ def _scores(axes: "Axes", tasks: Sequence[Task]) -> None:
             continue
         pairs = zip(curves[REAL].values, curves[FAKE].values, strict=True)
         gaps = [math.nan if real is None or fake is None else real - fake for real, fake in pairs]
-        axes.plot(curves[REAL].images_seen, gaps, linewidth=0.8, marker=".", markersize=2)
+        colour = COLOURS[task.seed % len(COLOURS)]
+        axes.plot(curves[REAL].images_seen, gaps, **LINE, color=colour, label=f"seed {task.seed}")
 
 
 def _gradients(axes: "Axes", tasks: Sequence[Task]) -> None:
@@ -95,8 +79,9 @@ def _gradients(axes: "Axes", tasks: Sequence[Task]) -> None:
             logs.setdefault(seen, []).append([math.log(max(norm, 1e-30)) for norm in norms])
     images_seen = sorted(logs)
     layers = [[math.exp(_mean(layer)) for layer in zip(*logs[seen], strict=True)] for seen in images_seen]
-    for number, norms in enumerate(zip(*layers, strict=True), start=1):
-        axes.plot(images_seen, norms, linewidth=0.8, marker=".", markersize=2, label=f"layer {number}")
+    by_layer = list(zip(*layers, strict=True))
+    for number, (norms, colour) in enumerate(zip(by_layer, shades(len(by_layer)), strict=True), start=1):
+        axes.plot(images_seen, norms, **LINE, color=colour, label=f"layer {number}")
 
 
 def _mean(values: Sequence[float]) -> float:

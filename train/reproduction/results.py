@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from train.plotting import COLOURS, png
 from train.presets.tables import Row, Table
 from train.reproduction.budget import Budget
 from train.reproduction.measures import mean_and_error
@@ -131,22 +132,15 @@ def plot_results(path: Path, made: Sequence[tuple[Table, list[dict[str, Any]]]])
                 panels.setdefault(f"{table.key}: {number['name']}", []).append((cell["row"], number))
     if not panels:
         return
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    heights = [0.6 + 0.18 * len(points) for points in panels.values()]
-    figure, axes = pyplot.subplots(
-        len(panels), 1, figsize=(9, sum(heights) + 0.6), height_ratios=heights, squeeze=False, layout="constrained"
-    )
-    for axis, (title, points) in zip(axes[:, 0], panels.items(), strict=True):
-        places = range(len(points))[::-1]
-        errors = [point["error"] or 0.0 for _, point in points]
-        axis.errorbar([point["mean"] for _, point in points], places, xerr=errors, fmt="o", markersize=3, color="#2a6")
-        axis.set_yticks(places, [label for label, _ in points], fontsize=6)
-        axis.set_title(title, fontsize=8, loc="left")
-        axis.tick_params(axis="x", labelsize=6)
-        axis.grid(axis="x", linewidth=0.3)
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    heights = [0.7 + 0.2 * len(points) for points in panels.values()]
+    with png(path) as figure:
+        figure.set_size_inches(10, sum(heights) + 0.6)
+        grid = figure.subplots(len(panels), 1, height_ratios=heights, squeeze=False)
+        for axes, (title, points) in zip(grid[:, 0], panels.items(), strict=True):
+            places = range(len(points))[::-1]
+            means, errors = [point["mean"] for _, point in points], [point["error"] or 0.0 for _, point in points]
+            axes.errorbar(means, places, xerr=errors, fmt="o", markersize=4, color=COLOURS[0])
+            axes.set_yticks(places, [label for label, _ in points])
+            axes.set_ylim(-0.6, len(points) - 0.4)
+            axes.set_title(title, loc="left")
+        figure.supxlabel("mean over seeds and its standard error")
