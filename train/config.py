@@ -1,4 +1,4 @@
-"""Everything that decides a training run; the defaults are the paper's 128 px ImageNet run with a projection head."""
+"""Everything that decides a training run; the defaults are the 128 px ImageNet run of Miyato and Koyama 2018."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -16,13 +16,9 @@ Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 @dataclass(frozen=True, kw_only=True)
 class AdamConfig:
-    """Adam of one network. Source: 000 appendix B.2; configs/sn_projection.yml of pfnet-research/sngan_projection.
+    """Adam of one network, in the names of Kingma and Ba 2015.
 
-    Args:
-        lr: step size alpha.
-        beta1: decay of the first moment.
-        beta2: decay of the second moment.
-        eps: added to the root of the second moment.
+    Source: Miyato et al. 2018, appendix B.2; configs/sn_projection.yml of pfnet-research/sngan_projection.
     """
 
     lr: Rate = 2e-4
@@ -36,7 +32,7 @@ class EmaConfig:
     """Moving average of the generator; it never touches training itself.
 
     Args:
-        decay: share of the old average kept at each step; 0 copies the generator.
+        decay: weight of the old average at each step; 0 copies the generator.
         start: steps during which the average only copies.
     """
 
@@ -50,7 +46,7 @@ class DataConfig:
 
     Args:
         path: folder written by `python -m train.prepare`.
-        flip: mirror each image with probability 1/2; off in the paper's runs.
+        flip: mirror each image with probability 1/2; off in the papers' runs.
         resident: keep the images on the device: when they fit ("auto"), "always" or "never".
     """
 
@@ -64,9 +60,9 @@ class HubConfig:
     """Publishing during the run.
 
     Args:
-        repo: "user/name" on the Hub; None publishes nothing.
-        every: steps between publications, at checkpoints.
-        private: whether a repo that is made is private.
+        repo: "user/name"; None publishes nothing.
+        every: steps between publications, each of which saves a checkpoint.
+        private: of a repo that is made.
     """
 
     repo: str | None = None
@@ -80,12 +76,10 @@ class EvaluationConfig:
 
     Args:
         every: steps between evaluations; 0 never evaluates.
-        protocol: name of the protocol.
-        metrics: names of the metrics; empty takes the protocol's own.
-        extractor: name of the feature extractor.
+        metrics: empty takes the protocol's own.
         weights: file of the extractor's weights; None looks where they usually are.
         classifier: file written by `python -m train.evaluation.classifier`, for classifier_accuracy.
-        data: prepared data set of the real side; None takes the training data.
+        data: prepared data set to compare with; None takes the training data.
         fakes: fewer generated images than the protocol asks for; the result is named so.
         reals: another number of real images; likewise.
         batch: images at once on each process.
@@ -103,16 +97,6 @@ class EvaluationConfig:
     batch: Positive = 64
 
 
-_OF_DISCRIMINATORS = (
-    "features",
-    "gradient_penalty",
-    "orthonormal_penalty",
-    "spectral_penalty",
-    "weight_clip",
-    "singular_clip_every",
-)
-
-
 Switch = bool | Literal["auto"]  # in YAML and after --set: on, off or auto
 
 
@@ -121,7 +105,7 @@ class SpeedConfig:
     """Speed switches; "auto" is on for GPUs and off on a CPU, where the convolutions' native kernels already are fast.
 
     Args:
-        convolution: form of the 3x3 convolutions: "plain", "strided", "minimal" or "auto" (`sngan_cond.fast`).
+        convolution: backend of the 3x3 convolutions (`sngan_cond.fast.dispatch.set_backend`).
         memory_format: layout of the weights; "auto" is channels_last on a GPU. Features follow the convolutions.
         compile: hand both networks to torch.compile; the first steps then take minutes.
         capture: record each whole update, optimiser included, as a CUDA graph and replay it.
@@ -137,42 +121,40 @@ class SpeedConfig:
     tf32: bool = False
 
 
+_OF_DISCRIMINATORS = (
+    "features",
+    "gradient_penalty",
+    "orthonormal_penalty",
+    "spectral_penalty",
+    "weight_clip",
+    "singular_clip_every",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """A training run.
+    """A training run; `resolution`, `num_classes` and `architecture` are those of both networks.
 
     Args:
-        resolution: side of the images in pixels, of both networks.
-        num_classes: number of classes, of both networks; 0 trains without labels.
-        architecture: family of both networks.
-        generator: what else the generator is.
-        discriminator: what else the discriminator is.
-        constraint: how the discriminator's weights are held.
-        constraint_g: how the generator's weights are held.
-        loss: what is played for.
+        resolution: side of the images in pixels.
+        num_classes: 0 trains without labels.
+        constraint: on the discriminator's weights and features.
+        constraint_g: on the generator's weights.
         seed: of everything random; a run is a function of its configuration.
         steps: number of G updates.
         d_updates_per_step: n_dis, D updates for each G update.
         batch_total: real images of one D update, over all processes.
         fakes_per_step: generated images of one G update, over all processes.
         accumulate: micro-batches that one update is split into.
-        optim_g: optimiser of the generator.
-        optim_d: optimiser of the discriminator.
-        decay_from: step from which both rates fall linearly, to 0 at `steps`; None keeps them.
-        ema: moving average of the generator.
-        batch_norm: statistics of the generator's batch norms, of each process (official code) or of all together.
+        decay_from: step from which both learning rates fall linearly, to 0 at `steps`; None keeps them.
+        batch_norm: the generator's statistics: of each process (official code) or of all together.
         precision: "fp32", "bf16", or "auto" for what `accelerate launch` says.
         deterministic: ask PyTorch for deterministic kernels, so that a run on a GPU can be repeated bit for bit.
-        speed: how fast updates are run; changes rounding, never what is computed.
-        data: the data set.
+        speed: changes rounding, never what is computed.
         log_every: steps between log lines; the device is waited for no more often.
-        sample_every: steps between sample grids.
-        save_every: steps between checkpoints.
         keep_checkpoints: how many of the newest are kept.
         samples_per_class: columns of the sample grid.
-        trackers: experiment trackers, by Accelerate's names: tensorboard, wandb, trackio.
-        evaluation: scores during the run.
-        hub: publishing during the run.
+        trackers: experiment trackers, by Accelerate's names.
     """
 
     resolution: Positive = 128

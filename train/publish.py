@@ -14,7 +14,7 @@ from sngan_cond.hub.weights import read_json
 from train.errors import TrainError
 from train.evaluation.report import weights_sha256
 from train.publishing.cards import GENERIC, load_facts
-from train.publishing.export import commit_marker, commit_title, stage, write_card
+from train.publishing.export import commit_marker, commit_title, export_checkpoint, write_card
 from train.publishing.log import PublishLog
 from train.run.checkpoint import Checkpoint, checkpoint_folder, newest_checkpoint
 
@@ -70,7 +70,7 @@ def _publish(args: argparse.Namespace) -> None:
     checkpoint = _find(args.run_dir, args.checkpoint)
     with tempfile.TemporaryDirectory(prefix=".publish-", dir=args.run_dir) as holder:
         folder = Path(holder) / "model"
-        stage(
+        export_checkpoint(
             checkpoint.folder,
             folder,
             run_dir=args.run_dir,

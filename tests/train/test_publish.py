@@ -12,13 +12,13 @@ from tests.train.publishing.published_run import METRICS
 from train import publish
 from train.evaluation.report import weights_sha256
 from train.publish import main
-from train.publishing.export import stage
+from train.publishing.export import export_checkpoint
 
 FILES = ["README.md", "config.json", "model.safetensors", "samples.png", "training.json"]
 
 
 def test_staging_takes_the_step_s_own_files(run_dir: Path, tmp_path: Path) -> None:
-    stage(run_dir / "checkpoints/step-00000002", tmp_path / "out", run_dir=run_dir, with_discriminator=True)
+    export_checkpoint(run_dir / "checkpoints/step-00000002", tmp_path / "out", run_dir=run_dir, with_discriminator=True)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
         {*FILES, "discriminator.safetensors"} - {"README.md"}
     )
@@ -32,7 +32,7 @@ def test_no_folder_of_the_machine_goes_out(run_dir: Path, tmp_path: Path) -> Non
     training["config"]["data"] = {"path": "/home/somebody/secret/pictures-32", "root": "data/pictures-32"}
     (checkpoint / "training.json").write_text(json.dumps(training))
     (tmp_path / "metrics.json").write_text(json.dumps({"metrics": [], "model": "C:\\Users\\somebody\\run"}))
-    stage(checkpoint, tmp_path / "out", run_dir=run_dir, metrics=tmp_path / "metrics.json")
+    export_checkpoint(checkpoint, tmp_path / "out", run_dir=run_dir, metrics=tmp_path / "metrics.json")
     sent = json.loads((tmp_path / "out/training.json").read_text())
     assert sent == training | {
         "config": training["config"] | {"data": {"path": "pictures-32", "root": "data/pictures-32"}}

@@ -1,6 +1,5 @@
 """A checkpoint turned into the folder that goes to the Hub: links to its weights, training facts, metrics, card."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from sngan_cond.hub.files import (
 )
 from sngan_cond.hub.weights import parse_config, read_json
 from train.errors import TrainError
+from train.files import sha256
 from train.publishing.cards import Facts, render_card
 from train.run.checkpoint import STATE_FILE
 from train.run.provenance import without_folders
@@ -26,7 +26,7 @@ from train.run.provenance import without_folders
 _STATE_KEYS = ("step", "images_seen", "seconds")
 
 
-def stage(
+def export_checkpoint(
     checkpoint: Path, target: Path, *, run_dir: Path, metrics: Path | None = None, with_discriminator: bool = False
 ) -> None:
     """Collect what a publication needs, so that the checkpoint may be removed at any time after.
@@ -36,7 +36,7 @@ def stage(
     Args:
         checkpoint: folder of a whole checkpoint.
         target: folder to make; it appears whole.
-        run_dir: of the run, for its samples.
+        run_dir: for the samples.
         metrics: a metrics.json of these very weights; None takes the checkpoint's, if it has one.
         with_discriminator: also take the discriminator.
     Raises:
@@ -51,15 +51,15 @@ def stage(
         partial.mkdir(parents=True)
         for name in (CONFIG_FILE, WEIGHTS_FILE, *([DISCRIMINATOR_FILE] if with_discriminator else [])):
             _link(checkpoint / name, partial / name)
-            if _sha256(partial / name) != state["files"].get(name):
+            if sha256(partial / name) != state["files"].get(name):
                 raise TrainError(f"{checkpoint / name}: damaged, its sha256 is not the one that {STATE_FILE} says")
         training = {**_training(checkpoint, state), **_data(state)}
         (partial / TRAINING_FILE).write_text(json.dumps(without_folders(training), indent=2) + "\n")
         source = metrics or checkpoint / METRICS_FILE
         if metrics is not None or source.exists():
             (partial / METRICS_FILE).write_text(json.dumps(without_folders(read_json(source)), indent=2) + "\n")
-        if (picture := _samples(run_dir, state["step"])) is not None:
-            _link(picture, partial / SAMPLES_FILE)
+        if (grid := _samples(run_dir, state["step"])) is not None:
+            _link(grid, partial / SAMPLES_FILE)
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
     except OSError as error:
@@ -71,12 +71,11 @@ def stage(
 
 
 def write_card(folder: Path, *, repo: str, facts: Facts) -> None:
-    """Write the card of a staged folder.
+    """Write the card of an exported checkpoint.
 
     Args:
-        folder: made by `stage`.
-        repo: "user/name".
-        facts: about the model.
+        folder: made by `export_checkpoint`.
+        repo: "user/name", for the snippets.
     Raises:
         PretrainedError: if its config or metrics are not what they should be.
     """
@@ -101,9 +100,9 @@ def commit_marker(folder: Path) -> str:
     """Return what tells a step's commit from the same step of another run.
 
     Args:
-        folder: made by `stage`.
+        folder: made by `export_checkpoint`.
     """
-    return f"{WEIGHTS_FILE} sha256 {_sha256(folder / WEIGHTS_FILE)}"
+    return f"{WEIGHTS_FILE} sha256 {sha256(folder / WEIGHTS_FILE)}"
 
 
 def _training(checkpoint: Path, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,8 +122,8 @@ def _data(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _samples(run_dir: Path, step: int) -> Path | None:
-    pictures = sorted((run_dir / "samples").glob("step-*.png"))
-    until = [path for path in pictures if path.stem <= f"step-{step:08d}"]
+    grids = sorted((run_dir / "samples").glob("step-*.png"))
+    until = [path for path in grids if path.stem <= f"step-{step:08d}"]
     return until[-1] if until else None
 
 
@@ -135,8 +134,3 @@ def _link(source: Path, target: Path) -> None:
         raise
     except OSError:  # another file system, or one without links
         shutil.copyfile(source, target)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sngan_cond.hub.upload import find_commit, push_folder
 from train.errors import TrainError
+from train.files import write_text_atomically
 from train.publishing.cards import load_facts
 from train.publishing.export import commit_marker, commit_title, write_card
 
@@ -12,11 +13,7 @@ PUBLISHED_FILE = "published.json"
 
 
 class PublishLog:
-    """`published.json` of a run: which step went to which repo, in which commit.
-
-    Args:
-        run_dir: of the run.
-    """
+    """`published.json` of a run: which step went to which repo, in which commit."""
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / PUBLISHED_FILE
@@ -35,20 +32,17 @@ class PublishLog:
     def note(self, target: str, step: int, commit: str) -> None:
         """Record a commit, on disk before this returns."""
         self._commits.setdefault(target, {})[str(step)] = commit
-        beside = self._path.with_name(f".{self._path.name}.new")
-        beside.write_text(json.dumps(self._commits, indent=2) + "\n")
-        beside.replace(self._path)
+        write_text_atomically(self._path, json.dumps(self._commits, indent=2) + "\n")
 
 
 def publish_once(folder: Path, step: int, *, repo: str, branch: str | None, private: bool, facts: Path) -> str:
-    """Send one staged folder, unless the Hub has these weights of this step already.
+    """Send one exported checkpoint, unless the Hub has these weights of this step already.
 
     Args:
-        folder: made by `stage`.
-        step: its step.
+        folder: made by `export_checkpoint`.
         repo: "user/name"; made if missing.
         branch: made if missing; None takes "main".
-        private: whether a repo that is made is private.
+        private: of a repo that is made.
         facts: YAML for the card.
     Returns:
         Full hash of the commit.

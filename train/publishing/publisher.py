@@ -13,7 +13,7 @@ from sngan_cond.hub.files import HubUnavailableError, PretrainedError, parse_rep
 from train.config import HubConfig
 from train.errors import TrainError
 from train.publishing.cards import GENERIC
-from train.publishing.export import stage
+from train.publishing.export import export_checkpoint
 from train.publishing.log import PublishLog, publish_once
 
 DRAIN_S, HURRIED_DRAIN_S = 300.0, 20.0  # a machine that is taken away gives a process about half a minute
@@ -36,15 +36,13 @@ class NoPublisher:
 
 
 def open_publisher(
-    hub: HubConfig, run_dir: Path, *, is_main: bool, say: Callable[[str], None]
+    hub: HubConfig, run_dir: Path, *, is_main: bool, log: Callable[[str], None]
 ) -> "Publisher | NoPublisher":
     """Start what a run publishes with; to be called on every process, so that all refuse a wrong repo.
 
     Args:
-        hub: what to publish, and where to.
-        run_dir: of the run.
         is_main: whether this is the process that publishes.
-        say: called with one line for people, from any thread.
+        log: called with one line for people, from any thread.
     Raises:
         TrainError: if the repo's name cannot be one, or `published.json` is damaged.
     """
@@ -54,7 +52,7 @@ def open_publisher(
         parse_repo(hub.repo, argument="hub.repo")
     except PretrainedError as error:
         raise TrainError(str(error)) from error
-    return Publisher(run_dir, hub.repo, private=hub.private, say=say) if is_main else NoPublisher()
+    return Publisher(run_dir, hub.repo, private=hub.private, log=log) if is_main else NoPublisher()
 
 
 class Publisher:
@@ -64,12 +62,12 @@ class Publisher:
     of the run could not send are sent first; steps that were sent are not sent again.
 
     Args:
-        run_dir: of the run; `outbox/` and `published.json` are kept there.
+        run_dir: `outbox/` and `published.json` are kept there.
         repo: "user/name"; made if missing.
         branch: made if missing; None takes "main".
-        private: whether a repo that is made is private.
+        private: of a repo that is made.
         facts: YAML for the card.
-        say: called with one line for people, from any thread.
+        log: called with one line for people, from any thread.
         waiting_max: how many steps wait at most while the Hub does not answer; the oldest gives way to a new one.
         pause_s: first pause after a failure; each further one is twice as long.
     """
@@ -82,22 +80,22 @@ class Publisher:
         branch: str | None = None,
         private: bool = False,
         facts: Path = GENERIC,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         waiting_max: int = 4,
         pause_s: float = PAUSE_S,
     ) -> None:
         self.run_dir, self.repo, self.branch, self.private, self.facts = run_dir, repo, branch, private, facts
-        self.say, self.waiting_max, self.pause_s = say, waiting_max, pause_s
+        self.log, self.waiting_max, self.pause_s = log, waiting_max, pause_s
         self._target = repo if branch is None else f"{repo}@{branch}"
         self._outbox = run_dir / OUTBOX / self._target.replace("/", "--")
-        self._ledger = PublishLog(run_dir)
+        self._published = PublishLog(run_dir)
         self._random = random.Random(repo)
         self._change = threading.Condition()
         self.drain_s, self.hurried_drain_s = DRAIN_S, HURRIED_DRAIN_S
         self._closing = self._gone = False
         self._current: int | None = None  # the step in the thread's hands
         left = sorted(int(path.name.removeprefix("step-")) for path in self._outbox.glob("step-*"))
-        self._waiting = [step for step in left if self._ledger.commit(self._target, step) is None]
+        self._waiting = [step for step in left if self._published.commit(self._target, step) is None]
         disable_progress_bars()  # their bars would be drawn over the run's
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
         self._thread.start()
@@ -107,22 +105,21 @@ class Publisher:
 
         Args:
             checkpoint: folder of a whole checkpoint.
-            step: its step.
         """
         with self._change:
-            if self._ledger.commit(self._target, step) is not None or step in self._waiting:
+            if self._published.commit(self._target, step) is not None or step in self._waiting:
                 return
         try:
-            stage(checkpoint, self._folder(step), run_dir=self.run_dir)
+            export_checkpoint(checkpoint, self._folder(step), run_dir=self.run_dir)
         except (TrainError, PretrainedError) as error:
-            self.say(f"step {step} is not published: {error}")
+            self.log(f"step {step} is not published: {error}")
             return
         with self._change:
             self._waiting.append(step)
             dropped = self._waiting[: -self.waiting_max]
             self._waiting = self._waiting[-self.waiting_max :]
             for old in dropped:
-                self.say(f"step {old} is not published: newer ones wait and the Hub does not take them")
+                self.log(f"step {old} is not published: newer ones wait and the Hub does not take them")
                 if old != self._current:
                     shutil.rmtree(self._folder(old), ignore_errors=True)
             self._change.notify_all()
@@ -144,7 +141,7 @@ class Publisher:
             self._change.notify_all()
         if left:
             steps = ", ".join(map(str, left))
-            self.say(
+            self.log(
                 f"not published to {self._target}: step {steps}; start the run again, or "
                 f"python -m train.publish --run-dir {self.run_dir} --repo {self.repo}"
             )
@@ -171,7 +168,7 @@ class Publisher:
                     private=self.private,
                     facts=self.facts,
                 )
-                self._ledger.note(self._target, step, commit)
+                self._published.note(self._target, step, commit)
             except (ValueError, OSError, RuntimeError) as error:
                 failures += 1
                 self._let_go(step, done=False)
@@ -180,7 +177,7 @@ class Publisher:
             else:
                 failures = 0
                 self._let_go(step, done=True)
-                self.say(f"step {step} published to {self._target}, commit {commit}")
+                self.log(f"step {step} published to {self._target}, commit {commit}")
 
     def _next(self) -> int | None:
         with self._change:
@@ -207,7 +204,7 @@ class Publisher:
             if self._closing and not isinstance(error, HubUnavailableError):
                 return False  # it will not pass by itself, and nobody is there to mend it
             if step in self._waiting:
-                self.say(f"step {step} is not published yet: {error}; next try in {pause_s:.0f} s")
+                self.log(f"step {step} is not published yet: {error}; next try in {pause_s:.0f} s")
             until = time.monotonic() + pause_s
             while not self._gone and (left_s := until - time.monotonic()) > 0:
                 was_closing = self._closing

@@ -1,6 +1,5 @@
 """Checkpoints: folders written beside their final name, synced to disk, renamed, and verified before use."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from train.errors import TrainError
+from train.files import sha256, sync
 
 STATE_FILE = "state.json"
 FORMAT = 1
@@ -86,15 +86,15 @@ def save_checkpoint(
             save_file(plain, partial / f"{name}.safetensors")
         for name, text in texts.items():
             (partial / name).write_text(text)
-        files = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
+        files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
         noted = {"format": FORMAT, **state, "files": files}
         (partial / STATE_FILE).write_text(json.dumps(noted, indent=2) + "\n")
         for path in (*partial.iterdir(), partial):
-            _sync(path)
+            sync(path)
         if final.exists():  # damaged, or this step would not be saved again
             final.rename(root / f"damaged-{final.name}-{os.getpid()}")
         partial.rename(final)
-        _sync(root)
+        sync(root)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise TrainError(f"{final}: the checkpoint cannot be saved ({_reason(error)})") from error
@@ -150,7 +150,7 @@ def _verified_state(folder: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ValueError(f"{STATE_FILE}: format {FORMAT} is expected")
     for name, expected in state["files"].items():
-        found = _sha256(folder / name)
+        found = sha256(folder / name)
         if found != expected:
             raise ValueError(f"{name}: sha256 {found:.12}, expected {expected:.12}")
     return state
@@ -172,19 +172,6 @@ def _remove_oldest(root: Path, keep: int, *, newest: Path) -> None:
         doomed = root / f"{_DELETING}{folder.name}"
         folder.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _reason(error: BaseException) -> str:

@@ -24,24 +24,6 @@ from torch import Tensor
 from train.config import TrainConfig
 from train.errors import TrainError
 
-
-def set_num_threads(device: torch.device) -> None:
-    """Share this machine's cores among its processes where `accelerate launch` chose one thread by default.
-
-    The launcher sets OMP_NUM_THREADS=1 unless it is told more, which suits GPUs: a run on a CPU would use one core of
-    however many there are. Any other number is kept, and so is one thread without the launcher.
-
-    Args:
-        device: that the process computes on; a GPU changes nothing.
-    """
-    launched = "ACCELERATE_MIXED_PRECISION" in os.environ  # set by every `accelerate launch`
-    if device.type != "cpu" or not launched or os.environ.get("OMP_NUM_THREADS") != "1":
-        return
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    cores = min(usable, psutil.cpu_count(logical=False) or usable)  # a core's second thread slows convolutions
-    torch.set_num_threads(max(1, cores // get_int_from_env(["LOCAL_WORLD_SIZE"], 1)))
-
-
 SLOWEST = timedelta(hours=12)  # others wait while one scores or publishes, longer than their usual patience
 _MIXED_PRECISION = {"auto": None, "fp32": "no", "bf16": "bf16"}
 _REFUSED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM, DistributedType.XLA)
@@ -49,11 +31,8 @@ _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
 def open_accelerator(config: TrainConfig, folder: Path) -> Accelerator:
-    """Join the processes of a run.
+    """Join the processes of a run that is kept in a folder.
 
-    Args:
-        config: what is run.
-        folder: where the run is kept.
     Raises:
         TrainError: if the launch asks for something that a run of two networks cannot use, or a tracker is missing.
     """
@@ -66,7 +45,8 @@ def open_accelerator(config: TrainConfig, folder: Path) -> Accelerator:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
-    # Running statistics belong to each process and u is the same in all, so nothing is broadcast.
+    # DDP would broadcast the first process's buffers at every forward pass. Running statistics belong to each process,
+    # as in the official code, and u is the same in all: equal weights and equal iterations give equal u.
     handlers: list[KwargsHandler] = [DistributedDataParallelKwargs(broadcast_buffers=False)]
     if config.evaluation.every or config.hub.repo is not None:
         handlers.append(InitProcessGroupKwargs(timeout=SLOWEST))
@@ -80,6 +60,21 @@ def open_accelerator(config: TrainConfig, folder: Path) -> Accelerator:
     _check(accelerator)
     set_num_threads(accelerator.device)
     return accelerator
+
+
+def set_num_threads(device: torch.device) -> None:
+    """Share this machine's cores among its processes where `accelerate launch` chose one thread by default.
+
+    The launcher sets OMP_NUM_THREADS=1 unless it is told more, which suits GPUs: a run on a CPU would use one core of
+    however many there are. Any other number is kept, and so is one thread without the launcher; a run on a GPU keeps
+    what it has.
+    """
+    launched = "ACCELERATE_MIXED_PRECISION" in os.environ  # set by every `accelerate launch`
+    if device.type != "cpu" or not launched or os.environ.get("OMP_NUM_THREADS") != "1":
+        return
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = min(usable, psutil.cpu_count(logical=False) or usable)  # a core's second thread slows convolutions
+    torch.set_num_threads(max(1, cores // get_int_from_env(["LOCAL_WORLD_SIZE"], 1)))
 
 
 def _check(accelerator: Accelerator) -> None:
@@ -100,25 +95,24 @@ def _end_with_launcher() -> None:
 
 
 class AnyRankFlag:
-    """A question that several processes answer together, with yes if any of them says yes.
+    """A flag that is set if any process sets it, reduced without waiting.
 
-    Asking only enqueues work; the answer is waited for when it is read, by then mostly there.
+    A step must not wait for the device, so the reduction is only enqueued here; `read`, a step later, finds it done.
 
     Args:
-        accelerator: of the run.
-        yes: what this process says.
+        is_set: on this process.
     """
 
-    def __init__(self, accelerator: Accelerator, yes: bool) -> None:
+    def __init__(self, accelerator: Accelerator, is_set: bool) -> None:
         on_gpu = accelerator.device.type == "cuda"
-        votes: Tensor = accelerator.reduce(torch.full((), float(yes), device=accelerator.device), "sum")
-        self._votes = torch.empty((), pin_memory=on_gpu).copy_(votes, non_blocking=True)
-        self._there = torch.cuda.Event() if on_gpu else None
-        if self._there is not None:
-            self._there.record()
+        count: Tensor = accelerator.reduce(torch.full((), float(is_set), device=accelerator.device), "sum")
+        self._count = torch.empty((), pin_memory=on_gpu).copy_(count, non_blocking=True)
+        self._copied = torch.cuda.Event() if on_gpu else None
+        if self._copied is not None:
+            self._copied.record()
 
     def read(self) -> bool:
-        """Wait for the answer; the same in every process."""
-        if self._there is not None:
-            self._there.synchronize()
-        return bool(self._votes > 0)
+        """Wait for the reduction; the same in every process."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        return bool(self._count > 0)

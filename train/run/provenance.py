@@ -38,11 +38,7 @@ def commit() -> str | None:
 
 
 def hardware(accelerator: Accelerator) -> dict[str, Any]:
-    """Return kind and name of the device, and how many processes and threads share the work.
-
-    Args:
-        accelerator: of the run.
-    """
+    """Return kind and name of the device, and how many processes and threads share the work."""
     device = accelerator.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {

@@ -131,7 +131,7 @@ def _open(config: TrainConfig, run_dir: Path, dataset: PreparedDataset, stack: E
         from train.trainer.scoring import open_evaluation  # what evaluates takes longer to import than all the rest
 
         evaluation = open_evaluation(config, dataset, run, networks)
-    publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, say=run.print)
+    publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, log=run.print)
     stack.callback(publisher.close)
     run.start(step)
     run.catch_signals()

@@ -19,11 +19,8 @@ class SpeedPlan(NamedTuple):
     """What of a `SpeedConfig` is done in a run.
 
     Args:
-        compile_g: whether the generator is compiled.
-        compile_d: whether the discriminator is compiled.
-        capture_g: whether the G update is captured.
-        capture_d: whether the D update is captured.
-        batched_sn: whether power iterations are batched.
+        capture_g: whether the G update becomes a CUDA graph.
+        batched_sn: whether all power iterations of a pass run together, before it.
         notes: a line for each switch that was asked for and cannot be had, with the reason.
     """
 
@@ -36,13 +33,7 @@ class SpeedPlan(NamedTuple):
 
 
 def lay_out(network: nn.Module, config: SpeedConfig, device: torch.device) -> None:
-    """Set form and memory layout of a network, before optimisers and wrappers see its parameters.
-
-    Args:
-        network: in place.
-        config: which.
-        device: where it will be trained.
-    """
+    """Set backend and memory layout of a network in place, before optimisers and wrappers see its parameters."""
     set_backend(network, config.convolution)
     wanted = config.memory_format
     if wanted == "channels_last" or (wanted == "auto" and device.type == "cuda"):
@@ -58,15 +49,13 @@ def plan_speed(
     """Decide what can be done, and say why what was asked for cannot.
 
     Args:
-        config: what is asked for.
-        device: where the networks live.
-        processes: how many share the run.
-        constraint: of the discriminator.
-        remembers: whether the objective has a state that changes between updates.
+        constraint: on the discriminator.
+        remembers: whether the objective has a state that changes between updates, as BEGAN's balance does.
     """
     notes: list[str] = []
     parts = constraint.constraints if isinstance(constraint, Composed) else (constraint,)
     twice = any(isinstance(part, GradientPenalty) for part in parts)
+    # A graph replays the launches of one update; what a constraint draws or decides on the host would be recorded too.
     plain = all(type(part) in (Constraint, SpectralNorm) for part in parts)
 
     def decide(name: str, switch: Switch, obstacle: str | None) -> bool:
@@ -95,7 +84,6 @@ def plan_speed(
 def keep_compiled_in(folder: Path) -> None:
     """Have torch.compile keep what it makes in a folder, so that a resumed run starts warm.
 
-    Args:
-        folder: made if needed; a folder that the user chose by TORCHINDUCTOR_CACHE_DIR stays.
+    A folder that the user chose by TORCHINDUCTOR_CACHE_DIR stays.
     """
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder.absolute()))

@@ -55,7 +55,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> FakeHub:
 
 def opened(run_dir: Path, **options: Any) -> tuple[Publisher, list[str]]:
     said: list[str] = []
-    return Publisher(run_dir, "user/name", say=said.append, **{"pause_s": 0.01, **options}), said
+    return Publisher(run_dir, "user/name", log=said.append, **{"pause_s": 0.01, **options}), said
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -208,15 +208,15 @@ def test_only_the_main_process_publishes_and_all_refuse_a_wrong_name(run_dir: Pa
     def say(line: str) -> None:
         raise AssertionError(line)
 
-    assert isinstance(open_publisher(HubConfig(), run_dir, is_main=True, say=say), NoPublisher)
-    silent = open_publisher(HubConfig(repo="user/name"), run_dir, is_main=False, say=say)
+    assert isinstance(open_publisher(HubConfig(), run_dir, is_main=True, log=say), NoPublisher)
+    silent = open_publisher(HubConfig(repo="user/name"), run_dir, is_main=False, log=say)
     assert isinstance(silent, NoPublisher)
     silent.submit(run_dir / "checkpoints/step-00000002", 2)
     silent.drain()
     assert silent.close()
     for is_main in (True, False):
         with pytest.raises(TrainError, match=r"hub\.repo='https"):
-            open_publisher(HubConfig(repo="https://x/y"), run_dir, is_main=is_main, say=say)
+            open_publisher(HubConfig(repo="https://x/y"), run_dir, is_main=is_main, log=say)
     (run_dir / "published.json").write_text("{")
     with pytest.raises(TrainError, match=r"published\.json: cannot be read"):
-        open_publisher(HubConfig(repo="user/name"), run_dir, is_main=True, say=say)
+        open_publisher(HubConfig(repo="user/name"), run_dir, is_main=True, log=say)

@@ -116,8 +116,8 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
     [
         ("save_file", SafetensorError("No space left on device")),  # how its writer tells it
         ("save_file", FULL),
-        ("_sync", FULL),
-        ("_sha256", FULL),
+        ("sync", FULL),
+        ("sha256", FULL),
     ],
 )
 def test_a_full_disk_is_one_line_and_leaves_nothing(
