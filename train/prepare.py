@@ -1,4 +1,4 @@
-"""`python -m train.prepare`: turn any source of pictures into a folder that training reads without decoding."""
+"""`python -m train.prepare`: turn any source of images into a folder that training reads without decoding."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ from sngan_cond.cli import OneLineParser
 from train.data.build import Request, build
 from train.data.dataset import PreparedDataset
 from train.data.finish import SKIPPED_NAME
-from train.data.picture import FILTERS, FITS, Fitting
+from train.data.image import FILTERS, FITS, Fitting
 from train.data.sources import KINDS, open_source
 from train.data.sources.base import Source
 from train.errors import DataError
@@ -27,7 +27,7 @@ The same command after a kill goes on where it stopped; after it is done it does
 
 
 def parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
+    """Return the parser of the command line."""
     p = OneLineParser(
         prog="python -m train.prepare",
         description=__doc__.partition(": ")[2],
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    p.add_argument("--source", required=True, metavar="S", help=f"where pictures come from: {', '.join(KINDS)}")
+    p.add_argument("--source", required=True, metavar="S", help=f"where images come from: {', '.join(KINDS)}")
     p.add_argument("--resolution", required=True, type=int, metavar="PX", help="side of the result in pixels, integer")
     p.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="folder to be made; DIR.partial until it is whole"
@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         "--min-side",
         type=int,
         metavar="PX",
-        help="pictures with a shorter side count as bad (default: the "
+        help="images with a shorter side count as bad (default: the "
         "resolution for files unless padded, 1 for arrays; officially 256 for ImageNet)",
     )
     p.add_argument(
@@ -79,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
         "--limit",
         type=int,
         metavar="N",
-        help="use N pictures, spread evenly over the classes (default: all; shapes: 10000)",
+        help="use N images, spread evenly over the classes (default: all; shapes: 10000)",
     )
     p.add_argument(
         "--unlabelled", action="store_true", help="leave classes out; an imagefolder needs no sub-folders then"
@@ -153,7 +153,7 @@ def _prepare(options: argparse.Namespace) -> tuple[PreparedDataset, bool]:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Ranges that argparse does not check."""
+    """Check the ranges, which argparse does not."""
     for name, value, low, high in (
         ("--resolution", options.resolution, 4, MAX_RESOLUTION),
         ("--min-side", options.min_side, 1, None),
@@ -194,7 +194,7 @@ def _report(dataset: PreparedDataset, was_there: bool) -> None:
 
 
 def _processors() -> int:
-    """How many processors this process may use."""
+    """Return how many processors this process may use, which in a container are fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

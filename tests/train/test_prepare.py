@@ -29,7 +29,7 @@ NEEDED = ("--source", "shapes", "--resolution", 8, "--out", "never-made")
         ((*NEEDED, "--on-bad-image", "ignore"), "argument --on-bad-image: invalid choice: 'ignore' (choose from "),
         ((*NEEDED, "--workers", 0), "--workers is 0; allowed is 1 or more"),
         ((*NEEDED, "--limit", -3), "--limit is -3; allowed is 1 or more"),
-        ((*NEEDED, "--limit", 9), "--limit is 9; allowed is at least one picture for each of 10 classes"),
+        ((*NEEDED, "--limit", 9), "--limit is 9; allowed is at least one image for each of 10 classes"),
         ((*NEEDED, "--min-side", 0), "--min-side is 0; allowed is 1 or more"),
         ((*NEEDED, "--seed", -1), "--seed is -1; allowed is 0 or more"),
         ((*NEEDED, "--colour"), "unrecognized arguments: --colour"),

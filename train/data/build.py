@@ -12,27 +12,27 @@ from tqdm import tqdm
 
 from train.data.dataset import PreparedDataset
 from train.data.finish import finish
+from train.data.image import Fitting
 from train.data.info import INFO_NAME, DatasetInfo
 from train.data.partial import Partial, first_difference
-from train.data.picture import Fitting
 from train.data.sources.base import Source
 from train.data.workers import BadImage, Chunk, make_chunks
 from train.errors import DataError
 
-CHUNK_IMAGES = 128  # what a kill may cost a worker
+CHUNK_IMAGES = 128  # what a kill may cost each worker; also how often the disk is waited for
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """Everything beside the pictures that decides the result.
+    """Everything but the images themselves that decides the result.
 
     Args:
-        source: as the user gave it.
-        split: as the user gave it.
-        fitting: how pictures become squares.
-        on_bad_image: `skip` leaves pictures out that cannot be used and reports them, `fail` stops at the first.
-        limit: keep this many pictures, the same number of every class as far as they go; None keeps all.
-        seed: of drawn pictures.
+        source: as the user gave it, for dataset.json.
+        split: likewise.
+        fitting: how images become squares.
+        on_bad_image: `skip` leaves out and reports images that cannot be used, `fail` stops at the first.
+        limit: keep this many images, as evenly over the classes as they allow; None keeps all.
+        seed: of drawn images.
         unlabelled: leave classes out.
         label_column: of an hf source.
     """
@@ -47,7 +47,7 @@ class Request:
     label_column: str | None = None
 
     def plan(self, source: Source, count: int) -> dict[str, Any]:
-        """What two preparations must share to give the same bytes."""
+        """Return what two preparations must have in common to give the same bytes."""
         fitting = dataclasses.asdict(self.fitting)
         return {
             "source": self.source,
@@ -69,20 +69,20 @@ class Request:
 
 
 def select(labels: np.ndarray, limit: int | None) -> np.ndarray:
-    """Choose pictures so that classes stay as even as they can be.
+    """Choose images so that classes stay as even as they can be.
 
     Args:
-        labels: (N,) of all pictures.
+        labels: (N,) of all images.
         limit: how many to choose, None for all.
     Returns:
-        Sorted indices: the first picture of every class, then the second of every class, ... up to the limit.
+        Sorted indices of the first image of every class, then the second of every class, ... up to the limit.
     """
     if limit is None or limit >= len(labels):
         return np.arange(len(labels))
     by_class = np.argsort(labels, kind="stable")
-    starts = np.searchsorted(labels[by_class], labels[by_class])
+    starts = np.searchsorted(labels[by_class], labels[by_class])  # where each one's class begins in by_class
     turn = np.empty(len(labels), np.int64)
-    turn[by_class] = np.arange(len(labels)) - starts
+    turn[by_class] = np.arange(len(labels)) - starts  # how many of its class come before it
     return np.sort(np.lexsort((labels, turn))[:limit])
 
 
@@ -93,10 +93,10 @@ def build(source: Source, request: Request, out: Path, *, workers: int) -> tuple
     interrupted. Until it is whole it lies in `DIR.partial`.
 
     Args:
-        source: the pictures.
+        source: the images.
         request: what to do with them.
-        out: the final folder.
-        workers: processes that decode.
+        out: the final folder DIR.
+        workers: number of processes that decode.
     Returns:
         The opened data set, and whether it had been there before.
     Raises:
@@ -112,7 +112,7 @@ def build(source: Source, request: Request, out: Path, *, workers: int) -> tuple
         with Partial(out, plan) as partial:
             bad = _make_all(source, chosen, request, partial, workers)
             finish(partial, source, chosen, bad, plan, out)
-        shutil.rmtree(partial.folder)
+        shutil.rmtree(partial.folder)  # after its lock is released, for Windows deletes no open file
     except OSError as error:
         where = error.filename or out
         room = f"; {shutil.disk_usage(_nearest(out)).free:,} bytes are free" if error.errno == errno.ENOSPC else ""
@@ -121,22 +121,22 @@ def build(source: Source, request: Request, out: Path, *, workers: int) -> tuple
 
 
 def _check_classes(source: Source, chosen: np.ndarray) -> None:
-    """Labels are within the class names, and the choice has at least one picture a class."""
+    """Raise DataError if a label has no class name or a class has no image among those chosen."""
     labels, classes = source.labels[chosen], max(len(source.class_names), 1)
     if len(chosen) == 0:
-        raise DataError("--source: holds no picture; allowed is at least one")
+        raise DataError("--source: holds no image; allowed is at least one")
     if labels.min() < 0 or labels.max() >= classes:
         wrong = labels.min() if labels.min() < 0 else labels.max()
         raise DataError(f"--source: label {wrong}; allowed is 0 to {classes - 1} (or pass --unlabelled)")
     present = np.bincount(labels, minlength=classes) > 0
     if not present.all() and len(chosen) < classes:
-        raise DataError(f"--limit is {len(chosen)}; allowed is at least one picture for each of {classes} classes")
+        raise DataError(f"--limit is {len(chosen)}; allowed is at least one image for each of {classes} classes")
     if not present.all():
-        raise DataError(f"--source: class {source.class_names[int(present.argmin())]!r} has no picture")
+        raise DataError(f"--source: class {source.class_names[int(present.argmin())]!r} has no image")
 
 
 def _is_there(out: Path, plan: dict[str, Any]) -> bool:
-    """Whether `out` is already the data set that is asked for; anything else in its place is an error."""
+    """Return whether `out` is already the data set that is asked for; anything else in its place is an error."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     if not (out / INFO_NAME).is_file():
@@ -148,12 +148,12 @@ def _is_there(out: Path, plan: dict[str, Any]) -> bool:
 
 
 def _make_all(source: Source, chosen: np.ndarray, request: Request, partial: Partial, workers: int) -> list[BadImage]:
-    """Make the chunks that are missing and return the bad pictures of all."""
+    """Make the chunks that are missing, and return the bad images of all chunks."""
     starts = range(0, len(chosen), CHUNK_IMAGES)
     done = partial.done()
     bad = [image for chunk in done for image in chunk]
     if len(done) == len(starts):
-        return bad
+        return bad  # not through allocate: `finish` may have cut the file already
     header_bytes = partial.allocate(len(chosen), request.fitting.resolution)
     missing = (
         Chunk(number, starts[number], source.items(chosen[starts[number] : starts[number] + CHUNK_IMAGES]))
@@ -174,5 +174,5 @@ def _make_all(source: Source, chosen: np.ndarray, request: Request, partial: Par
 
 
 def _nearest(path: Path) -> Path:
-    """The path itself or its closest parent that exists."""
+    """Return the path itself or its closest parent that exists."""
     return next(place for place in (path, *path.absolute().parents) if place.exists())

@@ -1,23 +1,20 @@
 """A prepared data set: two memory-mapped arrays and `dataset.json`, opened with every damage named."""
 
-import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from train.data.info import IMAGES_NAME, INFO_NAME, LABELS_NAME, DatasetInfo
 from train.errors import DataError
+from train.files import sha256
 
 PARTIAL_SUFFIX = ".partial"
-HASH_BLOCK_BYTES = 1 << 24
 
 
 class PreparedDataset:
-    """Pictures of one size and their labels, ready for random access without decoding.
+    """Images of one size and their labels, ready for random access without decoding.
 
     Attributes:
-        folder: where it lies.
         images: (N, R, R, 3) uint8, memory-mapped read-only, channels red, green, blue.
         labels: (N,) int64 in [0, num_classes); all 0 where there are no classes.
         info: the contents of dataset.json.
@@ -34,7 +31,7 @@ class PreparedDataset:
             folder: the `--out` of the preparation.
             verify: also recompute the sha256 of both arrays (reads every byte; seconds per gigabyte).
         Returns:
-            The data set; its pictures are not read until they are asked for.
+            The data set; its images are not read until they are asked for.
         Raises:
             DataError: if anything is missing, damaged or contradicts dataset.json.
         """
@@ -47,7 +44,7 @@ class PreparedDataset:
         _check_labels(folder / LABELS_NAME, labels, info)
         if verify:
             for name, expected in info.sha256.items():
-                found = sha256_of(folder / name)
+                found = sha256(folder / name)
                 if found != expected:
                     raise DataError(
                         f"{folder / name}: sha256 is {found}, {INFO_NAME} says {expected}; the file has changed"
@@ -59,7 +56,7 @@ class PreparedDataset:
 
     @property
     def resolution(self) -> int:
-        """Side of every picture in pixels."""
+        """Side of every image in pixels."""
         return self.info.resolution
 
     @property
@@ -76,24 +73,6 @@ class PreparedDataset:
     def class_ids(self) -> list[str] | None:
         """WordNet ids in label order, None where the source has none."""
         return self.info.class_ids
-
-
-def sha256_of(path: Path, on_bytes: Callable[[int], object] | None = None) -> str:
-    """Hash a file.
-
-    Args:
-        path: the file.
-        on_bytes: called with the number of bytes after each block, for a progress bar.
-    Returns:
-        Hexadecimal sha256.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(HASH_BLOCK_BYTES):
-            digest.update(block)
-            if on_bytes is not None:
-                on_bytes(len(block))
-    return digest.hexdigest()
 
 
 def _check_folder(folder: Path) -> None:

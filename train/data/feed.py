@@ -1,4 +1,4 @@
-"""Batches of real pictures as a pure function of (seed, update): no loader state, nothing to save, start anywhere."""
+"""Batches of real images as a pure function of (seed, update): no loader state, nothing to save, start anywhere."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal
@@ -12,30 +12,33 @@ from train.data.order import ShuffledOrder
 from train.errors import DataError
 
 Resident = Literal["auto", "always", "never"]
-RESIDENT_SHARE = 0.5  # `auto` keeps the pictures on the device if they take at most this share of its free memory
-LOOK_AHEAD = 2  # batches fetched in the background when the pictures are not on the device
+RESIDENT_FRACTION = 0.5  # of the device's free memory; `auto` leaves the rest to networks and activations
+LOOK_AHEAD = 2  # batches fetched in the background when the images are not on the device
 COPY_BLOCK_BYTES = 1 << 28
 Raw = tuple[torch.Tensor, torch.Tensor]  # images (n, R, R, 3) uint8 and labels (n,) int64
 
 
 class RealBatches:
-    """This process's share of every batch of real pictures of a run.
+    """This process's part of every batch of real images of a run.
 
-    The batch of an update is the next `batch_total` pictures of `ShuffledOrder`; rank r of W takes its r-th contiguous
+    The batch of an update is the next `batch_total` images of `ShuffledOrder`; rank r of W takes its r-th contiguous
     slice. Flips and noise are drawn for the whole batch and sliced alike, so the batch that all ranks see together is
     the same for every world size, bit for bit.
 
+    What lives on the device: if resident, all images as uint8 (a quarter of float32), their labels and the current
+    permutations, so that a batch is a gather on the GPU and nothing crosses the bus. Otherwise nothing: images stay
+    memory-mapped, and a background thread gathers the next batches into pinned memory.
+
     Args:
-        dataset: the prepared pictures.
-        batch_total: pictures in a batch over all processes; a multiple of `world_size`, may exceed the data set.
+        dataset: the prepared images.
+        batch_total: images in a batch over all processes; a multiple of `world_size`, may exceed the data set.
         seed: of the run.
         rank: of this process, 0 to world_size - 1.
         world_size: number of processes.
         device: where batches are wanted.
-        flip: mirror each picture with probability 1/2 (the paper does not).
-        resident: keep all pictures on the device as uint8: `always`, `never` (memory-mapped, fetched by a background
-            thread, through pinned memory for a GPU), or `auto` (on a GPU, if they fit RESIDENT_SHARE of its free
-            memory).
+        flip: mirror each image with probability 1/2 (Miyato et al. 2018 do not).
+        resident: `always`, `never`, or `auto`: on a GPU, if the images take at most RESIDENT_FRACTION of its free
+            memory.
     Raises:
         DataError: if an argument is out of range.
     """
@@ -62,9 +65,9 @@ class RealBatches:
         self.device = torch.device(device)
         per_rank = batch_total // world_size
         self._slice = slice(rank * per_rank, (rank + 1) * per_rank)
-        self._noise = torch.Generator(device=self.device)
+        self._rng = torch.Generator(device=self.device)
         self.is_resident = resident == "always" or (resident == "auto" and self._fits())
-        place = self.device if self.is_resident else torch.device("cpu")
+        place = self.device if self.is_resident else torch.device("cpu")  # indices are needed where the gather runs
         self._order = ShuffledOrder(len(dataset), seed=seed, device=place)
         self._labels = torch.from_numpy(dataset.labels.copy()).to(place)
         self._images = _upload(dataset.images, self.device) if self.is_resident else None
@@ -75,20 +78,22 @@ class RealBatches:
         """Make this process's batch of a discriminator update.
 
         Args:
-            update: counts batches from 0 over the whole run, micro-batches of an accumulated update one by one.
+            update: counts batches from 0 over the whole run; each micro-batch of an accumulated update counts.
         Returns:
             images: (N, 3, R, R) float32 in [-1, 1] on the device, channels-last in memory: x/128 - 1 + U[0, 1/128)
                 (1.0 itself only by rounding), as in pfnet-research/sngan_projection datasets/imagenet.py.
             labels: (N,) int64 on the device; 0 where the data set has no classes.
         """
-        pictures, labels = self._raw(update)  # (N, R, R, 3) uint8
+        x, labels = self._raw(update)  # (N, R, R, 3) uint8
         if self.flip:
             mirrored = self._draw("flip", update, (self.batch_total,), 0, 1) < 0.5
-            pictures = torch.where(mirrored[:, None, None, None], pictures.flip(2), pictures)
+            x = torch.where(mirrored[:, None, None, None], x.flip(2), x)
         side = self.dataset.resolution
-        # (x + u - 128) / 128 in two passes over the floats; the division is exact, the sum as fine as the result is.
+        # (x + u - 128) / 128, in place in the noise and straight from uint8: two passes over the floats and no other
+        # float tensor. Dividing by 128 is exact, and the sum is as fine as the result can be.
         images = self._draw("dequantise", update, (self.batch_total, side, side, 3), -128, -127)
-        return images.add_(pictures).mul_(1 / 128).permute(0, 3, 1, 2), labels
+        # The files are NHWC, so the permuted view is already channels-last, as the convolutions want it.
+        return images.add_(x).mul_(1 / 128).permute(0, 3, 1, 2), labels
 
     def close(self) -> None:
         """Stop the background thread, if there is one."""
@@ -97,48 +102,63 @@ class RealBatches:
             self._fetcher, self._fetched = None, {}
 
     def _draw(self, purpose: str, update: int, shape: tuple[int, ...], low: float, high: float) -> torch.Tensor:
-        """Uniform numbers for the whole batch, of which this rank keeps its slice."""
-        self._noise.manual_seed(seed_for(self.seed, purpose, update))
-        return torch.empty(shape, device=self.device).uniform_(low, high, generator=self._noise)[self._slice]
+        """Draw uniform numbers for the whole batch and keep this rank's slice.
+
+        They depend on (seed, purpose, update) alone. A stream that runs on from batch to batch would have to be saved
+        and restored, would shift when flips are switched on, and would differ between world sizes. The price is that
+        every rank draws the noise of all.
+        """
+        self._rng.manual_seed(seed_for(self.seed, purpose, update))
+        return torch.empty(shape, device=self.device).uniform_(low, high, generator=self._rng)[self._slice]
 
     def _fits(self) -> bool:
         if self.device.type != "cuda":
             return False  # on CPU the memory-map is as good as a copy
         free_bytes, _ = torch.cuda.mem_get_info(self.device)
-        return self.dataset.images.nbytes <= RESIDENT_SHARE * free_bytes
+        return self.dataset.images.nbytes <= RESIDENT_FRACTION * free_bytes
 
     def _raw(self, update: int) -> Raw:
+        """Return the uint8 images and the labels of a batch on the device, and have the next ones fetched."""
         if self._images is not None:
             indices = self._indices(update)
             return self._images[indices], self._labels[indices]
         self._fetcher = self._fetcher or ThreadPoolExecutor(1, thread_name_prefix="real-batches")
         wanted = range(update, update + LOOK_AHEAD + 1)
+        # After a jump, as when a run resumes, what was fetched for the old position is dropped.
         self._fetched = {key: future for key, future in self._fetched.items() if key in wanted}
         for key in wanted:
             if key not in self._fetched:
                 self._fetched[key] = self._fetcher.submit(self._fetch, key)
-        pictures, labels = self._fetched.pop(update).result()
-        return pictures.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+        images, labels = self._fetched.pop(update).result()
+        # The copies are queued on the current stream, in order before the kernels that read them, so the CPU need not
+        # wait. The pinned source may be dropped at once: torch's host allocator reuses a block only once the copies
+        # from it are done.
+        return images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
 
     def _indices(self, update: int) -> torch.Tensor:
         start = update * self.batch_total
         return self._order.indices(start + self._slice.start, start + self._slice.stop)
 
     def _fetch(self, update: int) -> Raw:
-        """Gather a batch from the memory-map; runs in the background thread alone."""
+        """Gather a batch from the memory-map, in the background thread.
+
+        There is one such thread, so batches come in order and `_order`, which no other thread uses, needs no lock.
+        np.take releases the GIL: training goes on while the disk is waited for.
+        """
         indices = self._indices(update)
-        # A pinned block returns to torch's host cache only after the copy that uses it is done, so none is kept here.
-        pinned = self.device.type == "cuda"
-        pictures = torch.empty((len(indices), *self.dataset.images.shape[1:]), dtype=torch.uint8, pin_memory=pinned)
-        np.take(self.dataset.images, indices.numpy(), axis=0, out=pictures.numpy(), mode="clip")
+        pinned = self.device.type == "cuda"  # from pageable memory non_blocking copies would block all the same
+        images = torch.empty((len(indices), *self.dataset.images.shape[1:]), dtype=torch.uint8, pin_memory=pinned)
+        # Straight into pinned memory: with the default mode="raise", np.take would gather into a buffer and copy that.
+        np.take(self.dataset.images, indices.numpy(), axis=0, out=images.numpy(), mode="clip")
         labels = self._labels[indices]
-        return pictures, labels.pin_memory() if pinned else labels
+        return images, labels.pin_memory() if pinned else labels
 
 
 def _upload(images: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Copy a memory-mapped array to the device block by block, so that host memory never holds all of it twice."""
+    """Copy a memory-mapped array to the device block by block, so that host memory never holds all of it."""
     target = torch.empty(images.shape, dtype=torch.uint8, device=device)
-    rows = max(COPY_BLOCK_BYTES // images[0].nbytes, 1)
-    for start in range(0, len(images), rows):
-        target[start : start + rows] = torch.from_numpy(images[start : start + rows].copy())
+    per_block = max(COPY_BLOCK_BYTES // images[0].nbytes, 1)
+    for start in range(0, len(images), per_block):
+        # .copy(): torch tensors are writable, and a read-only memory-map is not.
+        target[start : start + per_block] = torch.from_numpy(images[start : start + per_block].copy())
     return target

@@ -1,5 +1,11 @@
-"""The end of a preparation: close the gaps of bad pictures, hash, describe, rename. Safe to be killed and repeated."""
+"""The end of a preparation: close the gaps that bad images left, hash, describe, rename.
 
+It may be killed at any line and is then repeated from its first one, because until the rename every step either changes
+nothing the second time or writes its file anew. The rename is what makes the data set real: before it DIR does not
+exist, after it DIR is whole, and what is left of DIR.partial is deleted by the same command.
+"""
+
+import hashlib
 import os
 from collections import Counter
 from pathlib import Path
@@ -8,16 +14,17 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from train.data.dataset import sha256_of
+from train.data.image import REASONS
 from train.data.info import IMAGES_NAME, INFO_NAME, LABELS_NAME, DatasetInfo
-from train.data.partial import Partial, npy_header, write_whole
-from train.data.picture import REASONS
+from train.data.partial import Partial, npy_header
 from train.data.sources.base import Source
 from train.data.workers import BadImage
 from train.errors import DataError
+from train.files import sync
 
 SKIPPED_NAME = "skipped.tsv"
 EXAMPLES_NAMED = 20
+HASH_BLOCK_BYTES = 1 << 24
 
 
 def finish(
@@ -27,13 +34,13 @@ def finish(
 
     Args:
         partial: with every chunk made.
-        source: for labels and class names.
-        chosen: (M,) indices of the pictures in row order.
-        bad: rows to be dropped.
-        plan: for dataset.json.
+        source: where labels and class names come from.
+        chosen: (M,) indices into the source of the images in the file, in their order there.
+        bad: the images to be dropped.
+        plan: goes into dataset.json.
         out: the final folder.
     Raises:
-        DataError: if a class is left without a picture; the work folder is deleted, for repeating it is useless.
+        DataError: if a class is left without an image; the work folder is deleted, since repeating it is useless.
     """
     labels = source.labels[chosen].copy()
     moves, kept = gap_moves(len(labels), [image.row for image in bad])
@@ -46,30 +53,35 @@ def finish(
         what = f"class {source.class_names[int((counts == 0).argmax())]!r}" if source.class_names else "the source"
         why = ", ".join(f"{number} {reason}" for reason, number in _by_reason(bad).items() if number)
         first = f"{bad[0].name}: {bad[0].reason} ({bad[0].detail})"
-        raise DataError(f"--source: no usable picture is left in {what}; skipped {why}, the first {first}")
+        raise DataError(f"--source: no usable image is left in {what}; skipped {why}, the first {first}")
     _close_gaps(partial.images, moves, kept, plan["resolution"])
+    # Not written atomically: the rename of the folder stands for all its files, and files left beside them by a kill
+    # would become part of the data set.
     np.save(partial.data / LABELS_NAME, labels)
     if bad:
-        rows = "".join(f"{image.name}\t{image.reason}\t{image.detail}\n" for image in bad)
-        write_whole(partial.data / SKIPPED_NAME, "file\treason\tdetail\n" + rows)
+        lines = "".join(f"{image.name}\t{image.reason}\t{image.detail}\n" for image in bad)
+        (partial.data / SKIPPED_NAME).write_text("file\treason\tdetail\n" + lines, encoding="utf-8")
     _describe(partial, source, counts, bad, plan, kept)
+    # A file system may write the rename to disk before the contents, so a power cut could leave DIR with empty files.
     for path in partial.data.iterdir():
-        _sync(path)
-    _sync(partial.data)
+        sync(path)
+    sync(partial.data)
     out.parent.mkdir(parents=True, exist_ok=True)
+    if out.exists():
+        out.rmdir()  # an empty folder, which a rename replaces on POSIX but not on Windows
     partial.data.rename(out)
-    _sync(out.parent)
+    sync(out.parent)
 
 
 def gap_moves(total: int, bad_rows: list[int]) -> tuple[list[tuple[int, int]], int]:
-    """Plan how the last good rows fill the gaps, so that a few skipped pictures do not shift a large file.
+    """Plan how the last good rows fill the gaps, so that a few skipped images do not shift a file of many gigabytes.
 
     Args:
-        total: rows in the file.
-        bad_rows: rows to be dropped.
+        total: number of rows in the file.
+        bad_rows: the rows to be dropped.
     Returns:
-        (origin, gap) pairs with every origin >= kept > every gap, so repeating them changes nothing; and kept, the
-        number of good rows.
+        (origin, gap) pairs and the number `kept` of good rows. Every origin >= kept > every gap: no move overwrites
+            what another reads, so they may be cut short and repeated.
     """
     dropped = set(bad_rows)
     kept = total - len(dropped)
@@ -80,8 +92,9 @@ def gap_moves(total: int, bad_rows: list[int]) -> tuple[list[tuple[int, int]], i
 
 def _close_gaps(path: Path, moves: list[tuple[int, int]], kept: int, side_px: int) -> None:
     header, row_bytes = npy_header(kept, side_px), side_px * side_px * 3
-    if path.stat().st_size == len(header) + kept * row_bytes and moves:
-        return  # cut to its final size by an earlier attempt, so the moves were made
+    final_bytes = len(header) + kept * row_bytes
+    if path.stat().st_size == final_bytes and moves:
+        return  # an earlier attempt made the moves and cut the file, so there are no origins to read any more
     with path.open("r+b") as file:
         for origin, gap in moves:
             file.seek(len(header) + origin * row_bytes)
@@ -90,9 +103,9 @@ def _close_gaps(path: Path, moves: list[tuple[int, int]], kept: int, side_px: in
             file.write(row)
         file.seek(0)
         file.write(header)
-        file.flush()
-        os.fsync(file.fileno())
-        file.truncate(len(header) + kept * row_bytes)  # last: the origins go
+    sync(path)
+    # Last, for the size is the mark that the moves are done. Cut before they were synced, a power cut could lose rows.
+    os.truncate(path, final_bytes)
 
 
 def _by_reason(bad: list[BadImage]) -> dict[str, int]:
@@ -105,7 +118,7 @@ def _describe(
 ) -> None:
     total = sum((partial.data / name).stat().st_size for name in (IMAGES_NAME, LABELS_NAME))
     with tqdm(total=total, unit="B", unit_scale=True, desc="sha256", leave=False) as progress:
-        digests = {name: sha256_of(partial.data / name, progress.update) for name in (IMAGES_NAME, LABELS_NAME)}
+        digests = {name: _sha256(partial.data / name, progress) for name in (IMAGES_NAME, LABELS_NAME)}
     examples = [{"file": image.name, "reason": image.reason, "detail": image.detail} for image in bad[:EXAMPLES_NAMED]]
     DatasetInfo(
         **plan,
@@ -118,9 +131,11 @@ def _describe(
     ).write(partial.data / INFO_NAME)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sha256(path: Path, progress: "tqdm[Any]") -> str:
+    """Hash as `train.files.sha256` does, and move a bar, for the images of ImageNet take minutes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(HASH_BLOCK_BYTES):
+            digest.update(block)
+            progress.update(len(block))
+    return digest.hexdigest()

@@ -17,14 +17,14 @@ class DatasetInfo:
 
     Args:
         source: as given to `train.prepare`, for instance `imagefolder:/data/imagenet/train`.
-        split: the source's split, None where the source has none.
-        resolution: side of every picture in pixels.
-        count: number of pictures N.
+        split: as given to `train.prepare`, None for the source's default.
+        resolution: side R of every image in pixels.
+        count: number of images N.
         class_names: in label order; empty for a set without classes.
         class_ids: WordNet ids in label order, None where the source has none.
-        images_per_class: pictures per label; empty for a set without classes.
+        images_per_class: in label order; empty for a set without classes.
         preparation: crop, fit, filter, limits and versions that decided the pixels.
-        sha256: digest of each array file, by file name.
+        sha256: hexadecimal digest of each array file, by file name.
         skipped: `total`, `by_reason` and the first of them as `examples` (all are in skipped.tsv).
         version: of this layout.
     """
@@ -42,7 +42,7 @@ class DatasetInfo:
     version: int = VERSION
 
     def write(self, path: Path) -> None:
-        """Write as indented JSON; equal contents give equal bytes."""
+        """Write as indented JSON; equal contents give equal bytes. Not atomic: the file is part of a folder that is."""
         text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
         path.write_text(text, encoding="utf-8")
 

@@ -145,6 +145,8 @@ class Partial:
 
     def discard(self) -> None:
         """Delete everything that was made."""
+        # First, for a kill within rmtree must not leave the lines without the plan that they belong to.
+        (self.folder / DONE_NAME).unlink(missing_ok=True)
         self._release()  # Windows deletes no file that is open
         shutil.rmtree(self.folder)
 

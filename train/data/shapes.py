@@ -1,4 +1,4 @@
-"""`shapes`: procedurally drawn pictures whose class is the shape; any side, any class count, no download."""
+"""`shapes`: procedurally drawn images whose class is the shape; any side, any class count, no download."""
 
 import colorsys
 import dataclasses
@@ -15,7 +15,7 @@ def _box(x: np.ndarray, y: np.ndarray, half_w: float, half_h: float) -> np.ndarr
 
 
 def _polygon(x: np.ndarray, y: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Distance to a simple polygon with `corners` (E, 2): nearest edge, sign by crossing parity."""
+    """Signed distance to a simple polygon with `corners` (E, 2): nearest edge, sign by crossing parity."""
     ax, ay = corners.T[:, :, None, None]  # (E, 1, 1) against (R, R)
     ex, ey = (np.roll(corners, -1, axis=0) - corners).T[:, :, None, None]
     along = np.clip(((x - ax) * ex + (y - ay) * ey) / (ex * ex + ey * ey), 0.0, 1.0)
@@ -100,7 +100,7 @@ SHAPES = {
 TEXTURES = ("plain", "striped", "dotted", "ringed")
 COLOURS = ("red", "yellow", "green", "cyan", "blue", "magenta")  # hue 0, 60, ... 300 degrees
 MAX_CLASSES = len(SHAPES) * len(TEXTURES) * 360  # one degree of hue apart is the finest that is kept
-SPLITS = ("train", "test")  # two streams of pictures that never meet
+SPLITS = ("train", "test")  # two streams of images that never meet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,23 +115,23 @@ class ShapeClasses:
 
     @property
     def textures(self) -> int:
-        """How many textures take part."""
+        """Number of textures that tell classes apart."""
         return min(len(TEXTURES), -(-self.count // len(SHAPES)))
 
     @property
     def hues(self) -> int:
-        """How many hues take part; 1 means that hue is free and no part of the class."""
+        """Number of hues that tell classes apart; with 1 the hue varies freely within a class."""
         return -(-self.count // (len(SHAPES) * len(TEXTURES)))
 
     def parts(self, label: int) -> tuple[str, str, float | None]:
-        """Shape, texture and hue in turns (None: free) of a label."""
+        """Return shape, texture and hue of a label; the hue is in [0, 1), or None where it is free."""
         rest, shape = divmod(label, len(SHAPES))
         hue, texture = divmod(rest, len(TEXTURES))
         spacing = 1 / max(self.hues, len(COLOURS))
         return list(SHAPES)[shape], TEXTURES[texture], hue * spacing if self.hues > 1 else None
 
     def name(self, label: int) -> str:
-        """What a person calls the class, as in `star`, `dotted star`, `cyan dotted star`, `hue 30 dotted star`."""
+        """Return what a person calls the class: `star`, `dotted star`, `cyan dotted star`, `hue 30 dotted star`."""
         shape, texture, hue = self.parts(label)
         words = [shape] if self.textures == 1 else [texture, shape]
         if hue is not None:
@@ -141,15 +141,15 @@ class ShapeClasses:
 
 
 def draw(classes: ShapeClasses, label: int, *, side_px: int, key: tuple[int, ...]) -> np.ndarray:
-    """Draw one picture of a class.
+    """Draw one image of a class.
 
     Position, size, rotation (up to 14 degrees), colours and background vary; the shape fills 55 to 80 % of the side
     and the background stays dark, so that a small GAN learns the classes within minutes.
 
     Args:
-        classes: the table of classes.
-        label: which of them.
-        side_px: side R of the picture.
+        classes: what labels mean.
+        label: 0 to classes.count - 1.
+        side_px: side R of the image.
         key: non-negative integers that decide all that varies, for instance (seed, split, index).
     Returns:
         (R, R, 3) uint8.
@@ -165,19 +165,19 @@ def draw(classes: ShapeClasses, label: int, *, side_px: int, key: tuple[int, ...
     turned_x = (math.cos(angle) * (u - shift_x) + math.sin(angle) * (v - shift_y)) / scale
     turned_y = (math.cos(angle) * (v - shift_y) - math.sin(angle) * (u - shift_x)) / scale
     distance_px = SHAPES[shape](turned_x, turned_y) * (scale * side_px / 2)
-    cover = np.clip(0.5 - distance_px, 0.0, 1.0)  # share of the pixel inside the outline
+    cover = np.clip(0.5 - distance_px, 0.0, 1.0)  # how much of the pixel is inside the outline
 
     colour = np.array(colorsys.hsv_to_rgb(free_hue if hue is None else hue, 0.5 + 0.4 * saturation, 1.0))
     light = 0.85 - 0.15 * (turned_x + turned_y) / 2  # lit from the upper left
     light = light * (1 - 0.6 * _texture(texture, turned_x, turned_y, phase))
     ground = np.array(colorsys.hsv_to_rgb(ground_hue, 0.5, 0.10 + 0.12 * ground_value))
     ground_light = 1 - 0.35 * v  # lighter towards the top
-    picture = (cover * light)[..., None] * colour + ((1 - cover) * ground_light)[..., None] * ground
-    return np.clip(np.round(picture * 255), 0, 255).astype(np.uint8)
+    image = (cover * light)[..., None] * colour + ((1 - cover) * ground_light)[..., None] * ground
+    return np.clip(np.round(image * 255), 0, 255).astype(np.uint8)
 
 
 def _texture(name: str, x: np.ndarray, y: np.ndarray, phase: float) -> np.ndarray:
-    """Darkness of a texture in [0, 1]; about 4 periods across the shape, so that 32 px still show it."""
+    """Return the darkness of a texture, in [0, 1]: about 4 periods across the shape, so that 32 px still show it."""
     turn = 2 * math.pi
     wave_x, wave_y = np.cos(turn * (2 * x + phase)), np.cos(turn * (2 * y + phase))
     darkness = {

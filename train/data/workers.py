@@ -1,4 +1,9 @@
-"""Turning items into rows of the image file, in this process or in several, always in the same order of results."""
+"""Turning items into rows of the image file, in this process or in several, always in the same order of results.
+
+A row's place depends on its index alone, and every chunk is a stretch of rows that nobody else writes. So workers need
+no locks, a chunk may be made twice, and the bytes do not depend on how many workers there are. Workers sync their rows
+before they report; the parent alone writes the line that says so (`Partial.mark_done`), in the order of the chunks.
+"""
 
 import collections
 import contextlib
@@ -15,11 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from train.data.picture import BadImageError, Fitting
+from train.data.image import BadImageError, Fitting
 from train.data.sources.base import Item
 from train.errors import DataError
+from train.files import sync
 
-QUEUED_PER_WORKER = 2  # enough that no worker waits, few enough that memory holds the pictures on their way
+QUEUED_PER_WORKER = 2  # enough that no worker waits, few enough that memory holds the images on their way
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +33,9 @@ class Chunk:
     """A stretch of rows to be made.
 
     Args:
-        number: of the chunk, from 0.
+        number: from 0, in the order of the rows.
         first_row: where it starts in the image file.
-        items: its pictures.
+        items: an image for each of its rows.
     """
 
     number: int
@@ -39,13 +45,13 @@ class Chunk:
 
 @dataclasses.dataclass(frozen=True)
 class BadImage:
-    """A picture that could not be used.
+    """An image that could not be used.
 
     Args:
-        row: its row in the image file, which is left black.
+        row: its row in the image file, which is black until `finish` drops it.
         name: as its source calls it.
-        reason: one of train.data.picture.REASONS.
-        detail: on one line.
+        reason: one of train.data.image.REASONS.
+        detail: what exactly, on one line.
     """
 
     row: int
@@ -60,10 +66,10 @@ def make_chunk(path: Path, header_bytes: int, chunk: Chunk, fitting: Fitting) ->
     Args:
         path: the image file, allocated in full.
         header_bytes: where row 0 starts.
-        chunk: what to make.
-        fitting: how.
+        chunk: the rows and their images.
+        fitting: how images become squares.
     Returns:
-        The pictures that could not be used.
+        The images that could not be used.
     """
     side = fitting.resolution
     block = np.zeros((len(chunk.items), side, side, 3), np.uint8)
@@ -76,8 +82,7 @@ def make_chunk(path: Path, header_bytes: int, chunk: Chunk, fitting: Fitting) ->
     with path.open("r+b") as file:
         file.seek(header_bytes + chunk.first_row * block[0].nbytes)
         file.write(block.data)
-        file.flush()
-        os.fsync(file.fileno())
+    sync(path)
     return bad
 
 
@@ -89,11 +94,11 @@ def make_chunks(
     Args:
         path: the image file.
         header_bytes: where row 0 starts.
-        chunks: drawn from only as fast as they are made.
-        fitting: how pictures become squares.
-        workers: processes; 1 works in this one.
+        chunks: an iterator is advanced only as fast as chunks are made.
+        fitting: how images become squares.
+        workers: number of processes; 1 works in this one.
     Yields:
-        Each chunk with the pictures of it that could not be used.
+        Each chunk with the images of it that could not be used.
     Raises:
         DataError: if a worker process was ended from outside.
     """
@@ -101,14 +106,15 @@ def make_chunks(
         for chunk in chunks:
             yield chunk, make_chunk(path, header_bytes, chunk, fitting)
         return
-    # spawn: a forked copy of a process with threads (torch, BLAS) may hang.
+    # spawn, not fork: a fork copies locks that other threads (BLAS, tqdm's monitor) hold, and nobody ever frees them.
     context = multiprocessing.get_context("spawn")
     queue: collections.deque[tuple[Chunk, Future[list[BadImage]]]] = collections.deque()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
     try:
         for chunk in chunks:
-            with _ctrl_c_deferred():
+            with _ctrl_c_deferred():  # submit starts a worker as long as there are fewer than asked for
                 queue.append((chunk, pool.submit(make_chunk, path, header_bytes, chunk, fitting)))
+            # Always the oldest, though another may be ready: done.jsonl counts chunks from the start and has no gaps.
             if len(queue) >= QUEUED_PER_WORKER * workers:
                 oldest, future = queue.popleft()
                 yield oldest, future.result()
@@ -123,7 +129,14 @@ def make_chunks(
 
 @contextlib.contextmanager
 def _ctrl_c_deferred() -> Iterator[None]:
-    """Hold Ctrl-C back while a worker may be started: it inherits the block, and so leaves Ctrl-C to the parent."""
+    """Hold Ctrl-C back while a worker may be started: it inherits the block, and so leaves Ctrl-C to the parent.
+
+    A terminal sends Ctrl-C to the parent and to every worker. A worker that it reached while it still imports would
+    print a traceback and break the pool. Windows has no such mask, so there `_start_worker` comes a moment late.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -131,12 +144,17 @@ def _ctrl_c_deferred() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _follow_parent() -> None:
-    """End with the parent even if it is killed: an idle worker would wait for ever."""
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, and end with it even if it is killed.
+
+    An idle worker would wait for ever: it and its siblings hold the pipe that it reads from open, so it sees no end of
+    file. A worker that is busy may still write a little, which harms nobody: whoever goes on writes the same bytes.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if (parent := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: BaseProcess) -> None:
     parent.join()
-    os._exit(1)
+    os._exit(1)  # sys.exit would end this thread alone

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from train.data.dataset import sha256_of
+from train import files
 from train.errors import EvaluationError
 
 INCEPTION = "inception-v3-compat"
@@ -56,7 +56,7 @@ def find_weights(extractor: str, path: str | Path | None, *, expected_sha256: st
     found = _default_path(extractor) if path is None else Path(path)
     if not found.is_file():
         raise EvaluationError(_missing(extractor, found, given=path is not None))
-    sha256 = sha256_of(found)
+    sha256 = files.sha256(found)
     in_name = _HASH_IN_NAME.search(found.name)
     published = PUBLISHED_SHA256[extractor]
     for wanted, what in (

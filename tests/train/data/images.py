@@ -1,4 +1,4 @@
-"""Small picture folders and commands for the tests of the data room."""
+"""Small image folders and commands for the tests of the data room."""
 
 import contextlib
 import io
@@ -19,18 +19,18 @@ FASHION = SHARED / "data" / "fashion-mnist"
 PHOTOGRAPHS = SHARED / "data" / "imagenette-144"
 
 
-def picture(seed: int, width: int, height: int) -> Image.Image:
-    """A picture of smooth random colours, so that JPEG and resizing keep most of it."""
+def smooth_image(seed: int, width: int, height: int) -> Image.Image:
+    """An image of smooth random colours, so that JPEG and resizing keep most of it."""
     coarse = np.random.default_rng(seed).integers(0, 256, size=(4, 5, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def picture_folder(root: Path, counts: dict[str, int]) -> Path:
+def image_folder(root: Path, counts: dict[str, int]) -> Path:
     """An image folder with `counts` JPEGs a class, all of different sizes above 20 px."""
     for label, (name, count) in enumerate(counts.items()):
         (root / name).mkdir(parents=True)
         for i in range(count):
-            picture(100 * label + i, 24 + i % 7, 22 + i % 5).save(root / name / f"{i:03}.jpg", quality=95)
+            smooth_image(100 * label + i, 24 + i % 7, 22 + i % 5).save(root / name / f"{i:03}.jpg", quality=95)
     return root
 
 
@@ -84,17 +84,17 @@ def refused(source: object, *options: object) -> str:
 
 
 def arguments(source: object, out: Path, **options: object) -> list[object]:
-    """The command's arguments for a picture folder at 16 px."""
+    """The command's arguments for an image folder at 16 px."""
     extra = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
     return ["--source", f"imagefolder:{source}", "--resolution", 16, "--out", out, *extra]
 
 
-def flawed_pictures(root: Path) -> Path:
-    """44 pictures of three classes, four of them bad in different ways, one of these at the very end."""
-    picture_folder(root, {"ant": 20, "bee": 14, "cat": 7})
+def flawed_images(root: Path) -> Path:
+    """44 images of three classes, four of them bad in different ways, one of these at the very end."""
+    image_folder(root, {"ant": 20, "bee": 14, "cat": 7})
     whole = (root / "ant" / "003.jpg").read_bytes()
     (root / "ant" / "004.jpg").write_bytes(whole[: len(whole) // 2])
     (root / "bee" / "empty.jpg").touch()
-    picture(1, 9, 30).save(root / "bee" / "narrow.png")
-    (root / "cat" / "zzz.jpg").write_text("no picture")
+    smooth_image(1, 9, 30).save(root / "bee" / "narrow.png")
+    (root / "cat" / "zzz.jpg").write_text("no image")
     return root

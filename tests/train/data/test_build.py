@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.train.data.images import arguments, contents, flawed_pictures, picture, prepare, run
+from tests.train.data.images import arguments, contents, flawed_images, prepare, run, smooth_image
 from train.data import build as building
 from train.data.build import select
 from train.data.dataset import PreparedDataset
@@ -20,16 +20,16 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    return flawed_pictures(tmp_path / "pictures")
+def source(tmp_path: Path) -> Path:
+    return flawed_images(tmp_path / "images")
 
 
-def test_bad_pictures_are_named_counted_and_left_out(pictures: Path, tmp_path: Path) -> None:
-    (pictures / "cat" / "notes.txt").touch()
-    status, said, err = prepare(*arguments(pictures, tmp_path / "out", workers=1))
+def test_bad_images_are_named_counted_and_left_out(source: Path, tmp_path: Path) -> None:
+    (source / "cat" / "notes.txt").touch()
+    status, said, err = prepare(*arguments(source, tmp_path / "out", workers=1))
     assert status == 0
     assert "skipped 4 (2 unreadable, 1 truncated, 1 too_small), the first ant/004.jpg: " in said
-    assert "1 files without a picture's suffix were left out" in err
+    assert "1 files without an image's suffix were left out" in err
     dataset = PreparedDataset.open(tmp_path / "out", verify=True)
     assert dataset.info.images_per_class == [19, 14, 7]
     assert dataset.info.skipped["by_reason"] == {"unreadable": 2, "truncated": 1, "too_small": 1}
@@ -44,12 +44,12 @@ def test_bad_pictures_are_named_counted_and_left_out(pictures: Path, tmp_path: P
     assert listed[3] == "bee/narrow.png\ttoo_small\t9x30 px, allowed is 16 px a side or more"
 
 
-def test_every_picture_that_is_left_is_there_once_with_its_label(pictures: Path, tmp_path: Path) -> None:
-    """Against a set made without the bad files: the same pictures and labels, in another order."""
-    prepare(*arguments(pictures, tmp_path / "gaps", workers=1))
+def test_every_image_that_is_left_is_there_once_with_its_label(source: Path, tmp_path: Path) -> None:
+    """Against a set made without the bad files: the same images and labels, in another order."""
+    prepare(*arguments(source, tmp_path / "gaps", workers=1))
     for bad in ("ant/004.jpg", "bee/empty.jpg", "bee/narrow.png", "cat/zzz.jpg"):
-        (pictures / bad).unlink()
-    prepare(*arguments(pictures, tmp_path / "clean", workers=1))
+        (source / bad).unlink()
+    prepare(*arguments(source, tmp_path / "clean", workers=1))
     gaps, clean = (PreparedDataset.open(tmp_path / name) for name in ("gaps", "clean"))
 
     def rows(dataset: PreparedDataset) -> list[tuple[int, bytes]]:
@@ -79,63 +79,63 @@ def test_headers_have_one_length_whatever_the_count() -> None:
 
 
 @pytest.mark.slow
-def test_the_number_of_workers_changes_no_byte(pictures: Path, tmp_path: Path) -> None:
+def test_the_number_of_workers_changes_no_byte(source: Path, tmp_path: Path) -> None:
     for workers in (1, 2, 3):
-        done = run(*arguments(pictures, tmp_path / f"out{workers}", workers=workers))
+        done = run(*arguments(source, tmp_path / f"out{workers}", workers=workers))
         assert done.returncode == 0, done.stderr
     assert contents(tmp_path / "out1") == contents(tmp_path / "out2") == contents(tmp_path / "out3")
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_fail_stops_at_the_first_bad_picture_and_goes_on_once_it_is_mended(pictures: Path, tmp_path: Path) -> None:
-    line = arguments(pictures, tmp_path / "out", workers=1, on_bad_image="fail")
+def test_fail_stops_at_the_first_bad_image_and_goes_on_once_it_is_mended(source: Path, tmp_path: Path) -> None:
+    line = arguments(source, tmp_path / "out", workers=1, on_bad_image="fail")
     status, _, err = prepare(*line)
     assert status == 2
     assert "error: ant/004.jpg: truncated (" in err
     assert err.count("\n") == 0
     assert not (tmp_path / "out").exists()
     for bad in ("ant/004.jpg", "bee/empty.jpg", "bee/narrow.png", "cat/zzz.jpg"):
-        picture(3, 20, 20).save(pictures / bad)
+        smooth_image(3, 20, 20).save(source / bad)
     assert prepare(*line)[0] == 0
     assert len(PreparedDataset.open(tmp_path / "out")) == 44
 
 
 def test_another_command_does_not_mix_into_a_begun_or_finished_folder(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr(building, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        prepare(*arguments(pictures, out, workers=1))
-    status, _, err = prepare(*arguments(pictures, out, filter="lanczos"))
+        prepare(*arguments(source, out, workers=1))
+    status, _, err = prepare(*arguments(source, out, filter="lanczos"))
     assert (status, "out.partial was begun with filter 'bilinear', not 'lanczos'" in err) == (2, True)
-    assert prepare(*arguments(pictures, out, workers=1))[0] == 0
+    assert prepare(*arguments(source, out, workers=1))[0] == 0
     before = contents(out)
-    status, said, _ = prepare(*arguments(pictures, out), "--verify")
+    status, said, _ = prepare(*arguments(source, out), "--verify")
     assert (status, "was there already" in said) == (0, True)
-    status, _, err = prepare(*arguments(pictures, out, crop="none"))
+    status, _, err = prepare(*arguments(source, out, crop="none"))
     assert (status, "was prepared with crop 'center', not 'none'" in err) == (2, True)
-    renamed = min((pictures / "cat").iterdir())
+    renamed = min((source / "cat").iterdir())
     renamed.rename(renamed.with_stem("renamed"))
-    status, _, err = prepare(*arguments(pictures, out))
+    status, _, err = prepare(*arguments(source, out))
     assert (status, "was prepared with listing_sha256" in err) == (2, True)
     renamed.with_stem("renamed").rename(renamed)
-    picture(8, 30, 30).save(pictures / "cat" / "new.png")
-    status, _, err = prepare(*arguments(pictures, out))
+    smooth_image(8, 30, 30).save(source / "cat" / "new.png")
+    status, _, err = prepare(*arguments(source, out))
     assert (status, "was prepared with pictures_listed 44, not 45" in err) == (2, True)
     assert contents(out) == before
 
 
-def test_a_class_that_loses_all_its_pictures_is_an_error_that_leaves_nothing(pictures: Path, tmp_path: Path) -> None:
-    for path in (pictures / "cat").iterdir():
-        path.write_text("no picture")
-    status, _, err = prepare(*arguments(pictures, tmp_path / "out", workers=1))
+def test_a_class_that_loses_all_its_images_is_an_error_that_leaves_nothing(source: Path, tmp_path: Path) -> None:
+    for path in (source / "cat").iterdir():
+        path.write_text("no image")
+    status, _, err = prepare(*arguments(source, tmp_path / "out", workers=1))
     assert status == 2
-    assert "no usable picture is left in class 'cat'; skipped 9 unreadable, 1 truncated, 1 too_small, the first " in err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures"]
-    status, _, err = prepare(*arguments(pictures, tmp_path / "out", workers=1, min_side=500), "--unlabelled")
-    assert (status, "no usable picture is left in the source" in err) == (2, True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures"]
+    assert "no usable image is left in class 'cat'; skipped 9 unreadable, 1 truncated, 1 too_small, the first " in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+    status, _, err = prepare(*arguments(source, tmp_path / "out", workers=1, min_side=500), "--unlabelled")
+    assert (status, "no usable image is left in the source" in err) == (2, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
 
 
 def test_a_limit_takes_classes_by_turns() -> None:
@@ -148,10 +148,10 @@ def test_a_limit_takes_classes_by_turns() -> None:
     assert select(shuffled, 4).tolist() == [0, 1, 2, 3]
 
 
-def test_dataset_json_says_how_it_was_made(pictures: Path, tmp_path: Path) -> None:
-    prepare(*arguments(pictures, tmp_path / "out", workers=1, limit=9, filter="lanczos"))
+def test_dataset_json_says_how_it_was_made(source: Path, tmp_path: Path) -> None:
+    prepare(*arguments(source, tmp_path / "out", workers=1, limit=9, filter="lanczos"))
     info = json.loads((tmp_path / "out" / "dataset.json").read_text())
-    assert info["source"] == f"imagefolder:{pictures}"
+    assert info["source"] == f"imagefolder:{source}"
     assert info["images_per_class"] == [3, 3, 3]
     assert {name: info["preparation"][name] for name in ("crop", "fit", "filter", "limit", "min_side_px")} == {
         "crop": "center",

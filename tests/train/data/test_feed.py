@@ -17,7 +17,7 @@ COUNT, SIDE, CLASSES = 23, 8, 3  # 23 is prime to every batch size below, so bat
 
 @pytest.fixture
 def dataset() -> PreparedDataset:
-    """Random pictures in memory; picture i carries i in its first pixel and has label i % 3."""
+    """Random images in memory; image i carries i in its first pixel and has label i % 3."""
     images = np.random.default_rng(5).integers(0, 256, size=(COUNT, SIDE, SIDE, 3), dtype=np.uint8)
     images[:, 0, 0, 0] = np.arange(COUNT)
     labels = np.arange(COUNT, dtype=np.int64) % CLASSES
@@ -26,12 +26,12 @@ def dataset() -> PreparedDataset:
 
 
 def seen(images: torch.Tensor) -> list[int]:
-    """Picture numbers of a batch, read back from the first pixel."""
+    """Image numbers of a batch, read back from the first pixel."""
     return ((images[:, 0, 0, 0] + 1) * 128).floor().int().tolist()
 
 
 @pytest.mark.parametrize("batch_total", [4, 23, 60])
-def test_every_epoch_shows_each_picture_once(dataset: PreparedDataset, batch_total: int) -> None:
+def test_every_epoch_shows_each_image_once(dataset: PreparedDataset, batch_total: int) -> None:
     batches = RealBatches(dataset, batch_total, seed=1, resident="always")
     order = [i for update in range(-(-3 * COUNT // batch_total)) for i in seen(batches.at(update)[0])]
     epochs = [order[e * COUNT : (e + 1) * COUNT] for e in range(3)]
@@ -40,7 +40,7 @@ def test_every_epoch_shows_each_picture_once(dataset: PreparedDataset, batch_tot
     assert epochs[0] != list(range(COUNT))
 
 
-def test_labels_belong_to_their_pictures(dataset: PreparedDataset) -> None:
+def test_labels_belong_to_their_images(dataset: PreparedDataset) -> None:
     images, labels = RealBatches(dataset, 17, seed=1).at(3)
     assert labels.dtype == torch.int64
     assert labels.tolist() == [i % CLASSES for i in seen(images)]
@@ -138,7 +138,7 @@ def test_arguments_out_of_range_are_named(
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_batches_are_those_of_the_cpu_and_nothing_waits(dataset: PreparedDataset) -> None:
-    """Noise differs between devices; pictures, labels and order do not."""
+    """Noise differs between devices; images, labels and order do not."""
     cpu = RealBatches(dataset, 6, seed=3)
     resident, streamed = (RealBatches(dataset, 6, seed=3, device="cuda", resident=r) for r in ("auto", "never"))
     assert resident.is_resident

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.durability import assert_durable, disk_events
-from tests.train.data.images import ROOT, arguments, command, contents, flawed_pictures, picture_folder, prepare, run
+from tests.train.data.images import ROOT, arguments, command, contents, flawed_images, image_folder, prepare, run
 from train.data import build as building
 from train.data import finish as finishing
 from train.data.dataset import PreparedDataset
@@ -25,15 +25,15 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    return flawed_pictures(tmp_path / "pictures")
+def source(tmp_path: Path) -> Path:
+    return flawed_images(tmp_path / "images")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_at_many_instants_and_started_again_gives_the_same_bytes(tmp_path: Path, workers: int) -> None:
-    source = picture_folder(tmp_path / "pictures", {"ant": 350, "bee": 300})
-    (source / "ant" / "000.jpg").write_text("no picture")
+    source = image_folder(tmp_path / "images", {"ant": 350, "bee": 300})
+    (source / "ant" / "000.jpg").write_text("no image")
     assert prepare(*arguments(source, tmp_path / "whole", workers=1))[0] == 0
     out = tmp_path / "out"
     line = command(*arguments(source, out, workers=workers))
@@ -62,9 +62,9 @@ def test_killed_at_many_instants_and_started_again_gives_the_same_bytes(tmp_path
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("instant", ["mark", "gaps", "truncated", "labels", "describe", "rename"])
 def test_interrupted_at_any_instant_of_the_end(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instant: str
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instant: str
 ) -> None:
-    assert prepare(*arguments(pictures, tmp_path / "whole", workers=1))[0] == 0
+    assert prepare(*arguments(source, tmp_path / "whole", workers=1))[0] == 0
     calls = 0
 
     def stop(*_: object, **__: object) -> None:
@@ -88,31 +88,31 @@ def test_interrupted_at_any_instant_of_the_end(
     }[instant]
     with monkeypatch.context() as patch:
         patch.setattr(target, name, instead)
-        assert prepare(*arguments(pictures, tmp_path / "out", workers=1))[0] == 130
+        assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 130
     assert calls == 1
     assert not (tmp_path / "out").exists()
-    assert prepare(*arguments(pictures, tmp_path / "out", workers=1))[0] == 0
+    assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     assert not (tmp_path / "out.partial").exists()
 
 
-def test_everything_is_on_disk_before_a_data_set_has_its_name(pictures: Path, tmp_path: Path) -> None:
+def test_everything_is_on_disk_before_a_data_set_has_its_name(source: Path, tmp_path: Path) -> None:
     with disk_events() as events:
-        assert prepare(*arguments(pictures, tmp_path / "out", workers=1))[0] == 0
+        assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 0
     assert_durable(events, tmp_path / "out")
 
 
 @pytest.mark.usefixtures("small_chunks")
 def test_a_torn_mark_and_a_lost_image_file_cost_work_and_no_more(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare(*arguments(pictures, tmp_path / "whole", workers=1))
+    prepare(*arguments(source, tmp_path / "whole", workers=1))
     partial = tmp_path / "out.partial"
 
     def begin() -> None:
         with monkeypatch.context() as patch:
             patch.setattr(building, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-            assert prepare(*arguments(pictures, tmp_path / "out", workers=1))[0] == 130
+            assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 130
 
     begin()
     marks = (partial / "done.jsonl").read_bytes()
@@ -121,34 +121,34 @@ def test_a_torn_mark_and_a_lost_image_file_cost_work_and_no_more(
     begin()
     assert (partial / "done.jsonl").read_bytes() == marks
     (partial / "data" / "images.npy").unlink()
-    assert prepare(*arguments(pictures, tmp_path / "out", workers=1))[0] == 0
+    assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_finished_chunks_are_not_made_again(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    line = arguments(pictures, tmp_path / "out", workers=1, on_bad_image="skip")
+def test_finished_chunks_are_not_made_again(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = arguments(source, tmp_path / "out", workers=1, on_bad_image="skip")
     with monkeypatch.context() as patch:
         patch.setattr(building, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert prepare(*line)[0] == 130
-    for path in pictures.rglob("*.jpg"):
+    for path in source.rglob("*.jpg"):
         path.write_text("gone bad since")
     assert prepare(*line)[0] == 0
     assert PreparedDataset.open(tmp_path / "out").info.skipped["total"] == 4
 
 
-def test_two_commands_at_once_do_not_write_one_folder(pictures: Path, tmp_path: Path) -> None:
+def test_two_commands_at_once_do_not_write_one_folder(source: Path, tmp_path: Path) -> None:
     (tmp_path / "out.partial").mkdir()
     lock = os.open(tmp_path / "out.partial" / "lock", os.O_CREAT | os.O_RDWR)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    status, _, err = prepare(*arguments(pictures, tmp_path / "out", workers=1))
+    status, _, err = prepare(*arguments(source, tmp_path / "out", workers=1))
     os.close(lock)
     assert (status, "out.partial is being written by another process" in err) == (2, True)
-    assert prepare(*arguments(pictures, tmp_path / "out", workers=1))[0] == 0
+    assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 0
 
 
 def test_a_full_disk_is_one_line_and_can_be_resumed(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_room(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -156,23 +156,23 @@ def test_a_full_disk_is_one_line_and_can_be_resumed(
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", no_room, raising=False)
-        status, _, err = prepare(*arguments(pictures, out, workers=1))
+        status, _, err = prepare(*arguments(source, out, workers=1))
     assert status == 2
     assert err.startswith(f"python -m train.prepare: error: --out: cannot write {out} (No space left on device); ")
     assert "bytes are free" in err
     assert err.count("\n") == 0
     assert not out.exists()
-    assert prepare(*arguments(pictures, out, workers=1))[0] == 0
+    assert prepare(*arguments(source, out, workers=1))[0] == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_limit_of_the_system_on_file_size_is_one_line(pictures: Path, tmp_path: Path, workers: int) -> None:
+def test_a_limit_of_the_system_on_file_size_is_one_line(source: Path, tmp_path: Path, workers: int) -> None:
     """The kernel itself refuses the bytes, in the parent and in a worker alike."""
     out = tmp_path / "out"
-    limit = 20_000  # 44 pictures take 33,920 bytes
+    limit = 20_000  # 44 images take 33,920 bytes
     done = subprocess.run(
-        command(*arguments(pictures, out, workers=workers)),
+        command(*arguments(source, out, workers=workers)),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -185,7 +185,7 @@ def test_a_limit_of_the_system_on_file_size_is_one_line(pictures: Path, tmp_path
     assert "File too large" in done.stderr
     assert "Traceback" not in done.stderr
     assert not out.exists()
-    assert run(*arguments(pictures, out, workers=workers)).returncode == 0
+    assert run(*arguments(source, out, workers=workers)).returncode == 0
 
 
 @pytest.mark.slow

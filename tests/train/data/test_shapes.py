@@ -14,7 +14,7 @@ def bright(image: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("side_px", [8, 32, 48, 128])
-def test_a_picture_is_a_function_of_its_key(side_px: int) -> None:
+def test_an_image_is_a_function_of_its_key(side_px: int) -> None:
     first = draw(TEN, 5, side_px=side_px, key=(0, 0, 7))
     assert first.shape == (side_px, side_px, 3)
     assert first.dtype == np.uint8

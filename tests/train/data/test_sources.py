@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.train.data.images import made, picture, picture_folder, refused
+from tests.train.data.images import image_folder, made, refused, smooth_image
 from train.data.sources import open_source
 from train.data.sources.folder import IMAGENET_CLASSES
 from train.errors import DataError
@@ -17,10 +17,10 @@ from train.errors import DataError
 
 
 def test_classes_are_sorted_folders_and_hidden_names_are_left_out(tmp_path: Path) -> None:
-    root = picture_folder(tmp_path / "p", {"zebra": 2, "ant": 3, ".cache": 1})
-    picture(1, 30, 30).save(root / "ant" / ".hidden.jpg")
+    root = image_folder(tmp_path / "p", {"zebra": 2, "ant": 3, ".cache": 1})
+    smooth_image(1, 30, 30).save(root / "ant" / ".hidden.jpg")
     (root / "ant" / "deeper").mkdir()
-    picture(1, 30, 30).save(root / "ant" / "deeper" / "UPPER.PNG")
+    smooth_image(1, 30, 30).save(root / "ant" / "deeper" / "UPPER.PNG")
     dataset = made(tmp_path, f"imagefolder:{root}")
     assert dataset.class_names == ["ant", "zebra"]
     assert dataset.class_ids is None
@@ -28,12 +28,12 @@ def test_classes_are_sorted_folders_and_hidden_names_are_left_out(tmp_path: Path
 
 
 def test_wordnet_folders_get_imagenets_names(tmp_path: Path) -> None:
-    root = picture_folder(tmp_path / "p", {"n03888257": 1, "n01440764": 2})
+    root = image_folder(tmp_path / "p", {"n03888257": 1, "n01440764": 2})
     dataset = made(tmp_path, f"imagefolder:{root}")
     assert dataset.class_names == ["tench", "parachute"]
     assert dataset.class_ids == ["n01440764", "n03888257"]
     (root / "mine").mkdir()
-    picture(1, 30, 30).save(root / "mine" / "a.png")
+    smooth_image(1, 30, 30).save(root / "mine" / "a.png")
     mixed = open_source(f"imagefolder:{root}", resolution=16)
     assert (mixed.class_names, mixed.class_ids) == (["mine", "n01440764", "n03888257"], None)
 
@@ -47,8 +47,8 @@ def test_the_asset_holds_imagenets_classes_in_the_official_order() -> None:
 
 
 def test_a_split_is_a_sub_folder(tmp_path: Path) -> None:
-    picture_folder(tmp_path / "p" / "train", {"a": 1, "b": 1})
-    picture_folder(tmp_path / "p" / "val", {"a": 2, "b": 1})
+    image_folder(tmp_path / "p" / "train", {"a": 1, "b": 1})
+    image_folder(tmp_path / "p" / "val", {"a": 2, "b": 1})
     dataset = made(tmp_path, f"imagefolder:{tmp_path / 'p'}", "--split", "val")
     assert dataset.info.images_per_class == [2, 1]
     assert dataset.info.split == "val"
@@ -56,9 +56,9 @@ def test_a_split_is_a_sub_folder(tmp_path: Path) -> None:
     assert "p/test is no folder; " in refused(f"imagefolder:{tmp_path / 'p'}", "--split", "test")
 
 
-def test_pictures_without_classes(tmp_path: Path) -> None:
-    root = picture_folder(tmp_path / "p", {"a": 2, "b": 1})
-    picture(4, 30, 30).save(root / "loose.png")
+def test_images_without_classes(tmp_path: Path) -> None:
+    root = image_folder(tmp_path / "p", {"a": 2, "b": 1})
+    smooth_image(4, 30, 30).save(root / "loose.png")
     dataset = made(tmp_path, f"imagefolder:{root}", "--unlabelled")
     assert (len(dataset), dataset.num_classes, dataset.labels.tolist()) == (4, 0, [0, 0, 0, 0])
     assert (dataset.info.images_per_class, dataset.class_names) == ([], [])
@@ -68,17 +68,17 @@ def test_bad_folders_are_named(tmp_path: Path) -> None:
     assert refused(f"imagefolder:{tmp_path / 'absent'}").endswith("absent is no folder")
     (tmp_path / "bare").mkdir()
     assert "bare holds no class sub-folder (or pass --unlabelled)" in refused(f"imagefolder:{tmp_path / 'bare'}")
-    assert "bare holds no picture (.jpg" in refused(f"imagefolder:{tmp_path / 'bare'}", "--unlabelled")
-    root = picture_folder(tmp_path / "p", {"a": 1})
+    assert "bare holds no image (.jpg" in refused(f"imagefolder:{tmp_path / 'bare'}", "--unlabelled")
+    root = image_folder(tmp_path / "p", {"a": 1})
     (root / "empty").mkdir()
-    assert "p/empty holds no picture (.jpg, .jpeg" in refused(f"imagefolder:{root}")
+    assert "p/empty holds no image (.jpg, .jpeg" in refused(f"imagefolder:{root}")
 
 
 def test_names_that_are_no_text_do_not_end_a_run(tmp_path: Path) -> None:
-    root = picture_folder(tmp_path / "p", {"a": 1})
+    root = image_folder(tmp_path / "p", {"a": 1})
     odd = bytes(root / "a") + b"/\xff\xfe.jpg"
     try:
-        Path(odd.decode("utf-8", "surrogateescape")).write_bytes(b"no picture")
+        Path(odd.decode("utf-8", "surrogateescape")).write_bytes(b"no image")
     except OSError:
         pytest.skip("this file system takes only names that are text")
     dataset = made(tmp_path, f"imagefolder:{root}")
@@ -101,7 +101,7 @@ def test_arrays_of_the_cifar_layout(tmp_path: Path) -> None:
     np.save(tmp_path / "train_labels.npy", np.arange(12) % 4)
     assert "label 3; allowed is 0 to 2 (or pass --unlabelled)" in refused(f"arrays:{tmp_path}")
     np.save(tmp_path / "train_labels.npy", np.arange(12) % 2)
-    assert "class 'c' has no picture" in refused(f"arrays:{tmp_path}")
+    assert "class 'c' has no image" in refused(f"arrays:{tmp_path}")
     np.save(tmp_path / "train_labels.npy", np.arange(5))
     assert "array is (5,) int64; allowed is (12,) integers" in refused(f"arrays:{tmp_path}")
     np.save(tmp_path / "train_images.npy", np.zeros((12, 3, 16, 16), np.uint8))
@@ -120,7 +120,7 @@ def test_without_the_package_its_name_is_said(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def hub_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data set as the Hub serves it: a parquet file of encoded pictures and class labels."""
+    """A data set as the Hub serves it: a parquet file of encoded images and class labels."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     datasets: Any = pytest.importorskip("datasets", reason="an optional package")
@@ -128,8 +128,8 @@ def hub_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     features = datasets.Features(
         {"img": datasets.Image(), "fine": datasets.ClassLabel(names=["x", "y"]), "number": datasets.Value("int64")}
     )
-    pictures = [picture(i, 20 + i, 24) for i in range(6)]
-    rows = {"img": pictures, "fine": [1, 0, 1, 0, 1, 0], "number": [30, 10, 20, 30, 10, 20]}
+    images = [smooth_image(i, 20 + i, 24) for i in range(6)]
+    rows = {"img": images, "fine": [1, 0, 1, 0, 1, 0], "number": [30, 10, 20, 30, 10, 20]}
     (tmp_path / "repo").mkdir()
     datasets.Dataset.from_dict(rows, features=features).to_parquet(str(tmp_path / "repo" / "train.parquet"))
     return tmp_path / "repo"
@@ -139,7 +139,7 @@ def test_a_hub_data_set(hub_folder: Path, tmp_path: Path) -> None:
     dataset = made(tmp_path, f"hf:{hub_folder}")
     assert dataset.class_names == ["x", "y"]
     assert dataset.labels.tolist() == [1, 0, 1, 0, 1, 0]
-    square = picture(4, 24, 24).resize((16, 16), Image.Resampling.BILINEAR)  # stored as PNG, without loss
+    square = smooth_image(4, 24, 24).resize((16, 16), Image.Resampling.BILINEAR)  # stored as PNG, without loss
     np.testing.assert_array_equal(dataset.images[4], np.asarray(square))
     numbered = made(tmp_path / "numbered", f"hf:{hub_folder}", "--label-column", "number")
     assert numbered.class_names == ["10", "20", "30"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.train.data.images import made, picture, refused
+from tests.train.data.images import made, refused, smooth_image
 
 # --- MNIST's idx files
 
@@ -139,7 +139,7 @@ def test_celeba_takes_128_px_from_the_middle(tmp_path: Path) -> None:
     (folder / "img_align_celeba").mkdir(parents=True)
     names = [f"{i:06}.jpg" for i in range(1, 5)]
     for i, name in enumerate(names):
-        picture(i, 178, 218).save(folder / "img_align_celeba" / name, quality=100, subsampling=0)
+        smooth_image(i, 178, 218).save(folder / "img_align_celeba" / name, quality=100, subsampling=0)
     (folder / "list_eval_partition.txt").write_text(
         "".join(f"{n} {s}\n" for n, s in zip(names, (0, 1, 0, 2), strict=True))
     )

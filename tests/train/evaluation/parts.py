@@ -13,9 +13,10 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
 
 from sngan_cond import Generator, GeneratorConfig
-from train.data.dataset import PreparedDataset, sha256_of
+from train.data.dataset import PreparedDataset
 from train.data.info import DatasetInfo
 from train.evaluation.extractors import Extractor
+from train.files import sha256
 
 SIDE, CLASSES = 16, 4
 SMALL = "small-for-tests"
@@ -101,7 +102,7 @@ def write_dataset(folder: Path, *, count: int = 240, classes: int = CLASSES, sid
         class_ids=None,
         images_per_class=np.bincount(labels).tolist(),
         preparation={"crop": "none"},
-        sha256={name: sha256_of(folder / name) for name in ("images.npy", "labels.npy")},
+        sha256={name: sha256(folder / name) for name in ("images.npy", "labels.npy")},
         skipped={},
     )
     info.write(folder / "dataset.json")

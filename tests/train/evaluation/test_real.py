@@ -15,12 +15,12 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from sngan_cond import Generator, GeneratorConfig
 from tests.train.evaluation.parts import tiny_generator, write_dataset
 from train import evaluate as command
-from train.data.dataset import sha256_of
 from train.evaluation.distributed import Processes
 from train.evaluation.extractors import load_extractor
 from train.evaluation.features import extract
 from train.evaluation.scores import frechet
 from train.evaluation.weights import INCEPTION, STAND_IN
+from train.files import sha256
 
 SHARED = Path(os.environ.get("SNGAN_SHARED", Path(__file__).parents[4] / "shared"))
 FASHION = SHARED / "data" / "fashion-mnist"
@@ -57,7 +57,7 @@ def test_paper_protocol_with_random_inception_weights(tmp_path: Path, capsys: py
     assert score["value"] >= 1
     assert distance["value"] > 0
     for row in (score, distance):
-        assert row["extractor_sha256"] == sha256_of(weights)
+        assert row["extractor_sha256"] == sha256(weights)
         assert row["protocol"] == "paper(reduced)"
         assert row["extractor"] == "inception-v3-compat(unpublished weights)"
         assert row["name"].endswith("_inception_v3_compat_unpublished_weights")

@@ -1,4 +1,4 @@
-"""Where pictures come from: one module a kind of source, and the function that opens any of them."""
+"""Where images come from: a module for each kind of source, and the function that opens any of them."""
 
 from sngan_cond.validation import nearest
 from train.data.sources.arrays import arrays
@@ -23,19 +23,17 @@ def open_source(
     download: bool = False,
     label_column: str | None = None,
 ) -> Source:
-    """List the pictures of a source.
+    """List the images of a source; none is decoded yet.
 
     Args:
-        source: one of KINDS.
+        source: in one of the forms of KINDS.
         resolution: side in pixels at which shapes are drawn.
-        split: which part; each source says what it has.
+        split: which part; each source has its own.
         unlabelled: leave classes out.
-        limit: number of shapes to draw; other sources are thinned later.
+        limit: number of shapes to draw; other sources are thinned later, by `build.select`.
         seed: of the shapes.
         download: let torchvision fetch what is missing.
         label_column: of an hf source.
-    Returns:
-        The source; nothing is decoded yet.
     Raises:
         DataError: if the kind is unknown or the source cannot be opened.
     """

@@ -1,4 +1,4 @@
-"""What every source offers, and the forms in which a picture travels to a worker process."""
+"""What every source offers, and the forms in which an image travels to a worker process."""
 
 import dataclasses
 import hashlib
@@ -11,11 +11,11 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from train.data.picture import decode
+from train.data.image import decode
 
 
 class Item(Protocol):
-    """One picture, not yet decoded; small enough to be sent to another process."""
+    """One image, not yet decoded; small enough to be sent to another process."""
 
     @property
     def name(self) -> str:
@@ -29,7 +29,7 @@ class Item(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class FileItem:
-    """A picture file."""
+    """An image file."""
 
     name: str
     path: Path
@@ -41,7 +41,7 @@ class FileItem:
 
 @dataclasses.dataclass(frozen=True)
 class BytesItem:
-    """A picture file held in memory."""
+    """An image file held in memory."""
 
     name: str
     content: bytes
@@ -65,14 +65,14 @@ class ArrayItem:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A list of labelled pictures in a fixed order.
+    """A list of labelled images in a fixed order.
 
     Args:
-        class_names: in label order; empty for pictures without classes.
+        class_names: in label order; empty for images without classes.
         class_ids: WordNet ids in label order, None where there are none.
         labels: (N,) int64; all 0 without classes.
-        items: indices -> the pictures there; called with a few hundred at a time.
-        listing: sha256 that changes when the list of pictures does.
+        items: indices -> the images there; called for a chunk at a time.
+        listing: sha256 that changes when the list of images does.
         crop: default of `--crop`.
         fit: default of `--fit`.
         min_side_px: default of `--min-side`, None for the resolution asked for.
@@ -97,12 +97,10 @@ def arrays_source(
 
     Args:
         images: (N, H, W) or (N, H, W, 3) uint8.
-        labels: (N,) integers, None for pictures without classes.
+        labels: (N,) integers, None for images without classes.
         class_names: in label order, empty if `labels` is None.
-        name: of the whole, for reports.
+        name: what reports call the whole; image i is `name[i]`.
         fit: default of `--fit`.
-    Returns:
-        The source.
     """
     labels = np.zeros(len(images), np.int64) if labels is None else np.asarray(labels, dtype=np.int64)
 
@@ -110,11 +108,11 @@ def arrays_source(
         return [ArrayItem(f"{name}[{i}]", np.ascontiguousarray(images[i])) for i in indices.tolist()]
 
     digest = hashlib.sha256(labels.tobytes())
-    for start in range(0, len(images), 4096):
+    for start in range(0, len(images), 4096):  # a memory-mapped array may be larger than memory
         digest.update(np.ascontiguousarray(images[start : start + 4096]).data)
     return Source(class_names, None, labels, items, digest.hexdigest(), fit=fit)
 
 
 def printable(path: Path | str) -> str:
-    """Path as text that any terminal and UTF-8 file takes, whatever bytes its name has."""
+    """Return a path as text that any terminal and UTF-8 file takes, whatever bytes its name has."""
     return os.fsencode(path).decode("utf-8", "replace")

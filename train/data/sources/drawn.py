@@ -1,4 +1,4 @@
-"""`shapes[:CLASSES]`: pictures that are drawn, not read."""
+"""`shapes[:CLASSES]`: images that are drawn, not read."""
 
 import dataclasses
 import hashlib
@@ -12,12 +12,12 @@ from train.errors import DataError
 
 DEFAULT_COUNT = 10_000
 MAX_COUNT = 10_000_000  # their labels are held in memory
-DRAWING = 1  # raise when the pictures of an unchanged key change
+DRAWING = 1  # to be raised when `draw` gives other pixels for the same key
 
 
 @dataclasses.dataclass(frozen=True)
 class ShapeItem:
-    """A picture that its worker draws."""
+    """An image that its worker draws."""
 
     name: str
     classes: ShapeClasses
@@ -33,15 +33,15 @@ class ShapeItem:
 def shapes(
     argument: str, *, split: str | None, unlabelled: bool, resolution: int, limit: int | None, seed: int
 ) -> Source:
-    """List drawn pictures; their classes take turns, so every class has as many as the next.
+    """List drawn images; the classes take turns, so that all have equally many.
 
     Args:
-        argument: number of classes, empty for one class a shape.
-        split: train (also None) or test: two streams that share no picture.
-        unlabelled: draw the same pictures, without classes.
+        argument: number of classes, empty for one class for each shape.
+        split: train (also None) or test: two streams that have no image in common.
+        unlabelled: draw the same images, without classes.
         resolution: side in pixels at which they are drawn.
-        limit: number of pictures, None for 10,000.
-        seed: picture i is a function of (seed, split, i).
+        limit: number of images, None for 10,000.
+        seed: image i is a function of (seed, split, i).
     Raises:
         DataError: if the number of classes, the split or the seed is out of range.
     """
@@ -62,6 +62,7 @@ def shapes(
             ShapeItem(f"shapes[{i}]", classes, int(turns[i]), resolution, (seed, stream, i)) for i in indices.tolist()
         ]
 
+    # "pictures" stays: the text is hashed into listing_sha256 of every set of shapes that was ever prepared.
     identity = f"drawing {DRAWING}, {classes.count} classes, seed {seed}, stream {stream}, {len(turns)} pictures"
     names = [] if unlabelled else [classes.name(label) for label in range(classes.count)]
     labels = np.zeros_like(turns) if unlabelled else turns

@@ -1,4 +1,4 @@
-"""`imagefolder:PATH`: a sub-folder a class, as ImageNet is laid out."""
+"""`imagefolder:PATH`: a sub-folder for each class, as ImageNet is laid out."""
 
 import hashlib
 import json
@@ -16,17 +16,17 @@ IMAGENET_CLASSES = Path(__file__).parents[3] / "sngan_cond" / "assets" / "imagen
 
 
 def imagefolder(path: str, *, split: str | None, unlabelled: bool) -> Source:
-    """List the pictures below PATH, or below PATH/SPLIT.
+    """List the images below PATH, or below PATH/SPLIT.
 
-    Classes are the sub-folders in sorted order (which for WordNet ids is ImageNet's order); pictures are sorted within
+    Classes are the sub-folders in sorted order (which for WordNet ids is ImageNet's order); images are sorted within
     them and may lie deeper. Names that start with a dot are left out.
 
     Args:
         path: the folder.
         split: a sub-folder to go into first.
-        unlabelled: take every picture below, without classes.
+        unlabelled: take every image below, without classes.
     Raises:
-        DataError: if the folder is missing or empty, holds splits instead of classes, or a class has no picture.
+        DataError: if the folder is missing or empty, holds splits instead of classes, or a class has no image.
     """
     root = Path(path) / split if split else Path(path)
     if not root.is_dir():
@@ -41,9 +41,9 @@ def imagefolder(path: str, *, split: str | None, unlabelled: bool) -> Source:
     labels: list[int] = []
     others = 0
     for label, name in enumerate(classes):
-        found, left_out = _pictures(root / name)
+        found, left_out = _image_files(root / name)
         if not found:
-            raise DataError(f"--source imagefolder: {printable(root / name)} holds no picture ({', '.join(SUFFIXES)})")
+            raise DataError(f"--source imagefolder: {printable(root / name)} holds no image ({', '.join(SUFFIXES)})")
         files += found
         labels += [label] * len(found)
         others += left_out
@@ -54,12 +54,12 @@ def imagefolder(path: str, *, split: str | None, unlabelled: bool) -> Source:
     relative = "\0".join(os.path.relpath(file, root) for file in files)
     listing = hashlib.sha256(os.fsencode(relative) + bytes(np.array(labels))).hexdigest()
     names, ids = ([], None) if unlabelled else _names(classes)
-    remarks = (f"{others} files without a picture's suffix were left out",) if others else ()
+    remarks = (f"{others} files without an image's suffix were left out",) if others else ()
     return Source(names, ids, np.array(labels, np.int64), items, listing, min_side_px=None, remarks=remarks)
 
 
 def _folders(root: Path) -> list[str]:
-    """Visible sub-folders in sorted order."""
+    """Return the visible sub-folders in sorted order."""
     return sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
 
 
@@ -67,8 +67,8 @@ def _some(names: list[str]) -> str:
     return ", ".join(map(printable, names[:5])) + (", ..." if len(names) > 5 else "") or "no sub-folder"
 
 
-def _pictures(folder: Path) -> tuple[list[str], int]:
-    """Sorted picture files below a folder, and how many other files there are."""
+def _image_files(folder: Path) -> tuple[list[str], int]:
+    """Return the sorted image files below a folder, and how many other files there are."""
     found, others = [], 0
     for parent, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -83,7 +83,7 @@ def _pictures(folder: Path) -> tuple[list[str], int]:
 
 
 def _names(folders: list[str]) -> tuple[list[str], list[str] | None]:
-    """Class names and WordNet ids; folders that are WordNet ids of ImageNet's classes get the class's name."""
+    """Return class names and WordNet ids; folders named by WordNet ids of ImageNet get the names of their classes."""
     known = {row["wnid"]: row["name"] for row in json.loads(IMAGENET_CLASSES.read_text(encoding="utf-8"))}
     if all(folder in known for folder in folders):
         return [known[folder] for folder in folders], folders

@@ -25,7 +25,7 @@ SPLITS = {
 
 
 def torchvision_set(argument: str, *, split: str | None, unlabelled: bool, download: bool) -> Source:
-    """Open a data set of torchvision's.
+    """Open one of torchvision's data sets.
 
     Args:
         argument: `NAME` or `NAME:ROOT`; ROOT is where torchvision keeps it (default data/torchvision). For MNIST and
@@ -54,7 +54,7 @@ def torchvision_set(argument: str, *, split: str | None, unlabelled: bool, downl
 
 
 def _load(name: str, folder: Path, download: bool, options: dict[str, Any]) -> Any:
-    """Construct torchvision's data set, its errors turned into one line."""
+    """Construct torchvision's data set, and turn its errors into one line."""
     try:
         from torchvision import datasets
     except ImportError as error:
@@ -111,12 +111,12 @@ def _pixels(name: str, folder: Path, split: str, unlabelled: bool, download: boo
 
 
 def _celeba(folder: Path, split: str, download: bool) -> Source:
-    """CelebA, without classes; the square of 128 px in the middle is the face."""
+    """CelebA, without classes; the face is in the middle 128 px of its 178 x 218."""
     names = list(_load("CelebA", folder, download, {"split": split}).filename)
-    pictures = folder / "celeba" / "img_align_celeba"
+    files = folder / "celeba" / "img_align_celeba"
 
     def items(indices: np.ndarray) -> list[Item]:
-        return [FileItem(names[i], pictures / names[i]) for i in indices.tolist()]
+        return [FileItem(names[i], files / names[i]) for i in indices.tolist()]
 
     listing = hashlib.sha256("\0".join(names).encode()).hexdigest()
     return Source([], None, np.zeros(len(names), np.int64), items, listing, crop="center:128")

@@ -1,4 +1,4 @@
-"""One picture: modes, orientation, crop, fit, and what counts as bad."""
+"""One image: modes, orientation, crop, fit, and what counts as bad."""
 
 import io
 from pathlib import Path
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.train.data.images import picture
-from train.data.picture import BadImageError, Fitting, decode, to_rgb
+from tests.train.data.images import smooth_image
+from train.data.image import BadImageError, Fitting, decode, to_rgb
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> io.BytesIO:
@@ -27,7 +27,7 @@ def test_the_official_preparation_is_a_centre_crop_and_a_bilinear_resize() -> No
     assert (Fitting(12, filter="box").apply(Image.fromarray(pixels)) != expected).any()
 
 
-def test_a_picture_of_the_right_size_is_left_alone() -> None:
+def test_an_image_of_the_right_size_is_left_alone() -> None:
     pixels = np.random.default_rng(1).integers(0, 256, size=(16, 16, 3), dtype=np.uint8)
     np.testing.assert_array_equal(Fitting(16).apply(Image.fromarray(pixels)), pixels)
 
@@ -85,7 +85,7 @@ def test_transparency_is_laid_on_white() -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_exif_orientation_is_applied(kind: str) -> None:
-    upright = picture(1, 40, 24)
+    upright = smooth_image(1, 40, 24)
     exif = Image.Exif()
     exif[0x0112] = 6  # stored turned: a viewer rotates it by 90 degrees clockwise
     stored = upright.transpose(Image.Transpose.ROTATE_90)
@@ -103,26 +103,26 @@ def test_an_animation_gives_its_first_frame() -> None:
 
 
 def test_a_truncated_jpeg_is_bad_and_not_half_grey() -> None:
-    whole = encoded(picture(1, 200, 160), "JPEG", quality=95).getvalue()
+    whole = encoded(smooth_image(1, 200, 160), "JPEG", quality=95).getvalue()
     with pytest.raises(BadImageError) as caught:
         decode(io.BytesIO(whole[: len(whole) // 2]))
     assert caught.value.reason == "truncated"
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"not a picture", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n" + b"\0" * 40, b"GIF89a"]
+    "content", [b"", b"not an image", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n" + b"\0" * 40, b"GIF89a"]
 )
-def test_what_is_no_picture_is_unreadable(content: bytes) -> None:
+def test_what_is_no_image_is_unreadable(content: bytes) -> None:
     with pytest.raises(BadImageError) as caught:
         decode(io.BytesIO(content))
     assert caught.value.reason in ("unreadable", "truncated")
     assert caught.value.detail
 
 
-def test_every_cut_of_a_picture_is_bad_or_whole(tmp_path: Path) -> None:
+def test_every_cut_of_an_image_is_bad_or_whole(tmp_path: Path) -> None:
     """No cut of a file makes a decoder raise anything that would end a run."""
     for kind, options in (("JPEG", {}), ("PNG", {}), ("GIF", {}), ("WEBP", {}), ("TIFF", {}), ("BMP", {}), ("PPM", {})):
-        whole = encoded(picture(2, 30, 20), kind, **options).getvalue()
+        whole = encoded(smooth_image(2, 30, 20), kind, **options).getvalue()
         bad = 0
         for size in range(0, len(whole), max(len(whole) // 60, 1)):
             path = tmp_path / "cut"
@@ -134,7 +134,7 @@ def test_every_cut_of_a_picture_is_bad_or_whole(tmp_path: Path) -> None:
         assert bad > 10, kind
 
 
-def test_a_32_bit_picture_is_refused_because_its_range_is_unknown() -> None:
+def test_a_32_bit_image_is_refused_because_its_range_is_unknown() -> None:
     with pytest.raises(BadImageError, match="mode F"):
         decode(encoded(Image.new("F", (8, 8), 0.5), "TIFF"))
     with pytest.raises(ValueError, match="mode I;"):
