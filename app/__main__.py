@@ -11,7 +11,7 @@ from sngan_cond.cli import OneLineParser
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = OneLineParser(
-        prog="python -m app", description="Open a page that makes pictures by class.", allow_abbrev=False
+        prog="python -m app", description="Open a page that makes images by class.", allow_abbrev=False
     )
     parser.add_argument(
         "--model",
@@ -28,7 +28,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="let visitors open Hub repos whose name fits this shell pattern, such as 'user/*'; may be given several "
         "times (default: none)",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address, 0.0.0.0 for all of them (default: %(default)s)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on, 0.0.0.0 for all (default: %(default)s)"
+    )
     parser.add_argument("--port", type=_port, default=7860, help="TCP port, 1 to 65535 (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto, the GPU if any)")
     parser.add_argument("--mcp", action="store_true", help="offer the endpoints as tools of the Model Context Protocol")
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     settle_environment()
     try:
-        from app.service import Service  # torch and Gradio take seconds: --help and mistakes do not wait for them
+        from app.service import Service  # torch and Gradio take seconds to import: --help and mistakes need not wait
         from app.serving import launch_options
         from app.ui import build_demo
     except ModuleNotFoundError as error:

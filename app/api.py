@@ -1,4 +1,7 @@
-"""The page's named endpoints, for `gradio_client`, for curl and, with `--mcp`, as tools of an assistant."""
+"""The page's named endpoints, for `gradio_client`, for curl and, with `--mcp`, as tools of an assistant.
+
+Clients and assistants see the endpoints' signatures and docstrings, whose sections Gradio reads.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,19 +11,19 @@ import gradio as gr
 
 from app.files import ResultFiles, write_result
 from app.limits import LIMITS
-from app.requests.base import AnyRequest, MixtureRequest, MorphRequest, SampleRequest, WalkRequest
+from app.requests.links import AnyRequest
+from app.requests.mixture import MixtureRequest
+from app.requests.morph import MorphRequest
+from app.requests.sample import SampleRequest
+from app.requests.walk import WalkRequest
 from app.service import Result, Service
 from app.tabs.page import GROUP, friendly, results_folder
 
-File = dict[str, Any]  # Gradio's FileData: clients get a local path, assistants the picture
+File = dict[str, Any]  # Gradio's FileData: clients get a local path, assistants the image
 
 
 def add_api(service: Service) -> None:
-    """Add the endpoints to the Blocks that is being built.
-
-    Args:
-        service: that does the work.
-    """
+    """Add the endpoints to the Blocks that is being built."""
     for endpoint in endpoints(service):
         group = None if endpoint.__name__ in ("classes", "models") else GROUP
         gr.api(
@@ -32,11 +35,7 @@ def add_api(service: Service) -> None:
 
 
 def endpoints(service: Service) -> list[Callable[..., Any]]:
-    """Return the functions behind the endpoints; Gradio reads their signatures and docstrings.
-
-    Args:
-        service: that does the work.
-    """
+    """Return the functions behind the endpoints."""
 
     def sample(
         classes: list[str],
@@ -45,15 +44,15 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
         truncation: float | None = None,
         model: str = "",
         revision: str = "",
-        request: gr.Request | None = None,
+        http_request: gr.Request | None = None,
     ) -> tuple[File, list[File], dict[str, Any]]:
-        """Make pictures of classes with a class-conditional GAN. The same arguments give the same pictures.
+        """Make images of classes with a class-conditional GAN. The same arguments give the same images.
 
-        A lower truncation gives more typical and less varied pictures. The classes endpoint finds classes.
+        A lower truncation gives more typical and less varied images. The classes endpoint finds classes.
 
         Args:
             classes: Class indices, names or WordNet ids, such as ["golden retriever", "n03445777", "7"].
-            count: Pictures of each class, from 1; at most 64 pictures in all.
+            count: Images of each class, from 1; at most 64 images in all.
             seed: Seed of the latents, 0 to 2**63 - 1.
             truncation: From 0.05; latents beyond this many standard deviations are drawn again; null for none.
             model: A model of this page, or a Hub repo that it allows; empty for its first.
@@ -61,12 +60,12 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
 
         Returns:
             Grid as a PNG, with a row for each class.
-            Pictures as PNGs.
+            Images as PNGs.
             Recipe: everything that is needed to make them again.
         """
-        ask_values = {"classes": classes, "count": count, "seed": seed, "truncation": truncation}
-        result, files = _make(service, SampleRequest, {**ask_values, "model": model, "revision": revision}, request)
-        return _file(files.grid), [_file(path) for path in files.pictures], result.recipe
+        values = {"classes": classes, "count": count, "seed": seed}
+        values |= {"truncation": truncation, "model": model, "revision": revision}
+        return _still(*_make(service, SampleRequest, values, http_request))
 
     def morph(
         from_class: str,
@@ -76,28 +75,28 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
         truncation: float | None = None,
         model: str = "",
         revision: str = "",
-        request: gr.Request | None = None,
+        http_request: gr.Request | None = None,
     ) -> tuple[File, File, list[File], dict[str, Any]]:
         """Morph one class into another with one latent, by blending gains and biases of the conditional batch norms.
 
         Args:
-            from_class: Class of the first picture: index, name or WordNet id.
-            to_class: Class of the last picture: index, name or WordNet id.
-            steps: Pictures, 2 to 48.
+            from_class: Class of the first image: index, name or WordNet id.
+            to_class: Class of the last image: index, name or WordNet id.
+            steps: Images, 2 to 48.
             seed: Seed of the latent, 0 to 2**63 - 1.
             truncation: From 0.05; latents beyond this many standard deviations are drawn again; null for none.
             model: A model of this page, or a Hub repo that it allows; empty for its first.
             revision: Branch, tag or commit hash of a Hub repo; empty for the newest.
 
         Returns:
-            Strip of all pictures as a PNG.
+            Strip of all images as a PNG.
             Animation as a GIF.
-            Pictures as PNGs.
+            Images as PNGs.
             Recipe: everything that is needed to make them again.
         """
-        ask_values = {"from_class": from_class, "to_class": to_class, "steps": steps, "seed": seed}
-        ask_values |= {"truncation": truncation, "model": model, "revision": revision}
-        return _moving(*_make(service, MorphRequest, ask_values, request))
+        values = {"from_class": from_class, "to_class": to_class, "steps": steps, "seed": seed}
+        values |= {"truncation": truncation, "model": model, "revision": revision}
+        return _moving(*_make(service, MorphRequest, values, http_request))
 
     def mixture(
         classes: list[str],
@@ -107,14 +106,14 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
         truncation: float | None = None,
         model: str = "",
         revision: str = "",
-        request: gr.Request | None = None,
+        http_request: gr.Request | None = None,
     ) -> tuple[File, list[File], dict[str, Any]]:
-        """Make pictures of a blend of classes.
+        """Make images of a blend of classes.
 
         Args:
             classes: Up to 6 classes: indices, names or WordNet ids.
             weights: A weight for each class, from 0; they are divided by their sum.
-            count: Pictures, 1 to 64.
+            count: Images, 1 to 64.
             seed: Seed of the latents, 0 to 2**63 - 1.
             truncation: From 0.05; latents beyond this many standard deviations are drawn again; null for none.
             model: A model of this page, or a Hub repo that it allows; empty for its first.
@@ -122,13 +121,12 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
 
         Returns:
             Grid as a PNG.
-            Pictures as PNGs.
+            Images as PNGs.
             Recipe: everything that is needed to make them again.
         """
-        ask_values = {"classes": classes, "weights": weights, "count": count, "seed": seed}
-        ask_values |= {"truncation": truncation, "model": model, "revision": revision}
-        result, files = _make(service, MixtureRequest, ask_values, request)
-        return _file(files.grid), [_file(path) for path in files.pictures], result.recipe
+        values = {"classes": classes, "weights": weights, "count": count, "seed": seed}
+        values |= {"truncation": truncation, "model": model, "revision": revision}
+        return _still(*_make(service, MixtureRequest, values, http_request))
 
     def walk(
         class_name: str,
@@ -138,7 +136,7 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
         truncation: float | None = None,
         model: str = "",
         revision: str = "",
-        request: gr.Request | None = None,
+        http_request: gr.Request | None = None,
     ) -> tuple[File, File, list[File], dict[str, Any]]:
         """Walk from one latent to another within a class.
 
@@ -146,20 +144,20 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
             class_name: Index, name or WordNet id; empty only for a model without classes.
             from_seed: Seed of the first latent, 0 to 2**63 - 1.
             to_seed: Seed of the last latent, 0 to 2**63 - 1.
-            steps: Pictures, 2 to 48.
+            steps: Images, 2 to 48.
             truncation: From 0.05; latents beyond this many standard deviations are drawn again; null for none.
             model: A model of this page, or a Hub repo that it allows; empty for its first.
             revision: Branch, tag or commit hash of a Hub repo; empty for the newest.
 
         Returns:
-            Strip of all pictures as a PNG.
+            Strip of all images as a PNG.
             Animation as a GIF.
-            Pictures as PNGs.
+            Images as PNGs.
             Recipe: everything that is needed to make them again.
         """
-        ask_values = {"class_": class_name, "seed": from_seed, "to_seed": to_seed, "steps": steps}
-        ask_values |= {"truncation": truncation, "model": model, "revision": revision}
-        return _moving(*_make(service, WalkRequest, ask_values, request))
+        values = {"class_": class_name, "seed": from_seed, "to_seed": to_seed, "steps": steps}
+        values |= {"truncation": truncation, "model": model, "revision": revision}
+        return _moving(*_make(service, WalkRequest, values, http_request))
 
     def classes(query: str = "", limit: int = 20, model: str = "", revision: str = "") -> list[dict[str, Any]]:
         """Find classes of a model by part of a name, by WordNet id or by index.
@@ -171,7 +169,7 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
             revision: Branch, tag or commit hash of a Hub repo; empty for the newest.
 
         Returns:
-            Classes, best first, each with index, name and wordnet_id; the index works wherever a class is asked for.
+            Classes, best first, each with index, name and wordnet_id; the index works wherever a class is expected.
         """
         with friendly():
             return [vars(entry) for entry in service.classes(service.open(model, revision), query, limit)]
@@ -188,17 +186,21 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
 
 
 def _make(
-    service: Service, kind: type[AnyRequest], values: dict[str, Any], request: gr.Request | None
+    service: Service, kind: type[AnyRequest], values: dict[str, Any], http_request: gr.Request | None
 ) -> tuple[Result, ResultFiles]:
     with friendly():
-        visitor = "" if request is None else request.session_hash or ""
+        visitor = "" if http_request is None else http_request.session_hash or ""
         result = service.make(kind.parse(**values), visitor=visitor)
     return result, write_result(result, results_folder())
 
 
+def _still(result: Result, files: ResultFiles) -> tuple[File, list[File], dict[str, Any]]:
+    return _file(files.grid), [_file(path) for path in files.images], result.recipe
+
+
 def _moving(result: Result, files: ResultFiles) -> tuple[File, File, list[File], dict[str, Any]]:
     assert files.animation is not None
-    return _file(files.grid), _file(files.animation), [_file(path) for path in files.pictures], result.recipe
+    return _file(files.grid), _file(files.animation), [_file(path) for path in files.images], result.recipe
 
 
 def _file(path: Path) -> File:

@@ -1,7 +1,7 @@
 """The page as a Space: this folder is the Space, wherever it lies and whatever it is called.
 
-Settings, as variables of the Space: MODELS (Hub repos, separated by spaces; default: the bundled model) and ALLOW_REPOS
-(patterns of further repos that visitors may open, such as "user/*"; default: none).
+A Space reads its settings from variables: MODELS (Hub repos, separated by spaces; default: the bundled model) and
+ALLOW_REPOS (patterns of further repos that visitors may open, such as "user/*"; default: none).
 """
 
 import importlib.util
@@ -26,16 +26,15 @@ def _this_folder_as_package(name: str) -> ModuleType:
 
 
 if importlib.util.find_spec("spaces") is not None:
-    import spaces  # noqa: F401  a Space that lends GPUs needs it before torch
+    import spaces  # noqa: F401  on a Space that lends GPUs it patches torch, so it comes first
 
 if __name__ in ("__main__", "app"):
     _this_folder_as_package("app")
 
-from app.serving import settle_environment  # noqa: E402  the package has to exist first
+from app.serving import launch_options, settle_environment  # noqa: E402  the package has to exist first
 
 settle_environment()
 from app.service import Service  # noqa: E402
-from app.serving import launch_options  # noqa: E402
 from app.ui import build_demo  # noqa: E402
 
 service = Service(os.environ.get("MODELS", "bundled").split(), allow_repos=os.environ.get("ALLOW_REPOS", "").split())

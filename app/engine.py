@@ -1,4 +1,8 @@
-"""Requests of several visitors share the device: their rows travel in common batches, in turn."""
+"""Where generators run, and how the requests of several visitors share that device.
+
+A device is chosen once, at the start: the CPU, a GPU, or a GPU that a Space lends call by call (ZeroGPU). Requests that
+arrive together are merged into common batches; `Engine` decides whose images the next batch holds.
+"""
 
 import importlib.util
 import os
@@ -15,7 +19,9 @@ from app.limits import CancelledError
 from sngan_cond import Generator
 from sngan_cond.sampling import generate
 
-Run = Callable[[Generator, Tensor, Tensor | None], Tensor]
+RunBatch = Callable[[Generator, Tensor, Tensor | None], Tensor]
+
+POLL_S = 0.1  # between two looks at whether a waiting visitor has cancelled
 
 
 def on_zero_gpu() -> bool:
@@ -32,6 +38,7 @@ def choose_device(name: str) -> torch.device:
         ValueError: if there is no such device.
     """
     if name == "auto":
+        # On ZeroGPU there seems to be a GPU, but only inside a borrowed call: models wait on the CPU.
         return torch.device("cuda" if torch.cuda.is_available() and not on_zero_gpu() else "cpu")
     kind, _, index = name.partition(":")
     if kind not in ("cpu", "cuda") or (index and not index.isdecimal()) or (kind == "cpu" and index):
@@ -42,16 +49,19 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def rows_at_once(device: torch.device) -> int:
-    """Return how many pictures go through a generator between two looks at who else waits."""
+def max_batch_size(device: torch.device) -> int:
+    """Return how many images a batch holds at most.
+
+    A visitor who comes while a batch is being computed waits for its end: on a CPU batches are therefore small. Where a
+    GPU is borrowed for each batch they are large, whatever the device between two calls.
+    """
     return 4 if device.type == "cpu" and not on_zero_gpu() else 64
 
 
-def run_rows(G: Generator, z: Tensor, y: Tensor | None) -> Tensor:
-    """Run the generator where it is.
+def run_batch(G: Generator, z: Tensor, y: Tensor | None) -> Tensor:
+    """Run the generator on the device where it is.
 
     Args:
-        G: generator.
         z: (N, latent_dim) latents.
         y: (N,) labels, (N, K) class weights or None.
     Returns:
@@ -60,100 +70,100 @@ def run_rows(G: Generator, z: Tensor, y: Tensor | None) -> Tensor:
     return torch.cat(list(generate(G, z, y)))
 
 
-def _run_on_borrowed_gpu(G: Generator, z: Tensor, y: Tensor | None) -> Tensor:
-    return run_rows(G.to("cuda"), z, y)  # in the borrowed process, on a copy: nothing to move back
+def _run_batch_on_borrowed_gpu(G: Generator, z: Tensor, y: Tensor | None) -> Tensor:
+    return run_batch(G.to("cuda"), z, y)  # in a process of its own, on a copy: nothing to move back
 
 
-def runner() -> tuple[Run, bool]:
-    """Return what runs a generator, and whether it may run on a thread of its own.
+def batch_runner() -> tuple[RunBatch, bool]:
+    """Return what runs a batch, and whether it may run on another thread than the request's.
 
-    A borrowed GPU is paid for by the visitor, whom `spaces` finds by the thread of the request.
+    A borrowed GPU counts against the visitor's quota, and `spaces` finds the visitor by the thread of the request.
     """
     if not on_zero_gpu():
-        return run_rows, True
+        return run_batch, True
     import spaces  # exists on Spaces only
 
-    return spaces.GPU(duration=60)(_run_on_borrowed_gpu), False
-
-
-WAIT_S = 0.1  # between two looks at whether a waiting visitor has cancelled
+    return spaces.GPU(duration=60)(_run_batch_on_borrowed_gpu), False
 
 
 @dataclass(eq=False)
 class _Job:
+    """One request's inputs and how far they have got."""
+
     G: Generator
     z: Tensor
     y: Tensor | None
-    taken: int = 0
+    taken: int = 0  # inputs that have been through the generator, from the first
     error: Exception | None = None
-    pictures: deque[Tensor] = field(default_factory=deque)
+    images: deque[Tensor] = field(default_factory=deque)  # made, but not yet handed out
 
     @property
-    def kind(self) -> tuple[int, torch.dtype | None]:
-        """What has to agree for rows to share a batch."""
+    def batch_key(self) -> tuple[int, torch.dtype | None]:
+        """What has to agree for inputs to share a batch: the generator, and labels (int64) or weights (float32)."""
         return id(self.G), None if self.y is None else self.y.dtype
 
-    def rows(self, count: int) -> slice:
+    def next_inputs(self, count: int) -> slice:
         return slice(self.taken, min(self.taken + count, len(self.z)))
 
 
 class Engine:
-    """Runs generators for many threads at once.
+    """Runs generators for many threads at once, without a scheduler thread.
 
-    A waiting thread that gets the turn runs the next batch, with rows of every job that fits into it, the longest
-    waiting job first; so one picture is not stuck behind sixty, and an error reaches those whose rows met it.
-    The computation itself stays on one thread: each further one would bring its own pool of OpenMP threads.
+    Every waiting thread tries to get the turn; the one that does runs the next batch for everybody whose inputs fit
+    into it, starting with the job at the head of the queue, which then goes to the back. So one image is not stuck
+    behind sixty, and an error reaches exactly the requests whose inputs were in the failing batch.
 
     Args:
-        device: where the generators live, which says how many rows go into a batch.
+        device: where the generators live, which decides how many images a batch holds.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.batches = 0
-        self._rows_at_once = rows_at_once(device)
-        self._run, on_own_thread = runner()
+        self._max_batch_size = max_batch_size(device)
+        self._run_batch, on_own_thread = batch_runner()
+        # Always the same thread: OpenMP keeps a pool of workers for each thread that computes, and the request threads
+        # come and go.
         self._thread = ThreadPoolExecutor(1, "engine") if on_own_thread else None
         self._jobs: deque[_Job] = deque()
         self._guard = threading.Lock()  # of the deque
-        self._turn = threading.Lock()  # of the device
+        self._turn = threading.Lock()  # of the device, and of what jobs have taken and made
 
     def run(self, G: Generator, z: Tensor, y: Tensor | None, cancelled: threading.Event) -> Iterator[Tensor]:
-        """Generate pictures, as soon as each batch is done.
+        """Generate images, and yield those of each batch as soon as it is done.
 
         Args:
-            G: generator.
             z: (N, latent_dim) latents.
             y: (N,) labels, (N, K) class weights or None.
-            cancelled: set it to stop.
+            cancelled: set it to stop after the batch that is being computed.
         Yields:
-            (n, 3, R, R) uint8, N rows in all and in order.
+            (n, 3, R, R) uint8, N in all and in order.
         Raises:
-            CancelledError: if the event is set before all pictures are made.
+            CancelledError: if the event is set before all images are made.
         """
         job = _Job(G, z, y)
         with self._guard:
             self._jobs.append(job)
-        given = 0
+        yielded = 0
         try:
-            while given < len(z):
+            while yielded < len(z):
                 if cancelled.is_set():
                     raise CancelledError
-                if self._turn.acquire(timeout=WAIT_S):
+                if self._turn.acquire(timeout=POLL_S):
                     try:
-                        if not job.pictures:
-                            self._step()
+                        if not job.images:  # another thread may have made some while this one waited
+                            self._run_next_batch()
                     finally:
                         self._turn.release()
                 if job.error is not None:
                     raise job.error
-                while job.pictures:
-                    given += len(job.pictures[0])
-                    yield job.pictures.popleft()
-        finally:
+                while job.images:
+                    yielded += len(job.images[0])
+                    yield job.images.popleft()
+        finally:  # also when the consumer stops iterating: no batch may hold inputs that nobody wants
             with self._guard:
                 self._jobs.remove(job)
 
-    def _step(self) -> None:
+    def _run_next_batch(self) -> None:
         with self._guard:
             chosen = self._choose()
             self._jobs.rotate(-1)
@@ -166,27 +176,28 @@ class Engine:
                 job.error = error
 
     def _run_together(self, chosen: list[tuple[_Job, slice]]) -> None:
-        first = chosen[0][0]
-        z = torch.cat([job.z[rows] for job, rows in chosen])
-        y = None if first.y is None else torch.cat([job.y[rows] for job, rows in chosen if job.y is not None])
+        G = chosen[0][0].G
+        z = torch.cat([job.z[part] for job, part in chosen])
+        labels = [job.y[part] for job, part in chosen if job.y is not None]
+        y = torch.cat(labels) if labels else None  # batch_key: all jobs have labels or none has
         if self._thread is None:
-            pictures = self._run(first.G, z, y)
+            images = self._run_batch(G, z, y)
         else:
-            pictures = self._thread.submit(self._run, first.G, z, y).result()
+            images = self._thread.submit(self._run_batch, G, z, y).result()
         self.batches += 1
-        sizes = [rows.stop - rows.start for _, rows in chosen]
-        for (job, rows), part in zip(chosen, pictures.split(sizes), strict=True):
-            job.taken = rows.stop
-            job.pictures.append(part)
+        sizes = [part.stop - part.start for _, part in chosen]
+        for (job, part), made in zip(chosen, images.split(sizes), strict=True):
+            job.taken = part.stop
+            job.images.append(made)
 
     def _choose(self) -> list[tuple[_Job, slice]]:
-        """Pick jobs of one kind and a fair share of rows of each, the first job's first."""
+        """Pick the first waiting job and those that can share its batch, with about equally many inputs of each."""
         waiting = [job for job in self._jobs if job.taken < len(job.z) and job.error is None]
-        alike = [job for job in waiting if job.kind == waiting[0].kind][: self._rows_at_once]
-        room = self._rows_at_once
+        alike = [job for job in waiting if job.batch_key == waiting[0].batch_key][: self._max_batch_size]
+        room = self._max_batch_size
         chosen = []
         for i, job in enumerate(alike):
-            rows = job.rows(max(1, room // (len(alike) - i)))
-            room -= rows.stop - rows.start
-            chosen.append((job, rows))
+            part = job.next_inputs(max(1, room // (len(alike) - i)))  # what short jobs leave goes to the later ones
+            room -= part.stop - part.start
+            chosen.append((job, part))
         return chosen

@@ -11,32 +11,32 @@ SHOWN_CHARACTERS = 60
 
 
 class InvalidRequest(ValueError):  # noqa: N818 - named for what it is
-    """A visitor asked for something that cannot be done; the message is one plain sentence for them."""
+    """A visitor asked for something that cannot be done; the message is one plain sentence to show them."""
 
 
 class CancelledError(Exception):
-    """The visitor changed their mind."""
+    """The visitor cancelled the request."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request and one server may cost.
+    """What one request may ask for, and how much one server takes on; each is a maximum.
 
     Args:
-        pictures: in one request.
-        steps: of one morph or walk.
-        classes: named in one request.
-        mixture_classes: blended in one mixture.
-        text_characters: of a class, model or revision.
-        model_bytes: of a model's weights.
-        models_loaded: kept in memory at once.
-        queue: requests waiting, before the page says that it is busy.
-        requests_at_once: requests that share the device.
-        listed_classes: classes that the pickers list; further ones can be typed.
-        keep_results_s: seconds a result can be downloaded.
+        images: in one request.
+        steps: images of one morph or walk.
+        classes: in one request.
+        mixture_classes: in one mixture; the page has a slider for each.
+        text_characters: in the name of a class, model or revision.
+        model_bytes: size of a model's weights file.
+        models_loaded: models in memory at once.
+        queue: waiting requests, beyond which the page says that it is busy.
+        requests_at_once: requests whose images share the device's batches.
+        listed_classes: classes in a picker's list; others can be typed.
+        keep_results_s: seconds for which a result can be downloaded.
     """
 
-    pictures: int = 64
+    images: int = 64
     steps: int = 48
     classes: int = 16
     mixture_classes: int = 6
@@ -57,21 +57,21 @@ def short_repr(value: object) -> str:
     if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:
         return f"{value[:SHOWN_CHARACTERS]!r}… ({len(value):,} characters)"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**SHOWN_CHARACTERS:
+        # repr would raise: Python refuses to write out integers of more than 4,300 digits
         return "a number of more than 60 digits"
     if isinstance(value, str | int | float | None):
         return repr(value)
     return f"a {type(value).__name__}"
 
 
-def text(name: str, value: Any, *, limit: int = LIMITS.text_characters) -> str:
+def text(name: str, value: Any) -> str:
     """Check a piece of text.
 
     Args:
-        name: of the field, for the message.
-        value: what came; None is empty text, a whole number is its digits.
-        limit: characters allowed.
+        name: what the message calls the field.
+        value: None counts as empty text, an integer as its digits.
     Returns:
-        The text without surrounding space.
+        The text without surrounding whitespace.
     Raises:
         InvalidRequest: if it is no text, too long, or has control characters.
     """
@@ -81,8 +81,8 @@ def text(name: str, value: Any, *, limit: int = LIMITS.text_characters) -> str:
         value = short_repr(value)
     if not isinstance(value, str):
         raise InvalidRequest(f"{name} is {short_repr(value)}: text is expected")
-    if len(value) > limit:
-        raise InvalidRequest(f"{name} is {short_repr(value)}: at most {limit} characters are allowed")
+    if len(value) > LIMITS.text_characters:
+        raise InvalidRequest(f"{name} is {short_repr(value)}: at most {LIMITS.text_characters} characters are allowed")
     value = value.strip()
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise InvalidRequest(f"{name} is {short_repr(value)}: control characters are not allowed")
@@ -90,18 +90,14 @@ def text(name: str, value: Any, *, limit: int = LIMITS.text_characters) -> str:
 
 
 def whole_number(name: str, value: Any, low: int, high: int) -> int:
-    """Check an integer, which may come as digits or as a float without a fraction.
+    """Check an integer, which may also come as digits or as a float without a fraction.
 
-    Args:
-        name: of the field, for the message.
-        value: what came.
-        low: smallest allowed.
-        high: largest allowed.
     Raises:
-        InvalidRequest: if it is not an integer from `low` to `high`.
+        InvalidRequest: if it is not an integer from `low` to `high`, both included.
     """
+    # The length first: `int` takes quadratic time, and beyond 4,300 digits it raises.
     digits = isinstance(value, str) and len(value) <= SHOWN_CHARACTERS and re.fullmatch(r"[+-]?\d+", value.strip())
-    whole = isinstance(value, float) and value.is_integer()  # JSON has one kind of number
+    whole = isinstance(value, float) and value.is_integer()  # JSON does not tell 2.0 from 2
     number = int(value) if digits or whole else value
     if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
         raise InvalidRequest(f"{name} is {short_repr(number)}: a whole number from {low} to {high} is allowed")
@@ -109,11 +105,8 @@ def whole_number(name: str, value: Any, low: int, high: int) -> int:
 
 
 def seed(name: str, value: Any) -> int:
-    """Check a seed, which may come as digits.
+    """Check a seed, which may also come as digits.
 
-    Args:
-        name: of the field, for the message.
-        value: what came.
     Raises:
         InvalidRequest: if it is not an integer from 0 to 2**63 - 1.
     """
@@ -121,10 +114,8 @@ def seed(name: str, value: Any) -> int:
 
 
 def truncation(value: Any) -> float | None:
-    """Check a truncation threshold, which may come as digits; None and empty text mean none.
+    """Check a truncation threshold, which may also come as digits; None and empty text mean no truncation.
 
-    Args:
-        value: what came.
     Raises:
         InvalidRequest: if it is not a finite number that sampling accepts.
     """
@@ -138,18 +129,15 @@ def truncation(value: Any) -> float | None:
         raise InvalidRequest(str(error)) from error
 
 
-def share(name: str, value: Any) -> float:
-    """Check the weight of a class in a mixture.
+def weight(value: Any) -> float:
+    """Check the weight of a class in a mixture, which may also come as digits.
 
-    Args:
-        name: of the field, for the message.
-        value: what came, perhaps digits.
     Raises:
         InvalidRequest: if it is not from 0 to 1,000,000.
     """
-    number = _number(name, value)
+    number = _number("weight", value)
     if not 0 <= number <= 1e6:
-        raise InvalidRequest(f"{name} is {short_repr(value)}: a number from 0 to 1,000,000 is allowed")
+        raise InvalidRequest(f"weight is {short_repr(value)}: a number from 0 to 1,000,000 is allowed")
     return number
 
 
@@ -160,7 +148,7 @@ def _number(name: str, value: Any) -> float:
         except ValueError:
             raise InvalidRequest(f"{name} is {short_repr(value)}: a number is expected") from None
     elif isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e300):
-        number = float(value)
+        number = float(value)  # overflows from about 1.8e308
     else:
         raise InvalidRequest(f"{name} is {short_repr(value)}: a number is expected")
     if not math.isfinite(number):

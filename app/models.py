@@ -1,4 +1,8 @@
-"""Which models this page may open, and the few it has open."""
+"""The models of the page: what an open model is, how it is read, and which ones a visitor may open.
+
+What a visitor types is matched against the names and patterns that the operator gave; it never reaches the disk as a
+path or the network as an address. Messages to visitors name no folder of this machine.
+"""
 
 import fnmatch
 import hashlib
@@ -19,7 +23,8 @@ from sngan_cond.hub.download import locate
 from sngan_cond.hub.files import BUNDLED, CARD_FILE, METRICS_FILE, TRAINING_FILE, WEIGHTS_FILE
 from sngan_cond.loading import load_generator
 
-_FOLDERS = re.compile(r"(?<![\w:/.])(?:/[^\s/'\",;:()]+)+/")  # the way to a file, but not an address' path
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
+_FOLDERS = re.compile(r"(?<![\w:/.])(?:/[^\s/'\",;:()]+)+/")  # the way to a file, but not the path of a URL
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +33,10 @@ class Model:
 
     Args:
         name: what visitors call it; never a path of this machine.
-        revision: that was asked for, or empty.
-        G: the generator.
-        commit_hash: of the Hub repo, None for a folder.
-        weights_sha256: of the weights' file, None where the commit says as much.
+        revision: what was asked for, or empty.
+        G: in eval mode, on the page's device.
+        commit_hash: of the Hub repo; None for a folder.
+        weights_sha256: of the weights file; None where `commit_hash` identifies it already.
         metrics: content of its `metrics.json`, empty if it has none.
         training: content of its `training.json`, likewise.
         card: its README, likewise.
@@ -55,23 +60,24 @@ class Model:
 
 
 def read_model(source: str, *, name: str, revision: str, given: str, device: torch.device) -> Model:
-    """Find and load a model.
+    """Find a model, downloading it if need be, and load it.
 
     Args:
         source: folder, "bundled" or "user/name@revision".
         name: what visitors call it.
-        revision: that was asked for, or empty.
-        given: what the operator called it, which visitors are not told.
+        revision: what was asked for, or empty.
+        given: what the operator called it, perhaps a path; `name` replaces it in messages.
         device: where the generator goes.
     Raises:
-        InvalidRequest: if it cannot be had, is damaged, or too large; the message has no path of this machine.
+        InvalidRequest: if it is missing, damaged or too large.
     """
     try:
         extras = (CARD_FILE, METRICS_FILE, TRAINING_FILE)
         files = locate(source, extras=extras, max_weights_bytes=LIMITS.model_bytes)
+        # By commit, not by `source`: a branch may move between the two calls.
         loaded = load_generator(files.folder if files.repo is None else f"{files.repo}@{files.commit_hash}")
     except ValueError as error:
-        raise InvalidRequest(_for_visitors(error, given, name)) from error
+        raise InvalidRequest(_FOLDERS.sub("", str(error).replace(given, name))) from error
     return Model(
         name=name,
         revision=revision,
@@ -85,36 +91,27 @@ def read_model(source: str, *, name: str, revision: str, given: str, device: tor
     )
 
 
-def _for_visitors(error: ValueError, source: str, name: str) -> str:
-    """Return an error's message without paths of this machine."""
-    return _FOLDERS.sub("", str(error).replace(source, name))
-
-
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
-
-
 @dataclass
 class _Slot:
+    """The place of one model, open or being opened; whoever holds the lock may open it."""
+
     lock: threading.Lock = field(default_factory=threading.Lock)
     model: Model | None = None
 
 
 class ModelStore:
-    """Opens models when they are first asked for and keeps the last few.
-
-    Only the sources given here, and Hub repos whose name fits a pattern, can be opened: what a visitor types never
-    reaches the disk as a path or the network as an address.
+    """Opens models when they are first asked for and keeps the most recently used.
 
     Args:
         sources: folders, Hub repos ("user/name" or "user/name@revision") or "bundled"; at least one.
-        allow_repos: patterns as of a shell ("user/*") for further Hub repos.
-        device: where generators go.
-        capacity: models kept open.
+        allow_repos: shell patterns ("user/*") of further Hub repos.
+        device: where generators go; None is the CPU.
+        capacity: how many models stay open.
     Raises:
         ValueError: if there is no source, or two have one name.
     """
@@ -138,35 +135,37 @@ class ModelStore:
         self._allow_repos = tuple(allow_repos)
         self._device = device or torch.device("cpu")
         self._capacity = capacity
+        # By name and revision as asked for, the least recently used first. A slot's lock is always taken before the two
+        # locks below, and neither of them while the other is held.
         self._slots: OrderedDict[tuple[str, str], _Slot] = OrderedDict()
-        self._guard = threading.Lock()
-        self._opening = threading.Lock()  # one at a time: opening is what takes memory
+        self._guard = threading.Lock()  # of _slots; held for moments only
+        self._opening = threading.Lock()  # one model at a time: while it is opened it takes the most memory
 
     @property
     def names(self) -> list[str]:
-        """What the models given at start are called."""
+        """Names of the models given at start."""
         return list(self._sources)
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """Which further repos can be opened."""
+        """Patterns of further repos that can be opened."""
         return self._allow_repos
 
     @property
     def has_repos(self) -> bool:
-        """Whether there is anything that a revision could be of."""
+        """Whether any model that can be opened lies in a repo, and so has revisions."""
         folders = (source == BUNDLED or Path(source).is_dir() for source in self._sources.values())
         return bool(self._allow_repos) or not all(folders)
 
     def open(self, name: str = "", revision: str = "", *, again: bool = False) -> Model:
-        """Return a model, opening it if it is not open.
+        """Return a model, opening it first if it is not open.
 
         Args:
             name: one of `names`, or a repo that fits a pattern; empty takes the first of `names`.
             revision: branch, tag or commit hash of a repo; empty takes its default.
-            again: ask the Hub whether the repo has moved on.
+            again: ask the Hub whether the branch has moved, even if the model is open.
         Raises:
-            InvalidRequest: if the name is not offered here, or the model cannot be opened; the message says why.
+            InvalidRequest: if the name is not offered here, or the model cannot be opened.
         """
         name, separator, named = (name or self.names[0]).partition("@")
         if separator and revision and revision != named:
@@ -175,16 +174,16 @@ class ModelStore:
             )
         revision = revision or named
         source = self._source(name, revision)
-        if not again and (model := self._at_hand(name, revision)) is not None:
-            return model  # also while another visitor has it looked up anew
+        if not again and (model := self._open_already(name, revision)) is not None:
+            return model  # without its slot's lock, which a visitor who asks for it `again` may hold for long
         with self._slot(name, revision) as slot:
-            if slot.model is None or again:
+            if slot.model is None or again:  # whoever had the lock before may have opened it
                 with self._opening:
                     given = self._sources.get(name, name)
                     slot.model = read_model(source, name=name, revision=revision, given=given, device=self._device)
             return slot.model
 
-    def _at_hand(self, name: str, revision: str) -> Model | None:
+    def _open_already(self, name: str, revision: str) -> Model | None:
         with self._guard:
             slot = self._slots.get((name, revision))
             if slot is None or slot.model is None:
@@ -201,9 +200,10 @@ class ModelStore:
                 f"revision is {short_repr(revision)}: the model {short_repr(name)} is a folder, which has none"
             )
         repo = name if given is None else given.partition("@")[0]
-        if given is None and not (_REPO.fullmatch(name) and any(_fits(name, glob) for glob in self._allow_repos)):
+        allowed = any(fnmatch.fnmatchcase(name, pattern) for pattern in self._allow_repos)
+        if given is None and not (allowed and _REPO.fullmatch(name)):
             raise InvalidRequest(f"model {short_repr(name)} is not offered here: {self._offer()}")
-        # With a revision the text can name no folder, whatever folders the server was started among.
+        # Always with a revision: `locate` takes a bare "user/name" for a folder if the server was started beside one.
         return f"{repo}@{revision or 'main'}"
 
     def _offer(self) -> str:
@@ -214,7 +214,7 @@ class ModelStore:
 
     @contextmanager
     def _slot(self, name: str, revision: str) -> Iterator[_Slot]:
-        """Hold the only place where this model is opened; it stays if the model does."""
+        """Hold the lock under which this model is opened; the slot is dropped if that fails."""
         key = (name, revision)
         with self._guard:
             slot = self._slots.setdefault(key, _Slot())
@@ -231,11 +231,7 @@ class ModelStore:
 
 
 def _public_name(source: str) -> str:
-    """Return what visitors see: the repo, or a folder's own name without the path to it."""
+    """Return what visitors call a source: its repo, or the folder's name without the path to it."""
     if source != BUNDLED and Path(source).is_dir():
         return Path(source).resolve().name
     return source.partition("@")[0]
-
-
-def _fits(name: str, glob: str) -> bool:
-    return fnmatch.fnmatchcase(name, glob)

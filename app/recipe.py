@@ -1,47 +1,45 @@
-"""How to make a result again: everything that decides what the pictures are, and two ways to say it."""
+"""How to make a result again: everything that decides what the images are, as data, a link, a command and Python."""
 
 import platform
 import shlex
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
 
 import torch
 
 import sngan_cond
 from app.models import Model
-from app.requests.base import AnyRequest, MixtureRequest, MorphRequest, SampleRequest
+from app.requests.links import AnyRequest, link_to
 from sngan_cond.classes import class_label
 
 FORMAT = 1
 
 
-def recipe_for(model: Model, ask: AnyRequest, labels: list[list[int]]) -> dict[str, Any]:
-    """Write down how to make pictures again.
+def recipe_for(model: Model, request: AnyRequest, labels: list[list[int]]) -> dict[str, Any]:
+    """Describe how to make the images of a request again.
 
     Args:
-        model: that made them.
-        ask: request.
-        labels: of each picture, as `inputs_of` returns them.
+        labels: of each image, as `Request.inputs` returns them.
     Returns:
-        Values that JSON can hold.
+        What `recipe.json` holds.
     """
     distinct = list(dict.fromkeys(label for row in labels for label in row))
     return {
         "format": FORMAT,
-        "kind": ask.tab,
+        "kind": request.tab,
         "model": {
             "source": model.source,
             "commit": model.commit_hash,
             "weights_sha256": model.weights_sha256,
             "resolution": model.config.resolution,
         },
-        "classes": [_named(model, label) for label in distinct],
-        "seed": ask.seed,
-        **_own(ask),
-        "truncation": ask.truncation,
-        "link": link_for(model, ask, distinct),
-        "command": command_for(model, ask, distinct),
-        "python": python_for(model, ask, distinct),
+        "classes": [_described(model, label) for label in distinct],
+        "seed": request.seed,
+        **request.settings(),
+        "truncation": request.truncation,
+        "link": link_for(model, request, distinct),
+        "command": command_for(model, request, distinct),
+        "python": python_for(model, request, distinct),
         "versions": {
             "sngan_cond": sngan_cond.__version__,
             "torch": torch.__version__,
@@ -51,69 +49,39 @@ def recipe_for(model: Model, ask: AnyRequest, labels: list[list[int]]) -> dict[s
     }
 
 
-def link_for(model: Model, ask: AnyRequest, distinct: list[int]) -> str:
-    """Return the query of a link that makes the pictures again, with the commit and the labels written out."""
-    query = ask.query() | {"model": [model.name], "revision": [model.commit_hash or ""]}
-    indices = [str(label) for label in distinct]
-    if isinstance(ask, MorphRequest):
-        query |= {"from": indices[:1], "to": indices[-1:]}
-    else:
-        query["class"] = indices
-    pairs = [(key, value) for key, values in query.items() for value in values if value]
-    return "?" + urlencode(pairs)
+def link_for(model: Model, request: AnyRequest, distinct: list[int]) -> str:
+    """Return a link that makes the images again.
+
+    The commit stands for the branch, and labels for names, so that it still works after either has changed.
+    """
+    pinned = replace(request.with_labels(distinct), model=model.name, revision=model.commit_hash or "")
+    return link_to(pinned)
 
 
-def command_for(model: Model, ask: AnyRequest, distinct: list[int]) -> str | None:
-    """Return the shell command that makes the pictures again; None where the command line has no word for it."""
-    if isinstance(ask, MorphRequest):
-        words = ["morph", "--model", model.source, "--from", str(distinct[0]), "--to", str(distinct[-1])]
-        words += ["--steps", str(ask.steps)]
-    elif isinstance(ask, SampleRequest):
-        words = ["sample", "--model", model.source]
-        for label in distinct:
-            words += ["--class", str(label)]
-        words += ["--n", str(ask.count)]
-    else:
+def command_for(model: Model, request: AnyRequest, distinct: list[int]) -> str | None:
+    """Return the shell command that makes the images again; None where the command line has none."""
+    options = request.command_options(distinct)
+    if options is None:
         return None
-    words += ["--seed", str(ask.seed)]
-    if ask.truncation is not None:
-        words += ["--truncation", repr(ask.truncation)]
-    return shlex.join(["sngan-cond", *words, "--out", "morph.gif" if isinstance(ask, MorphRequest) else "grid.png"])
+    words = ["sngan-cond", request.tab, "--model", model.source, *options, "--seed", str(request.seed)]
+    if request.truncation is not None:
+        words += ["--truncation", repr(request.truncation)]
+    return shlex.join([*words, "--out", f"{request.tab}.gif" if request.moves else "grid.png"])
 
 
-def python_for(model: Model, ask: AnyRequest, distinct: list[int]) -> str:
-    """Return Python that makes the pictures again, as `images` (N, 3, R, R) uint8."""
-    if isinstance(ask, SampleRequest):
-        verb = "sample"
-        rows = f"n={ask.count}" if not distinct else f"classes=[c for c in {distinct} for _ in range({ask.count})]"
-    elif isinstance(ask, MorphRequest):
-        verb, rows = "morph", f"from_class={distinct[0]}, to_class={distinct[-1]}, steps={ask.steps}"
-    elif isinstance(ask, MixtureRequest):
-        weights = dict(zip(distinct, ask.weights, strict=True))
-        verb, rows = "mixture", f"weights={weights}, n={ask.count}"
-    else:
-        in_class = f"in_class={distinct[0]}, " if distinct else ""
-        verb, rows = "walk", f"{in_class}to_seed={ask.to_seed}, steps={ask.steps}"
+def python_for(model: Model, request: AnyRequest, distinct: list[int]) -> str:
+    """Return Python that makes the images again, as `images` (N, 3, R, R) uint8."""
+    arguments = f"{request.python_arguments(distinct)}, seed={request.seed}, truncation={request.truncation}"
     return "\n".join(
         [
-            f"from sngan_cond import Generator, {verb}",
+            f"from sngan_cond import Generator, {request.tab}",
             f"G = Generator.from_pretrained({model.source!r})",
-            f"images = {verb}(G, {rows}, seed={ask.seed}, truncation={ask.truncation})",
+            f"images = {request.tab}(G, {arguments})",
         ]
     )
 
 
-def _own(ask: AnyRequest) -> dict[str, Any]:
-    if isinstance(ask, SampleRequest):
-        return {"pictures_of_each_class": ask.count}
-    if isinstance(ask, MorphRequest):
-        return {"steps": ask.steps}
-    if isinstance(ask, MixtureRequest):
-        return {"weights": list(ask.weights), "pictures": ask.count}
-    return {"to_seed": ask.to_seed, "steps": ask.steps}
-
-
-def _named(model: Model, label: int) -> dict[str, Any]:
+def _described(model: Model, label: int) -> dict[str, Any]:
     ids = model.config.class_ids
     return {
         "index": label,

@@ -1,4 +1,4 @@
-"""What the page does, without the page: open models, list classes, make pictures."""
+"""What the page does, without the page: open models, list classes, make images."""
 
 import contextlib
 import random
@@ -14,8 +14,9 @@ from app.engine import Engine, choose_device, on_zero_gpu
 from app.limits import LIMITS, InvalidRequest, text, whole_number
 from app.models import Model, ModelStore
 from app.recipe import recipe_for
-from app.requests.base import AnyRequest, MixtureRequest, MorphRequest, SampleRequest
-from app.requests.links import inputs_of
+from app.requests.base import square_side
+from app.requests.links import AnyRequest
+from app.requests.sample import SampleRequest
 from sngan_cond.classes import class_label, search_classes
 
 Progress = Callable[[int, int], None]
@@ -23,48 +24,37 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """Pictures and how they came about.
+    """Images and how they came about.
 
     Args:
-        ask: what was asked for.
+        request: what was asked for.
         model: that made them.
-        pictures: (N, 3, R, R) uint8.
+        images: (N, 3, R, R) uint8.
         captions: N short texts.
         recipe: how to make them again.
     """
 
-    ask: AnyRequest
+    request: AnyRequest
     model: Model
-    pictures: Tensor
+    images: Tensor
     captions: list[str]
     recipe: dict[str, Any]
 
     @property
     def columns(self) -> int:
-        """Pictures in a row of the grid, as `sngan-cond` lays them out: a row for each class, a strip for a path."""
-        if isinstance(self.ask, SampleRequest) and self.recipe["classes"]:
-            return self.ask.count
-        return (
-            _square(len(self.pictures)) if isinstance(self.ask, SampleRequest | MixtureRequest) else len(self.pictures)
-        )
+        """Columns of the grid, as `sngan-cond` lays it out: a row for each class, one strip for a path."""
+        return self.request.columns(len(self.images), len(self.recipe["classes"]))
 
     @property
     def columns_shown(self) -> int:
-        """Pictures in a row where the page is wide enough for them."""
-        one_class = isinstance(self.ask, SampleRequest) and len(self.recipe["classes"]) < 2
-        in_rows = not one_class and not isinstance(self.ask, MixtureRequest) and self.columns >= 3
-        return min(8, self.columns if in_rows else max(4, _square(len(self.pictures))))
+        """Columns where the page is wide enough for them: at most 8, at least 4 where rows mean nothing."""
+        in_rows = self.request.keeps_rows(len(self.recipe["classes"])) and self.columns >= 3
+        return min(8, self.columns if in_rows else max(4, square_side(len(self.images))))
 
 
 @dataclass(frozen=True)
 class ClassEntry:
-    """A class as it is listed.
-
-    Args:
-        index: label.
-        name: what to call it.
-        wordnet_id: or None.
-    """
+    """A class as the endpoint lists it."""
 
     index: int
     name: str
@@ -72,7 +62,7 @@ class ClassEntry:
 
 
 class Service:
-    """Everything the page, its API and its tests ask for.
+    """Everything that the page, its API and its tests need done.
 
     Args:
         sources: models to offer; see `ModelStore`.
@@ -86,50 +76,49 @@ class Service:
         where = choose_device(device)
         self.models = ModelStore(sources, allow_repos=allow_repos, device=where)
         self.engine = Engine(where)
-        self._running: dict[str, set[threading.Event]] = {}
-        self._guard = threading.Lock()
+        self._running: dict[str, set[threading.Event]] = {}  # a visitor may have several tabs and requests
+        self._guard = threading.Lock()  # of _running
 
     def open(self, name: str = "", revision: str = "", *, again: bool = False) -> Model:
         """Open a model; see `ModelStore.open`."""
         return self.models.open(text("model", name), text("revision", revision), again=again)
 
     def warm_up(self) -> None:
-        """Open the first model and make a picture, so that no visitor waits for what happens only once."""
+        """Open the first model and make an image, so that no visitor waits for what happens only once."""
         if on_zero_gpu():
             return  # there is no GPU outside of a visitor's request
-        with contextlib.suppress(InvalidRequest):  # told to the first visitor instead
+        with contextlib.suppress(InvalidRequest):  # the first visitor will see the message
             self.make(SampleRequest(classes=("0",) if self.open().config.num_classes else (), count=1))
 
-    def make(self, ask: AnyRequest, *, visitor: str = "", progress: Progress | None = None) -> Result:
-        """Make the pictures of a request.
+    def make(self, request: AnyRequest, *, visitor: str = "", progress: Progress | None = None) -> Result:
+        """Make the images of a request.
 
         Args:
-            ask: request.
-            visitor: whose request it is, for `cancel`; empty for one that is never cancelled.
-            progress: called with pictures made and pictures in all.
-        Returns:
-            The pictures and their recipe.
+            visitor: whose request it is, for `cancel`; empty for one that cannot be cancelled.
+            progress: called with the number of images made and the number in all.
         Raises:
-            InvalidRequest: if the model or a class is not to be had.
+            InvalidRequest: if the model cannot be opened, or a class is unknown.
             CancelledError: if the visitor cancelled.
         """
         cancelled = threading.Event()
-        with self._guard:
+        with self._guard:  # before the model is opened, which takes longest: Stop works from the start
             self._running.setdefault(visitor, set()).add(cancelled)
         try:
-            model = self.open(ask.model, ask.revision)
-            (z, y), labels = inputs_of(model.G, ask)
-            parts = []
-            for part in self.engine.run(model.G, z, y, cancelled):
-                parts.append(part)
+            model = self.open(request.model, request.revision)
+            (z, y), labels = request.inputs(model.G)
+            batches = []
+            for batch in self.engine.run(model.G, z, y, cancelled):
+                batches.append(batch)
                 if progress is not None:
-                    progress(sum(map(len, parts)), len(z))
+                    progress(sum(map(len, batches)), len(z))
         finally:
             with self._guard:
                 self._running[visitor].discard(cancelled)
                 if not self._running[visitor]:
                     del self._running[visitor]
-        return Result(ask, model, torch.cat(parts), _captions(model, ask, labels), recipe_for(model, ask, labels))
+        names = [[class_label(model.config, label) for label in row] for row in labels]
+        recipe = recipe_for(model, request, labels)
+        return Result(request, model, torch.cat(batches), request.captions(names), recipe)
 
     def cancel(self, visitor: str) -> int:
         """Stop what a visitor has running.
@@ -149,24 +138,22 @@ class Service:
         """Find classes.
 
         Args:
-            model: open model.
             query: part of a name or WordNet id, or an index; empty for the first classes.
             limit: how many at most.
         Raises:
             InvalidRequest: if a value is not allowed.
         """
         found = search_classes(
-            model.config, text("query", query), whole_number("limit", limit, 1, max(1, LIMITS.listed_classes))
+            model.config, text("query", query), whole_number("limit", limit, 1, LIMITS.listed_classes)
         )
         ids = model.config.class_ids
         return [ClassEntry(i, class_label(model.config, i), None if ids is None else ids[i]) for i in found]
 
-    def surprise(self, model: Model, count: int) -> list[int]:
-        """Choose classes by chance.
+    def random_classes(self, model: Model, count: int) -> list[int]:
+        """Choose distinct classes at random: `count` of them, or all if there are fewer.
 
-        Args:
-            model: open model.
-            count: how many, as far as there are so many.
+        Returns:
+            Labels, ascending.
         Raises:
             InvalidRequest: if the model has no classes.
         """
@@ -175,21 +162,6 @@ class Service:
             raise InvalidRequest("this model has no classes to choose from")
         return sorted(random.sample(range(total), min(count, total)))
 
-    def roll(self) -> int:
-        """Choose a seed by chance, short enough to read out."""
+    def random_seed(self) -> int:
+        """Choose a seed at random, short enough to read out."""
         return random.randrange(2**31)
-
-
-def _captions(model: Model, ask: AnyRequest, labels: list[list[int]]) -> list[str]:
-    names = [[class_label(model.config, label) for label in row] for row in labels]
-    if isinstance(ask, MorphRequest):
-        last = len(names) - 1
-        start, end = names[0][0], names[0][-1]
-        return [start if i == 0 else end if i == last else f"{round(100 * i / last)} %" for i in range(last + 1)]
-    if isinstance(ask, SampleRequest):
-        return [row[0] if row else f"{i + 1}" for i, row in enumerate(names)]
-    return [f"{i + 1}" for i in range(len(names))]
-
-
-def _square(count: int) -> int:
-    return next(columns for columns in range(1, count + 1) if columns * columns >= count)

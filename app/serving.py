@@ -1,29 +1,28 @@
-"""How the page is served: looks, and as little access as will do."""
+"""How the page is served: the environment before Gradio is imported, and what `launch` is given."""
 
 import os
 from pathlib import Path
 from typing import Any
 
-from app.theme import page_theme
-
-
-def settle_environment() -> None:
-    """Keep both from reporting home, and Gradio from summing up its statistics after every request.
-
-    The statistics are for a monitoring page that is switched off here; they would load pandas and, for each request, go
-    through the last 10,000. What the environment already says stays.
-    """
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "64")
-    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(2**62))
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-
-
 STATIC = Path(__file__).parent / "static"
 
 
+def settle_environment() -> None:
+    """Switch off the telemetry of Gradio and of the Hub's client, and Gradio's statistics after every request.
+
+    The statistics feed a monitoring page that is switched off here; they would load pandas and go through the last
+    10,000 requests for each new one. What the environment already says stays.
+    """
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "64")
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(2**62))  # requests between two summaries: never
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+
 def launch_options() -> dict[str, Any]:
-    """Return what `Blocks.launch` is given whatever the command line says: looks, and as little access as will do."""
+    """Return what `Blocks.launch` is always given: the looks, and as little access as will do."""
+    from app.theme import page_theme  # imports Gradio, which takes seconds and should find the environment settled
+
     return {
         "theme": page_theme(),
         "css_paths": [STATIC / "page.css"],

@@ -8,56 +8,48 @@ from sngan_cond.hub.cards import check_metrics
 from sngan_cond.hub.files import PretrainedError
 
 METRICS_SHOWN = 4
-Facts = list[tuple[str, str]]
+Summary = list[tuple[str, str]]  # names, which may be empty, and values
 
 
-def facts_of(model: Model) -> Facts:
-    """Return what was loaded, as names and values.
-
-    Args:
-        model: open model.
-    """
+def summarise(model: Model) -> Summary:
+    """Return what was loaded, as names and values."""
     config = model.config
     count = sum(parameter.numel() for parameter in model.G.parameters())
-    facts = [("", model.name), ("pixels", f"{config.resolution} × {config.resolution}")]
-    facts.append(("classes", f"{config.num_classes:,}" if config.num_classes else "none"))
-    facts.append(("parameters", f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"))
-    step = model.training.get("step")
+    summary = [("", model.name), ("pixels", f"{config.resolution} × {config.resolution}")]
+    summary.append(("classes", f"{config.num_classes:,}" if config.num_classes else "none"))
+    summary.append(("parameters", f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"))
+    step = model.training.get("step")  # from anyone's training.json: of any type and any size
     if isinstance(step, int):
-        facts.append(("step", f"{step:,}" if abs(step) < 1e12 else short_repr(step)))
+        summary.append(("step", f"{step:,}" if abs(step) < 1e12 else short_repr(step)))
     if model.commit_hash:
-        facts.append(("commit", model.commit_hash))
+        summary.append(("commit", model.commit_hash))
     elif model.weights_sha256:
-        facts.append(("weights", f"sha256 {model.weights_sha256[:12]}"))
-    return facts + _metrics(model)
+        summary.append(("weights", f"sha256 {model.weights_sha256[:12]}"))
+    return summary + _metrics(model)
 
 
-def _metrics(model: Model) -> Facts:
+def _metrics(model: Model) -> Summary:
     """Return the first scores, each with the protocol and the extractor without which it means nothing."""
     if not model.metrics:
         return []
     try:
-        rows = check_metrics(model.metrics)
+        metrics = check_metrics(model.metrics)
     except PretrainedError as error:
         return [("metrics", str(error))]
-    more = [("metrics", f"{len(rows) - METRICS_SHOWN} more on the card")] if len(rows) > METRICS_SHOWN else []
     scores = [
-        (row["name"][:60], f"{row['value']:.4g} ({row['protocol'][:60]}, {row['extractor'][:60]})")
-        for row in rows[:METRICS_SHOWN]
+        (metric["name"][:60], f"{metric['value']:.4g} ({metric['protocol'][:60]}, {metric['extractor'][:60]})")
+        for metric in metrics[:METRICS_SHOWN]
     ]
-    return scores + more
+    more = len(metrics) - METRICS_SHOWN
+    return [*scores, ("metrics", f"{more} more on the card")] if more > 0 else scores
 
 
-def facts_html(facts: Facts) -> str:
-    """Return the facts as a list, harmless whatever they say.
-
-    Args:
-        facts: names and values; a name may be empty.
-    """
-    if not facts:
-        return '<p class="facts" role="status">Opening the model…</p>'
+def summary_html(summary: Summary) -> str:
+    """Return the summary as a list, with every text escaped; an empty one says that the model is being opened."""
+    if not summary:
+        return '<p class="summary" role="status">Opening the model…</p>'
     items = "".join(
         f"<li>{f'<span>{html.escape(name)}</span> ' if name else ''}<b>{html.escape(value)}</b></li>"
-        for name, value in facts
+        for name, value in summary
     )
-    return f'<ul class="facts" aria-label="What was loaded">{items}</ul>'
+    return f'<ul class="summary" aria-label="What was loaded">{items}</ul>'

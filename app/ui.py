@@ -8,10 +8,10 @@ import gradio as gr
 from app.api import add_api
 from app.limits import LIMITS, InvalidRequest
 from app.models import Model
-from app.requests.base import AnyRequest, MixtureRequest, MorphRequest, SampleRequest
-from app.requests.links import ask_from_query, labels_of
+from app.requests.base import Query, labels_of
+from app.requests.links import AnyRequest, request_from_query
 from app.service import Service
-from app.summary import facts_html, facts_of
+from app.summary import summarise, summary_html
 from app.tabs.about import AboutTab
 from app.tabs.mixture import MixtureTab
 from app.tabs.morph import MorphTab
@@ -21,10 +21,10 @@ from app.tabs.walk import WalkTab
 
 TITLE = "sngan-cond"
 _HEADER = """<header class="masthead">
-  <h1>Pictures by class</h1>
+  <h1>Images by class</h1>
   <p>A class-conditional GAN with spectral normalisation. Choose classes, roll the seed, share the link.</p>
 </header>"""
-# A link shows its pictures at once: by the button of its tab, which appears a moment after the tab is chosen.
+# A link shows its images at once, by a click on its tab's button, which exists only a moment after the tab is selected.
 _PRESS = """(tab) => {
   const press = (tries) => {
     const button = document.getElementById(`${tab}-run`);
@@ -36,11 +36,7 @@ _PRESS = """(tab) => {
 
 
 class Ui:
-    """All components and what connects them; made inside a `gr.Blocks`.
-
-    Args:
-        service: that does the work.
-    """
+    """All components and what connects them; made inside a `gr.Blocks`."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -74,8 +70,8 @@ class Ui:
                     min_width=120,
                 )
                 self.open_button = gr.Button("Open", elem_id="open", scale=1, min_width=90)
-            self.facts = gr.HTML(facts_html([]), elem_id="facts")
-        self.run = gr.Textbox("", visible="hidden", label="Tab that a link sets going", elem_id="run")
+            self.summary = gr.HTML(summary_html([]), elem_id="summary")
+        self.run = gr.Textbox("", visible="hidden", label="Tab that a link starts", elem_id="run")
         page = Page(service, self.model_box, self.revision_box)
         with gr.Tabs(elem_id="tabs") as self.tabs:
             with gr.Tab("Sample", id="sample"):
@@ -90,17 +86,13 @@ class Ui:
                 self.about = AboutTab()
 
     @property
-    def parts(self) -> tuple[SampleTab, MorphTab, MixtureTab, WalkTab, AboutTab]:
-        """The tabs."""
-        return self.sample, self.morph, self.mixture, self.walk, self.about
+    def tab_parts(self) -> dict[str, SampleTab | MorphTab | MixtureTab | WalkTab]:
+        """The tabs that make images, by the name that requests and links give them."""
+        return {"sample": self.sample, "morph": self.morph, "mixture": self.mixture, "walk": self.walk}
 
     def connect(self, demo: gr.Blocks) -> None:
-        """Add the events that reach across tabs.
-
-        Args:
-            demo: the Blocks that this was made in.
-        """
-        outputs = [self.model_box, self.revision_box, self.facts, self.tabs]
+        """Add the events that reach across tabs to the Blocks that this was made in."""
+        outputs = [self.model_box, self.revision_box, self.summary, self.tabs]
         outputs += [self.sample.classes, self.sample.surprise, self.sample.count, *self.sample.latents.inputs]
         outputs += [self.morph.from_class, self.morph.to_class, self.morph.steps, *self.morph.latents.inputs]
         outputs += [self.mixture.classes, self.mixture.count, self.mixture.before, *self.mixture.sliders]
@@ -116,7 +108,7 @@ class Ui:
             self._open,
             [self.model_box, self.revision_box],
             outputs,
-            show_progress_on=self.facts,
+            show_progress_on=self.summary,
             concurrency_limit=4,
             api_visibility="private",
         )
@@ -127,20 +119,23 @@ class Ui:
             return self._show_model(self.service.open(name, revision, again=True))
 
     def _show_model(self, model: Model) -> dict[Any, Any]:
-        updates: dict[Any, Any] = {self.facts: facts_html(facts_of(model))}
-        for part in self.parts:
+        updates: dict[Any, Any] = {self.summary: summary_html(summarise(model))}
+        for part in (*self.tab_parts.values(), self.about):
             updates |= part.blank(model)
         return updates
 
-    def _arrive(self, request: gr.Request) -> dict[Any, Any]:
-        """Show the first model, or what a link asks for, and set its work going."""
-        query = {key: request.query_params.getlist(key) for key in request.query_params}
+    def _arrive(self, http_request: gr.Request) -> dict[Any, Any]:
+        """Show the first model, or what a link asks for, and start making it."""
+        query: Query = {key: http_request.query_params.getlist(key) for key in http_request.query_params}
         try:
-            ask = ask_from_query(query)
-            name, revision = (ask.model, ask.revision) if ask else (_first(query, "model"), _first(query, "revision"))
+            request = request_from_query(query)
+            if request is None:
+                name, revision = (query.get(key, [""])[0] for key in ("model", "revision"))
+            else:
+                name, revision = request.model, request.revision
             model = self.service.open(name, revision)
             updates = self._show_model(model) | {self.model_box: model.name, self.revision_box: revision}
-            return updates if ask is None else updates | self._restore(ask, model)
+            return updates if request is None else updates | self._restore(request, model)
         except InvalidRequest as error:
             gr.Warning(html.escape(str(error), quote=False), title="This link does not work", duration=20)
         return self._show_first()
@@ -149,42 +144,22 @@ class Ui:
         try:
             return self._show_model(self.service.open())
         except InvalidRequest as error:
-            return {self.facts: facts_html([("Not opened", str(error))])}
+            return {self.summary: summary_html([("Not opened", str(error))])}
 
-    def _restore(self, ask: AnyRequest, model: Model) -> dict[Any, Any]:
-        if isinstance(ask, SampleRequest):
-            fields = self.sample.restore(ask, model, _labels(model, ask.classes))
-        elif isinstance(ask, MorphRequest):
-            fields = self.morph.restore(ask, model, _labels(model, (ask.from_class, ask.to_class)))
-        elif isinstance(ask, MixtureRequest):
-            fields = self.mixture.restore(ask, model, _labels(model, ask.classes))
-        else:
-            fields = self.walk.restore(ask, model, _labels(model, (ask.class_,) if ask.class_ else ()))
-        return {self.tabs: gr.Tabs(selected=ask.tab), self.run: ask.tab, **fields}
+    def _restore(self, request: AnyRequest, model: Model) -> dict[Any, Any]:
+        labels = [str(label) for label in labels_of(model.G, request.class_texts)]
+        fields = self.tab_parts[request.tab].restore(request, model, labels)  # type: ignore[arg-type]  # its own kind
+        return {self.tabs: gr.Tabs(selected=request.tab), self.run: request.tab, **fields}
 
-    def _leave(self, request: gr.Request) -> None:
-        self.service.cancel(request.session_hash or "")
+    def _leave(self, http_request: gr.Request) -> None:
+        self.service.cancel(http_request.session_hash or "")
 
 
 def build_demo(service: Service) -> gr.Blocks:
-    """Build the page.
-
-    Args:
-        service: that does the work.
-    Returns:
-        The Blocks, with its queue; pass `launch_options()` to `launch`.
-    """
+    """Build the page, with its queue; pass `launch_options()` to `launch`."""
     keep = LIMITS.keep_results_s
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(keep // 4, keep), fill_width=False) as demo:
         Ui(service).connect(demo)
         add_api(service)
     demo.queue(max_size=LIMITS.queue, default_concurrency_limit=4)
     return demo
-
-
-def _first(query: dict[str, list[str]], key: str) -> str:
-    return next(iter(query.get(key, [])), "")
-
-
-def _labels(model: Model, classes: tuple[str, ...]) -> list[str]:
-    return [str(label) for label in labels_of(model.G, classes)]

@@ -1,45 +1,54 @@
-"""What visitors ask for: four kinds of request, checked, and written to and read from the query of a link."""
+"""What all requests share: model, seed and truncation, how they are checked, and what each kind has to provide."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
+
+from torch import Tensor
 
 from app import limits
-from app.limits import LIMITS, InvalidRequest
+from app.limits import InvalidRequest
+from sngan_cond import Generator
+from sngan_cond.classes import resolve_class
 
-Query = dict[str, list[str]]
+Query = dict[str, list[str]]  # a link's query as `urllib.parse.parse_qs` returns it
+Inputs = tuple[Tensor, Tensor | None]  # z (N, latent_dim) and y: (N,) labels, (N, num_classes) class weights, or None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """What every request has.
+class Request(ABC):
+    """A request for images.
 
     Args:
         model: name of a model of this page, or a Hub repo; empty takes the first.
         revision: branch, tag or commit hash of a repo; empty takes its default.
-        seed: of the latents.
+        seed: 0 to 2**63 - 1; draws the latents.
         truncation: threshold in standard deviations, or None.
     """
 
-    tab = ""
+    tab: ClassVar[str]  # also the name of the function in sngan_cond and of the subcommand, where there is one
+    asked_by: ClassVar[tuple[str, ...]]  # a link with any of these keys asks for images at once
+    moves: ClassVar[bool] = False  # whether the images are the steps of a path, to be shown as an animation too
 
     model: str = ""
     revision: str = ""
     seed: int = 0
     truncation: float | None = None
 
-    def query(self) -> Query:
-        """Return what a link needs to ask for the same again."""
-        values: Query = {"tab": [self.tab], "model": [self.model], "revision": [self.revision]}
-        values["seed"] = [str(self.seed)]
-        values["truncation"] = [] if self.truncation is None else [repr(self.truncation)]
-        return {key: [value for value in entries if value] for key, entries in (values | self._own_query()).items()}
+    @classmethod
+    @abstractmethod
+    def parse(cls, **values: Any) -> Self:
+        """Check values as they came from the page, a link or a client.
 
-    def _own_query(self) -> Query:
-        raise NotImplementedError
+        Args:
+            values: by field name; a missing one takes the field's default.
+        Raises:
+            InvalidRequest: naming the field, the value and what is allowed.
+        """
 
     @staticmethod
-    def _common(values: Mapping[str, Any]) -> dict[str, Any]:
+    def _parse_shared(values: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "model": limits.text("model", values.get("model")),
             "revision": limits.text("revision", values.get("revision")),
@@ -47,156 +56,116 @@ class Request:
             "truncation": limits.truncation(values.get("truncation")),
         }
 
-
-@dataclass(frozen=True, kw_only=True)
-class SampleRequest(Request):
-    """Pictures of classes, a row of them for each class.
-
-    Args:
-        classes: indices, names or WordNet ids; empty only for a model without classes.
-        count: pictures of each class.
-    """
-
-    tab = "sample"
-
-    classes: tuple[str, ...] = ()
-    count: int = 8
-
     @classmethod
-    def parse(cls, **values: Any) -> Self:
-        """Check values as they came from a page, a link or a client.
+    @abstractmethod
+    def from_query(cls, query: Query) -> Self:
+        """Read a link's query and check it as `parse` does; keys that mean nothing here are ignored."""
+
+    @staticmethod
+    def _first_values(query: Query, **keys: str) -> dict[str, str]:
+        """Return what a query says about the shared fields and the given ones, each field with its first value."""
+        keys |= {key: key for key in ("model", "revision", "seed", "truncation")}
+        return {field: query[key][0] for field, key in keys.items() if query.get(key)}
+
+    def query(self) -> Query:
+        """Return the query of a link that asks for the same again."""
+        values: Query = {"tab": [self.tab], "model": [self.model], "revision": [self.revision]}
+        values["seed"] = [str(self.seed)]
+        values["truncation"] = [] if self.truncation is None else [repr(self.truncation)]
+        return {key: [value for value in entries if value] for key, entries in (values | self._own_query()).items()}
+
+    @abstractmethod
+    def _own_query(self) -> Query: ...
+
+    @property
+    @abstractmethod
+    def class_texts(self) -> tuple[str, ...]:
+        """The classes as the visitor named them: indices, names or WordNet ids."""
+
+    @abstractmethod
+    def with_labels(self, labels: list[int]) -> Self:
+        """Return the same request with its classes written as indices.
 
         Args:
-            values: by field name.
-        Returns:
-            The request.
-        Raises:
-            InvalidRequest: naming the field, the value and what is allowed.
+            labels: distinct labels of `class_texts`, in order of appearance.
         """
-        classes = _classes("class", values.get("classes"), LIMITS.classes)
-        count = limits.whole_number("number of pictures", values.get("count", 8), 1, LIMITS.pictures)
-        if count * max(1, len(classes)) > LIMITS.pictures:
-            raise InvalidRequest(
-                f"{count} pictures of {len(classes)} classes are {count * len(classes)}: "
-                f"at most {LIMITS.pictures} at once are allowed"
-            )
-        return cls(classes=classes, count=count, **cls._common(values))
 
-    def _own_query(self) -> Query:
-        return {"class": list(self.classes), "n": [str(self.count)]}
+    @abstractmethod
+    def inputs(self, G: Generator) -> tuple[Inputs, list[list[int]]]:
+        """Draw the latents and find the labels.
+
+        Returns:
+            The generator's inputs, and for each image the labels that it shows.
+        Raises:
+            InvalidRequest: if a class is unknown or ambiguous, or the model has none.
+        """
+
+    def captions(self, names: list[list[str]]) -> list[str]:
+        """Return the text below each image.
+
+        Args:
+            names: of the classes that each image shows.
+        """
+        return [f"{i + 1}" for i in range(len(names))]
+
+    def columns(self, images: int, classes: int) -> int:
+        """Return how many columns the grid has, as the command line lays it out.
+
+        Args:
+            images: in all, at least 1.
+            classes: distinct classes that they show.
+        """
+        return images if self.moves else square_side(images)
+
+    def keeps_rows(self, classes: int) -> bool:
+        """Whether a row of the grid means something and should stay a row on the page."""
+        return self.moves
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Return the recipe's entries that only this kind of request has."""
+
+    def command_options(self, labels: list[int]) -> list[str] | None:
+        """Return the options of the command `tab` that only it has; None where the command line has no such command."""
+        return None
+
+    @abstractmethod
+    def python_arguments(self, labels: list[int]) -> str:
+        """Return the arguments of the function `tab` of `sngan_cond` that only it has, as source code."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class MorphRequest(Request):
-    """One latent on the way from one class to another.
+def square_side(count: int) -> int:
+    """Return the side of the smallest square of cells that holds so many images."""
+    return next(side for side in range(1, count + 1) if side * side >= count)
+
+
+def parse_classes(value: Any, limit: int) -> tuple[str, ...]:
+    """Check a list of classes without looking them up; empty entries are dropped.
 
     Args:
-        from_class: index, name or WordNet id.
-        to_class: likewise.
-        steps: pictures.
+        value: a sequence of indices or texts, or a single one; None is an empty list.
+        limit: how many at most.
+    Raises:
+        InvalidRequest: if it is no list, too long, or an entry is not text.
     """
-
-    tab = "morph"
-
-    from_class: str
-    to_class: str
-    steps: int = 8
-
-    @classmethod
-    def parse(cls, **values: Any) -> Self:
-        """Check values as `SampleRequest.parse` does."""
-        return cls(
-            from_class=_class("from", values.get("from_class")),
-            to_class=_class("to", values.get("to_class")),
-            steps=limits.whole_number("steps", values.get("steps", 8), 2, LIMITS.steps),
-            **cls._common(values),
-        )
-
-    def _own_query(self) -> Query:
-        return {"from": [self.from_class], "to": [self.to_class], "steps": [str(self.steps)]}
+    entries = [] if value is None else [value] if isinstance(value, str | int) else value
+    if not isinstance(entries, Sequence):
+        raise InvalidRequest(f"class is {limits.short_repr(value)}: a list of class names is expected")
+    if len(entries) > limit:
+        raise InvalidRequest(f"{len(entries)} classes are given: at most {limit} are allowed")
+    texts = (limits.text("class", entry) for entry in entries)
+    return tuple(text for text in texts if text)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MixtureRequest(Request):
-    """Pictures of a blend of classes.
+def labels_of(G: Generator, classes: tuple[str, ...]) -> list[int]:
+    """Look up classes.
 
     Args:
         classes: indices, names or WordNet ids.
-        weights: one of each class, at least one above 0.
-        count: pictures.
+    Raises:
+        InvalidRequest: if one is unknown, or means several; the message lists them.
     """
-
-    tab = "mixture"
-
-    classes: tuple[str, ...]
-    weights: tuple[float, ...]
-    count: int = 8
-
-    @classmethod
-    def parse(cls, **values: Any) -> Self:
-        """Check values as `SampleRequest.parse` does."""
-        classes = _classes("class", values.get("classes"), LIMITS.mixture_classes)
-        given = values.get("weights")
-        if not isinstance(given, Sequence) or isinstance(given, str) or len(given) != len(classes):
-            raise InvalidRequest(f"weights: {len(classes)} numbers are expected, one of each class")
-        if not classes:
-            raise InvalidRequest("choose at least one class to mix")
-        weights = tuple(limits.share("weight", weight) for weight in given)
-        if not any(weights):
-            raise InvalidRequest("all weights are 0: at least one above 0 is needed")
-        count = limits.whole_number("number of pictures", values.get("count", 8), 1, LIMITS.pictures)
-        return cls(classes=classes, weights=weights, count=count, **cls._common(values))
-
-    def _own_query(self) -> Query:
-        weights = [repr(weight) for weight in self.weights]
-        return {"class": list(self.classes), "weight": weights, "n": [str(self.count)]}
-
-
-@dataclass(frozen=True, kw_only=True)
-class WalkRequest(Request):
-    """One class on the way from one latent to another; `seed` is that of the first.
-
-    Args:
-        class_: index, name or WordNet id; empty only for a model without classes.
-        to_seed: of the last latent.
-        steps: pictures.
-    """
-
-    tab = "walk"
-
-    class_: str = ""
-    to_seed: int = 1
-    steps: int = 8
-
-    @classmethod
-    def parse(cls, **values: Any) -> Self:
-        """Check values as `SampleRequest.parse` does."""
-        return cls(
-            class_=limits.text("class", values.get("class_")),
-            to_seed=limits.seed("second seed", values.get("to_seed", 1)),
-            steps=limits.whole_number("steps", values.get("steps", 8), 2, LIMITS.steps),
-            **cls._common(values),
-        )
-
-    def _own_query(self) -> Query:
-        return {"class": [self.class_], "to_seed": [str(self.to_seed)], "steps": [str(self.steps)]}
-
-
-AnyRequest = SampleRequest | MorphRequest | MixtureRequest | WalkRequest
-
-
-def _class(name: str, value: Any) -> str:
-    label = limits.text(f"class “{name}”", value)
-    if not label:
-        raise InvalidRequest(f"choose the class to morph {name}")
-    return label
-
-
-def _classes(name: str, value: Any, limit: int) -> tuple[str, ...]:
-    entries = [] if value is None else [value] if isinstance(value, str | int) else value
-    if not isinstance(entries, Sequence):
-        raise InvalidRequest(f"{name} is {limits.short_repr(value)}: a list of class names is expected")
-    if len(entries) > limit:
-        raise InvalidRequest(f"{len(entries)} classes are given: at most {limit} are allowed")
-    labels = (limits.text(name, entry) for entry in entries)
-    return tuple(label for label in labels if label)
+    try:
+        return [resolve_class(G.config, text) for text in classes]
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from error

@@ -1,4 +1,4 @@
-"""The tab that says what the model is: its card, harmless."""
+"""The tab that shows the model's card, made harmless."""
 
 import re
 from typing import Any
@@ -10,10 +10,11 @@ from app.models import Model
 MAX_CARD_CHARACTERS = 200_000
 _FRONT_MATTER = re.compile(r"\A---\r?\n.*?\r?\n---\r?\n", re.DOTALL)
 _CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
-_PICTURE = re.compile(r"!\[([^\]]*)\]\([^)]*\)|!\[([^\]]*)\]\[[^\]]*\]")
+_IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]*\)|!\[([^\]]*)\]\[[^\]]*\]")
 
+# Whatever a Markdown reader may take for the start of a tag or an image.
 _BEGINNINGS = re.compile(r"<(?=[A-Za-z/!?])|!(?=\[)")
-_JOINER = "\N{WORD JOINER}"  # has no width
+_JOINER = "\N{WORD JOINER}"  # zero width, and breaks both
 
 
 class AboutTab:
@@ -28,25 +29,20 @@ class AboutTab:
 
 
 def harmless_card(card: str) -> str:
-    """Turn a card into Markdown that neither runs nor loads anything.
+    """Turn a README, written by anyone, into Markdown that neither runs nor loads anything.
 
-    Metadata goes; a picture becomes its description, since showing it would make the visitor's browser ask an address
-    that the card's author chose. Then no tag and no picture is left that any reader of Markdown would see one in,
-    whatever it takes for code: an invisible character stands where each would begin.
-
-    Args:
-        card: text of a README, from anyone.
-    Returns:
-        Markdown.
+    The metadata is dropped. An image becomes its description, since showing it would make the visitor's browser contact
+    an address that the card's author chose. Outside code that is nicer to read, but Markdown readers disagree on what
+    is code; so in a second pass an invisible character goes wherever a tag or an image could still begin, code or not.
     """
     body = _FRONT_MATTER.sub("", card[:MAX_CARD_CHARACTERS], count=1)
     parts = _CODE.split(body)
-    described = "".join(part if i % 2 else _PICTURE.sub(_described, part) for i, part in enumerate(parts)).strip()
+    described = "".join(part if i % 2 else _IMAGE.sub(_described, part) for i, part in enumerate(parts)).strip()
     return _BEGINNINGS.sub(lambda match: f"{match[0]}{_JOINER}", described)
 
 
 def _described(match: re.Match[str]) -> str:
-    return f"*({match[1] or match[2] or 'picture'})*"
+    return f"*({match[1] or match[2] or 'image'})*"
 
 
 def _plain(text: str) -> str:

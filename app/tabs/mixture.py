@@ -6,20 +6,14 @@ import gradio as gr
 
 from app.limits import LIMITS
 from app.models import Model
-from app.requests.base import MixtureRequest
+from app.requests.mixture import MixtureRequest
 from app.tabs.fields import class_names, class_update, first_classes, latent_fields
 from app.tabs.page import PROGRESS, Page, friendly
 from app.tabs.panel import Panel
 
-Weights = dict[str, float]
-
 
 class MixtureTab:
-    """Fields and events of the tab; made inside its `gr.Tab`.
-
-    Args:
-        page: the parts that all tabs share.
-    """
+    """Fields and events of the tab; made inside its `gr.Tab`."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -39,7 +33,7 @@ class MixtureTab:
                     )
                     for i in range(LIMITS.mixture_classes)
                 ]
-                self.count = gr.Slider(1, LIMITS.pictures, value=8, step=1, label="Pictures", elem_id="mixture-count")
+                self.count = gr.Slider(1, LIMITS.images, value=8, step=1, label="Images", elem_id="mixture-count")
                 self.latents = latent_fields("mixture")
                 with gr.Row(elem_classes="actions"):
                     self.run = gr.Button("Mix", variant="primary", elem_id="mixture-run", scale=3, min_width=140)
@@ -47,8 +41,8 @@ class MixtureTab:
             with gr.Column(scale=7, min_width=260, elem_classes="results"):
                 self.panel = Panel("mixture", moves=False, hint="Choose classes and weights, then press Mix.")
             with stop_place:
-                page.stop_button(self.panel, "mixture-stop")
-        self.before: gr.State = gr.State([])  # the classes that the sliders stand for
+                page.stop_button("mixture-stop")
+        self.before: gr.State = gr.State([])  # the classes that the sliders now stand for, in order
         self.inputs = [self.classes, self.count, *self.latents.inputs, page.model_box, page.revision_box, *self.sliders]
         gr.on(
             [self.run.click, self.latents.seed.submit],
@@ -79,7 +73,7 @@ class MixtureTab:
         fourth: float,
         fifth: float,
         sixth: float,
-        request: gr.Request,
+        http_request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> dict[Any, Any]:
         weights = (first, second, third, fourth, fifth, sixth)
@@ -95,7 +89,7 @@ class MixtureTab:
                 revision=revision,
             )
 
-        return self.page.make(parse, self.panel, request, progress)
+        return self.page.make(parse, self.panel, http_request, progress)
 
     def _follow(self, classes: list[str], before: list[str], model: str, revision: str, *weights: float) -> list[Any]:
         """Keep each class's weight while others come and go."""
@@ -116,17 +110,11 @@ class MixtureTab:
         labels = first_classes(model, 2)
         return {self.classes: class_update(model, labels), **self._weights(model, labels, [1.0] * len(labels))}
 
-    def restore(self, ask: MixtureRequest, model: Model, labels: list[str]) -> dict[Any, Any]:
-        """Return the updates that show a request.
-
-        Args:
-            ask: request.
-            model: that it is for.
-            labels: its classes.
-        """
-        fields = {self.classes: class_update(model, labels), self.count: ask.count, **self.latents.restore(ask)}
-        largest = max(ask.weights)  # above 0; the sliders end at 1, and only proportions count
-        return {**fields, **self._weights(model, labels, [weight / largest for weight in ask.weights])}
+    def restore(self, request: MixtureRequest, model: Model, labels: list[str]) -> dict[Any, Any]:
+        """Return the updates that show a request for this model; labels are those of its classes, as text."""
+        fields = {self.classes: class_update(model, labels), self.count: request.count, **self.latents.restore(request)}
+        largest = max(request.weights)  # above 0; sliders end at 1 but links need not, and only proportions count
+        return {**fields, **self._weights(model, labels, [weight / largest for weight in request.weights])}
 
     def _weights(self, model: Model, labels: list[str], weights: list[float]) -> dict[Any, Any]:
         updates = self._slider_updates(class_names(model, labels), weights)

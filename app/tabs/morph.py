@@ -1,4 +1,4 @@
-"""The tab that walks from one class to another with one latent."""
+"""The tab that interpolates from one class to another with one latent."""
 
 from typing import Any
 
@@ -6,18 +6,14 @@ import gradio as gr
 
 from app.limits import LIMITS
 from app.models import Model
-from app.requests.base import MorphRequest
+from app.requests.morph import MorphRequest
 from app.tabs.fields import class_update, first_classes, latent_fields
 from app.tabs.page import PROGRESS, Page
 from app.tabs.panel import Panel
 
 
 class MorphTab:
-    """Fields and events of the tab; made inside its `gr.Tab`.
-
-    Args:
-        page: the parts that all tabs share.
-    """
+    """Fields and events of the tab; made inside its `gr.Tab`."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -33,7 +29,7 @@ class MorphTab:
             with gr.Column(scale=7, min_width=260, elem_classes="results"):
                 self.panel = Panel("morph", moves=True, hint="Choose two classes, then press Morph.")
             with stop_place:
-                page.stop_button(self.panel, "morph-stop")
+                page.stop_button("morph-stop")
         self.inputs = [self.from_class, self.to_class, self.steps, *self.latents.inputs]
         self.inputs += [page.model_box, page.revision_box]
         gr.on(
@@ -57,7 +53,7 @@ class MorphTab:
         threshold: float,
         model: str,
         revision: str,
-        request: gr.Request,
+        http_request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> dict[Any, Any]:
         def parse() -> MorphRequest:
@@ -71,20 +67,14 @@ class MorphTab:
                 revision=revision,
             )
 
-        return self.page.make(parse, self.panel, request, progress)
+        return self.page.make(parse, self.panel, http_request, progress)
 
     def blank(self, model: Model) -> dict[Any, Any]:
         """Return the updates that fit the fields to a model."""
         first, second = [*first_classes(model, 2), None, None][:2]
         return {self.from_class: class_update(model, first), self.to_class: class_update(model, second)}
 
-    def restore(self, ask: MorphRequest, model: Model, labels: list[str]) -> dict[Any, Any]:
-        """Return the updates that show a request.
-
-        Args:
-            ask: request.
-            model: that it is for.
-            labels: its classes, first and last.
-        """
+    def restore(self, request: MorphRequest, model: Model, labels: list[str]) -> dict[Any, Any]:
+        """Return the updates that show a request for this model; labels are the first and the last, as text."""
         ends = {self.from_class: class_update(model, labels[0]), self.to_class: class_update(model, labels[1])}
-        return {**ends, self.steps: ask.steps, **self.latents.restore(ask)}
+        return {**ends, self.steps: request.steps, **self.latents.restore(request)}

@@ -1,4 +1,4 @@
-"""What all tabs share: the service, where files go, and how errors are told."""
+"""What all tabs share: the service, where files go, and how a visitor sees errors."""
 
 import html
 import time
@@ -13,17 +13,17 @@ from gradio.utils import get_upload_folder
 
 from app.files import write_result
 from app.limits import LIMITS, CancelledError, InvalidRequest
-from app.requests.base import AnyRequest
+from app.requests.links import AnyRequest
 from app.service import Service
 from app.tabs.panel import Panel
 
-GROUP = "pictures"  # requests that share the device wait in one line
+GROUP = "images"  # Gradio's concurrency_id: whatever needs the device waits in one queue
 PROGRESS = gr.Progress()  # Gradio finds the parameter by this default
 
 
 @contextmanager
 def friendly() -> Iterator[None]:
-    """Tell a visitor's mistake as the page and the API do: one sentence, no traceback, markup harmless."""
+    """Show a visitor's mistake as one sentence, on the page and in the API: no traceback, and no markup in it."""
     try:
         yield
     except InvalidRequest as error:
@@ -34,53 +34,39 @@ def friendly() -> Iterator[None]:
 
 @dataclass
 class Page:
-    """The parts of the page that every tab looks at.
-
-    Args:
-        service: that does the work.
-        model_box: which model.
-        revision_box: which revision of it.
-    """
+    """The parts of the page that every tab needs."""
 
     service: Service
     model_box: gr.Dropdown
     revision_box: gr.Textbox
 
     def make(
-        self, parse: Callable[[], AnyRequest], panel: Panel, request: gr.Request, progress: gr.Progress
+        self, parse: Callable[[], AnyRequest], panel: Panel, http_request: gr.Request, progress: gr.Progress
     ) -> dict[Any, Any]:
-        """Make what a tab's fields ask for, and show it.
+        """Make what a tab's fields ask for, and return the updates that show it.
 
         Args:
-            parse: checks the fields.
-            panel: of the tab.
-            request: of the visitor.
-            progress: to show.
-        Returns:
-            Updates of the panel.
+            parse: checks the fields; called here, where a mistake is shown to the visitor.
+            panel: where the result goes.
+            http_request: says whose work it is.
         """
         started = time.perf_counter()
 
         def advance(done: int, total: int) -> None:
-            progress((done, total), desc="Making pictures", unit="pictures")
+            progress((done, total), desc="Making images", unit="images")
 
         with friendly():
-            ask = parse()
+            request = parse()
             progress(0, desc="Opening the model")
             try:
-                result = self.service.make(ask, visitor=request.session_hash or "", progress=advance)
+                result = self.service.make(request, visitor=http_request.session_hash or "", progress=advance)
             except CancelledError:
                 return panel.stopped()
             files = write_result(result, results_folder())
         return panel.show(result, files, time.perf_counter() - started)
 
     def event(self, inputs: list[Any], panel: Panel) -> dict[str, Any]:
-        """Return what every event that makes pictures is declared with.
-
-        Args:
-            inputs: fields of the tab.
-            panel: of the tab.
-        """
+        """Return what every event that makes images is declared with."""
         return {
             "inputs": inputs,
             "outputs": panel.outputs,
@@ -90,22 +76,17 @@ class Page:
             "api_visibility": "private",
         }
 
-    def stop_button(self, panel: Panel, elem_id: str) -> gr.Button:
-        """Add the button that stops a tab's work.
-
-        Args:
-            panel: of the tab.
-            elem_id: of the button.
-        """
+    def stop_button(self, elem_id: str) -> gr.Button:
+        """Add the button that stops a visitor's work."""
         button = gr.Button("Stop", variant="secondary", elem_id=elem_id, min_width=90, scale=1)
         button.click(self._stop, None, None, concurrency_limit=None, show_progress="hidden", api_visibility="private")
         return button
 
-    def _stop(self, request: gr.Request) -> None:
-        if not self.service.cancel(request.session_hash or ""):
+    def _stop(self, http_request: gr.Request) -> None:
+        if not self.service.cancel(http_request.session_hash or ""):
             gr.Info("Nothing is being made.", duration=3)
 
 
 def results_folder() -> Path:
-    """Return where results lie: below the folder that Gradio serves files from."""
+    """Return where results are written: below the folder from which Gradio serves files."""
     return Path(get_upload_folder()) / "results"

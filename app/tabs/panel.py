@@ -1,4 +1,4 @@
-"""The right half of a tab: pictures, what to take home, and how to make them again."""
+"""The right half of a tab: images, downloads, and how to make them again."""
 
 import html
 import json
@@ -10,12 +10,12 @@ import gradio as gr
 from app.files import ResultFiles
 from app.service import Result
 
-SMALL_PX = 64  # pictures up to this side are enlarged as squares, not blurred
+SMALL_PX = 64  # images up to this size are enlarged without blur
 
 _COPY = """(query) => {
   const address = new URL(window.location.href);
   const link = address.origin + address.pathname + query;
-  const done = () => window.sngan.say('The link is in your clipboard.');
+  const done = () => window.sngan.toast('The link is in your clipboard.');
   const byHand = () => {
     const field = document.createElement('textarea');
     field.value = link;
@@ -39,9 +39,9 @@ class Panel:
     """Components that show one result; made inside the layout where they belong.
 
     Args:
-        tab: name, the start of the elements' ids.
+        tab: the elements' ids start with it.
         moves: whether results are morphs or walks, which have an animation.
-        hint: what to say before there are pictures.
+        hint: shown as long as there are no images.
     """
 
     def __init__(self, tab: str, *, moves: bool, hint: str) -> None:
@@ -58,7 +58,7 @@ class Panel:
             elem_classes="animation",
         )
         self.gallery = gr.Gallery(
-            label="Pictures",
+            label="Images",
             show_label=False,
             format="png",
             columns=4,
@@ -67,9 +67,9 @@ class Panel:
             interactive=False,
             buttons=["download", "fullscreen"],
             elem_id=f"{tab}-gallery",
-            elem_classes="pictures",
+            elem_classes="images",
         )
-        with gr.Row(elem_classes="take-home"):
+        with gr.Row(elem_classes="downloads"):
             name = "strip" if moves else "grid"
             self.grid = gr.DownloadButton(
                 f"Download {name}", interactive=False, size="sm", elem_id=f"{tab}-grid", min_width=130
@@ -78,7 +78,7 @@ class Panel:
                 "Download all (zip)", interactive=False, size="sm", elem_id=f"{tab}-bundle", min_width=130
             )
             self.copy = gr.Button("Copy link", interactive=False, size="sm", elem_id=f"{tab}-copy", min_width=130)
-        self.link = gr.Textbox(visible="hidden", label="Link to these pictures", elem_id=f"{tab}-link")
+        self.link = gr.Textbox(visible="hidden", label="Link to these images", elem_id=f"{tab}-link")
         with gr.Accordion("How to make these again", open=False, visible=False) as self.recipe_box:
             self.command = gr.Code(
                 label="In a shell", language="shell", interactive=False, lines=1, wrap_lines=True, visible=False
@@ -103,20 +103,15 @@ class Panel:
 
     def show(self, result: Result, files: ResultFiles, seconds: float) -> dict[Any, Any]:
         """Return the updates that show a result."""
-        pictures = [(str(path), caption) for path, caption in zip(files.pictures, result.captions, strict=True)]
-        count = len(pictures)
-        told = f"{count} pictures in {seconds:.1f} s" if count > 1 else f"1 picture in {seconds:.1f} s"
+        images = [(str(path), caption) for path, caption in zip(files.images, result.captions, strict=True)]
+        made = f"{len(images)} image{'s' if len(images) > 1 else ''} in {seconds:.1f} s"
         command = result.recipe["command"]
         return {
-            self.status: _status(told, small=result.model.config.resolution <= SMALL_PX),
+            self.status: _status(made, small=result.model.config.resolution <= SMALL_PX),
             self.animation: gr.update(
                 value=None if files.animation is None else str(files.animation), visible=self._moves
             ),
-            self.gallery: gr.update(
-                value=pictures,
-                columns=result.columns_shown,
-                selected_index=None,
-            ),
+            self.gallery: gr.update(value=images, columns=result.columns_shown, selected_index=None),
             self.grid: gr.update(value=str(files.grid), interactive=True),
             self.bundle: gr.update(value=str(files.bundle), interactive=True),
             self.copy: gr.update(interactive=True),
@@ -133,12 +128,12 @@ class Panel:
 
 
 def _status(message: str, *, small: bool = False) -> str:
-    """Return the line above the pictures; its class says how the style sheet enlarges them."""
+    """Return the line above the images; its class tells the style sheet how to enlarge them."""
     return f'<p role="status" aria-live="polite" class="{"small" if small else ""}">{html.escape(message)}</p>'
 
 
 def _folded(command: str | None) -> str:
-    """Break a command before its options, as one types it."""
+    """Break a command into lines, one for each option."""
     if command is None:
         return ""
     lines = [""]

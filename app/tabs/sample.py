@@ -1,4 +1,4 @@
-"""The tab that makes pictures of classes."""
+"""The tab that makes images of classes."""
 
 from typing import Any
 
@@ -6,21 +6,17 @@ import gradio as gr
 
 from app.limits import LIMITS
 from app.models import Model
-from app.requests.base import SampleRequest
+from app.requests.sample import SampleRequest
 from app.tabs.fields import class_update, first_classes, latent_fields
 from app.tabs.page import PROGRESS, Page, friendly
 from app.tabs.panel import Panel
 
-SURPRISES = 4
-FIRST = 4
+SURPRISES = 4  # classes that Surprise me chooses
+FIRST = 4  # classes to begin with
 
 
 class SampleTab:
-    """Fields and events of the tab; made inside its `gr.Tab`.
-
-    Args:
-        page: the parts that all tabs share.
-    """
+    """Fields and events of the tab; made inside its `gr.Tab`."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -36,7 +32,7 @@ class SampleTab:
                 )
                 self.surprise = gr.Button("Surprise me", size="sm", elem_id="sample-surprise")
                 self.count = gr.Slider(
-                    1, LIMITS.pictures, value=8, step=1, label="Pictures of each class", elem_id="sample-count"
+                    1, LIMITS.images, value=8, step=1, label="Images of each class", elem_id="sample-count"
                 )
                 self.latents = latent_fields("sample")
                 with gr.Row(elem_classes="actions"):
@@ -45,7 +41,7 @@ class SampleTab:
             with gr.Column(scale=7, min_width=260, elem_classes="results"):
                 self.panel = Panel("sample", moves=False, hint="Choose classes, then press Generate.")
             with stop_place:
-                page.stop_button(self.panel, "sample-stop")
+                page.stop_button("sample-stop")
         self.inputs = [self.classes, self.count, *self.latents.inputs, page.model_box, page.revision_box]
         gr.on(
             [self.run.click, self.latents.seed.submit],
@@ -71,7 +67,7 @@ class SampleTab:
         threshold: float,
         model: str,
         revision: str,
-        request: gr.Request,
+        http_request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> dict[Any, Any]:
         def parse() -> SampleRequest:
@@ -84,30 +80,28 @@ class SampleTab:
                 revision=revision,
             )
 
-        return self.page.make(parse, self.panel, request, progress)
+        return self.page.make(parse, self.panel, http_request, progress)
 
     def _surprise(self, model: str, revision: str) -> tuple[list[str], str]:
         with friendly():
             service = self.page.service
-            labels = service.surprise(service.open(model, revision), SURPRISES)
-        return [str(label) for label in labels], str(service.roll())
+            labels = service.random_classes(service.open(model, revision), SURPRISES)
+        return [str(label) for label in labels], str(service.random_seed())
 
     def blank(self, model: Model) -> dict[Any, Any]:
         """Return the updates that fit the fields to a model."""
-        there = model.config.num_classes > 0
+        has_classes = model.config.num_classes > 0
         return {
             self.classes: class_update(model, first_classes(model, FIRST)),
-            self.surprise: gr.update(visible=there),
-            self.count: gr.update(label="Pictures of each class" if there else "Pictures"),
+            self.surprise: gr.update(visible=has_classes),
+            self.count: gr.update(label=_count_label(has_classes)),
         }
 
-    def restore(self, ask: SampleRequest, model: Model, labels: list[str]) -> dict[Any, Any]:
-        """Return the updates that show a request.
+    def restore(self, request: SampleRequest, model: Model, labels: list[str]) -> dict[Any, Any]:
+        """Return the updates that show a request for this model; labels are those of its classes, as text."""
+        count = gr.update(value=request.count, label=_count_label(bool(labels)))
+        return {self.classes: class_update(model, labels), self.count: count, **self.latents.restore(request)}
 
-        Args:
-            ask: request.
-            model: that it is for.
-            labels: its classes.
-        """
-        count = gr.update(value=ask.count, label="Pictures of each class" if labels else "Pictures")
-        return {self.classes: class_update(model, labels), self.count: count, **self.latents.restore(ask)}
+
+def _count_label(has_classes: bool) -> str:
+    return "Images of each class" if has_classes else "Images"

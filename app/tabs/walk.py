@@ -1,4 +1,4 @@
-"""The tab that walks from one latent to another within a class."""
+"""The tab that interpolates from one latent to another within a class."""
 
 from typing import Any
 
@@ -6,18 +6,14 @@ import gradio as gr
 
 from app.limits import LIMITS
 from app.models import Model
-from app.requests.base import WalkRequest
+from app.requests.walk import WalkRequest
 from app.tabs.fields import class_update, first_classes, latent_fields, seed_field
 from app.tabs.page import PROGRESS, Page
 from app.tabs.panel import Panel
 
 
 class WalkTab:
-    """Fields and events of the tab; made inside its `gr.Tab`.
-
-    Args:
-        page: the parts that all tabs share.
-    """
+    """Fields and events of the tab; made inside its `gr.Tab`."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -38,7 +34,7 @@ class WalkTab:
             with gr.Column(scale=7, min_width=260, elem_classes="results"):
                 self.panel = Panel("walk", moves=True, hint="Choose a class and two seeds, then press Walk.")
             with stop_place:
-                page.stop_button(self.panel, "walk-stop")
+                page.stop_button("walk-stop")
         self.inputs = [self.class_, self.to_seed, self.steps, *self.latents.inputs, page.model_box, page.revision_box]
         triggers = [self.run.click, self.latents.seed.submit, self.to_seed.submit]
         gr.on(triggers, self._make, **page.event(self.inputs, self.panel))
@@ -53,7 +49,7 @@ class WalkTab:
         threshold: float,
         model: str,
         revision: str,
-        request: gr.Request,
+        http_request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> dict[Any, Any]:
         def parse() -> WalkRequest:
@@ -67,19 +63,13 @@ class WalkTab:
                 revision=revision,
             )
 
-        return self.page.make(parse, self.panel, request, progress)
+        return self.page.make(parse, self.panel, http_request, progress)
 
     def blank(self, model: Model) -> dict[Any, Any]:
         """Return the updates that fit the fields to a model."""
         return {self.class_: class_update(model, next(iter(first_classes(model, 1)), None))}
 
-    def restore(self, ask: WalkRequest, model: Model, labels: list[str]) -> dict[Any, Any]:
-        """Return the updates that show a request.
-
-        Args:
-            ask: request.
-            model: that it is for.
-            labels: its class, or nothing.
-        """
-        fields = {self.class_: class_update(model, next(iter(labels), None)), self.to_seed: str(ask.to_seed)}
-        return {**fields, self.steps: ask.steps, **self.latents.restore(ask)}
+    def restore(self, request: WalkRequest, model: Model, labels: list[str]) -> dict[Any, Any]:
+        """Return the updates that show a request for this model; labels hold its class, if any, as text."""
+        fields = {self.class_: class_update(model, next(iter(labels), None)), self.to_seed: str(request.to_seed)}
+        return {**fields, self.steps: request.steps, **self.latents.restore(request)}

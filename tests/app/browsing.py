@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 PATIENCE_MS = 60_000
 JOINER = "\N{WORD JOINER}"
-MADE = re.compile(r"pictures? in \d")
+MADE = re.compile(r"images? in \d")
 
 
 def note_stranger(url: str, own: str, strangers: list[str]) -> None:
@@ -43,16 +43,16 @@ def wait_made(page: Page, tab: str) -> None:
 
 
 def shown(page: Page, tab: str) -> list[str]:
-    """Return a hash of each picture's bytes, as the browser got them."""
-    pictures = page.locator(f"#{tab}-gallery .grid-container img")
-    expect(pictures.first).to_be_visible()
-    addresses = [picture.get_attribute("src") for picture in pictures.all()]
+    """Return a hash of each image's bytes, as the browser got them."""
+    images = page.locator(f"#{tab}-gallery .grid-container img")
+    expect(images.first).to_be_visible()
+    addresses = [image.get_attribute("src") for image in images.all()]
     return [hashlib.sha256(page.request.get(address).body()).hexdigest() for address in addresses if address]
 
 
 def saved(page: Page, tab: str) -> Path:
     address = page.locator(f"#{tab}-gallery .grid-container img").first.get_attribute("src")
     assert address is not None
-    path = Path(tempfile.mkdtemp()) / "picture.png"
+    path = Path(tempfile.mkdtemp()) / "image.png"
     path.write_bytes(page.request.get(address).body())
     return path

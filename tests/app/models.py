@@ -28,7 +28,7 @@ def tiny_generator(seed: int = 0, *, num_classes: int = 4, named: bool = True) -
 
 
 def save_tiny(folder: Path, seed: int = 0, **options: bool | int) -> Path:
-    """Save a tiny model with metrics, training facts and a card that means harm."""
+    """Save a tiny model with metrics, training metadata and a card that means harm."""
     tiny_generator(seed, **options).save_pretrained(folder)  # type: ignore[arg-type]  # the keywords of tiny_generator
     (folder / "metrics.json").write_text(json.dumps(METRICS))
     (folder / "training.json").write_text(json.dumps({"step": 450_000}))

@@ -34,17 +34,17 @@ def client(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     client.close()
 
 
-def _pictures(paths: list[str]) -> torch.Tensor:
+def _images(paths: list[str]) -> torch.Tensor:
     return torch.stack([torch.from_numpy(_array(path)).permute(2, 0, 1) for path in paths])
 
 
 def _array(path: str) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.array(picture)
+    with Image.open(path) as image:
+        return np.array(image)
 
 
 def test_sample_gives_the_commands_bytes(client: Client, tiny: Path, tmp_path: Path) -> None:
-    grid, pictures, recipe = client.predict(
+    grid, images, recipe = client.predict(
         classes=["tench", "n00000004"], count=3, seed=5, truncation=0.7, api_name="/sample"
     )
     words = ["--class", "tench", "--class", "n00000004", "--n", "3", "--seed", "5", "--truncation", "0.7"]
@@ -53,9 +53,9 @@ def test_sample_gives_the_commands_bytes(client: Client, tiny: Path, tmp_path: P
     assert command([*common, "--out", str(tmp_path / "single")]) == 0
     assert Path(grid).read_bytes() == (tmp_path / "grid.png").read_bytes()
     singles = sorted((tmp_path / "single").glob("*.png"))
-    assert [Path(path).read_bytes() for path in pictures] == [path.read_bytes() for path in singles]
+    assert [Path(path).read_bytes() for path in images] == [path.read_bytes() for path in singles]
     G = Generator.from_pretrained(tiny)
-    assert torch.equal(_pictures(pictures), sample(G, classes=[0, 0, 0, 3, 3, 3], seed=5, truncation=0.7))
+    assert torch.equal(_images(images), sample(G, classes=[0, 0, 0, 3, 3, 3], seed=5, truncation=0.7))
     assert recipe["command"].replace("tiny", str(tiny), 1).split()[1:4] == common[:3]
 
 
@@ -76,10 +76,10 @@ def test_the_recipes_command_makes_the_grid_again(
     assert (tmp_path / "morph.gif").read_bytes() == Path(animation).read_bytes()
 
 
-def test_morph_gives_the_librarys_pictures(client: Client, tiny: Path) -> None:
-    strip, _, pictures, _ = client.predict("tench", "2", steps=5, seed=2, api_name="/morph")
+def test_morph_gives_the_librarys_images(client: Client, tiny: Path) -> None:
+    strip, _, images, _ = client.predict("tench", "2", steps=5, seed=2, api_name="/morph")
     assert torch.equal(
-        _pictures(pictures), morph(Generator.from_pretrained(tiny), from_class=0, to_class=2, steps=5, seed=2)
+        _images(images), morph(Generator.from_pretrained(tiny), from_class=0, to_class=2, steps=5, seed=2)
     )
     assert _array(strip).shape == (36, 5 * 34 + 2, 3)
 
@@ -102,8 +102,8 @@ def test_classes_and_models(client: Client) -> None:
 
 
 def test_a_model_without_classes(client: Client, classless: Path) -> None:
-    _, pictures, _ = client.predict([], count=3, seed=1, model="classless", api_name="/sample")
-    assert torch.equal(_pictures(pictures), sample(Generator.from_pretrained(classless), n=3, seed=1))
+    _, images, _ = client.predict([], count=3, seed=1, model="classless", api_name="/sample")
+    assert torch.equal(_images(images), sample(Generator.from_pretrained(classless), n=3, seed=1))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_model_without_classes(client: Client, classless: Path) -> None:
         ("/classes", {"limit": 0}, "limit is 0"),
     ],
 )
-def test_mistakes_are_told(client: Client, endpoint: str, values: dict[str, Any], message: str) -> None:
+def test_mistakes_are_reported(client: Client, endpoint: str, values: dict[str, Any], message: str) -> None:
     with pytest.raises(AppError) as error:
         client.predict(**values, api_name=endpoint)
     assert message in str(error.value)
@@ -180,8 +180,8 @@ def test_endpoints_and_their_parameters_are_described(address: str, tiny: Path) 
         assert endpoint["description"] == summary
         assert len(summary) > 30
         assert [entry["parameter_name"] for entry in endpoint["parameters"]] == [
-            n for n in parameters if n != "request"
+            n for n in parameters if n != "http_request"
         ]
         for name, text in parameters.items():
-            assert name == "request" or text.endswith("."), (function.__name__, name, text)
+            assert name == "http_request" or text.endswith("."), (function.__name__, name, text)
         assert returns

@@ -73,7 +73,7 @@ def page_address(toy: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 def _slow_model(folder: Path) -> Path:
-    """Save a model that takes some tenths of a second for a picture, which leaves time to press Stop."""
+    """Save a model that takes some tenths of a second for an image, which leaves time to press Stop."""
     config = GeneratorConfig(resolution=128, num_classes=2, class_names=("this", "that"))
     Generator(config).save_pretrained(folder)
     return folder
@@ -95,7 +95,7 @@ def page(browser: "sync_api.Browser", page_address: str) -> Iterator[Page]:
     strangers: list[str] = []
     page.on("request", lambda request: note_stranger(request.url, page_address, strangers))
     page.goto(page_address)
-    expect(page.locator("ul.facts")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("ul.summary")).to_be_visible(timeout=PATIENCE_MS)
     yield page
     context.close()
     assert strangers == [], "the page asked other addresses"
@@ -103,19 +103,19 @@ def page(browser: "sync_api.Browser", page_address: str) -> Iterator[Page]:
 
 def test_from_a_repo_to_a_shared_link(page: Page, toy: Path, tmp_path: Path) -> None:
     open_model(page, "alice/toy")
-    expect(page.locator("ul.facts")).to_contain_text(re.compile(r"alice/toy.*commit [0-9a-f]{40}"))
+    expect(page.locator("ul.summary")).to_contain_text(re.compile(r"alice/toy.*commit [0-9a-f]{40}"))
     clear(page, "sample-classes")
     choose(page, "sample-classes", "ten", "n00000003")
     expect(page.locator("#sample-classes .token")).to_have_count(2)
-    page.get_by_label("number input for Pictures of each class").fill("3")
+    page.get_by_label("number input for Images of each class").fill("3")
     page.locator("#sample-seed input, #sample-seed textarea").fill("12")
     page.get_by_label("Truncate the latents").check()
     page.get_by_label("number input for Truncation threshold").fill("0.6")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Generate").click()
     wait_made(page, "sample")
-    pictures = shown(page, "sample")
-    assert len(pictures) == 6
+    images = shown(page, "sample")
+    assert len(images) == 6
 
     with page.expect_download() as download:
         page.get_by_role("button", name="Download grid").click()
@@ -135,7 +135,7 @@ def test_from_a_repo_to_a_shared_link(page: Page, toy: Path, tmp_path: Path) -> 
     assert recipe["model"]["source"] == f"alice/toy@{recipe['model']['commit']}"
 
     page.get_by_role("button", name="Copy link").click()
-    expect(page.locator("#sngan-say")).to_contain_text("clipboard")
+    expect(page.locator("#sngan-toast")).to_contain_text("clipboard")
     link = page.evaluate("navigator.clipboard.readText()")
     assert page.url == link
     query = parse_qs(urlsplit(link).query)
@@ -145,7 +145,7 @@ def test_from_a_repo_to_a_shared_link(page: Page, toy: Path, tmp_path: Path) -> 
     second = page.context.new_page()
     second.goto(link)
     wait_made(second, "sample")
-    assert shown(second, "sample") == pictures
+    assert shown(second, "sample") == images
     expect(second.locator("#sample-classes .token")).to_have_count(2)
     expect(second.locator("#sample-classes")).to_contain_text("tench")
     second.close()
@@ -155,9 +155,9 @@ def test_a_short_link_is_enough(page: Page, page_address: str, tiny: Path) -> No
     page.goto(f"{page_address}?class=2&seed=3&truncation=0.7&n=1")
     wait_made(page, "sample")
     with Image.open(saved(page, "sample")) as file:
-        picture = torch.from_numpy(np.array(file)).permute(2, 0, 1)
+        image = torch.from_numpy(np.array(file)).permute(2, 0, 1)
     expected = sample(Generator.from_pretrained(tiny), classes=[2], seed=3, truncation=0.7)[0]
-    assert torch.equal(picture, expected)
+    assert torch.equal(image, expected)
 
 
 def test_morph(page: Page) -> None:
@@ -217,13 +217,13 @@ def test_a_wrong_repo_is_told_and_the_page_goes_on(page: Page) -> None:
     expect(message).to_contain_text("is not offered here")
     message.locator(".toast-close").first.click()
     open_model(page, "tiny")
-    expect(page.locator("ul.facts")).to_contain_text("tiny")
+    expect(page.locator("ul.summary")).to_contain_text("tiny")
     page.get_by_role("button", name="Generate").click()
     wait_made(page, "sample")
 
 
 @pytest.mark.parametrize("seed", ["-1", str(2**70), "<img src=x onerror=alert(1)>"])
-def test_a_wrong_seed_is_told(page: Page, seed: str) -> None:
+def test_a_wrong_seed_is_reported(page: Page, seed: str) -> None:
     page.locator("#sample-seed input, #sample-seed textarea").fill(seed)
     page.get_by_role("button", name="Generate").click()
     expect(page.locator(".toast-body")).to_contain_text(f"seed is {seed}" if seed[0] != "<" else "seed is '<img")
@@ -244,25 +244,25 @@ def test_what_the_service_makes_the_page_makes(page: Page, page_address: str, qu
     assert len(shown(page, tab)) == count
 
 
-def test_a_wrong_link_is_told(page: Page, page_address: str) -> None:
+def test_a_wrong_link_is_reported(page: Page, page_address: str) -> None:
     page.goto(f"{page_address}?class=crane&seed=3")
     expect(page.locator(".toast-body")).to_contain_text("means several")
-    expect(page.locator("ul.facts")).to_contain_text("tiny")
+    expect(page.locator("ul.summary")).to_contain_text("tiny")
 
 
 def test_stop(page: Page) -> None:
     open_model(page, "slow")
-    expect(page.locator("ul.facts")).to_contain_text("slow")
-    page.get_by_label("number input for Pictures of each class").fill("32")
+    expect(page.locator("ul.summary")).to_contain_text("slow")
+    page.get_by_label("number input for Images of each class").fill("32")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Generate").click()
-    page.get_by_text("Making pictures").first.wait_for()
+    page.get_by_text("Making images").first.wait_for()
     page.get_by_role("button", name="Stop").first.click()
     expect(page.locator("#sample-status")).to_contain_text("Stopped", timeout=PATIENCE_MS)
     expect(page.locator("#sample-gallery .grid-container img")).to_have_count(0)
     open_model(page, "tiny")
-    expect(page.locator("ul.facts")).to_contain_text("tiny")
-    page.get_by_label("number input for Pictures of each class").fill("2")
+    expect(page.locator("ul.summary")).to_contain_text("tiny")
+    page.get_by_label("number input for Images of each class").fill("2")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Generate").click()
     wait_made(page, "sample")

@@ -46,17 +46,17 @@ def test_an_error_belongs_to_the_one_whose_rows_met_it() -> None:
     good, bad = tiny_generator(), tiny_generator()
     ended: dict[str, object] = {}
 
-    def ask(name: str, G: Generator, width: int) -> None:
+    def make(name: str, G: Generator, width: int) -> None:
         try:
-            pictures = engine.run(G, torch.zeros(12, width), torch.zeros(12).long(), threading.Event())
-            ended[name] = len(torch.cat(list(pictures)))
+            images = engine.run(G, torch.zeros(12, width), torch.zeros(12).long(), threading.Event())
+            ended[name] = len(torch.cat(list(images)))
         except ValueError as error:
             ended[name] = str(error)
 
     for _ in range(5):
         ended.clear()
-        threads = [threading.Thread(target=ask, args=(f"bad {i}", bad, 9)) for i in range(2)]
-        threads += [threading.Thread(target=ask, args=(f"good {i}", good, 8)) for i in range(3)]
+        threads = [threading.Thread(target=make, args=(f"bad {i}", bad, 9)) for i in range(2)]
+        threads += [threading.Thread(target=make, args=(f"good {i}", good, 8)) for i in range(3)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -83,19 +83,19 @@ def test_a_repo_that_cannot_be_opened(client: Client, model: str, revision: str,
 
 
 def test_a_repo_is_loaded_once_and_works_without_its_hub(client: Client, hub: HubStandIn) -> None:
-    def ask(model: str) -> dict[str, object]:
+    def recipe_of(model: str) -> dict[str, object]:
         recipe: dict[str, object] = client.predict(["0"], count=1, model=model, api_name="/sample")[2]
         return recipe
 
-    first = ask("alice/toy")
+    first = recipe_of("alice/toy")
     assert first["model"]["commit"] in hub.store.repos["alice/toy"].commits  # type: ignore[index]
     asked = len(hub.requests)
-    assert ask("alice/toy")["model"] == first["model"]
+    assert recipe_of("alice/toy")["model"] == first["model"]
     assert len(hub.requests) == asked
     hub.stop()
     try:
-        assert ask("alice/toy")["model"] == first["model"]
+        assert recipe_of("alice/toy")["model"] == first["model"]
         with pytest.raises(AppError, match="cannot be reached"):
-            ask("alice/other")
+            recipe_of("alice/other")
     finally:
         hub.start()

@@ -1,4 +1,4 @@
-"""The service with real models: the library's pictures, whoever else asks at the same time."""
+"""The service with real models: the library's images, whoever else asks at the same time."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +13,11 @@ import torch
 from app.files import write_result
 from app.limits import CancelledError, InvalidRequest
 from app.recipe import recipe_for
-from app.requests.base import AnyRequest, MixtureRequest, MorphRequest, SampleRequest, WalkRequest
-from app.requests.links import ask_from_query
+from app.requests.links import AnyRequest, request_from_query
+from app.requests.mixture import MixtureRequest
+from app.requests.morph import MorphRequest
+from app.requests.sample import SampleRequest
+from app.requests.walk import WalkRequest
 from app.service import Service
 from sngan_cond import Generator, morph, sample
 
@@ -27,45 +30,41 @@ def service(tiny: Path, classless: Path) -> Service:
 def test_samples_are_the_librarys(service: Service, tiny: Path) -> None:
     result = service.make(SampleRequest(classes=("tench", "n00000004"), count=3, seed=5, truncation=0.7))
     G = Generator.from_pretrained(tiny)
-    assert torch.equal(result.pictures, sample(G, classes=[0, 0, 0, 3, 3, 3], seed=5, truncation=0.7))
+    assert torch.equal(result.images, sample(G, classes=[0, 0, 0, 3, 3, 3], seed=5, truncation=0.7))
     assert result.captions == ["tench"] * 3 + ["crane (n00000004)"] * 3
     assert result.columns == 3
 
 
 def test_morphs_are_the_librarys(service: Service, tiny: Path) -> None:
     result = service.make(MorphRequest(from_class="2", to_class="tench", steps=5, seed=1))
-    assert torch.equal(
-        result.pictures, morph(Generator.from_pretrained(tiny), from_class=2, to_class=0, steps=5, seed=1)
-    )
+    assert torch.equal(result.images, morph(Generator.from_pretrained(tiny), from_class=2, to_class=0, steps=5, seed=1))
     assert result.captions == ["golf <b>ball</b>", "25 %", "50 %", "75 %", "tench"]
 
 
 def test_a_mixture_of_one_class_is_that_class(service: Service) -> None:
     mixed = service.make(MixtureRequest(classes=("1", "0"), weights=(0.5, 0.0), count=4, seed=3))
     plain = service.make(SampleRequest(classes=("1",), count=4, seed=3))
-    assert torch.equal(mixed.pictures, plain.pictures)
+    assert torch.equal(mixed.images, plain.images)
     blended = service.make(MixtureRequest(classes=("1", "0"), weights=(0.5, 0.5), count=4, seed=3))
-    assert not torch.equal(blended.pictures, plain.pictures)
+    assert not torch.equal(blended.images, plain.images)
 
 
 def test_a_walk_ends_at_its_seeds(service: Service) -> None:
     walk = service.make(WalkRequest(class_="1", seed=3, to_seed=4, steps=5))
     for i, seed in ((0, 3), (-1, 4)):
-        assert torch.equal(
-            walk.pictures[i], service.make(SampleRequest(classes=("1",), count=1, seed=seed)).pictures[0]
-        )
-    assert not torch.equal(walk.pictures[1], walk.pictures[2])
+        assert torch.equal(walk.images[i], service.make(SampleRequest(classes=("1",), count=1, seed=seed)).images[0])
+    assert not torch.equal(walk.images[1], walk.images[2])
 
 
 def test_a_walk_between_equal_seeds_stays(service: Service) -> None:
     walk = service.make(WalkRequest(class_="1", seed=3, to_seed=3, steps=3))
-    assert torch.equal(walk.pictures, walk.pictures[:1].expand(3, -1, -1, -1))
+    assert torch.equal(walk.images, walk.images[:1].expand(3, -1, -1, -1))
 
 
 def test_a_model_without_classes(service: Service, classless: Path) -> None:
     result = service.make(SampleRequest(model="classless", count=5, seed=2))
-    assert torch.equal(result.pictures, sample(Generator.from_pretrained(classless), n=5, seed=2))
-    assert service.make(WalkRequest(model="classless", steps=3)).pictures.shape == (3, 3, 32, 32)
+    assert torch.equal(result.images, sample(Generator.from_pretrained(classless), n=5, seed=2))
+    assert service.make(WalkRequest(model="classless", steps=3)).images.shape == (3, 3, 32, 32)
     with pytest.raises(InvalidRequest, match="this model has no classes"):
         service.make(SampleRequest(model="classless", classes=("1",)))
     with pytest.raises(InvalidRequest, match="has no classes"):
@@ -73,7 +72,7 @@ def test_a_model_without_classes(service: Service, classless: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ask", "columns", "shown"),
+    ("wanted", "columns", "shown"),
     [
         (SampleRequest(classes=("0", "1"), count=6), 6, 6),
         (SampleRequest(classes=("0", "1"), count=1), 1, 4),
@@ -84,8 +83,8 @@ def test_a_model_without_classes(service: Service, classless: Path) -> None:
         (SampleRequest(model="classless", count=10), 4, 4),
     ],
 )
-def test_how_pictures_are_laid_out(service: Service, ask: AnyRequest, columns: int, shown: int) -> None:
-    result = service.make(ask)
+def test_how_images_are_laid_out(service: Service, wanted: AnyRequest, columns: int, shown: int) -> None:
+    result = service.make(wanted)
     assert (result.columns, result.columns_shown) == (columns, shown)
 
 
@@ -94,7 +93,7 @@ def test_a_name_with_two_meanings_lists_them(service: Service) -> None:
         service.make(SampleRequest(classes=("crane",)))
 
 
-ASKS: list[AnyRequest] = [
+REQUESTS: list[AnyRequest] = [
     SampleRequest(classes=("2", "0"), count=3, seed=11, truncation=0.5),
     MorphRequest(from_class="0", to_class="3", steps=4, seed=12, truncation=0.7),
     MorphRequest(from_class="1", to_class="1", steps=3, seed=12),
@@ -105,42 +104,42 @@ ASKS: list[AnyRequest] = [
 ]
 
 
-@pytest.mark.parametrize("ask", ASKS, ids=lambda ask: ask.tab)
-def test_the_recipes_python_makes_the_pictures_again(
-    service: Service, ask: AnyRequest, tiny: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("wanted", REQUESTS, ids=lambda wanted: wanted.tab)
+def test_the_recipes_python_makes_the_images_again(
+    service: Service, wanted: AnyRequest, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = service.make(ask)
-    monkeypatch.chdir(tiny.parent if ask.model == "" else _parent_of(service, ask.model))
+    result = service.make(wanted)
+    monkeypatch.chdir(tiny.parent if wanted.model == "" else _parent_of(service, wanted.model))
     values: dict[str, Any] = {}
     exec(result.recipe["python"], values)
-    assert torch.equal(values["images"], result.pictures)
+    assert torch.equal(values["images"], result.images)
 
 
 def _parent_of(service: Service, name: str) -> Path:
     return Path(service.models._sources[name]).parent
 
 
-@pytest.mark.parametrize("ask", ASKS, ids=lambda ask: ask.tab)
-def test_the_recipes_link_makes_the_pictures_again(service: Service, ask: AnyRequest) -> None:
-    result = service.make(ask)
-    again = ask_from_query(parse_qs(result.recipe["link"].removeprefix("?")))
+@pytest.mark.parametrize("wanted", REQUESTS, ids=lambda wanted: wanted.tab)
+def test_the_recipes_link_makes_the_images_again(service: Service, wanted: AnyRequest) -> None:
+    result = service.make(wanted)
+    again = request_from_query(parse_qs(result.recipe["link"].removeprefix("?")))
     assert again is not None
-    assert torch.equal(service.make(again).pictures, result.pictures)
+    assert torch.equal(service.make(again).images, result.images)
 
 
-def test_a_link_to_a_repo_names_the_commit_that_made_the_pictures(service: Service) -> None:
+def test_a_link_to_a_repo_names_the_commit_that_made_the_images(service: Service) -> None:
     result = service.make(SampleRequest(classes=("2",), count=1, revision=""))
     commit = "0123456789" * 4
     model = replace(result.model, name="alice/toy", commit_hash=commit, source=f"alice/toy@{commit}")
-    recipe = recipe_for(model, replace(result.ask, model="alice/toy", revision="main"), [[2]])
-    again = ask_from_query(parse_qs(recipe["link"].removeprefix("?")))
+    recipe = recipe_for(model, replace(result.request, model="alice/toy", revision="main"), [[2]])
+    again = request_from_query(parse_qs(recipe["link"].removeprefix("?")))
     assert again is not None
     assert (again.model, again.revision) == ("alice/toy", commit)
     for words in (recipe["command"], recipe["python"]):
         assert f"alice/toy@{commit}" in words
 
 
-def test_files_hold_the_pictures_and_the_recipe(service: Service, tmp_path: Path) -> None:
+def test_files_hold_the_images_and_the_recipe(service: Service, tmp_path: Path) -> None:
     import zipfile
 
     import numpy as np
@@ -148,9 +147,9 @@ def test_files_hold_the_pictures_and_the_recipe(service: Service, tmp_path: Path
 
     result = service.make(SampleRequest(classes=("2", "0"), count=2, seed=1))
     files = write_result(result, tmp_path)
-    for path, picture in zip(files.pictures, result.pictures, strict=True):
-        assert np.array_equal(np.asarray(Image.open(path)), picture.permute(1, 2, 0).numpy())
-    assert [path.name for path in files.pictures] == [
+    for path, image in zip(files.images, result.images, strict=True):
+        assert np.array_equal(np.asarray(Image.open(path)), image.permute(1, 2, 0).numpy())
+    assert [path.name for path in files.images] == [
         "sample-seed1-01-golf-b-ball-b.png",
         "sample-seed1-02-golf-b-ball-b.png",
         "sample-seed1-03-tench.png",
@@ -173,21 +172,21 @@ def test_old_results_are_removed(service: Service, tmp_path: Path) -> None:
     assert new.exists()
 
 
-def test_visitors_at_once_share_batches_and_get_their_own_pictures(service: Service) -> None:
-    """Labels and weights of classes too, which are rows of two kinds."""
-    asks: list[AnyRequest] = [SampleRequest(classes=(str(i % 4),), count=1 + i % 5, seed=i) for i in range(24)]
-    asks[::5] = [MixtureRequest(classes=("0", "3"), weights=(1.0, 0.5), count=4, seed=i) for i in range(5)]
-    alone = [service.make(ask).pictures for ask in asks]
+def test_visitors_at_once_share_batches_and_get_their_own_images(service: Service) -> None:
+    """Requests with labels and requests with class weights, which cannot share a batch."""
+    requests: list[AnyRequest] = [SampleRequest(classes=(str(i % 4),), count=1 + i % 5, seed=i) for i in range(24)]
+    requests[::5] = [MixtureRequest(classes=("0", "3"), weights=(1.0, 0.5), count=4, seed=i) for i in range(5)]
+    alone = [service.make(request).images for request in requests]
     before = service.engine.batches
     with ThreadPoolExecutor(24) as pool:
-        together = list(pool.map(lambda ask: service.make(ask).pictures, asks))
+        together = list(pool.map(lambda request: service.make(request).images, requests))
     assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
-    rows = sum(map(len, alone))
-    assert service.engine.batches - before < rows, "every batch held one picture"
+    images = sum(map(len, alone))
+    assert service.engine.batches - before < images, "every batch held one image"
 
 
 def test_cancelling_stops_this_visitors_work_only(service: Service) -> None:
-    ask = SampleRequest(classes=("0",), count=64)
+    request = SampleRequest(classes=("0",), count=64)
     stopped_at: list[int] = []
 
     def stop(done: int, _: int) -> None:
@@ -197,10 +196,10 @@ def test_cancelling_stops_this_visitors_work_only(service: Service) -> None:
         assert service.cancel("me") == 1
 
     with pytest.raises(CancelledError):
-        service.make(ask, visitor="me", progress=stop)
+        service.make(request, visitor="me", progress=stop)
     assert stopped_at[-1] < 64
     assert service.cancel("me") == 0
-    assert len(service.make(ask, visitor="me").pictures) == 64
+    assert len(service.make(request, visitor="me").images) == 64
 
 
 def test_nobody_cancels_a_request_without_a_name(service: Service) -> None:
@@ -208,7 +207,7 @@ def test_nobody_cancels_a_request_without_a_name(service: Service) -> None:
     result = service.make(
         SampleRequest(classes=("0",), count=9), progress=lambda *_: stopped.append(service.cancel(""))
     )
-    assert len(result.pictures) == 9
+    assert len(result.images) == 9
     assert set(stopped) == {0}
 
 
@@ -227,10 +226,10 @@ def test_warming_up_opens_the_first_model_and_tells_nothing(tiny: Path, classles
 
 def test_surprises_are_classes(service: Service) -> None:
     model = service.open()
-    assert service.surprise(model, 9) == [0, 1, 2, 3]
-    assert all(0 <= service.roll() < 2**31 for _ in range(10))
+    assert service.random_classes(model, 9) == [0, 1, 2, 3]
+    assert all(0 <= service.random_seed() < 2**31 for _ in range(10))
     with pytest.raises(InvalidRequest, match="no classes"):
-        service.surprise(service.open("classless"), 1)
+        service.random_classes(service.open("classless"), 1)
 
 
 def test_classes_are_found(service: Service) -> None:
@@ -244,10 +243,10 @@ def test_classes_are_found(service: Service) -> None:
 
 
 def test_what_was_loaded_is_known(service: Service) -> None:
-    from app.summary import facts_of
+    from app.summary import summarise
 
-    facts = dict(facts_of(service.open()))
-    assert facts["pixels"] == "32 × 32"
-    assert facts["step"] == "450,000"
-    assert facts["score"] == "12.5 (quick, toy)"
-    assert facts["weights"].startswith("sha256 ")
+    summary = dict(summarise(service.open()))
+    assert summary["pixels"] == "32 × 32"
+    assert summary["step"] == "450,000"
+    assert summary["score"] == "12.5 (quick, toy)"
+    assert summary["weights"].startswith("sha256 ")

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from app.__main__ import main, parse
-from app.engine import on_zero_gpu, runner
+from app.engine import batch_runner, on_zero_gpu
 from tests.app.models import tiny_generator
 from tests.app.server import ROOT, served
 
@@ -38,13 +38,13 @@ def test_the_folder_with_the_library_inside_is_a_space(tmp_path: Path, tiny: Pat
 
 def test_the_front_matter_is_a_spaces() -> None:
     text = (APP / "README.md").read_text()
-    facts = yaml.safe_load(text.split("---")[1])
-    assert facts["sdk"] == "gradio"
-    assert (APP / facts["app_file"]).is_file()
-    assert re.fullmatch(r"6\.\d+\.\d+", facts["sdk_version"])
-    assert len(facts["short_description"]) <= 60
+    front_matter = yaml.safe_load(text.split("---")[1])
+    assert front_matter["sdk"] == "gradio"
+    assert (APP / front_matter["app_file"]).is_file()
+    assert re.fullmatch(r"6\.\d+\.\d+", front_matter["sdk_version"])
+    assert len(front_matter["short_description"]) <= 60
     colours = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
-    assert {facts["colorFrom"], facts["colorTo"]} <= colours
+    assert {front_matter["colorFrom"], front_matter["colorTo"]} <= colours
 
 
 def test_a_lent_gpu_is_used_call_by_call(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,10 +59,10 @@ def test_a_lent_gpu_is_used_call_by_call(monkeypatch: pytest.MonkeyPatch) -> Non
     spaces.__spec__ = __import__("importlib.machinery").machinery.ModuleSpec("spaces", None)
     monkeypatch.setitem(sys.modules, "spaces", spaces)
     assert not on_zero_gpu()
-    assert runner()[1] is True
+    assert batch_runner()[1] is True
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     assert on_zero_gpu()
-    run, on_own_thread = runner()
+    run, on_own_thread = batch_runner()
     assert lent == [60]
     assert not on_own_thread
     moved = []
@@ -82,7 +82,7 @@ def test_a_lent_gpu_is_used_call_by_call(monkeypatch: pytest.MonkeyPatch) -> Non
         (["--models", "a"], "unrecognized arguments"),
     ],
 )
-def test_wrong_words_are_told(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_words_are_reported(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         parse(words)
     assert stopped.value.code == 2
@@ -91,7 +91,7 @@ def test_wrong_words_are_told(words: list[str], message: str, capsys: pytest.Cap
     assert told.count("\n") == 1
 
 
-def test_a_wrong_device_is_told(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_device_is_reported(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--model", str(tiny), "--device", "tpu"]) == 2
     assert capsys.readouterr().err == "python -m app: error: device='tpu': auto, cpu, cuda or cuda:N is allowed\n"
 
@@ -99,7 +99,7 @@ def test_a_wrong_device_is_told(tiny: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.slow
 def test_the_page_does_not_wake_the_compiler(tiny: Path) -> None:
     """Its import would cost the start a second and the server 160 MB."""
-    code = "import sys; from app.service import Service; from app.requests.base import SampleRequest; "
+    code = "import sys; from app.service import Service; from app.requests.sample import SampleRequest; "
     code += (
         "Service(sys.argv[1:], device='cpu').make(SampleRequest(classes=('0',))); print('torch._dynamo' in sys.modules)"
     )
@@ -110,7 +110,7 @@ def test_the_page_does_not_wake_the_compiler(tiny: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_taken_port_is_told(tiny: Path) -> None:
+def test_a_taken_port_is_reported(tiny: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -9,10 +9,10 @@ import gradio as gr
 import pytest
 
 from app.api import endpoints
-from app.requests.base import WalkRequest
+from app.requests.walk import WalkRequest
 from app.service import Service
 from app.serving import launch_options
-from app.summary import facts_html
+from app.summary import summary_html
 from app.tabs.about import harmless_card
 from app.ui import Ui, build_demo
 
@@ -101,8 +101,8 @@ def test_a_class_of_a_mixture_keeps_its_weight_while_others_go_and_come(ui: Ui) 
 @pytest.mark.parametrize("truncation", [None, 0.4, 2.75])
 def test_a_link_to_a_walk_fills_its_fields(ui: Ui, service: Service, truncation: float | None) -> None:
     """With no two values alike; the threshold's slider reaches as far as the link asks."""
-    ask = WalkRequest(class_="1", seed=3, to_seed=9, steps=5, truncation=truncation)
-    fields = ui.walk.restore(ask, service.open(), ["1"])
+    request = WalkRequest(class_="1", seed=3, to_seed=9, steps=5, truncation=truncation)
+    fields = ui.walk.restore(request, service.open(), ["1"])
     assert (fields[ui.walk.to_seed], fields[ui.walk.steps], fields[ui.walk.latents.seed]) == ("9", 5, "3")
     assert fields[ui.walk.class_]["value"] == "1"
     assert fields[ui.walk.latents.truncates] == (truncation is not None)
@@ -118,8 +118,8 @@ def test_the_endpoint_of_classes_looks_at_the_revision(service: Service) -> None
         classes(query="crane", model="tiny", revision="v1")
 
 
-def test_facts_are_text() -> None:
-    shown = facts_html([("<b>x</b>", "</li><script>alert(1)</script>")])
+def test_the_summary_is_text() -> None:
+    shown = summary_html([("<b>x</b>", "</li><script>alert(1)</script>")])
     assert "<script" not in shown
     assert "&lt;script&gt;" in shown
 
@@ -130,7 +130,7 @@ def test_facts_are_text() -> None:
         ("---\nlicense: mit\n---\n# Title\ntext", "# Title\ntext"),
         ("a <script>alert(1)</script> b", f"a <{J}script>alert(1)<{J}/script> b"),
         ("![samples](https://example.org/x.png)", "*(samples)*"),
-        ("![](samples.png)", "*(picture)*"),
+        ("![](samples.png)", "*(image)*"),
         ("![a][ref]", "*(a)*"),
         ("`<b>` and <b>", f"`<{J}b>` and <{J}b>"),
         ("```\n1 < 2 ![x](y)\n```\n<i>", f"```\n1 < 2 !{J}[x](y)\n```\n<{J}i>"),

@@ -7,14 +7,17 @@ from urllib.parse import parse_qs
 import pytest
 
 from app.limits import LIMITS, InvalidRequest
-from app.requests.base import AnyRequest, MixtureRequest, MorphRequest, SampleRequest, WalkRequest
-from app.requests.links import ask_from_query
+from app.requests.links import AnyRequest, link_to, request_from_query
+from app.requests.mixture import MixtureRequest
+from app.requests.morph import MorphRequest
+from app.requests.sample import SampleRequest
+from app.requests.walk import WalkRequest
 
 HUGE = "x" * 1_000_000
 
 
 @pytest.mark.parametrize(
-    "ask",
+    "wanted",
     [
         SampleRequest(classes=("golf ball", "n01443537"), count=3, seed=2**63 - 1, truncation=0.7, model="alice/toy"),
         SampleRequest(classes=(), count=2),
@@ -23,24 +26,21 @@ HUGE = "x" * 1_000_000
         WalkRequest(class_="3", seed=8, to_seed=9, steps=48),
     ],
 )
-def test_a_link_carries_the_whole_request(ask: AnyRequest) -> None:
-    from urllib.parse import urlencode
-
-    query = urlencode([(key, value) for key, values in ask.query().items() for value in values])
-    assert ask_from_query(parse_qs(query)) == ask
+def test_a_link_carries_the_whole_request(wanted: AnyRequest) -> None:
+    assert request_from_query(parse_qs(link_to(wanted).removeprefix("?"))) == wanted
 
 
 def test_a_link_without_a_tab_samples() -> None:
-    ask = ask_from_query({"class": ["207", "1"], "seed": ["3"], "truncation": ["0.7"], "utm_source": ["mail"]})
-    assert ask == SampleRequest(classes=("207", "1"), seed=3, truncation=0.7)
+    request = request_from_query({"class": ["207", "1"], "seed": ["3"], "truncation": ["0.7"], "utm_source": ["mail"]})
+    assert request == SampleRequest(classes=("207", "1"), seed=3, truncation=0.7)
 
 
 def test_a_link_to_a_walk_without_its_end_goes_to_the_next_seed() -> None:
-    assert ask_from_query({"tab": ["walk"], "class": ["3"]}) == WalkRequest(class_="3", seed=0, to_seed=1)
+    assert request_from_query({"tab": ["walk"], "class": ["3"]}) == WalkRequest(class_="3", seed=0, to_seed=1)
 
 
-def test_a_link_to_a_model_alone_asks_for_no_pictures() -> None:
-    assert ask_from_query({"model": ["alice/toy"], "__theme": ["dark"]}) is None
+def test_a_link_to_a_model_alone_asks_for_no_images() -> None:
+    assert request_from_query({"model": ["alice/toy"], "__theme": ["dark"]}) is None
 
 
 @pytest.mark.parametrize(
@@ -53,10 +53,10 @@ def test_a_link_to_a_model_alone_asks_for_no_pictures() -> None:
         ({"seed": True}, "seed is True"),
         ({"seed": HUGE}, r"seed is 'x+'… \(1,000,000 characters\)"),
         ({"seed": "9" * 1_000_000}, "seed is '9+'…"),
-        ({"count": 10_000}, f"number of pictures is 10000: a whole number from 1 to {LIMITS.pictures}"),
-        ({"count": 0}, "number of pictures is 0"),
-        ({"count": math.nan}, "number of pictures is nan"),
-        ({"count": 33, "classes": ["1", "2"]}, "33 pictures of 2 classes are 66: at most 64"),
+        ({"count": 10_000}, f"number of images is 10000: a whole number from 1 to {LIMITS.images}"),
+        ({"count": 0}, "number of images is 0"),
+        ({"count": math.nan}, "number of images is nan"),
+        ({"count": 33, "classes": ["1", "2"]}, "33 images of each of 2 classes are 66: at most 64"),
         ({"truncation": 0}, "truncation=0"),
         ({"truncation": math.nan}, "truncation is nan: a finite number"),
         ({"truncation": math.inf}, "truncation is inf"),
@@ -101,8 +101,8 @@ def test_what_only_looks_like_digits_is_named(seed: str) -> None:
 
 
 def test_digits_and_whole_floats_are_numbers() -> None:
-    ask = SampleRequest.parse(classes=7, count=2.0, seed=" 12 ", truncation="0.5")
-    assert ask == SampleRequest(classes=("7",), count=2, seed=12, truncation=0.5)
+    request = SampleRequest.parse(classes=7, count=2.0, seed=" 12 ", truncation="0.5")
+    assert request == SampleRequest(classes=("7",), count=2, seed=12, truncation=0.5)
 
 
 def test_morph_and_walk_have_limits_of_their_own() -> None:
