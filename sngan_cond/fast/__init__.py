@@ -1,6 +1,6 @@
-"""The layers' convolutions and normalisation in fewer multiplications and passes, behind the layers' own names.
+"""Convolutions in fewer multiplications, and batch and spectral normalisation in fewer passes over memory.
 
-`dispatch` says which implementation runs where; `resampling` holds the plain ones.
+`dispatch` chooses which backend of a convolution runs; `resampling` holds the plain ones.
 """
 
 from sngan_cond.fast.dispatch import conv_mean_pool2d, same_conv2d, set_backend, upsample_conv2d

@@ -1,4 +1,4 @@
-"""Which implementation of a convolution runs: asked for by name, or chosen by device and shape."""
+"""Which backend of a convolution runs: asked for by name, or chosen by device and shape."""
 
 from collections.abc import Callable
 from typing import get_args
@@ -10,23 +10,25 @@ from torch import Tensor, nn
 from sngan_cond.config import ConvBackend
 from sngan_cond.fast import gemm_conv, native, resampling, winograd
 
-_Map = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+_Convolution = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
-# Measured on an AMD EPYC of 2 cores (benchmarks/README.md): below these the sums cost what the products save.
+# Measured on an AMD EPYC of 2 cores (benchmarks/README.md): below these sizes the sums around the matrix multiplication
+# cost as much as its smaller size saves.
 MINIMAL_CHANNELS = 32
 MINIMAL_SAME_SIDE_PX = 8
 STRIDED_SIDE_PX = 16
-GPU_UPSAMPLE_SIDE_PX = 8  # from 4 px an H100 takes 2.3 times as long for a transposed convolution (bfloat16)
+# On an H100 in bfloat16, the transposed convolution on 4 px takes 2.3 times as long as upsampling and convolving.
+GPU_UPSAMPLE_SIDE_PX = 8
 
 
 def set_backend(network: nn.Module, backend: ConvBackend) -> None:
-    """Say which backend the 3x3 convolutions of a network take; they start with "auto".
+    """Set the backend of a network's 3x3 convolutions and fused batch norms; they start with "auto".
 
     Args:
-        network: where to look for layers with a `backend`, in place.
-        backend: "plain" as the paper draws them; "strided" joins resampling and convolution to one 4x4 convolution of
-            stride 2; "minimal" takes as few products as sums of pixels allow (9 for each small pixel where the side
-            changes, 16 for four pixels where it does not); "auto" is what was measured to be fastest.
+        network: its layers that have a `backend` are changed in place.
+        backend: "plain" runs each step as the papers draw it; "strided" joins resampling and convolution to one 4x4
+            convolution of stride 2; "minimal" takes the fewest multiplications, 9 for a small pixel beside a resampling
+            and 16 for four outputs (Winograd) elsewhere; "auto" is what was measured to be fastest.
     Raises:
         ValueError: if there is no such backend.
     """
@@ -38,7 +40,7 @@ def set_backend(network: nn.Module, backend: ConvBackend) -> None:
 
 
 def upsample_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, backend: ConvBackend = "auto") -> Tensor:
-    """Upsample by 2 (nearest neighbour) and convolve with the side kept; equal in every backend but for rounding.
+    """Upsample by 2 (nearest neighbour) and convolve with same padding; backends differ by rounding only.
 
     Args:
         x: (N, C_in, H, W).
@@ -53,7 +55,7 @@ def upsample_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, backend: Con
     backend = _resampling_backend(x, weight, x.shape[2], backend)
     if backend == "plain":
         return resampling.plain_upsample_conv2d(x, weight, bias)
-    if weight.shape[-1] == 1:
+    if weight.shape[-1] == 1:  # it commutes with resampling: nothing beats running it at the small side
         return resampling.pointwise_upsample_conv2d(x, weight, bias)
     if backend == "strided":
         return resampling.strided_upsample_conv2d(x, weight, bias)
@@ -61,7 +63,7 @@ def upsample_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, backend: Con
 
 
 def conv_mean_pool2d(x: Tensor, weight: Tensor, bias: Tensor | None, backend: ConvBackend = "auto") -> Tensor:
-    """Convolve with the side kept and average 2x2 windows; equal in every backend but for rounding.
+    """Convolve with same padding and average 2x2 windows; backends differ by rounding only.
 
     Args:
         x: (N, C_in, 2H, 2W).
@@ -82,7 +84,7 @@ def conv_mean_pool2d(x: Tensor, weight: Tensor, bias: Tensor | None, backend: Co
 
 
 def same_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, backend: ConvBackend = "auto") -> Tensor:
-    """Convolve with the side kept; equal in every backend but for rounding.
+    """Convolve with same padding; backends differ by rounding only.
 
     Args:
         x: (N, C_in, H, W).
@@ -92,6 +94,7 @@ def same_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, backend: ConvBac
     Returns:
         (N, C_out, H, W).
     """
+    # Winograd's outputs are 2x2 windows: odd sides do not divide into them.
     fits = weight.shape[-1] == 3 and x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0
     pays = min(weight.shape[:2]) >= MINIMAL_CHANNELS and x.shape[2] >= MINIMAL_SAME_SIDE_PX
     if fits and (backend == "minimal" or (backend == "auto" and pays and _runs_native(x))):
@@ -100,24 +103,32 @@ def same_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, backend: ConvBac
 
 
 def _resampling_backend(x: Tensor, weight: Tensor, small_side_px: int, backend: ConvBackend) -> ConvBackend:
-    """Resolve "auto"; the answer depends on nothing that varies between runs, nor on the batch."""
+    """Resolve "auto" by device and shape alone.
+
+    Not by a measurement at run time, and not by the batch size: either would make the same latent give images that
+    differ by rounding from one run or batch to the next.
+    """
     if backend != "auto":
         return backend
     if x.device.type != "cpu":
         return "strided"
+    # Without the native kernels the sums pay only where a compiler fuses them.
     if min(weight.shape[:2]) >= MINIMAL_CHANNELS and (torch.compiler.is_compiling() or _runs_native(x)):
         return "minimal"
     return "strided" if small_side_px >= STRIDED_SIDE_PX else "plain"
 
 
 def _runs_native(x: Tensor) -> bool:
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
+    if x.device.type != "cpu" or torch.compiler.is_compiling():  # a compiler cannot trace calls through ctypes
         return False
+    # Under autocast the product runs in its type, whatever x is stored in; float16 for one has no native kernels.
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     return native.supports(dtype) and native.available()
 
 
-def _minimal(scheme: gemm_conv.Scheme, in_pytorch: _Map) -> _Map:
+def _minimal(scheme: gemm_conv.Scheme, in_pytorch: _Convolution) -> _Convolution:
+    """Return a convolution by the native kernels where these can run, else by the same algorithm in PyTorch."""
+
     def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if _runs_native(x):
             return gemm_conv.convolve(scheme, x, weight, bias)

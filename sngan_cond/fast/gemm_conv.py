@@ -1,32 +1,46 @@
-"""Convolutions as sums around a matrix multiplication: tiles of x, times taps of the weight, summed to pixels.
+"""3x3 convolutions as matrix multiplications with cheap sums before and after, on a CPU.
 
-A `Scheme` holds the three linear maps with their transposes. `convolve` saves x and the folded kernel alone and makes
-the tiles again in the backward pass, whose steps are differentiable themselves (gradient penalties).
+Each fast algorithm here is three linear maps around one matrix multiplication (GEMM):
+
+    tiles    = input_transform(x)           a few additions a pixel
+    kernel   = filter_transform(weight)     once a call
+    products = tiles @ kernel.T             all multiplications, and the sum over input channels
+    y        = output_transform(products)   a few additions a pixel
+
+The first two move the convolution into a domain where it multiplies numbers pairwise, the last one comes back.
+`Scheme` names the maps; `winograd` derives them.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from sngan_cond.fast import native, winograd
 
-# Images are taken in groups whose tiles and products stay near the cores: measured, benchmarks/README.md.
+# A group's tiles and products are read again right after they were written, so a group should not outgrow the outer
+# caches; nor be so small that the GEMM is a thin one. Measured: benchmarks/README.md.
 GROUP_BYTES = 1 << 24
+
+TapAxis = Literal["batch", "output", "inner"]
 
 
 class Scheme(NamedTuple):
-    """One way to convolve; features are (N, H, W, C).
+    """One way to convolve. Features are (N, H, W, C); M tiles of T taps each cover them.
+
+    All maps are linear, so their adjoints (transposes) are all that the backward pass needs.
 
     Args:
-        input_transform: features to (..., M, J).
-        input_adjoint: its transpose, into the features given.
-        output_transform: products (..., M, K) and bias, into the result given.
-        output_adjoint: its transpose, without bias.
-        filter_transform: (T, 9) matrix from a 3x3 kernel to its taps.
-        taps_outermost: whether the taps of the folded kernel come before its rows (T, C_out, C_in) or after.
-        batched: whether every tap has a matrix multiplication of its own.
+        input_transform: features to tiles.
+        input_adjoint: its adjoint; writes into the features given.
+        output_transform: products and bias to features; writes into the features given.
+        output_adjoint: its adjoint, without the bias.
+        filter_transform: (T, 9) matrix from the 9 numbers of a 3x3 filter to its taps.
+        taps_along: which dimension of the GEMM the taps extend, and so the kernel's shape.
+            "batch": one GEMM a tap, (T, M, C_in) by (T, C_out, C_in), for taps that multiply different tiles.
+            "output": (M, C_in) by (T C_out, C_in), for taps that all multiply the same pixel.
+            "inner": (M, T C_in) by (C_out, T C_in), for taps whose products are only ever added up.
         scale: side of the result over that of the features.
     """
 
@@ -35,22 +49,23 @@ class Scheme(NamedTuple):
     output_transform: Callable[[Tensor, Tensor | None, Tensor], None]
     output_adjoint: Callable[[Tensor], Tensor]
     filter_transform: Tensor
-    taps_outermost: bool
-    batched: bool
+    taps_along: TapAxis
     scale: float
 
 
 def convolve(scheme: Scheme, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Convolve on a CPU with the native kernels.
+    """Convolve with the native kernels.
 
     Args:
-        scheme: how.
+        scheme: one of `UPSAMPLE`, `MEAN_POOL` and `WINOGRAD`.
         x: (N, C_in, H, W).
         weight: (C_out, C_in, 3, 3).
         bias: (C_out,) or None.
     Returns:
         (N, C_out, H', W'), channels-last in memory, in autocast's type where that is on.
     """
+    # Autocast lists PyTorch's own operators and knows nothing of these kernels, so its cast is made here. Weight and
+    # bias stay float32: the taps are summed from the full weight and rounded once.
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     features = x.to(dtype).permute(0, 2, 3, 1).contiguous()
     kernel: Tensor = _FilterTransform.apply(weight.float(), scheme, dtype)
@@ -58,40 +73,19 @@ def convolve(scheme: Scheme, x: Tensor, weight: Tensor, bias: Tensor | None) -> 
     return y.permute(0, 3, 1, 2)
 
 
-class _LinearMap(torch.autograd.Function):
-    """A linear map that knows its transpose, differentiable any number of times."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, ahead: Callable[[Tensor], Tensor], back: Callable[[Tensor], Tensor]) -> Tensor:
-        ctx.maps = ahead, back
-        return ahead(x.contiguous())
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        ahead, back = ctx.maps
-        return _LinearMap.apply(grad, back, ahead), None, None
-
-
 class _FilterTransform(torch.autograd.Function):
-    """A weight (C_out, C_in, 3, 3) float32 to the kernel of a scheme, in the type of the products."""
+    """A float32 weight (C_out, C_in, 3, 3) to the kernel of a scheme, in the type of the products."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, scheme: Scheme, dtype: torch.dtype) -> Tensor:
         ctx.scheme, ctx.shape = scheme, weight.shape
-        rows, columns, taps = weight.shape[0], weight.shape[1], len(scheme.filter_transform)
-        shape = (taps, rows, columns) if scheme.taps_outermost else (rows, taps, columns)
-        kernel = weight.new_empty(shape, dtype=dtype)
-        native.run(
-            f"fold{taps}",
-            kernel,
-            weight.contiguous(),
-            scheme.filter_transform,
-            kernel,
-            rows,
-            columns,
-            *_strides(scheme, shape),
-        )
-        return kernel if scheme.batched else kernel.view(-1, columns if scheme.taps_outermost else taps * columns)
+        c_out, c_in, taps = weight.shape[0], weight.shape[1], len(scheme.filter_transform)
+        kernel = weight.new_empty(taps * c_out * c_in, dtype=dtype)
+        strides = _tap_and_output_strides(scheme, c_out, c_in)
+        native.run(f"fold{taps}", kernel, weight.contiguous(), scheme.filter_transform, kernel, c_out, c_in, *strides)
+        if scheme.taps_along == "batch":
+            return kernel.view(taps, c_out, c_in)
+        return kernel.view(taps * c_out, c_in) if scheme.taps_along == "output" else kernel.view(c_out, taps * c_in)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
@@ -99,16 +93,24 @@ class _FilterTransform(torch.autograd.Function):
 
 
 class _FilterAdjoint(torch.autograd.Function):
+    """The transpose of `_FilterTransform`, which is also its derivative; the two differentiate each other."""
+
     @staticmethod
     def forward(ctx: Any, kernel: Tensor, scheme: Scheme, weight_shape: torch.Size) -> Tensor:
         ctx.scheme, ctx.dtype = scheme, kernel.dtype
-        rows, columns, taps = weight_shape[0], weight_shape[1], len(scheme.filter_transform)
-        shape = (taps, rows, columns) if scheme.taps_outermost else (rows, taps, columns)
+        c_out, c_in, taps = weight_shape[0], weight_shape[1], len(scheme.filter_transform)
         weight = kernel.new_empty(weight_shape, dtype=torch.float32)
+        strides = _tap_and_output_strides(scheme, c_out, c_in)
         native.run(
-            f"fold{taps}_transposed", kernel, kernel.contiguous(), scheme.filter_transform, weight, rows, columns,
-            *_strides(scheme, shape),
-        )  # fmt: skip
+            f"fold{taps}_transposed",
+            kernel,
+            kernel.contiguous(),
+            scheme.filter_transform,
+            weight,
+            c_out,
+            c_in,
+            *strides,
+        )
         return weight
 
     @staticmethod
@@ -116,22 +118,29 @@ class _FilterAdjoint(torch.autograd.Function):
         return _FilterTransform.apply(grad, ctx.scheme, ctx.dtype), None, None
 
 
-def _strides(scheme: Scheme, shape: tuple[int, int, int]) -> tuple[int, int]:
-    """Return how far apart a kernel's taps and rows lie."""
-    outer, inner = shape[1] * shape[2], shape[2]
-    return (outer, inner) if scheme.taps_outermost else (inner, outer)
+def _tap_and_output_strides(scheme: Scheme, c_out: int, c_in: int) -> tuple[int, int]:
+    """Return how many numbers apart two taps, and two output channels, lie in a kernel."""
+    if scheme.taps_along == "inner":  # (C_out, T, C_in) in memory
+        return c_in, len(scheme.filter_transform) * c_in
+    return c_out * c_in, c_in  # (T, C_out, C_in)
 
 
 class _GemmConv(torch.autograd.Function):
+    """Features (N, H, W, C_in) and a kernel to (N, H', W', C_out).
+
+    Only the features and the kernel are saved. Tiles take 4 (Winograd) or 9/4 (mean pooling) times the memory of the
+    features, for every layer until its backward pass; computing them again is a linear pass beside three GEMMs.
+    """
+
     @staticmethod
     def forward(ctx: Any, scheme: Scheme, x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
         ctx.scheme, ctx.has_bias = scheme, bias is not None
         ctx.save_for_backward(x, kernel)
-        channels = kernel.shape[-2] // (
-            len(scheme.filter_transform) if scheme.taps_outermost and not scheme.batched else 1
-        )
+        c_out = kernel.shape[-2]
+        if scheme.taps_along == "output":
+            c_out //= len(scheme.filter_transform)
         height, width = (int(side * scheme.scale) for side in x.shape[1:3])
-        y = x.new_empty(len(x), height, width, channels)
+        y = x.new_empty(len(x), height, width, c_out)
         for some_x, some_y in _groups(x, y):
             scheme.output_transform(scheme.input_transform(some_x) @ kernel.mT, bias, some_y)
         return y
@@ -142,6 +151,7 @@ class _GemmConv(torch.autograd.Function):
         x, kernel = ctx.saved_tensors
         _, wants_x, wants_kernel, wants_bias = ctx.needs_input_grad
         grad = grad.contiguous()
+        # Gradients are enabled here only under create_graph=True: a gradient penalty will differentiate this gradient.
         gradients = _differentiable_gradients if torch.is_grad_enabled() else _gradients
         grad_x, grad_kernel = gradients(scheme, x, kernel, grad, wants_x=wants_x, wants_kernel=wants_kernel)
         grad_bias = grad.sum((0, 1, 2), dtype=torch.float32) if ctx.has_bias and wants_bias else None
@@ -151,14 +161,21 @@ class _GemmConv(torch.autograd.Function):
 def _gradients(
     scheme: Scheme, x: Tensor, kernel: Tensor, grad: Tensor, *, wants_x: bool, wants_kernel: bool
 ) -> tuple[Tensor | None, Tensor | None]:
-    grad_x = torch.empty_like(x) if wants_x else x
+    """Return the gradients of features and kernel, each None where it is not wanted.
+
+    With I and O for the linear input and output transforms, y = O(I(x) K^T) has
+
+        dL/dproducts = O^T dL/dy,   dL/dx = I^T (dL/dproducts K),   dL/dK = dL/dproducts^T I(x).
+    """
+    grad_x = torch.empty_like(x) if wants_x else x  # x only keeps the groups below alike, and is not written to
     grad_kernel = None
     for some_x, some_grad, some_grad_x in _groups(x, grad, grad_x):
-        products = scheme.output_adjoint(some_grad)
+        grad_products = scheme.output_adjoint(some_grad)
         if wants_x:
-            scheme.input_adjoint(products @ kernel, some_grad_x)
+            scheme.input_adjoint(grad_products @ kernel, some_grad_x)
         if wants_kernel:
-            part = (products.mT @ scheme.input_transform(some_x)).float()
+            # In float32 across the groups: in bfloat16 each further group would add a rounding of the whole sum.
+            part = (grad_products.mT @ scheme.input_transform(some_x)).float()
             grad_kernel = part if grad_kernel is None else grad_kernel.add_(part)
     return grad_x if wants_x else None, None if grad_kernel is None else grad_kernel.to(kernel.dtype)
 
@@ -166,43 +183,69 @@ def _gradients(
 def _differentiable_gradients(
     scheme: Scheme, x: Tensor, kernel: Tensor, grad: Tensor, *, wants_x: bool, wants_kernel: bool
 ) -> tuple[Tensor | None, Tensor | None]:
+    """Return what `_gradients` does, as operations that autograd records.
+
+    Autograd does not see into the native kernels, so each is wrapped with its adjoint as its derivative. There are no
+    groups here: they write into parts of a given tensor, and every such write would be a node of the graph.
+    """
+
     def output_transform(products: Tensor) -> Tensor:
         y = torch.empty_like(grad)
         scheme.output_transform(products, None, y)
         return y
 
-    def input_adjoint(input_transform: Tensor) -> Tensor:
+    def input_adjoint(tiles: Tensor) -> Tensor:
         features = torch.empty_like(x)
-        scheme.input_adjoint(input_transform, features)
+        scheme.input_adjoint(tiles, features)
         return features
 
-    products = _LinearMap.apply(grad, scheme.output_adjoint, output_transform)
-    grad_x = _LinearMap.apply(products @ kernel, input_adjoint, scheme.input_transform) if wants_x else None
-    grad_kernel = products.mT @ _LinearMap.apply(x, scheme.input_transform, input_adjoint) if wants_kernel else None
+    grad_products = _LinearMap.apply(grad, scheme.output_adjoint, output_transform)
+    grad_x = _LinearMap.apply(grad_products @ kernel, input_adjoint, scheme.input_transform) if wants_x else None
+    grad_kernel = None
+    if wants_kernel:
+        grad_kernel = grad_products.mT @ _LinearMap.apply(x, scheme.input_transform, input_adjoint)
     return grad_x, grad_kernel
 
 
+class _LinearMap(torch.autograd.Function):
+    """A linear map given with its adjoint, differentiable any number of times: each is the other's derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, ahead: Callable[[Tensor], Tensor], adjoint: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.maps = ahead, adjoint
+        return ahead(x.contiguous())
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        ahead, adjoint = ctx.maps
+        return _LinearMap.apply(grad, adjoint, ahead), None, None
+
+
 def _groups(x: Tensor, y: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Cut tensors along the batch alike."""
-    image = max(x[0].numel(), y[0].numel()) * x.element_size()  # tiles of one image are up to 4 times that
-    size = max(GROUP_BYTES // (4 * image), 1)
+    """Split tensors alike along the batch, into groups of images whose tiles take about `GROUP_BYTES`."""
+    image_bytes = max(x[0].numel(), y[0].numel()) * x.element_size()
+    size = max(GROUP_BYTES // (4 * image_bytes), 1)  # tiles and products are up to 4 times as large as the features
     return zip(*(torch.split(tensor, size) for tensor in (x, y, *others)), strict=True)
 
 
-def _flat(features: Tensor) -> Tensor:
+# The transforms of the schemes. Those that write into a tensor write into one image group's slice of the result, which
+# saves a copy of everything.
+
+
+def _pixel_matrix(features: Tensor) -> Tensor:
+    """See features (N, H, W, C) as a matrix (N H W, C): the identity, where a scheme needs no input transform."""
     return features.view(-1, features.shape[3])
 
 
-def _unflat(maps: Tensor, features: Tensor) -> None:
-    features.view(-1, features.shape[3]).copy_(maps)
+def _copy_pixels(matrix: Tensor, features: Tensor) -> None:
+    _pixel_matrix(features).copy_(matrix)
 
 
 def _add_bias(products: Tensor, bias: Tensor | None, y: Tensor) -> None:
-    flat = _flat(y)
     if bias is None:
-        flat.copy_(products)
+        _copy_pixels(products, y)
     else:
-        torch.add(products, bias.to(products.dtype), out=flat)
+        torch.add(products, bias.to(products.dtype), out=_pixel_matrix(y))
 
 
 def _upsample_transform(maps: Tensor, bias: Tensor | None, y: Tensor) -> None:
@@ -217,55 +260,40 @@ def _upsample_adjoint(y: Tensor) -> Tensor:
     return maps
 
 
-def _winograd_input(x: Tensor) -> Tensor:
-    n, height, width, channels = x.shape
-    tiles = x.new_empty(16, n * height * width // 4, channels)
-    native.run("winograd_input", x, x, tiles, *x.shape)
+def _tiles(kernel: str, features: Tensor) -> Tensor:
+    """Run a native kernel from features (N, H, W, C) to 16 planes (N H/2 W/2, C)."""
+    n, height, width, channels = features.shape
+    tiles = features.new_empty(16, n * height * width // 4, channels)
+    native.run(kernel, features, features, tiles, *features.shape)
     return tiles
 
 
-def _winograd_input_adjoint(input_transform: Tensor, x: Tensor) -> None:
-    native.run("winograd_input_adjoint", x, input_transform, x, *x.shape)
-
-
-def _winograd_output(products: Tensor, bias: Tensor | None, y: Tensor) -> None:
-    native.run("winograd_output", y, products, bias, y, *y.shape)
-
-
-def _winograd_output_adjoint(y: Tensor) -> Tensor:
-    n, height, width, channels = y.shape
-    products = y.new_empty(16, n * height * width // 4, channels)
-    native.run("winograd_output_adjoint", y, y, products, *y.shape)
-    return products
-
-
 UPSAMPLE = Scheme(
-    input_transform=_flat,
-    input_adjoint=_unflat,
+    input_transform=_pixel_matrix,
+    input_adjoint=_copy_pixels,
     output_transform=_upsample_transform,
     output_adjoint=_upsample_adjoint,
     filter_transform=winograd.UPSAMPLE_FILTER,
-    taps_outermost=True,
-    batched=False,
+    taps_along="output",
     scale=2,
 )
+# The adjoint of upsampling and convolving is convolving with the flipped filter and summing 2x2 windows. So mean
+# pooling takes the transforms of upsampling the other way round; its filter transform flips back and divides by 4.
 MEAN_POOL = Scheme(
     input_transform=_upsample_adjoint,
-    input_adjoint=lambda maps, features: _upsample_transform(maps, None, features),
+    input_adjoint=lambda tiles, x: _upsample_transform(tiles, None, x),
     output_transform=_add_bias,
-    output_adjoint=_flat,
+    output_adjoint=_pixel_matrix,
     filter_transform=winograd.MEAN_POOL_FILTER,
-    taps_outermost=False,
-    batched=False,
+    taps_along="inner",
     scale=0.5,
 )
 WINOGRAD = Scheme(
-    input_transform=_winograd_input,
-    input_adjoint=_winograd_input_adjoint,
-    output_transform=_winograd_output,
-    output_adjoint=_winograd_output_adjoint,
+    input_transform=lambda x: _tiles("winograd_input", x),
+    input_adjoint=lambda tiles, x: native.run("winograd_input_adjoint", x, tiles, x, *x.shape),
+    output_transform=lambda products, bias, y: native.run("winograd_output", y, products, bias, y, *y.shape),
+    output_adjoint=lambda y: _tiles("winograd_output_adjoint", y),
     filter_transform=winograd.WINOGRAD_FILTER,
-    taps_outermost=True,
-    batched=True,
+    taps_along="batch",
     scale=1,
 )

@@ -1,7 +1,7 @@
-"""The element-wise halves of the fast convolutions, compiled for this CPU at first use and kept in a cache folder.
+"""The kernels of native.cpp, compiled for this CPU at first use, kept in a cache folder, and called through ctypes.
 
-Where there is no C++ compiler nothing is built, and the forms that need it are not chosen. Set SNGAN_COND_NATIVE=0 to
-do without.
+Where there is no C++ compiler nothing is built, and the backends that need the kernels are not chosen. Set
+SNGAN_COND_NATIVE=0 to do without them.
 """
 
 import ctypes
@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 _SOURCE = Path(__file__).with_name("native.cpp")
+_HEADERS = tuple(sorted(_SOURCE.with_name("kernels").glob("*.h")))
+# Built where it runs, so for exactly this processor. Not -ffast-math: it would let the compiler drop tests for NaN.
 _FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-fPIC", "-shared", "-std=c++17")
 _SUFFIX = {torch.float32: "f32", torch.bfloat16: "bf16"}
 
@@ -28,7 +30,7 @@ def available() -> bool:
 
 
 def supports(dtype: torch.dtype) -> bool:
-    """Return whether there are kernels for a type."""
+    """Return whether the kernels were compiled for this element type."""
     return dtype in _SUFFIX
 
 
@@ -36,12 +38,13 @@ def run(name: str, like: Tensor, *arguments: Tensor | int | None) -> None:
     """Call a kernel.
 
     Args:
-        name: of the kernel in native.cpp, without its type.
-        like: tensor whose type says which version.
+        name: entry point in native.cpp without the suffix of its element type.
+        like: tensor of that element type; others may have float32 arguments beside it.
         arguments: in the kernel's order; tensors must be contiguous, None is a null pointer.
     """
     library = _library()
     assert library is not None
+    # Explicit C types: ctypes would pass a plain Python integer as a 32-bit int, and cut off an address.
     converted: list[ctypes.c_void_p | ctypes.c_long] = []
     for argument in arguments:
         if isinstance(argument, Tensor):
@@ -58,8 +61,11 @@ def _library() -> ctypes.CDLL | None:
     if compiler is None or os.environ.get("SNGAN_COND_NATIVE") == "0" or platform.system() != "Linux":
         return None
     try:
-        facts = (compiler, *_FLAGS, platform.machine(), _cpu_flags(), _SOURCE.read_text())
-        digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+        # The file's name says all that the machine code depends on: a home shared by several kinds of machine holds a
+        # build for each, and an upgrade never loads an older one.
+        sources = [path.read_text() for path in (_SOURCE, *_HEADERS)]
+        build = (compiler, *_FLAGS, platform.machine(), _cpu_flags(), *sources)
+        digest = hashlib.sha256("\n".join(build).encode()).hexdigest()[:16]
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sngan_cond"
         target = folder / f"native-{digest}.so"
         if not target.exists():
@@ -70,7 +76,7 @@ def _library() -> ctypes.CDLL | None:
 
 
 def _build(compiler: str, target: Path) -> None:
-    """Compile beside the target and rename, so that processes that build at once do not disturb each other."""
+    """Compile beside the target and rename, so that processes that build at the same time do not load half a file."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         built = Path(folder) / target.name
@@ -79,5 +85,6 @@ def _build(compiler: str, target: Path) -> None:
 
 
 def _cpu_flags() -> str:
+    """Return the line of /proc/cpuinfo that lists instruction sets; -march=native compiles for these."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")

@@ -1,4 +1,8 @@
-"""Power iteration and division by the norm with as few passes over the weights as they need."""
+"""Power iteration and division by the spectral norm in as few passes over the weights as they need.
+
+Spectral normalisation multiplies little: a round is two matrix-vector products. It costs memory traffic, since each
+pass reads all weights, and on a GPU the launches of many small kernels.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,18 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-EPS = 1e-12
+EPS = 1e-12  # added to each norm, as in the official max_sv.py
 
 
 def rows_in_memory(weight: Tensor) -> Tensor:
-    """See a weight as a matrix of outputs without moving it: the columns in the order in which they lie in memory.
+    """See a weight as a matrix with a row an output, its columns in the order in which they lie in memory.
 
-    Singular values and left singular vectors do not depend on the order of columns; right ones are in this one.
+    `weight.flatten(1)` would copy a channels-last weight at every use. The order of columns changes neither singular
+    values nor left singular vectors, and only these are kept; right singular vectors come out in this order.
 
     Args:
-        weight: (rows, ...), contiguous or channels-last.
+        weight: (rows, ...).
     Returns:
-        (rows, the rest); a view for both layouts, else a copy in the order of `weight.flatten(1)`.
+        (rows, columns): a view of a contiguous or channels-last weight, else `weight.flatten(1)`.
     """
     if not weight.is_contiguous() and weight.is_contiguous(memory_format=torch.channels_last):
         return weight.movedim(1, -1).flatten(1)
@@ -25,59 +30,56 @@ def rows_in_memory(weight: Tensor) -> Tensor:
 
 
 def _like(matrix: Tensor, weight: Tensor) -> Tensor:
-    """Undo `rows_in_memory`."""
+    """Undo `rows_in_memory` on a matrix of the same shape, as a view of it."""
     if not weight.is_contiguous() and weight.is_contiguous(memory_format=torch.channels_last):
         return matrix.view(weight.movedim(1, -1).shape).movedim(-1, 1)
     return matrix.view(weight.shape)
 
 
 def power_iteration(matrix: Tensor, u: Tensor, iterations: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Take rounds of power iteration, and read sigma off the last one: two passes over the matrix a round.
+    """Take rounds of power iteration (Miyato et al. 2018, Algorithm 1): two passes over the matrix each.
 
     Args:
-        matrix: (rows, columns) without gradient.
+        matrix: W, (rows, columns), without gradient.
         u: (rows,) left vector to start from, of any length above 0.
-        iterations: how many rounds, at least 1.
+        iterations: rounds, at least 1.
     Returns:
-        u (rows,), v (columns,), unit vectors, and the scalar sigma = u W v.
-    Source: 000 Algorithm 1; 1e-12 is added to each norm as in the official max_sv.py.
+        u (rows,) and v (columns,), unit vectors, and the scalar sigma = u W v.
     """
     for _ in range(iterations):
         v = matrix.mT @ u
         v = v / (v.norm() + EPS)
         image = matrix @ v
         u = image / (image.norm() + EPS)
-    return u, v, u @ image
+    return u, v, u @ image  # W v is at hand from the last round: sigma takes no third pass
 
 
 def power_iterations(
     matrices: Sequence[Tensor], us: Sequence[Tensor], iterations: int
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Take rounds of power iteration on many matrices; on a GPU in three kernels a round.
+    """Take rounds of power iteration on many matrices; on a GPU in three kernels for all of them.
 
     Args:
-        matrices: each (rows, columns) without gradient.
+        matrices: each (rows, columns), without gradient.
         us: for each, as in `power_iteration`.
-        iterations: how many rounds, at least 1.
+        iterations: rounds, at least 1.
     Returns:
         For each what `power_iteration` returns.
     """
     if all(matrix.is_cuda and matrix.is_contiguous() and matrix.dtype == torch.float32 for matrix in matrices):
-        from sngan_cond.fast import (
-            power_iteration_triton as power_triton,  # Triton comes with CUDA builds of PyTorch only
-        )
+        from sngan_cond.fast import power_iteration_triton  # here: Triton comes with CUDA builds of PyTorch only
 
-        return power_triton.power_iterations(matrices, us, iterations)
+        return power_iteration_triton.power_iterations(matrices, us, iterations)
     return [power_iteration(matrix, u, iterations) for matrix, u in zip(matrices, us, strict=True)]
 
 
-# It reads addresses, which a compiler cannot trace. `torch.compiler.disable` would set this mark too, but it imports
-# the compiler, which costs whoever only samples 1.4 s and 160 MB.
+# It reads addresses, which torch.compile cannot trace. The decorator `torch.compiler.disable` sets this same attribute,
+# but it also imports the compiler, which would cost everybody who only samples 1.4 s and 160 MB.
 power_iterations._torchdynamo_disable = True  # type: ignore[attr-defined]
 
 
 def divide_by_norm(weight: Tensor, u: Tensor, v: Tensor, sigma: Tensor) -> Tensor:
-    """Return weight / sigma with sigma = u W v, where u and v are constants of the gradient.
+    """Return weight / sigma with sigma = u W v, where u and v are constants to the gradient.
 
     Args:
         weight: (rows, ...) with gradient.
@@ -85,33 +87,44 @@ def divide_by_norm(weight: Tensor, u: Tensor, v: Tensor, sigma: Tensor) -> Tenso
         v: (columns,) of `rows_in_memory(weight)`.
         sigma: the value of u W v.
     Returns:
-        Of the weight's shape; differentiable twice. The backward pass keeps no copy of the weight and makes one of its
-        size, the gradient.
+        (rows, ...), differentiable twice. The backward pass keeps no copy of the weight, and makes one tensor of its
+        size: the gradient.
     """
-    if torch.compiler.is_compiling():  # the compiler fuses the plain form
+    if torch.compiler.is_compiling():  # it fuses these operations by itself
         return weight / (u @ (rows_in_memory(weight) @ v))
     normalised: Tensor = _Divide.apply(weight, u, v, sigma)
     return normalised
 
 
 class _Divide(torch.autograd.Function):
+    """weight / sigma with the dependence of sigma = u W v on the weight in its gradient, at the cost of one tensor."""
+
     @staticmethod
     def forward(ctx: Any, weight: Tensor, u: Tensor, v: Tensor, sigma: Tensor) -> Tensor:
         ctx.save_for_backward(weight, u, v, sigma)
         return weight / sigma
 
+    # With G = dL/d(W / sigma) and <A, B> the sum of all products of their entries: a change dW changes sigma = u W v by
+    # u dW v = <u v^T, dW>, and W / sigma by dW / sigma - W <u v^T, dW> / sigma^2. So
+    #
+    #     dL/dW = G / sigma - <G, W> / sigma^2 u v^T,
+    #
+    # which is Miyato et al. 2018, equation 11, for this estimate of sigma. The second term has rank 1: G / sigma is
+    # written into the result, one pass takes <G / sigma, W> / sigma, and another adds the term in place. Autograd on
+    # the plain operations would make several tensors of the weight's size.
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         weight, u, v, sigma = ctx.saved_tensors
-        if torch.is_grad_enabled():  # somebody differentiates this gradient: sigma depends on the weight
-            sigma = u @ (rows_in_memory(weight) @ v)
-            share = (grad * weight).sum() / sigma
-            return (grad - share * _like(torch.outer(u, v), weight)) / sigma, None, None, None
-        # The gradient comes in whatever layout the convolution made it; the result is one matrix in the weight's.
+        if torch.is_grad_enabled():  # create_graph=True: a gradient penalty will differentiate this gradient
+            sigma = u @ (rows_in_memory(weight) @ v)  # the saved one is a constant to autograd
+            along = (grad * weight).sum() / sigma
+            return (grad - along * _like(torch.outer(u, v), weight)) / sigma, None, None, None
+        # G comes in whatever layout the convolution left it in. The result takes the weight's: a matrix in its memory
+        # order for the products below, and a view of that in the weight's shape for the division and the caller.
         rows = rows_in_memory(weight)
         matrix = torch.empty(rows.shape, dtype=rows.dtype, device=rows.device)
         result = _like(matrix, weight)
         torch.div(grad, sigma, out=result)
-        share = torch.dot(matrix.view(-1), rows.reshape(-1)) / sigma
-        matrix.addmm_((-share * u)[:, None], v[None])
+        along = torch.dot(matrix.view(-1), rows.reshape(-1)) / sigma
+        matrix.addmm_((-along * u)[:, None], v[None])
         return result, None, None, None

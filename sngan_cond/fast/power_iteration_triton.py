@@ -1,7 +1,14 @@
-"""Power iteration on many matrices in three Triton kernels a round, whatever their number and shapes.
+"""Power iteration on many matrices in two Triton kernels a round and one at the end, whatever their number and shapes.
 
-The first makes W^T u for a block of columns of one matrix, the second W v for a block of rows; each leaves its share of
-the squared norm, so that the next kernel, reading the vector, divides it. Blocks find their matrix in a table.
+One matrix after another, a round would be some ten launches for each, which take longer than the computation. Here
+one launch takes the same step for all matrices: its programs are the blocks of all of them, and a table says which is
+whose.
+
+A step ends with dividing a vector by its norm, which no program knows: each has made one block of the vector, and the
+programs of a kernel cannot wait for each other. So a step is a kernel of its own, whose end is the only barrier needed.
+A program stores its block undivided, with its share of the squared norm. The next kernel's programs sum up these
+shares, a few numbers, and divide what they make of the vector: W (v / |v|) = (W v) / |v|. The last kernel divides u and
+v themselves. Nothing is added atomically, so the result does not depend on the order in which programs run.
 """
 
 # mypy: disable-error-code="import-untyped, untyped-decorator, no-untyped-def"
@@ -16,8 +23,8 @@ import triton.language as tl
 from torch import Tensor
 
 EPS = 1e-12
-COLUMNS = 128  # of W^T u a program makes
-ROWS = 4  # of W v a program makes
+COLUMNS = 128  # entries of W^T u that a program makes: neighbours in a row of W, so that its reads coalesce
+ROWS = 4  # entries of W v that a program makes
 DEPTH = 16  # rows of W that a program of W^T u reads at a time
 
 
@@ -26,10 +33,11 @@ def _columns_kernel(
     table, blocks, u, u_shares, v, v_shares, eps,
     FIRST: tl.constexpr, SHARES: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
-    """v_raw[block] = W^T (u / |u|); u stands as it is in the first round."""
+    """v[block] = W^T (u / |u|), undivided; in the first round u has no shares yet and is taken as it stands."""
     layer = tl.load(blocks + 2 * tl.program_id(0))
     block = tl.load(blocks + 2 * tl.program_id(0) + 1)
-    entry = table + 8 * layer
+    entry = table + 8 * layer  # a row of `_tables`
+    # The number of matrices differs by network and a kernel's arguments do not: their addresses come as integers.
     w = tl.load(entry).to(tl.pointer_type(tl.float32))
     rows, columns = tl.load(entry + 1), tl.load(entry + 2)
     u_at, v_at, u_share_at, v_share_at = tl.load(entry + 3), tl.load(entry + 4), tl.load(entry + 5), tl.load(entry + 6)
@@ -38,6 +46,7 @@ def _columns_kernel(
         scale = 1.0 / (tl.sqrt(_sum_shares(u_shares + u_share_at, tl.cdiv(rows, tl.load(entry + 7)), SHARES)) + eps)
     offsets = block * COLUMNS + tl.arange(0, COLUMNS)
     inside = offsets < columns
+    # Summed over DEPTH only after the loop: inside it, every element of the tile has a sum of its own.
     sums = tl.zeros((DEPTH, COLUMNS), tl.float32)
     for start in range(0, rows, DEPTH):
         at = start + tl.arange(0, DEPTH)
@@ -53,7 +62,7 @@ def _columns_kernel(
 def _rows_kernel(
     table, blocks, u, u_shares, v, v_shares, eps, SHARES: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):
-    """u_raw[block] = W (v / |v|)."""
+    """u[block] = W (v / |v|), undivided; over the old u, which no program of this kernel reads."""
     layer = tl.load(blocks + 2 * tl.program_id(0))
     block = tl.load(blocks + 2 * tl.program_id(0) + 1)
     entry = table + 8 * layer
@@ -62,6 +71,7 @@ def _rows_kernel(
     u_at, v_at, u_share_at, v_share_at = tl.load(entry + 3), tl.load(entry + 4), tl.load(entry + 5), tl.load(entry + 6)
     scale = 1.0 / (tl.sqrt(_sum_shares(v_shares + v_share_at, tl.cdiv(columns, COLUMNS), SHARES)) + eps)
     own = block * ROWS + tl.arange(0, ROWS)
+    # W is read a second time in this round, row by row: a row is contiguous, so programs of few rows read long runs.
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
     for start in range(0, columns, COLUMNS):
         offsets = start + tl.arange(0, COLUMNS)
@@ -76,6 +86,7 @@ def _rows_kernel(
 
 @triton.jit
 def _sum_shares(shares, count, SHARES: tl.constexpr):
+    """Return a squared norm; SHARES is a power of 2 that the `count` of no matrix exceeds."""
     offsets = tl.arange(0, SHARES)
     return tl.sum(tl.load(shares + offsets, mask=offsets < count, other=0.0))
 
@@ -85,13 +96,17 @@ def _finish_kernel(
     table, u, u_shares, v, v_shares, sigma, eps,
     SHARES: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Divide u and v of a matrix by their norms; sigma = u W v = |W v|^2 / (|W v| + eps)."""
+    """Divide u and v of one matrix by their norms, and read sigma off the norm of u.
+
+    u is still W v, so |W v| needs no pass over W: sigma = (W v / (|W v| + eps)) . W v = |W v|^2 / (|W v| + eps).
+    """
     layer = tl.program_id(0)
     entry = table + 8 * layer
     rows, columns = tl.load(entry + 1), tl.load(entry + 2)
     u_at, v_at, u_share_at, v_share_at = tl.load(entry + 3), tl.load(entry + 4), tl.load(entry + 5), tl.load(entry + 6)
     u_square = _sum_shares(u_shares + u_share_at, tl.cdiv(rows, ROWS), SHARES)
     v_square = _sum_shares(v_shares + v_share_at, tl.cdiv(columns, COLUMNS), SHARES)
+    # Adding eps to the norm, not under the root, is what the official code does; a matrix of zeros gives zeros.
     u_length, v_length = tl.sqrt(u_square) + eps, tl.sqrt(v_square) + eps
     tl.store(sigma + layer, u_square / u_length)
     for start in range(0, rows, BLOCK):
@@ -109,21 +124,22 @@ def power_iterations(
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Take rounds of power iteration on many contiguous float32 matrices on one device.
 
-    The first call with given matrices copies their addresses to the device; later calls, and so a captured graph,
-    copy nothing from the host.
+    The first call with given matrices copies their addresses to the device. Later ones copy nothing from the host, so a
+    CUDA graph can capture them.
 
     Args:
         matrices: each (rows, columns).
         us: for each (rows,).
         iterations: rounds, at least 1.
     Returns:
-        For each u, v and sigma.
+        For each u, v and sigma, as of `power_iteration.power_iteration`.
     """
     device = matrices[0].device
+    # All u lie in one buffer and all v in another, one behind the other: four buffers serve any number of matrices.
     key = tuple((matrix.data_ptr(), *matrix.shape) for matrix in matrices)
     table, columns_blocks, rows_blocks, shares = _tables(key, device)
     heights, widths = [m.shape[0] for m in matrices], [m.shape[1] for m in matrices]
-    u = torch.cat(list(us))
+    u = torch.cat(list(us))  # a copy: the kernels write into it, and the caller decides whether to keep the new u
     v = torch.empty(sum(widths), device=device)
     u_shares = torch.empty(sum(triton.cdiv(h, ROWS) for h in heights), device=device)
     v_shares = torch.empty(sum(triton.cdiv(w, COLUMNS) for w in widths), device=device)
@@ -140,8 +156,15 @@ def power_iterations(
 
 @functools.lru_cache(maxsize=8)
 def _tables(key: tuple[tuple[int, ...], ...], device: torch.device) -> tuple[Tensor, Tensor, Tensor, int]:
-    """Lay out matrices, vectors and norm shares: a row of the table is (address, rows, columns, where u, v, u shares
-    and v shares begin, ROWS)."""
+    """Lay out matrices, vectors and shares of norms.
+
+    Args:
+        key: (address, rows, columns) of each matrix; optimisers update weights in place, so addresses last.
+        device: of the matrices.
+    Returns:
+        The table, whose rows are (address, rows, columns, where u, v, u's and v's shares begin, ROWS); (matrix, block)
+        of each program of either kernel; and a power of 2 that no matrix's number of shares exceeds.
+    """
     table, columns_blocks, rows_blocks = [], [], []
     at = [0, 0, 0, 0]
     shares = 1

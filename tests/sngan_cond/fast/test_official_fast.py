@@ -1,4 +1,4 @@
-"""All official fixtures once more, with every fast form on, down to the narrowest layer."""
+"""All official fixtures once more, with the minimal backend on every layer, however narrow."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ for _module in (networks, training):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _every_form_on() -> Iterator[None]:
+def _minimal_everywhere() -> Iterator[None]:
     for layer in LAYERS:
         layer.backend = "minimal"
     yield

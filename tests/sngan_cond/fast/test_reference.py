@@ -1,4 +1,4 @@
-"""The plain reference of the benchmarks computes what the package computes."""
+"""The reference that the benchmarks compare with computes what the package computes."""
 
 import pytest
 import torch

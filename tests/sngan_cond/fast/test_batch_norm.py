@@ -1,4 +1,4 @@
-"""Batch normalisation and ReLU in one pass against PyTorch's own passes."""
+"""Fused batch normalisation and ReLU against PyTorch's own."""
 
 import copy
 

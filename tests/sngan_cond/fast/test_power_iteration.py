@@ -1,4 +1,4 @@
-"""Fewer passes and batched power iteration against the layer-by-layer form."""
+"""Power iteration and division by the norm, fused and batched, against the plain operations layer by layer."""
 
 import copy
 import importlib.util
@@ -13,18 +13,18 @@ from torch import nn
 
 from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
 from sngan_cond.constraints.spectral import BatchedPowerIterations
-from sngan_cond.fast import power_iteration as spectral
+from sngan_cond.fast.power_iteration import _like, divide_by_norm, power_iteration, rows_in_memory
 
 IN_TRITON = """
 import torch
-from sngan_cond.fast import power_iteration as spectral, power_iteration_triton
+from sngan_cond.fast import power_iteration, power_iteration_triton
 torch.manual_seed(0)
 matrices = [torch.randn(shape) for shape in [(7, 27), (1, 300), (33, 520), (5, 5)]]
 us = [torch.randn(len(matrix)) for matrix in matrices]
 for rounds in (1, 3):
     found = power_iteration_triton.power_iterations(matrices, us, rounds)
     for (u, v, sigma), matrix, start in zip(found, matrices, us, strict=True):
-        for ours, plain in zip((u, v, sigma), spectral.power_iteration(matrix, start, rounds), strict=True):
+        for ours, plain in zip((u, v, sigma), power_iteration.power_iteration(matrix, start, rounds), strict=True):
             torch.testing.assert_close(ours, plain, rtol=1e-5, atol=1e-6)
 print("agreed")
 """
@@ -34,7 +34,7 @@ print("agreed")
 def test_sigma_is_read_off_the_last_round(rounds: int) -> None:
     torch.manual_seed(0)
     matrix, start = torch.randn(6, 11), torch.randn(6)
-    u, v, sigma = spectral.power_iteration(matrix, start, rounds)
+    u, v, sigma = power_iteration(matrix, start, rounds)
     plain_u = start
     for _ in range(rounds):  # Miyato et al. 2018, equations 20 and 21
         plain_v = F.normalize(matrix.T @ plain_u, dim=0)
@@ -53,21 +53,20 @@ def test_division_has_the_plain_derivatives(
 ) -> None:
     torch.manual_seed(0)
     weight = torch.randn(4, 3, 3, 2).double().contiguous(memory_format=weight_layout).requires_grad_()
-    shares = torch.randn(4, 3, 3, 2).double().contiguous(memory_format=gradient_layout)
+    grad = torch.randn(4, 3, 3, 2).double().contiguous(memory_format=gradient_layout)
     start = torch.randn(4).double()
-    u, v, sigma = spectral.power_iteration(spectral.rows_in_memory(weight.detach()), start, 1)
-    plain_u, plain_v, _ = spectral.power_iteration(weight.detach().flatten(1), start, 1)
+    u, v, sigma = power_iteration(rows_in_memory(weight.detach()), start, 1)
+    plain_u, plain_v, _ = power_iteration(weight.detach().flatten(1), start, 1)
     torch.testing.assert_close(u, plain_u, rtol=1e-14, atol=1e-15)
     plain = weight / (u @ (weight.flatten(1) @ plain_v))
-    ours = spectral.divide_by_norm(weight, u, v, sigma)
+    ours = divide_by_norm(weight, u, v, sigma)
     torch.testing.assert_close(ours, plain, rtol=1e-14, atol=0)
     for create_graph in (False, True):
         gradients = [
-            torch.autograd.grad(y, weight, shares, create_graph=create_graph, retain_graph=True)[0]
-            for y in (ours, plain)
+            torch.autograd.grad(y, weight, grad, create_graph=create_graph, retain_graph=True)[0] for y in (ours, plain)
         ]
         torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-14)
-    assert torch.autograd.grad(ours, weight, shares, retain_graph=True)[0].stride() == weight.stride()
+    assert torch.autograd.grad(ours, weight, grad, retain_graph=True)[0].stride() == weight.stride()
     second = [torch.autograd.grad(gradient.square().sum(), weight, retain_graph=True)[0] for gradient in gradients]
     torch.testing.assert_close(*second, rtol=1e-11, atol=1e-13)
 
@@ -80,11 +79,11 @@ def test_a_weight_is_seen_as_rows_in_every_layout(shape: tuple[int, ...], transp
         weight = (
             weight.t().contiguous().t() if len(shape) == 2 else weight.contiguous(memory_format=torch.channels_last)
         )
-    rows = spectral.rows_in_memory(weight)
+    rows = rows_in_memory(weight)
     assert (rows.data_ptr() == weight.data_ptr() and rows.is_contiguous()) or len(shape) == 2
     torch.testing.assert_close(rows.norm(dim=1), weight.flatten(1).norm(dim=1))
     torch.testing.assert_close(torch.linalg.svdvals(rows), torch.linalg.svdvals(weight.flatten(1)))
-    assert torch.equal(spectral._like(rows.clone(memory_format=torch.contiguous_format), weight), weight)
+    assert torch.equal(_like(rows.clone(memory_format=torch.contiguous_format), weight), weight)
 
 
 @pytest.mark.parametrize("architecture", ["resnet", "cnn", "dcgan"])
@@ -154,7 +153,7 @@ def test_gpu_kernels_agree_in_their_interpreter() -> None:
 
 def test_the_gradient_costs_one_tensor_of_the_weights_size() -> None:
     weight = nn.Parameter(torch.randn(64, 64, 3, 3))
-    u, v, sigma = spectral.power_iteration(weight.detach().flatten(1), torch.randn(64), 1)
-    normalised = spectral.divide_by_norm(weight, u, v, sigma)
+    u, v, sigma = power_iteration(weight.detach().flatten(1), torch.randn(64), 1)
+    normalised = divide_by_norm(weight, u, v, sigma)
     saved = normalised.grad_fn.saved_tensors
     assert [t.data_ptr() for t in saved if t.numel() == weight.numel()] == [weight.data_ptr()]

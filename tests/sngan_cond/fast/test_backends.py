@@ -1,4 +1,4 @@
-"""Every form of a convolution against the plain one."""
+"""Every backend of a convolution against the plain one."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ needs_native = pytest.mark.skipif(not native.available(), reason="there is no C+
 
 
 def _inputs(dtype: torch.dtype, side: int, c_in: int = 5, c_out: int = 7) -> tuple[Tensor, Tensor, Tensor]:
-    """Unequal sides, channels and values, so that nothing can be swapped unseen; results of order 1."""
+    """Unequal sides, channels and values, so that no mix-up goes unseen; results are of order 1."""
     torch.manual_seed(0)
     x = torch.randn(3, c_in, 6, 10, dtype=dtype) + torch.linspace(0, 2, 10, dtype=dtype)
     weight = torch.randn(c_out, c_in, side, side, dtype=dtype) / (side * c_in**0.5)
@@ -25,9 +25,9 @@ def _inputs(dtype: torch.dtype, side: int, c_in: int = 5, c_out: int = 7) -> tup
 
 def _derivatives(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> list[Tensor]:
     """First derivatives of an uneven function, and those of a gradient penalty."""
-    shares = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view(y.shape)
-    first = torch.autograd.grad((y.sin() * shares).sum(), (x, weight, bias), retain_graph=True)
-    (gradient,) = torch.autograd.grad((y.sin() * shares).sum(), x, create_graph=True)
+    weights = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view(y.shape)
+    first = torch.autograd.grad((y.sin() * weights).sum(), (x, weight, bias), retain_graph=True)
+    (gradient,) = torch.autograd.grad((y.sin() * weights).sum(), x, create_graph=True)
     return [*first, *torch.autograd.grad(gradient.square().sum(), (x, weight))]
 
 
@@ -37,20 +37,20 @@ def _error(ours: Tensor, plain: Tensor) -> float:
 
 
 @pytest.mark.parametrize("side", [1, 3])
-@pytest.mark.parametrize("form", ["strided", "minimal"])
+@pytest.mark.parametrize("backend", ["strided", "minimal"])
 @pytest.mark.parametrize("name", list(MAPS))
-def test_identities_hold_in_float64(name: str, form: str, side: int) -> None:
+def test_identities_hold_in_float64(name: str, backend: str, side: int) -> None:
     x, weight, bias = _inputs(torch.float64, side)
-    ours, plain = (MAPS[name](x, weight, bias, kind) for kind in (form, "plain"))
+    ours, plain = (MAPS[name](x, weight, bias, kind) for kind in (backend, "plain"))
     errors = [_error(a, b) for a, b in zip(*(_derivatives(y, x, weight, bias) for y in (ours, plain)), strict=True)]
     assert max(_error(ours, plain), *errors) < 1e-12
-    assert _error(MAPS[name](x, weight, None, form), MAPS[name](x, weight, None, "plain")) < 1e-12
+    assert _error(MAPS[name](x, weight, None, backend), MAPS[name](x, weight, None, "plain")) < 1e-12
 
 
 @needs_native
 @pytest.mark.parametrize("channels", [(5, 7), (70, 66)])
 @pytest.mark.parametrize("name", list(MAPS))
-def test_native_kernels_round_like_the_plain_form(
+def test_native_kernels_round_like_the_plain_backend(
     name: str, channels: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Float32: about sqrt(9 * channels) roundings of 6e-8 are in a sum; groups of one image each change nothing."""
@@ -75,12 +75,12 @@ def test_native_kernels_agree_with_their_definition(name: str, monkeypatch: pyte
 
 @needs_native
 @pytest.mark.parametrize("name", list(MAPS))
-def test_in_bfloat16_the_error_is_at_most_twice_that_of_the_plain_form(name: str) -> None:
-    """Both round inputs and results to 8 bits; the minimal form rounds its sums once more."""
+def test_in_bfloat16_the_error_is_at_most_twice_that_of_the_plain_backend(name: str) -> None:
+    """Both round inputs and results to 8 bits; the minimal backend rounds its sums once more."""
     x, weight, bias = (t.detach() for t in _inputs(torch.float32, 3, 64, 48))
     exact = MAPS[name](x.double(), weight.double(), bias.double(), "plain")
     with torch.autocast("cpu", torch.bfloat16):
-        ours, plain = (MAPS[name](x, weight, bias, form).double() for form in ("minimal", "plain"))
+        ours, plain = (MAPS[name](x, weight, bias, backend).double() for backend in ("minimal", "plain"))
     errors = [((y - exact).norm() / exact.norm()).item() for y in (ours, plain)]
     assert 1e-3 < errors[1] < 5e-3
     assert errors[0] < 2.2 * errors[1]
@@ -98,7 +98,7 @@ def test_a_value_that_is_not_finite_is_not_lost(name: str) -> None:
         assert not y[2].isnan().any()
 
 
-def test_autocast_to_a_type_without_native_kernels_is_the_plain_one() -> None:
+def test_autocast_to_a_type_without_native_kernels_is_plain() -> None:
     x, weight, bias = _inputs(torch.float32, 3, 64, 64)
     with torch.autocast("cpu", dtype=torch.float16):
         y = same_conv2d(x, weight, bias, backend="minimal")
@@ -114,7 +114,7 @@ def test_without_a_home_there_are_no_native_kernels(monkeypatch: pytest.MonkeyPa
     assert native._library.__wrapped__() is None
 
 
-def test_a_form_is_set_on_every_layer_and_leaves_the_state_alone() -> None:
+def test_a_backend_is_set_on_every_layer_and_leaves_the_state_alone() -> None:
     networks = [
         Generator(GeneratorConfig(resolution=32, num_classes=3, channels=8)),
         Discriminator(DiscriminatorConfig(resolution=32, num_classes=3, channels=8)),
@@ -136,14 +136,14 @@ def test_odd_sides_keep_the_plain_convolution() -> None:
     assert torch.equal(same_conv2d(x, weight, None, "minimal"), same_conv2d(x, weight, None, "plain"))
 
 
-def test_what_auto_takes_does_not_depend_on_the_batch() -> None:
+def test_what_auto_chooses_does_not_depend_on_the_batch() -> None:
     weight = torch.empty(64, 64, 3, 3)
-    taken = [dispatch._resampling_backend(torch.empty(n, 64, 8, 8), weight, 8, "auto") for n in (1, 2, 64)]
-    assert len(set(taken)) == 1
+    chosen = [dispatch._resampling_backend(torch.empty(n, 64, 8, 8), weight, 8, "auto") for n in (1, 2, 64)]
+    assert len(set(chosen)) == 1
 
 
 @pytest.mark.parametrize(("side", "multiplications_a_small_pixel"), [(4, 36), (8, 16)])
-def test_off_the_cpu_upsampling_below_8_px_is_the_plain_form(side: int, multiplications_a_small_pixel: int) -> None:
+def test_off_the_cpu_upsampling_below_8_px_is_plain(side: int, multiplications_a_small_pixel: int) -> None:
     x, weight = torch.empty(2, 5, side, side, device="meta"), torch.empty(7, 5, 3, 3, device="meta")
     with FlopCounterMode(display=False) as counter:
         assert upsample_conv2d(x, weight, None).shape == (2, 7, 2 * side, 2 * side)
