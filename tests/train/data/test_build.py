@@ -6,22 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.train.data.images import arguments, contents, flawed_images, prepare, run, smooth_image
+from tests.train.data.images import arguments, contents, prepare, run, smooth_image
 from train.data import build as building
 from train.data.build import select
 from train.data.dataset import PreparedDataset
 from train.data.finish import gap_moves
 from train.data.partial import npy_header
-
-
-@pytest.fixture
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "CHUNK_IMAGES", 8)
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return flawed_images(tmp_path / "images")
 
 
 def test_bad_images_are_named_counted_and_left_out(source: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -13,20 +14,10 @@ from typing import Any
 import pytest
 
 from tests.durability import assert_durable, disk_events
-from tests.train.data.images import ROOT, arguments, command, contents, flawed_images, image_folder, prepare, run
+from tests.train.data.images import ROOT, arguments, command, contents, image_folder, prepare, run
 from train.data import build as building
 from train.data import finish as finishing
 from train.data.dataset import PreparedDataset
-
-
-@pytest.fixture
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "CHUNK_IMAGES", 8)
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return flawed_images(tmp_path / "images")
 
 
 @pytest.mark.slow
@@ -135,6 +126,22 @@ def test_finished_chunks_are_not_made_again(source: Path, tmp_path: Path, monkey
         path.write_text("gone bad since")
     assert prepare(*line)[0] == 0
     assert PreparedDataset.open(tmp_path / "out").info.skipped["total"] == 4
+
+
+def test_a_deletion_that_is_interrupted_leaves_no_finished_chunks_to_another_command(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for path in (source / "cat").iterdir():
+        path.write_text("no image")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", stop)
+        assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 130
+    left = {path.name for path in (tmp_path / "out.partial").iterdir()}
+    assert {"plan.json", "data"} <= left
+    assert "done.jsonl" not in left
 
 
 def test_two_commands_at_once_do_not_write_one_folder(source: Path, tmp_path: Path) -> None:
