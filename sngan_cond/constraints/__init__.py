@@ -1,5 +1,4 @@
-"""Constraints on a network's weights and features.
+"""Constraints on a network's weights and features; `build.build_constraint` makes one from a `config.ConstraintConfig`.
 
-Nothing is imported here, so that a configuration is read without torch: `build.build_constraint` makes a constraint
-of a `config.ConstraintConfig`.
+Nothing is imported here, so that a configuration can be read without torch.
 """

@@ -1,4 +1,4 @@
-"""What every constraint on a network is: three verbs, each of which may do nothing."""
+"""The interface of constraints: attached once, a penalty in the D objective, a step after each D update."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,17 +9,13 @@ from sngan_cond.networks.heads import DiscriminatorOutput
 
 
 class Constraint:
-    """A constraint that does nothing; each real one overrides the verbs it needs.
+    """A constraint that does nothing; the others override what they need.
 
-    The discriminator stays made of plain layers and does not know its constraint.
+    The discriminator is made of plain layers and does not know its constraint.
     """
 
     def attach(self, D: nn.Module) -> None:
-        """Change the layers of a freshly initialised discriminator, once, before training.
-
-        Args:
-            D: the network, in place.
-        """
+        """Change the layers of a freshly initialised discriminator in place, once, before training."""
 
     def penalty(
         self,
@@ -30,7 +26,7 @@ class Constraint:
         *,
         rng: torch.Generator | None = None,
     ) -> Tensor | None:
-        """Return what is added to the D objective.
+        """Return the term that the constraint adds to the D objective.
 
         Args:
             D: discriminator, wrapped or not.
@@ -44,19 +40,11 @@ class Constraint:
         return None
 
     def after_step(self, D: nn.Module) -> None:
-        """Change the weights after a D update.
-
-        Args:
-            D: the network, unwrapped, in place.
-        """
+        """Change the weights of the unwrapped discriminator in place, after the optimiser's step."""
 
 
 class Composed(Constraint):
-    """Several constraints, applied in order.
-
-    Args:
-        constraints: the parts.
-    """
+    """Several constraints, applied in order."""
 
     def __init__(self, constraints: Sequence[Constraint]) -> None:
         self.constraints = tuple(constraints)

@@ -10,13 +10,7 @@ from sngan_cond.constraints.weight_norm import Initialization, RowNorm, Singular
 
 
 def build_constraint(config: ConstraintConfig) -> Constraint:
-    """Return the constraint that a configuration describes.
-
-    Args:
-        config: what to build.
-    Returns:
-        A constraint that does nothing, the one part that is on, or all of them, initialisation first.
-    """
+    """Return the constraint that a configuration describes: one that does nothing, its only part, or all its parts."""
     parts = _parts(config)
     if not parts:
         return Constraint()
@@ -32,6 +26,7 @@ def _parts(config: ConstraintConfig) -> list[Constraint]:
         gamma=config.gamma,
         start=config.gamma_start,
     )
+    # Initialisation comes first: the others may start from the weights' norms, and parametrise them.
     parts: list[Constraint] = []
     if config.init != "as_built":
         parts.append(Initialization(config.init, scale=config.init_scale, exclude=exclude))

@@ -1,4 +1,4 @@
-"""Frozen, validated description of a constraint; the default is the papers' spectral normalisation."""
+"""Frozen, validated description of a constraint; the default is the spectral normalisation of the official code."""
 
 import math
 from dataclasses import dataclass
@@ -9,33 +9,38 @@ from sngan_cond.validation import StrictConfig, check_choice, check_number, chec
 
 @dataclass(frozen=True, kw_only=True)
 class ConstraintConfig(StrictConfig):
-    """How a network's weights and features are held; every part that is switched on applies.
+    """Constraints on a network's weights and features; every part that is switched on applies.
+
+    Equations, sections and appendices are those of Miyato et al. 2018, unless another paper is named.
 
     Args:
-        kind: what every weight is divided by: its "spectral" norm, each row's length ("weight", 000 equation 25), its
-            "frobenius" norm (equation 26), or nothing ("none").
-        estimate: whose spectral norm: the weight's as a "matrix" (000), the mean of its two views ("bidirectional", 004
-            section 5.1), or the layer's as a linear "operator" at its real input size, stride and padding (SN_Conv).
-        scale: fixed factor on every normalised weight (004 section 4), above 0.
+        kind: what every weight is divided by: its "spectral" norm (equation 8), each row's length ("weight", equation
+            25), its "frobenius" norm (equation 26), or nothing ("none").
+        estimate: whose spectral norm: the weight's as a "matrix" (section 4), the mean of its two views
+            ("bidirectional", Lin et al. 2021, section 5.1), or the layer's as a linear "operator" at its real input
+            size, stride and padding (Farnia et al. 2018).
+        scale: fixed factor on every normalised weight (Lin et al. 2021, section 5.2), above 0.
         scale_spread: standard deviation of the logarithm of factors drawn once, one for each layer, with `scale` as
-            their geometric mean (004 appendix K.1); 0 gives every layer `scale` itself.
+            their geometric mean (Lin et al. 2021, appendix K.1); 0 gives every layer `scale` itself.
         scale_seed: of that draw.
-        gamma: learned factor: "none", one "shared", one "per_layer" (000 appendix E), or, for kind "weight", "per_row".
-        gamma_start: gamma starts so that weights are unchanged ("norm", official code), or at 1 ("one", 004's code).
-        iterations: rounds of power iteration a use, 1 in the papers.
-        power_iterations_at: "forward" at every train-mode use (official code), "update" once a D update (Algorithm 1).
-        features: "batch" or "layer" normalisation after D's convolutions, without multiplier (000 section 4.1).
-        init: weights "as_built", "orthonormal" (000 section 4.1), or "lecun" (004 section 5.2).
+        gamma: learned factor: "none", one "shared", one "per_layer" (appendix E), or, for kind "weight", "per_row".
+        gamma_start: gamma starts so that weights are unchanged ("norm", official code), or at 1 ("one", the code of Lin
+            et al. 2021).
+        iterations: rounds of power iteration per use, 1 in the papers.
+        power_iterations_at: "forward" at every train-mode use (official code), or "update", once per D update
+            (Algorithm 1).
+        features: "batch" or "layer" normalisation after D's convolutions, without multiplier (section 4.1).
+        init: weights "as_built", "orthonormal" (section 4.1), or "lecun" (Lin et al. 2021, section 5.2).
         init_scale: factor on "orthonormal" and "lecun" weights.
-        gradient_penalty: lambda of the gradient penalty, 10 in the papers; 0 is off.
-        orthonormal_penalty: weight of the orthonormal regularisation (000 equation 14); 0 is off.
-        spectral_penalty: lambda of the spectral-norm regularisation (Yoshida and Miyato), 0.01 there; 0 is off.
-        weight_clip: limit of every weight after each D update, 0.01 in 000; 0 is off.
-        singular_clip_every: D updates between clippings of the singular values (000 appendix D.3); 0 is off.
+        gradient_penalty: lambda of the gradient penalty (equation 29), 10 in the papers; 0 is off.
+        orthonormal_penalty: weight of the orthonormal regularisation (equation 14); 0 is off.
+        spectral_penalty: lambda of the spectral norm regularisation (Yoshida and Miyato 2017), 0.01 there; 0 is off.
+        weight_clip: limit of every weight after each D update, 0.01 in section 4.1; 0 is off.
+        singular_clip_every: D updates between clippings of the singular values (appendix D.3); 0 is off.
         singular_clip: largest singular value that this clipping leaves.
         exclude: names of layers that keep their weights as they are.
     Raises:
-        ValueError: if a value is not allowed, or says something about a part that is off.
+        ValueError: if a value is not allowed, or sets an option of a part that is off.
     """
 
     kind: Literal["spectral", "weight", "frobenius", "none"] = "spectral"

@@ -1,4 +1,4 @@
-"""Batch and layer normalisation of the discriminator's features, without multipliers."""
+"""Batch and layer normalisation of the discriminator's features, without multiplier."""
 
 from typing import Literal
 
@@ -13,11 +13,7 @@ LAYER_NORM_EPS = 1e-5
 
 
 class FeatureBatchNorm(nn.Module):
-    """Batch normalisation with a bias a channel and no multiplier.
-
-    Args:
-        channels: number of channels C.
-    """
+    """Batch normalisation with a bias per channel and no multiplier."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -31,12 +27,9 @@ class FeatureBatchNorm(nn.Module):
 
 
 class FeatureLayerNorm(nn.Module):
-    """Layer normalisation of each image's whole feature map, with a bias a channel and no multiplier.
+    """Layer normalisation of each image's whole feature map, with a bias per channel and no multiplier.
 
-    Source: Ba et al. 2016; over (C, H, W) as tflib/ops/layernorm.py of igul222/improved_wgan_training.
-
-    Args:
-        channels: number of channels C.
+    Source: Ba et al. 2016; over (C, H, W) as in tflib/ops/layernorm.py of igul222/improved_wgan_training.
     """
 
     def __init__(self, channels: int) -> None:
@@ -57,10 +50,10 @@ def _normalise_output(layer: nn.Module, _args: tuple[Tensor, ...], output: Tenso
 class FeatureNorm(Constraint):
     """Normalises the output of the discriminator's convolutions.
 
-    Every convolution but the first is normalised, the score layer is not, as `DCGANDiscriminator` in common/net.py of
-    pfnet-research/chainer-gan-lib has it; there too the convolution keeps its bias, and beta stays where gamma goes
-    (000 section 4.1). In residual blocks the learned skips are left alone, and a layer that pools is normalised after
-    its pooling; a layer that makes an image (an autoencoder's last one) is left alone too.
+    As in `DCGANDiscriminator` in common/net.py of pfnet-research/chainer-gan-lib, every convolution but the first is
+    normalised, and the score layer is not. There too the convolution keeps its bias, and beta stays where gamma is left
+    out (Miyato et al. 2018, section 4.1). The learned skips of residual blocks and a layer that makes an image (an
+    autoencoder's last one) are not normalised; a layer that pools is normalised after its pooling.
 
     Args:
         kind: "batch" or "layer".
@@ -74,10 +67,10 @@ class FeatureNorm(Constraint):
         self.exclude = exclude
 
     def attach(self, D: nn.Module) -> None:
-        """Give the layers their normalisation, and hooks that apply it.
+        """Add the normalisations, as children of their convolutions, and the hooks that apply them.
 
         Raises:
-            ValueError: if a name to exclude is not there.
+            ValueError: if a name to exclude does not exist.
         """
         convolutions = {name: layer for name, layer in D.named_modules() if isinstance(layer, nn.Conv2d)}
         for name in self.exclude:
@@ -89,5 +82,6 @@ class FeatureNorm(Constraint):
             if name == first or makes_image or name in self.exclude or name.rpartition(".")[2] == "skip":
                 continue
             make = FeatureBatchNorm if self.kind == "batch" else FeatureLayerNorm
+            # A child and a hook, not a wrapper: the convolution keeps its name in the state dict.
             layer.add_module(self.NAME, make(layer.out_channels))
             layer.register_forward_hook(_normalise_output)

@@ -1,4 +1,4 @@
-"""Turning a constrained network into a plain one."""
+"""Folding a constraint into the weights, which makes the network plain again."""
 
 from torch import nn
 from torch.nn.utils import parametrize
@@ -9,13 +9,14 @@ from sngan_cond.constraints.weight_norm import SingularValueClipping
 
 
 def fold(network: nn.Module) -> None:
-    """Replace every parametrised weight by its value in inference, in place; the network becomes plain and saveable.
+    """Replace every parametrised weight by its value in inference, in place.
 
-    What penalties and clipping remember goes too. Afterwards its state dict has the same names as that of a network
-    that was never constrained. Feature normalisations stay: they are layers.
+    Afterwards the state dict has the names of one that was never constrained: the state of penalties and clipping goes
+    too. Feature normalisations stay, since they are layers.
 
     Args:
-        network: put into eval mode for the fold and back into its mode afterwards.
+        network: put into eval mode for the fold, so that convolutions are normalised as in inference, and back into its
+            mode afterwards.
     """
     was_training = network.training
     network.eval()
@@ -32,7 +33,11 @@ def fold(network: nn.Module) -> None:
 
 
 def _own_class(layer: nn.Module) -> None:
-    """Give a parametrised layer a class of its own: deep copies share one, and the fold takes a property off it."""
+    """Give a parametrised layer a class of its own.
+
+    PyTorch parametrises a layer by a class with a `weight` property, which a deep copy shares. Folding deletes the
+    property, and would take it from the copies too.
+    """
     shared = type(layer)
     members = {name: member for name, member in vars(shared).items() if name not in ("__dict__", "__weakref__")}
     layer.__class__ = type(shared.__name__, shared.__bases__, members)

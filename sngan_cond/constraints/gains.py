@@ -1,4 +1,4 @@
-"""Factors on normalised weights: fixed (scaled SN) or learned (gamma), chained after any normalisation."""
+"""Factors on normalised weights, fixed (scaled SN) or learned (gamma), chained after any normalisation."""
 
 import math
 from collections.abc import Sequence
@@ -13,16 +13,12 @@ from sngan_cond.constraints.weight_matrices import output_axis
 GammaKind = Literal["none", "shared", "per_layer", "per_row"]
 GammaStart = Literal["norm", "one"]
 
-# The shared gamma is one parameter of the network; the layers only refer to it, so that it is saved once.
+# The shared gamma is a parameter of the whole network, to which the layers' parametrisations refer.
 SHARED_GAMMA = "shared_gamma"
 
 
 class FixedGain(nn.Module):
-    """Parametrisation that multiplies a weight by a constant. Source: 004 section 4.
-
-    Args:
-        scale: the constant.
-    """
+    """Parametrisation that multiplies a weight by a constant. Source: Lin et al. 2021, section 5.2."""
 
     def __init__(self, scale: float) -> None:
         super().__init__()
@@ -34,7 +30,9 @@ class FixedGain(nn.Module):
 
 
 class LearnedGain(nn.Module):
-    """Parametrisation that multiplies a weight by gamma, one number or one a row. Source: 000 equation 32.
+    """Parametrisation that multiplies a weight by gamma, one number for all of it or one per row.
+
+    Source: Miyato et al. 2018, equation 32.
 
     Args:
         start: initial gamma, of a shape that broadcasts against the weight.
@@ -50,15 +48,13 @@ class LearnedGain(nn.Module):
 
 
 class SharedGain(nn.Module):
-    """Parametrisation that multiplies a weight by a gamma that lives elsewhere.
-
-    Args:
-        gamma: the network's one gamma, a scalar.
-    """
+    """Parametrisation that multiplies a weight by the network's one gamma, a scalar."""
 
     def __init__(self, gamma: nn.Parameter) -> None:
         super().__init__()
-        self._gamma = (gamma,)  # in a tuple, so that this module does not own it
+        # In a tuple, so that this module does not register it: it would be saved once per layer. Moving the network
+        # changes a parameter in place, and deep copies copy the tuple with it, so the reference stays right.
+        self._gamma = (gamma,)
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return gamma * weight."""
@@ -66,12 +62,13 @@ class SharedGain(nn.Module):
 
 
 class Gains:
-    """What the normalised weights of a network are multiplied by.
+    """The factors on the normalised weights of a network.
 
     Args:
         scale: fixed factor, above 0.
         spread: standard deviation of the logarithm of factors drawn once, one for each layer, about their geometric
-            mean `scale` (004 appendix K.1, which does not say how they were drawn); 0 gives every layer `scale`.
+            mean `scale` (Lin et al. 2021, appendix K.1, which does not say how they were drawn); 0 gives every layer
+            `scale`.
         seed: of that draw.
         gamma: learned factor: "none", one "shared" by all layers, one "per_layer", or one "per_row".
         start: where gamma starts. "norm": at what the weight was divided by, so that the weight is unchanged at first
@@ -104,7 +101,7 @@ class Gains:
         """Chain the factors after the normalisations, in place.
 
         Args:
-            network: the whole network; it gets a shared gamma.
+            network: gets the shared gamma.
             layers: every normalised layer, and what its weight was divided by: a scalar, (rows,) for "per_row", or
                 None where `asks_norms` is false.
         """
@@ -123,6 +120,7 @@ class Gains:
     def _factors(self, count: int) -> list[float]:
         if not self.spread:
             return [self.scale] * count
+        # The factors are not saved: whoever builds the network again draws the same ones from the seed.
         logs = self.spread * torch.randn(count, generator=torch.Generator().manual_seed(self.seed), dtype=torch.float64)
         factors: list[float] = (self.scale * (logs - logs.mean()).exp()).tolist()
         return factors

@@ -1,4 +1,4 @@
-"""Spectral normalisation of a convolution as the linear operator between feature maps that it is."""
+"""Spectral normalisation of a convolution by the norm of the linear operator between feature maps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,19 +14,19 @@ from sngan_cond.constraints.weight_matrices import normalised_layers
 from sngan_cond.fast.power_iteration import EPS
 from sngan_cond.networks.layers import ConvMeanPool2d, UpsampleConv2d
 
-# Rounds of power iteration behind `exact`: the start of a learnable gamma, not a measured quantity.
+# Rounds behind `exact`, which only decides where a learned gamma starts.
 EXACT_ROUNDS = 200
 
 
 class LinearMap:
     """A convolutional layer without its bias, as a linear map of its input, and the adjoint of that map.
 
-    The map is all that the layer does to its input: where a layer also changes the side (`ConvMeanPool2d`,
-    `UpsampleConv2d`) mean-pooling or upsampling belongs to it. So a layer of norm 1 is 1-Lipschitz, also there; the
-    bare 3x3 convolution of a pooled layer is then allowed up to twice the norm, because 2x2 mean-pooling has norm 1/2.
+    Mean pooling and upsampling belong to the map where the layer does them (`ConvMeanPool2d`, `UpsampleConv2d`), so a
+    layer of norm 1 is 1-Lipschitz as a whole. The bare 3x3 convolution of a pooled layer may then have a norm of up to
+    2, because 2x2 mean pooling has norm 1/2.
 
     Args:
-        layer: convolution.
+        layer: convolution, transposed or not.
         input_shape: (1, C_in, H, W).
     """
 
@@ -57,26 +57,27 @@ class LinearMap:
         """Map an output back to (1, C_in, H, W) by the transpose of the same matrix."""
         if self.transposed:
             return F.conv2d(y, weight, None, **self.options)
-        if self.pools:
+        if self.pools:  # the adjoint of a mean over 2x2 gives each of the four pixels a quarter
             y = F.interpolate(y, scale_factor=2.0, mode="nearest") / 4
         side = 2 if self.upsamples else 1
+        # The input's shape has to be given: with a stride, inputs of several sides have outputs of one.
         shape = [*self.input_shape[:2], *(side * length for length in self.input_shape[2:])]
         x: Tensor = conv2d_input(shape, weight, y, **self.options)  # type: ignore[no-untyped-call]  # torch leaves it so
-        return F.avg_pool2d(x, 2) * 4 if self.upsamples else x
+        return F.avg_pool2d(x, 2) * 4 if self.upsamples else x  # the adjoint of repeating a pixel sums over 2x2
 
 
 class OperatorNormalization(PowerIterated):
     """Parametrisation that divides a convolution's weight by the norm of the layer's linear operator.
 
-    Power iteration runs with the layer's map and its adjoint at the layer's real input size, stride and padding. State
-    is `u`, shaped like one output of the layer, drawn from N(0, 1) and not normalised until used.
-    Source: Farnia et al. 2018 and Gouk et al. 2018; "SN_Conv" in 004 section 4.
+    Power iteration runs with the layer's map and its adjoint at the layer's real input size, stride and padding. The
+    state is `u`, shaped like one output of the layer, drawn from N(0, 1) and not normalised until used.
+    Source: Farnia et al. 2018 and Gouk et al. 2018; "SN_Conv" in section 4 of Lin et al. 2021.
 
     Args:
         layer: convolution, transposed or not.
         input_shape: (1, C_in, H, W) of the layer's real input.
-        iterations: rounds of power iteration a use.
-        iterates_at: as for `SpectralNormalization`.
+        iterations: as for `PowerIterated`.
+        iterates_at: as for `PowerIterated`.
     """
 
     u: Tensor
@@ -103,6 +104,7 @@ class OperatorNormalization(PowerIterated):
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return weight / sigma, with u and v held constant in the gradient."""
+        # As in `SpectralNormalization`; convolutions are on autocast's list too.
         with torch.autocast(weight.device.type, enabled=False):
             with torch.no_grad():
                 u, v = self._rounds(weight.detach(), self.iterations)
@@ -124,14 +126,15 @@ class OperatorNormalization(PowerIterated):
 
 
 def input_shapes(network: nn.Module) -> dict[str, torch.Size]:
-    """Learn the input shape of every convolution from one dry forward of a single zero input.
+    """Find the input shape of every convolution by a forward pass of a single zero input.
 
     Args:
-        network: `Generator` or `Discriminator`; mode and buffers are left as they were.
+        network: `Generator` or `Discriminator`, before its weights are parametrised: spectrally normalised linear
+            layers would move their u. The pass runs in eval mode, so no running statistics move either.
     Returns:
         Layer name to (1, C_in, H, W).
     Raises:
-        ValueError: if the network does not say by its `config` what its input is.
+        ValueError: if the network has no `config` to tell its input from.
     """
     shapes: dict[str, torch.Size] = {}
 
@@ -148,7 +151,7 @@ def input_shapes(network: nn.Module) -> dict[str, torch.Size]:
     network.eval()
     try:
         with torch.no_grad():
-            network(*_dry_input(network))
+            network(*_zero_input(network))
     finally:
         network.train(was_training)
         for handle in handles:
@@ -156,7 +159,7 @@ def input_shapes(network: nn.Module) -> dict[str, torch.Size]:
     return shapes
 
 
-def _dry_input(network: nn.Module) -> tuple[Tensor, Tensor | None]:
+def _zero_input(network: nn.Module) -> tuple[Tensor, Tensor | None]:
     config = getattr(network, "config", None)
     device = next(network.parameters()).device
     if not isinstance(config, DiscriminatorConfig | GeneratorConfig):

@@ -12,12 +12,12 @@ from sngan_cond.networks.heads import DiscriminatorOutput
 
 
 class GradientPenalty(Constraint):
-    """weight * mean((|grad_x D(x)| - 1)^2) on one set of points between real and fake images.
+    """The gradient penalty of WGAN-GP (with the Wasserstein loss) and GAN-GP (with the standard one).
 
-    With the Wasserstein loss it makes WGAN-GP, with the standard one GAN-GP. Each point is e x + (1 - e) G(z), with e
-    uniform in [0, 1), one an image, and carries the label of its real image. D is called in its current mode, so the
-    state of a spectral normalisation moves once more in every D update.
-    Source: Gulrajani et al. 2017; 000 equations 29 to 31.
+    lambda E[(|grad D(x_hat)|_2 - 1)^2], where x_hat = epsilon x + (1 - epsilon) G(z), with epsilon ~ U[0, 1) per image.
+    A point carries the label of its real image. D is called in its current mode, so the state of a spectral
+    normalisation moves once more in every D update.
+    Source: Gulrajani et al. 2017, equation 3; Miyato et al. 2018, equations 29-31.
 
     Args:
         weight: lambda, 10 in the papers.
@@ -42,10 +42,13 @@ class GradientPenalty(Constraint):
         """
         if real.shape != fake.shape:
             raise ValueError(f"fake of shape {tuple(fake.shape)}: that of real, {tuple(real.shape)}, is allowed")
-        e = torch.rand(len(real), 1, 1, 1, generator=rng, device=real.device, dtype=real.dtype)
-        points = (e * real + (1 - e) * fake).detach().requires_grad_()
+        epsilon = torch.rand(len(real), 1, 1, 1, generator=rng, device=real.device, dtype=real.dtype)
+        points = (epsilon * real + (1 - epsilon) * fake).detach().requires_grad_()
         score = D(points, y).score
+        # An image's score depends on that image alone, so the gradient of the sum holds every score's own gradient.
+        # (Batch normalisation in D mixes them.) The graph is kept, as D's parameters are reached through this gradient.
         (gradient,) = torch.autograd.grad(score.sum(), points, create_graph=True)
+        # Thousands of squares are summed: in float32, also where autocast made the gradient in half precision.
         lengths: Tensor = torch.linalg.vector_norm(
             gradient, dim=(1, 2, 3), dtype=torch.promote_types(gradient.dtype, torch.float32)
         )  # (N,)
@@ -53,14 +56,12 @@ class GradientPenalty(Constraint):
 
 
 class OrthonormalPenalty(Constraint):
-    """weight * sum over layers of |W^T W - I|^2 (Frobenius), W the (outputs, rest) matrix of the raw weight.
+    """weight * sum over layers of |W^T W - I|_F^2, with W the (outputs, rest) matrix of the raw weight.
 
-    Both W^T W - I and W W^T - I have the same gradient, and values a constant apart; the smaller one is computed and
-    the constant added.
-    Source: 000 equation 14; Brock et al. 2016.
+    Source: Brock et al. 2016; Miyato et al. 2018, equation 14.
 
     Args:
-        weight: factor; 000 writes none, which is 1.
+        weight: factor; 1 in the equation.
         exclude: names of layers left out.
     """
 
@@ -82,6 +83,8 @@ class OrthonormalPenalty(Constraint):
         for _, layer in normalised_layers(bare(D), self.exclude):
             matrix = matrix_view(raw_weight(layer), output_axis(layer))
             rows, columns = matrix.shape
+            # |W^T W - I|^2 and |W W^T - I|^2 differ by columns - rows, a constant. A convolution's matrix has many more
+            # columns than rows, so the smaller product is taken and the constant added.
             gram = matrix @ matrix.mT if rows <= columns else matrix.mT @ matrix
             identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
             terms.append((gram - identity).square().sum() + max(columns - rows, 0))
@@ -91,11 +94,12 @@ class OrthonormalPenalty(Constraint):
 class SpectralNormPenalty(Constraint):
     """weight / 2 * sum over layers of sigma(W)^2, sigma by power iteration from a state kept on the layer.
 
-    Source: Yoshida and Miyato 2017, equation 3, where the weight is 0.01; 000 section 2.1 sets it against SN.
+    It makes large norms expensive where spectral normalisation rules them out (Miyato et al. 2018, section 2.1).
+    Source: Yoshida and Miyato 2017, equation 3.
 
     Args:
-        weight: lambda.
-        iterations: rounds of power iteration an update.
+        weight: lambda, 0.01 in the paper.
+        iterations: rounds of power iteration per update.
         exclude: names of layers left out.
     """
 
@@ -130,5 +134,5 @@ class SpectralNormPenalty(Constraint):
             with torch.no_grad():
                 u, v, _ = power_iteration(matrix.detach(), state, self.iterations)
                 state.copy_(u)
-            terms.append((u @ (matrix @ v)).square())
+            terms.append((u @ (matrix @ v)).square())  # gradient 2 sigma u v^T, with u and v constant as in SN
         return self.weight / 2 * torch.stack(terms).sum()

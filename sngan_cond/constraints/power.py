@@ -1,4 +1,4 @@
-"""What the parametrisations that use it share."""
+"""The base class of the parametrisations that keep a power iteration going."""
 
 from typing import Literal
 
@@ -8,15 +8,16 @@ IteratesAt = Literal["forward", "update"]
 
 
 class PowerIterated(nn.Module):
-    """What the parametrisations with a power-iteration state share.
+    """A parametrisation with a power-iteration state that is saved with the network.
 
-    Every use takes `iterations` rounds from the stored state; the result is stored in train mode, and, for linear and
-    embedding layers, in every mode, as the official code does.
+    Every use takes `iterations` rounds from the stored state. In train mode the result is stored; for linear and
+    embedding layers it is stored in every mode.
 
     Args:
-        layer: layer whose weight is normalised.
-        iterations: rounds of power iteration a use.
-        iterates_at: "forward" stores the state at every use (official code), "update" only when told to (Algorithm 1).
+        layer: its kind decides when the state is stored.
+        iterations: rounds of power iteration per use; 1 in the papers, since the weights move little between uses.
+        iterates_at: "forward" stores the result of every use (official code), "update" only that of `iterate`, which is
+            called once per D update (Miyato et al. 2018, Algorithm 1).
     """
 
     def __init__(self, layer: nn.Module, *, iterations: int = 1, iterates_at: IteratesAt = "forward") -> None:
@@ -24,11 +25,13 @@ class PowerIterated(nn.Module):
         assert isinstance(layer.weight, Tensor)
         self.iterations = iterations
         self.iterates_at = iterates_at
+        # The official code checks for train mode in its convolutions and nowhere else. Its numbers are reproduced, so
+        # scoring images in eval mode moves the state of the score layer and of the embedding too.
         self.stores_always = isinstance(layer, nn.Linear | nn.Embedding)
 
     @property
     def stores(self) -> bool:
-        """Whether a use now would store its result."""
+        """Whether a use in the present mode stores its result."""
         return self.iterates_at == "forward" and (self.training or self.stores_always)
 
     def iterate(self, weight: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Which layers a constraint acts on, and the matrix that each layer's weight stands for."""
+"""The layers that a constraint acts on, and each layer's weight as a matrix."""
 
 from typing import cast
 
@@ -10,15 +10,12 @@ _KINDS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)
 
 
 def normalised_layers(network: nn.Module, exclude: tuple[str, ...] = ()) -> list[tuple[str, nn.Module]]:
-    """List the layers with a weight matrix, by name and in order.
+    """List the convolutions, linear layers and embeddings of a network with their names, in order.
 
     Args:
-        network: where to look.
         exclude: names to leave out; each must exist.
-    Returns:
-        (name, layer) of every convolution, linear and embedding layer.
     Raises:
-        ValueError: if a name to exclude is not there.
+        ValueError: if a name to exclude does not exist.
     """
     layers = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, _KINDS)]
     for name in exclude:
@@ -33,13 +30,11 @@ def output_axis(layer: nn.Module) -> int:
 
 
 def matrix_view(weight: Tensor, axis: int = 0) -> Tensor:
-    """See a weight as a matrix with one axis as rows and everything else as columns.
+    """Reshape a weight of two or more axes to a matrix whose rows are one of them, 0 or 1.
 
-    Args:
-        weight: of any shape with at least two axes.
-        axis: which axis counts the rows, 0 or 1.
     Returns:
-        (weight.shape[axis], rest); for axis 0 the (outputs, inputs * kH * kW) matrix of 000 section 4.
+        (weight.shape[axis], rest), a view where the layout allows; for axis 0 the (outputs, inputs * kH * kW) matrix of
+        Miyato et al. 2018, section 4.
     """
     return weight.movedim(axis, 0).flatten(1)
 
@@ -54,11 +49,7 @@ def raw_weight(layer: nn.Module) -> Tensor:
 
 
 def bare(network: object) -> nn.Module:
-    """Return the module inside whatever wraps it for several processes or for compilation.
-
-    Args:
-        network: a module, perhaps wrapped by `DistributedDataParallel` or `torch.compile`, in any order.
-    """
+    """Return the module inside `DistributedDataParallel` and `torch.compile` wrappers, in any order."""
     while True:
         inner = getattr(network, "_orig_mod", None) or getattr(network, "module", None)
         if inner is None:

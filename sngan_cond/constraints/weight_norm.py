@@ -13,7 +13,9 @@ from sngan_cond.fast.power_iteration import EPS
 
 
 class WeightNormalization(nn.Module):
-    """Parametrisation that divides each row of a weight matrix by its length. Source: 000 equation 25.
+    """Parametrisation that divides each row of a weight matrix by its length.
+
+    Source: Salimans and Kingma 2016; Miyato et al. 2018, equation 25, without multiplier.
 
     Args:
         layer: layer whose weight, seen as a (outputs, rest) matrix, is normalised.
@@ -37,7 +39,7 @@ class WeightNormalization(nn.Module):
 
 
 class FrobeniusNormalization(nn.Module):
-    """Parametrisation that divides a weight by the root of the sum of its squares. Source: 000 equation 26."""
+    """Parametrisation that divides a weight by its Frobenius norm. Source: Miyato et al. 2018, equation 26."""
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the weight with Frobenius norm 1."""
@@ -57,8 +59,8 @@ class RowNorm(Constraint):
     Args:
         kind: "weight" divides each row by its length, "frobenius" the whole weight by its norm.
         exclude: names of layers left as they are.
-        gains: what the normalised weights are multiplied by; None for nothing. With "weight" a gamma "per_row" is that
-            of Salimans and Kingma 2016; a "per_layer" or "shared" one starts from the rows' root mean square length.
+        gains: what the normalised weights are multiplied by; None for nothing. With "weight", a gamma "per_row" is that
+            of Salimans and Kingma 2016, and one for more than a row starts from the rows' root mean square length.
     """
 
     def __init__(
@@ -66,27 +68,27 @@ class RowNorm(Constraint):
     ) -> None:
         self.kind = kind
         self.exclude = exclude
-        self.gains = gains
+        self.gains = gains or Gains()
 
     def attach(self, D: nn.Module) -> None:
         """Parametrise the weights."""
         attached = []
         for _, layer in normalised_layers(D, self.exclude):
             normalisation = WeightNormalization(layer) if self.kind == "weight" else FrobeniusNormalization()
-            start = normalisation.exact(raw_weight(layer)) if self.gains is not None and self.gains.asks_norms else None
-            if start is not None and self.gains is not None and self.gains.gamma != "per_row":
-                start = start.square().mean().sqrt()
+            start = normalisation.exact(raw_weight(layer)) if self.gains.asks_norms else None
+            if start is not None and self.gains.gamma != "per_row":
+                start = start.square().mean().sqrt()  # keeps the Frobenius norm, as one gamma cannot keep every row's
             parametrize.register_parametrization(layer, "weight", normalisation, unsafe=True)
             attached.append((layer, start))
-        if self.gains is not None:
-            self.gains.attach(D, attached)
+        self.gains.attach(D, attached)
 
 
 class WeightClipping(Constraint):
-    """Clips every weight to [-c, c] after each D update; biases stay. Source: 000 section 4.1 and appendix D.2.
+    """Clips every weight to [-c, c] after each D update; biases stay.
 
-    Arjovsky et al. 2017 clip every parameter; 000 says "the convolutional weight of each layer". Here it is the weight
-    of every layer, the last linear one included, since one free layer would leave the Lipschitz constant free.
+    Arjovsky et al. 2017 clip every parameter; Miyato et al. 2018, section 4.1, write "the convolutional weight of each
+    layer". Here it is the weight of every layer, the last linear one included, since one free layer would leave the
+    Lipschitz constant free.
 
     Args:
         limit: c, above 0; 0.01 in the papers.
@@ -108,7 +110,7 @@ class WeightClipping(Constraint):
 class SingularValueClipping(Constraint):
     """Clips every weight matrix's singular values to at most `limit`, every few D updates.
 
-    Source: 000 appendix D.3; Saito et al. 2017, section 4.2, who clip to 1 every 5 updates.
+    Source: Miyato et al. 2018, appendix D.3; Saito et al. 2017, section 4.2, who clip to 1 every 5 updates.
 
     Args:
         every: D updates between clippings, at least 1.
@@ -124,12 +126,12 @@ class SingularValueClipping(Constraint):
         self.exclude = exclude
 
     def attach(self, D: nn.Module) -> None:
-        """Give the network the count of its updates, so that it is saved with it."""
+        """Register the count of updates with the network, so that a resumed run clips at the same steps."""
         D.register_buffer(self.COUNT, torch.zeros((), dtype=torch.int64))
 
     @torch.no_grad()
     def after_step(self, D: nn.Module) -> None:
-        """Count, and clip when it is time."""
+        """Count the update, and clip at every `every`-th."""
         count = D.get_buffer(self.COUNT)
         count += 1
         if int(count) < self.every:
@@ -137,18 +139,18 @@ class SingularValueClipping(Constraint):
         count.zero_()
         for _, layer in normalised_layers(D, self.exclude):
             weight = raw_weight(layer)
-            view = weight.movedim(output_axis(layer), 0)
+            view = weight.movedim(output_axis(layer), 0)  # a view, so that copy_ below writes into the weight
             U, S, Vh = torch.linalg.svd(view.flatten(1), full_matrices=False)
             view.copy_(((U * S.clamp(max=self.limit)) @ Vh).reshape(view.shape))
 
 
 class Initialization(Constraint):
-    """LatentSampler every weight anew when attached, and does nothing afterwards; biases stay.
+    """Draws every weight anew when attached, and does nothing afterwards; biases stay.
 
     Args:
-        kind: "orthonormal": orthonormal rows, or columns where there are fewer (000 section 4.1, Brock et al. 2016).
-            "lecun": N(0, 1 / columns) (LeCun et al. 1998; 004 section 4).
-        scale: factor on every weight (004 section 5.2), above 0.
+        kind: "orthonormal": orthonormal rows, or columns where there are fewer (Miyato et al. 2018, section 4.1; Brock
+            et al. 2016). "lecun": N(0, 1 / columns) (LeCun et al. 1998; Lin et al. 2021, section 4).
+        scale: factor on every weight (Lin et al. 2021, section 5.2), above 0.
         exclude: names of layers left as they are.
     """
 
