@@ -194,7 +194,7 @@ def _report(dataset: PreparedDataset, was_there: bool) -> None:
 
 
 def _processors() -> int:
-    """Return how many processors this process may use, which in a container are fewer than the machine has."""
+    """Return how many processors this process may use; there may be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

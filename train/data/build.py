@@ -28,7 +28,6 @@ class Request:
 
     Args:
         source: as the user gave it, for dataset.json.
-        split: likewise.
         fitting: how images become squares.
         on_bad_image: `skip` leaves out and reports images that cannot be used, `fail` stops at the first.
         limit: keep this many images, as evenly over the classes as they allow; None keeps all.
@@ -93,8 +92,6 @@ def build(source: Source, request: Request, out: Path, *, workers: int) -> tuple
     interrupted. Until it is whole it lies in `DIR.partial`.
 
     Args:
-        source: the images.
-        request: what to do with them.
         out: the final folder DIR.
         workers: number of processes that decode.
     Returns:

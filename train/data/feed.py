@@ -30,12 +30,8 @@ class RealBatches:
     memory-mapped, and a background thread gathers the next batches into pinned memory.
 
     Args:
-        dataset: the prepared images.
         batch_total: images in a batch over all processes; a multiple of `world_size`, may exceed the data set.
-        seed: of the run.
         rank: of this process, 0 to world_size - 1.
-        world_size: number of processes.
-        device: where batches are wanted.
         flip: mirror each image with probability 1/2 (Miyato et al. 2018 do not).
         resident: `always`, `never`, or `auto`: on a GPU, if the images take at most RESIDENT_FRACTION of its free
             memory.

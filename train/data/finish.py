@@ -1,8 +1,8 @@
 """The end of a preparation: close the gaps that bad images left, hash, describe, rename.
 
-It may be killed at any line and is then repeated from its first one, because until the rename every step either changes
-nothing the second time or writes its file anew. The rename is what makes the data set real: before it DIR does not
-exist, after it DIR is whole, and what is left of DIR.partial is deleted by the same command.
+It may be killed at any line. The next attempt repeats it from the start, which is safe because every step before the
+rename either changes nothing the second time or writes its file anew. The rename is what makes the data set real:
+before it there is no DIR, after it DIR is whole, and what is left of DIR.partial is deleted by the same command.
 """
 
 import hashlib
@@ -38,7 +38,6 @@ def finish(
         chosen: (M,) indices into the source of the images in the file, in their order there.
         bad: the images to be dropped.
         plan: goes into dataset.json.
-        out: the final folder.
     Raises:
         DataError: if a class is left without an image; the work folder is deleted, since repeating it is useless.
     """
@@ -132,7 +131,7 @@ def _describe(
 
 
 def _sha256(path: Path, progress: "tqdm[Any]") -> str:
-    """Hash as `train.files.sha256` does, and move a bar, for the images of ImageNet take minutes."""
+    """Hash as `train.files.sha256` does, with a progress bar: the images of ImageNet take minutes."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(HASH_BLOCK_BYTES):

@@ -42,7 +42,7 @@ class BadImageError(Exception):
 
     Args:
         reason: one of REASONS.
-        detail: what exactly; made one line.
+        detail: what exactly; line breaks become spaces.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -120,8 +120,6 @@ def decode(file: Path | IO[bytes]) -> Image.Image:
     photographs from phones). Grey becomes three equal channels, CMYK and palettes are converted, transparency is laid
     on white, 16-bit grey is cut to its upper 8 bits; of an animation the first frame is used.
 
-    Args:
-        file: path, or binary file.
     Returns:
         RGB image, fully loaded.
     Raises:

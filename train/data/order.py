@@ -1,4 +1,4 @@
-"""The order in which real images are seen: a shuffle per epoch, known at any position without walking there."""
+"""The order in which real images are seen: a shuffle per epoch, computed at any position directly."""
 
 import torch
 

@@ -69,7 +69,7 @@ class Partial:
             raise DataError(f"--out: {self.folder} is being written by another process") from error
         try:
             self._check_plan()
-        except DataError:
+        except BaseException:
             self._release()  # Python calls no __exit__ when __enter__ raises
             raise
         return self

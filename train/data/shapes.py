@@ -147,7 +147,6 @@ def draw(classes: ShapeClasses, label: int, *, side_px: int, key: tuple[int, ...
     and the background stays dark, so that a small GAN learns the classes within minutes.
 
     Args:
-        classes: what labels mean.
         label: 0 to classes.count - 1.
         side_px: side R of the image.
         key: non-negative integers that decide all that varies, for instance (seed, split, index).

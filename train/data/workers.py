@@ -66,8 +66,6 @@ def make_chunk(path: Path, header_bytes: int, chunk: Chunk, fitting: Fitting) ->
     Args:
         path: the image file, allocated in full.
         header_bytes: where row 0 starts.
-        chunk: the rows and their images.
-        fitting: how images become squares.
     Returns:
         The images that could not be used.
     """
@@ -95,7 +93,6 @@ def make_chunks(
         path: the image file.
         header_bytes: where row 0 starts.
         chunks: an iterator is advanced only as fast as chunks are made.
-        fitting: how images become squares.
         workers: number of processes; 1 works in this one.
     Yields:
         Each chunk with the images of it that could not be used.

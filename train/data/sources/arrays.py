@@ -13,7 +13,6 @@ def arrays(path: str, *, split: str | None, unlabelled: bool) -> Source:
     """Open the arrays of a split.
 
     Args:
-        path: the folder.
         split: first part of the file names, train if None.
         unlabelled: leave the labels unread.
     Raises:

@@ -22,7 +22,6 @@ def imagefolder(path: str, *, split: str | None, unlabelled: bool) -> Source:
     them and may lie deeper. Names that start with a dot are left out.
 
     Args:
-        path: the folder.
         split: a sub-folder to go into first.
         unlabelled: take every image below, without classes.
     Raises:

@@ -17,7 +17,6 @@ def find_idx(root: Path, name: str, split: str) -> tuple[Path, Path] | None:
     """Find the image and label file of a split in ROOT, ROOT/raw or ROOT/NAME/raw.
 
     Args:
-        root: as the user gave it.
         name: torchvision's name of the data set.
         split: train or test.
     Returns:
@@ -40,10 +39,10 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """Read an idx file of unsigned bytes (format: yann.lecun.com/exdb/mnist).
 
     Args:
-        path: the file; `.gz` is decompressed in memory.
+        path: `.gz` is decompressed in memory.
         dimensions: how many the array must have.
     Returns:
-        uint8 array.
+        uint8 array of the header's shape.
     Raises:
         DataError: if the file is unreadable, cut short, or of another kind.
     """
