@@ -52,8 +52,8 @@ def choose_device(name: str) -> torch.device:
 def max_batch_size(device: torch.device) -> int:
     """Return how many images a batch holds at most.
 
-    A visitor who comes while a batch is being computed waits for its end: on a CPU batches are therefore small. Where a
-    GPU is borrowed for each batch they are large, whatever the device between two calls.
+    A visitor who comes while a batch is being computed waits for its end; on a CPU batches are therefore small. On
+    ZeroGPU, where models wait on the CPU but run on a borrowed GPU, batches are as large as on any GPU.
     """
     return 4 if device.type == "cpu" and not on_zero_gpu() else 64
 

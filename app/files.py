@@ -61,8 +61,8 @@ def write_result(result: Result, root: Path) -> ResultFiles:
 
 
 def _remove_old(root: Path) -> None:
-    # Gradio deletes the files that it has served (`delete_cache`), and forgets a file only if it deletes it itself, so it
-    # goes first: by twice its time only empty folders are left here, and files that nobody opened.
+    # Gradio deletes the files that it has served (`delete_cache`), and forgets one only if it deletes it itself: so it
+    # goes first. By twice its time only empty folders are left here, and files that nobody opened.
     oldest = time.time() - 2 * LIMITS.keep_results_s
     for folder in root.glob(f"{PREFIX}*"):
         with contextlib.suppress(FileNotFoundError):  # another request may be removing it too

@@ -5,15 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from torch import Tensor
-
 from app import limits
 from app.limits import InvalidRequest
 from sngan_cond import Generator
 from sngan_cond.classes import resolve_class
+from sngan_cond.inputs import Inputs
 
 Query = dict[str, list[str]]  # a link's query as `urllib.parse.parse_qs` returns it
-Inputs = tuple[Tensor, Tensor | None]  # z (N, latent_dim) and y: (N,) labels, (N, num_classes) class weights, or None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ from typing import Any, Self
 
 from app import limits
 from app.limits import LIMITS, InvalidRequest
-from app.requests.base import Inputs, Query, Request, labels_of, parse_classes
+from app.requests.base import Query, Request, labels_of, parse_classes
 from sngan_cond import Generator
-from sngan_cond.inputs import mixture_inputs
+from sngan_cond.inputs import Inputs, mixture_inputs
 
 
 @dataclass(frozen=True, kw_only=True)

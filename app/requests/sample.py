@@ -5,9 +5,9 @@ from typing import Any, Self
 
 from app import limits
 from app.limits import LIMITS, InvalidRequest
-from app.requests.base import Inputs, Query, Request, labels_of, parse_classes
+from app.requests.base import Query, Request, labels_of, parse_classes
 from sngan_cond import Generator
-from sngan_cond.inputs import sample_inputs
+from sngan_cond.inputs import Inputs, sample_inputs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,13 +35,9 @@ class MixtureTab:
                 ]
                 self.count = gr.Slider(1, LIMITS.images, value=8, step=1, label="Images", elem_id="mixture-count")
                 self.latents = latent_fields("mixture")
-                with gr.Row(elem_classes="actions"):
-                    self.run = gr.Button("Mix", variant="primary", elem_id="mixture-run", scale=3, min_width=140)
-                    stop_place = gr.Column(scale=1, min_width=90)
+                self.run = page.action_buttons("mixture", "Mix")
             with gr.Column(scale=7, min_width=260, elem_classes="results"):
                 self.panel = Panel("mixture", moves=False, hint="Choose classes and weights, then press Mix.")
-            with stop_place:
-                page.stop_button("mixture-stop")
         self.before: gr.State = gr.State([])  # the classes that the sliders now stand for, in order
         self.inputs = [self.classes, self.count, *self.latents.inputs, page.model_box, page.revision_box, *self.sliders]
         gr.on(
@@ -76,20 +72,21 @@ class MixtureTab:
         http_request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> dict[Any, Any]:
+        # One parameter for each slider: Gradio finds where http_request goes by its position, so *weights would not do.
         weights = (first, second, third, fourth, fifth, sixth)
-
-        def parse() -> MixtureRequest:
-            return MixtureRequest.parse(
-                classes=classes,
-                weights=weights[: len(classes)],
-                count=count,
-                seed=seed,
-                truncation=threshold if truncates else None,
-                model=model,
-                revision=revision,
-            )
-
-        return self.page.make(parse, self.panel, http_request, progress)
+        return self.page.make(
+            MixtureRequest,
+            self.panel,
+            http_request,
+            progress,
+            classes=classes,
+            weights=weights[: len(classes)],
+            count=count,
+            seed=seed,
+            truncation=threshold if truncates else None,
+            model=model,
+            revision=revision,
+        )
 
     def _follow(self, classes: list[str], before: list[str], model: str, revision: str, *weights: float) -> list[Any]:
         """Keep each class's weight while others come and go."""

@@ -23,13 +23,9 @@ class MorphTab:
                 self.to_class = self._picker("To", "morph-to")
                 self.steps = gr.Slider(2, LIMITS.steps, value=8, step=1, label="Steps", elem_id="morph-steps")
                 self.latents = latent_fields("morph")
-                with gr.Row(elem_classes="actions"):
-                    self.run = gr.Button("Morph", variant="primary", elem_id="morph-run", scale=3, min_width=140)
-                    stop_place = gr.Column(scale=1, min_width=90)
+                self.run = page.action_buttons("morph", "Morph")
             with gr.Column(scale=7, min_width=260, elem_classes="results"):
                 self.panel = Panel("morph", moves=True, hint="Choose two classes, then press Morph.")
-            with stop_place:
-                page.stop_button("morph-stop")
         self.inputs = [self.from_class, self.to_class, self.steps, *self.latents.inputs]
         self.inputs += [page.model_box, page.revision_box]
         gr.on(
@@ -56,18 +52,19 @@ class MorphTab:
         http_request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> dict[Any, Any]:
-        def parse() -> MorphRequest:
-            return MorphRequest.parse(
-                from_class=from_class,
-                to_class=to_class,
-                steps=steps,
-                seed=seed,
-                truncation=threshold if truncates else None,
-                model=model,
-                revision=revision,
-            )
-
-        return self.page.make(parse, self.panel, http_request, progress)
+        return self.page.make(
+            MorphRequest,
+            self.panel,
+            http_request,
+            progress,
+            from_class=from_class,
+            to_class=to_class,
+            steps=steps,
+            seed=seed,
+            truncation=threshold if truncates else None,
+            model=model,
+            revision=revision,
+        )
 
     def blank(self, model: Model) -> dict[Any, Any]:
         """Return the updates that fit the fields to a model."""

@@ -2,7 +2,7 @@
 
 import html
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,14 +41,16 @@ class Page:
     revision_box: gr.Textbox
 
     def make(
-        self, parse: Callable[[], AnyRequest], panel: Panel, http_request: gr.Request, progress: gr.Progress
+        self, kind: type[AnyRequest], panel: Panel, http_request: gr.Request, progress: gr.Progress, **values: Any
     ) -> dict[Any, Any]:
         """Make what a tab's fields ask for, and return the updates that show it.
 
         Args:
-            parse: checks the fields; called here, where a mistake is shown to the visitor.
+            kind: class of the request.
             panel: where the result goes.
             http_request: says whose work it is.
+            progress: of the event.
+            values: of the request's fields, unchecked.
         """
         started = time.perf_counter()
 
@@ -56,7 +58,7 @@ class Page:
             progress((done, total), desc="Making images", unit="images")
 
         with friendly():
-            request = parse()
+            request = kind.parse(**values)
             progress(0, desc="Opening the model")
             try:
                 result = self.service.make(request, visitor=http_request.session_hash or "", progress=advance)
@@ -76,11 +78,14 @@ class Page:
             "api_visibility": "private",
         }
 
-    def stop_button(self, elem_id: str) -> gr.Button:
-        """Add the button that stops a visitor's work."""
-        button = gr.Button("Stop", variant="secondary", elem_id=elem_id, min_width=90, scale=1)
-        button.click(self._stop, None, None, concurrency_limit=None, show_progress="hidden", api_visibility="private")
-        return button
+    def action_buttons(self, tab: str, label: str) -> gr.Button:
+        """Add the button that starts a tab's work, which is returned, and the one that stops it."""
+        with gr.Row(elem_classes="actions"):
+            run = gr.Button(label, variant="primary", elem_id=f"{tab}-run", scale=3, min_width=140)
+            stop = gr.Button("Stop", variant="secondary", elem_id=f"{tab}-stop", scale=1, min_width=90)
+        # No limit on concurrency, and not GROUP's queue: it would wait there for what it is to stop.
+        stop.click(self._stop, None, None, concurrency_limit=None, show_progress="hidden", api_visibility="private")
+        return run
 
     def _stop(self, http_request: gr.Request) -> None:
         if not self.service.cancel(http_request.session_hash or ""):

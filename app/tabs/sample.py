@@ -35,13 +35,9 @@ class SampleTab:
                     1, LIMITS.images, value=8, step=1, label="Images of each class", elem_id="sample-count"
                 )
                 self.latents = latent_fields("sample")
-                with gr.Row(elem_classes="actions"):
-                    self.run = gr.Button("Generate", variant="primary", elem_id="sample-run", scale=3, min_width=140)
-                    stop_place = gr.Column(scale=1, min_width=90)
+                self.run = page.action_buttons("sample", "Generate")
             with gr.Column(scale=7, min_width=260, elem_classes="results"):
                 self.panel = Panel("sample", moves=False, hint="Choose classes, then press Generate.")
-            with stop_place:
-                page.stop_button("sample-stop")
         self.inputs = [self.classes, self.count, *self.latents.inputs, page.model_box, page.revision_box]
         gr.on(
             [self.run.click, self.latents.seed.submit],
@@ -70,17 +66,18 @@ class SampleTab:
         http_request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> dict[Any, Any]:
-        def parse() -> SampleRequest:
-            return SampleRequest.parse(
-                classes=classes,
-                count=count,
-                seed=seed,
-                truncation=threshold if truncates else None,
-                model=model,
-                revision=revision,
-            )
-
-        return self.page.make(parse, self.panel, http_request, progress)
+        return self.page.make(
+            SampleRequest,
+            self.panel,
+            http_request,
+            progress,
+            classes=classes,
+            count=count,
+            seed=seed,
+            truncation=threshold if truncates else None,
+            model=model,
+            revision=revision,
+        )
 
     def _surprise(self, model: str, revision: str) -> tuple[list[str], str]:
         with friendly():

@@ -28,13 +28,9 @@ class WalkTab:
                 self.latents = latent_fields("walk", seed_label="From seed")
                 self.to_seed = seed_field("To seed", "1", "walk-to-seed")
                 self.steps = gr.Slider(2, LIMITS.steps, value=8, step=1, label="Steps", elem_id="walk-steps")
-                with gr.Row(elem_classes="actions"):
-                    self.run = gr.Button("Walk", variant="primary", elem_id="walk-run", scale=3, min_width=140)
-                    stop_place = gr.Column(scale=1, min_width=90)
+                self.run = page.action_buttons("walk", "Walk")
             with gr.Column(scale=7, min_width=260, elem_classes="results"):
                 self.panel = Panel("walk", moves=True, hint="Choose a class and two seeds, then press Walk.")
-            with stop_place:
-                page.stop_button("walk-stop")
         self.inputs = [self.class_, self.to_seed, self.steps, *self.latents.inputs, page.model_box, page.revision_box]
         triggers = [self.run.click, self.latents.seed.submit, self.to_seed.submit]
         gr.on(triggers, self._make, **page.event(self.inputs, self.panel))
@@ -52,18 +48,19 @@ class WalkTab:
         http_request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> dict[Any, Any]:
-        def parse() -> WalkRequest:
-            return WalkRequest.parse(
-                class_=class_,
-                to_seed=to_seed,
-                steps=steps,
-                seed=seed,
-                truncation=threshold if truncates else None,
-                model=model,
-                revision=revision,
-            )
-
-        return self.page.make(parse, self.panel, http_request, progress)
+        return self.page.make(
+            WalkRequest,
+            self.panel,
+            http_request,
+            progress,
+            class_=class_,
+            to_seed=to_seed,
+            steps=steps,
+            seed=seed,
+            truncation=threshold if truncates else None,
+            model=model,
+            revision=revision,
+        )
 
     def blank(self, model: Model) -> dict[Any, Any]:
         """Return the updates that fit the fields to a model."""
