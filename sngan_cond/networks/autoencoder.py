@@ -1,4 +1,4 @@
-"""The autoencoding discriminator of BEGAN and EBGAN, of the standard CNN's widths."""
+"""The autoencoding discriminator of BEGAN and EBGAN, with the widths of the standard CNN."""
 
 import itertools
 
@@ -14,12 +14,9 @@ _SLOPE = 0.2
 
 
 class Autoencoder(nn.Module):
-    """3x3 and three 4x4 stride-2 convolutions to a code of 128 numbers, and the mirror image of that back; tanh.
+    """A 3x3 and three 4x4 stride-2 convolutions, a code of 128 numbers, and the same layers mirrored; tanh.
 
     Source: began/net.py of pfnet-research/chainer-gan-lib.
-
-    Args:
-        config: description with architecture "cnn" and head "reconstruction".
     """
 
     def __init__(self, config: DiscriminatorConfig) -> None:
@@ -45,11 +42,11 @@ class Autoencoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct images (N, 3, R, R)."""
         for conv in (self.conv, *self.convs):
-            x = F.leaky_relu(conv(x), _SLOPE)  # (N, 8 ch, R/8, R/8) in the end
+            x = F.leaky_relu(conv(x), _SLOPE)  # after the last, (N, 8 ch, R/8, R/8)
         code = F.leaky_relu(self.encode(x.flatten(1)), _SLOPE)  # (N, 128)
         h = F.leaky_relu(self.decode(code), _SLOPE).reshape(len(x), -1, self.top_side, self.top_side)
         for deconv in self.deconvs:
-            h = F.leaky_relu(deconv(h), _SLOPE)
+            h = F.leaky_relu(deconv(h), _SLOPE)  # after the last, (N, ch, R, R)
         return torch.tanh(self.last(h))
 
     def error(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The standard CNN pair of the paper (000 Table 3, 004 Tables 2 and 3), for images whose side is a multiple of 8."""
+"""The standard CNNs (Miyato et al. 2018, Table 3; Lin et al. 2021, Tables 2 and 3), at multiples of 8 px."""
 
 import itertools
 
@@ -14,11 +14,8 @@ from sngan_cond.networks.layers import NoNorm, batch_norm, init_normal_
 class CnnGenerator(nn.Module):
     """Linear, three 4x4 stride-2 transposed convolutions, 3x3 convolution, tanh.
 
-    Batch normalisation and ReLU follow the linear layer, as 004 Table 2 and the authors' chainer-gan-lib have it;
-    000 Table 3 leaves them out of its listing.
-
-    Args:
-        config: description with architecture "cnn".
+    Batch normalisation and ReLU follow the linear layer, as in Table 2 of Lin et al. and in the authors'
+    chainer-gan-lib; Table 3 of Miyato et al. does not list them.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -52,9 +49,6 @@ class CnnTrunk(nn.Module):
     """Seven convolutions with leaky ReLU, alternating 3x3 stride 1 and 4x4 stride 2; the feature map is flattened.
 
     Label planes join after the second halving for the concat head.
-
-    Args:
-        config: description with architecture "cnn".
     """
 
     features: int
@@ -63,14 +57,14 @@ class CnnTrunk(nn.Module):
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.slope = config.slope
-        # Figure 4 of 000 widens both sides of the last convolution (its footnote 6).
+        # The "relative size" of Miyato et al. 2018, Figure 4, widens both sides of the last convolution (footnote 6).
         before_top, top = (max(1, round(width * config.width * config.top_size)) for width in (4, 8))
         widths = [3, *(config.width * width for width in (1, 1, 2, 2, 4)), before_top, top]
         self.labels = LabelPlanes(config) if config.head == "concat" else None
         self.convs = nn.ModuleList()
         for i, (c_in, c_out) in enumerate(itertools.pairwise(widths)):
             joined = config.embed_dim if config.head == "concat" and i == 4 else 0
-            stride = 1 + i % 2
+            stride = 1 + i % 2  # 3x3 stride 1 and 4x4 stride 2 in turn, both with a padding of 1
             conv = nn.Conv2d(c_in + joined, c_out, 2 + stride, stride=stride, padding=1)
             init_normal_(conv)
             self.convs.append(conv)

@@ -1,4 +1,4 @@
-"""The DCGAN pair of Radford et al. 2016: 5x5 strided convolutions, for images whose side is a power of 2."""
+"""The DCGAN networks (Radford et al. 2016): 5x5 strided convolutions, for images whose side is a power of 2."""
 
 import itertools
 
@@ -14,7 +14,7 @@ _SLOPE = 0.2
 
 
 def _widths(channels: int, resolution: int) -> list[int]:
-    """Widths of D's convolutions, from the image inwards; G's, read backwards."""
+    """Return the widths of D's convolutions, from the image inwards; G has the same, reversed."""
     halvings = (resolution // _FIRST_SIDE).bit_length() - 1
     return [channels * 2**i for i in range(halvings)]
 
@@ -22,10 +22,7 @@ def _widths(channels: int, resolution: int) -> list[int]:
 class DcganGenerator(nn.Module):
     """Linear and 5x5 stride-2 transposed convolutions, batch norm and ReLU after all but the last; tanh.
 
-    At 64 px and 128 channels: 1024, 512, 256, 128 and 3 channels, the paper's Figure 1.
-
-    Args:
-        config: description with architecture "dcgan".
+    At 64 px and 128 channels: 1024, 512, 256, 128 and 3 channels, as in Figure 1 there.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -53,10 +50,7 @@ class DcganGenerator(nn.Module):
 class DcganTrunk(nn.Module):
     """5x5 stride-2 convolutions with leaky ReLU of slope 0.2 down to 4x4; the feature map is flattened.
 
-    The paper's batch norm, on all but the first convolution, is `features: batch` of a `ConstraintConfig`.
-
-    Args:
-        config: description with architecture "dcgan".
+    The batch norm that the paper has after all but the first convolution is `features: batch` of a `ConstraintConfig`.
     """
 
     features: int
@@ -74,7 +68,7 @@ class DcganTrunk(nn.Module):
         self.score_bias = True
 
     def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Map images (N, 3, R, R) to features (N, 16 C); the label is not looked at."""
+        """Map images (N, 3, R, R) to features (N, 16 C); labels are ignored."""
         for conv in self.convs:
             x = F.leaky_relu(conv(x), _SLOPE)  # half the side
         return x.flatten(1)

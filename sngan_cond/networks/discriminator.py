@@ -1,4 +1,4 @@
-"""The discriminator: a trunk and a head of plain layers; constraints on its weights are attached from outside."""
+"""The discriminator: a trunk and a head of plain layers, to which a constraint is attached from outside."""
 
 from torch import Tensor, nn
 
@@ -19,11 +19,7 @@ _TRUNKS: dict[str, type[ResNetTrunk | CnnTrunk | DcganTrunk | MnistTrunk]] = {
 
 
 class Discriminator(nn.Module):
-    """Scores images, given their labels where it has classes.
-
-    Args:
-        config: what to build.
-    """
+    """Scores images, given their labels where it has classes."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
@@ -43,7 +39,7 @@ class Discriminator(nn.Module):
             x: (N, 3, R, R) images in [-1, 1].
             y: (N,) int64 labels; None leaves the projection out, and is refused by the concat head.
         Returns:
-            `DiscriminatorOutput` with score (N,); of an autoencoder, minus the error of its reconstruction.
+            `DiscriminatorOutput` with score (N,); an autoencoder's is minus its reconstruction error.
         """
         if self.config.head == "reconstruction":
             return DiscriminatorOutput(-self.autoencoder.error(x))

@@ -1,4 +1,4 @@
-"""The generator: latents and labels to images."""
+"""The generator: from latents and labels to images."""
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,7 @@ _NETWORKS = {"resnet": ResNetGenerator, "cnn": CnnGenerator, "dcgan": DcganGener
 
 
 class Generator(nn.Module, PretrainedMixin):
-    """Makes images from latents, of the classes asked for.
-
-    Args:
-        config: what to build.
-    """
+    """Makes images from latents and, where it has classes, labels or class weights."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -30,7 +26,7 @@ class Generator(nn.Module, PretrainedMixin):
 
         Args:
             z: (N, latent_dim) latents.
-            y: (N,) int64 labels, (N, num_classes) float rows of class weights, or None without classes.
+            y: (N,) int64 labels, (N, num_classes) float class weights, or None without classes.
         Returns:
             (N, 3, R, R) images in [-1, 1].
         Raises:

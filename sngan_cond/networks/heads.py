@@ -1,4 +1,4 @@
-"""Where the discriminator says its score, and where the label enters."""
+"""The discriminator's heads: its score, and where the label enters."""
 
 from typing import NamedTuple
 
@@ -10,10 +10,10 @@ from sngan_cond.networks.layers import init_glorot_
 
 
 class DiscriminatorOutput(NamedTuple):
-    """What a discriminator says about images.
+    """A discriminator's verdict on images.
 
     Args:
-        score: (N,) real-valued, higher for images taken for real ones.
+        score: (N,) real-valued, higher for images taken to be real.
         class_logits: (N, K) of the auxiliary classifier, else None.
     """
 
@@ -24,13 +24,13 @@ class DiscriminatorOutput(NamedTuple):
 class Head(nn.Module):
     """Linear score of the features, plus what the label adds.
 
-    The projection adds <embed(y), features> (Miyato and Koyama 2018, equation 3); the auxiliary classifier adds class
-    logits (Odena et al. 2017); the unconditional and the concat head add nothing here.
+    The projection adds <embed(y), features> to the score (Miyato and Koyama 2018, equation 3); the auxiliary classifier
+    adds class logits beside it (Odena et al. 2017); the unconditional and the concat head add nothing here.
 
     Args:
-        config: description of the discriminator.
-        features: length of the feature vector.
-        bias: whether the score layer has a bias.
+        config: of the discriminator.
+        features: length C of the feature vector.
+        bias: whether the score layer has one.
     """
 
     def __init__(self, config: DiscriminatorConfig, *, features: int, bias: bool) -> None:
@@ -56,12 +56,9 @@ class Head(nn.Module):
 
 
 class LabelPlanes(nn.Module):
-    """Embedding of the label, spread over the side and joined to a feature map (concat head).
+    """Embedding of the label, repeated over space and concatenated to a feature map (concat head).
 
-    Source: 000 Table 6c; dis_models/snresnet.py of pfnet-research/sngan_projection.
-
-    Args:
-        config: description of the discriminator.
+    Source: Miyato et al. 2018, Table 6c; dis_models/snresnet.py of pfnet-research/sngan_projection.
     """
 
     def __init__(self, config: DiscriminatorConfig) -> None:

@@ -1,4 +1,4 @@
-"""The layers both networks are made of; their fast forms live in `sngan_cond.fast`."""
+"""The layers of both networks; their fast implementations are in `sngan_cond.fast`."""
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +14,7 @@ BATCH_NORM_MOMENTUM = 0.1
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation with one gain and bias a channel, called like the conditional form.
-
-    Args:
-        channels: number of channels C.
-    """
+    """Batch normalisation with one gain and bias per channel, called like the conditional one."""
 
     backend: ConvBackend = "auto"
 
@@ -26,14 +22,12 @@ class BatchNorm2d(nn.BatchNorm2d):
         super().__init__(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
 
     def forward(self, input: Tensor, y: Tensor | None = None, *, relu: bool = False) -> Tensor:
-        """Normalise over batch and space; labels are not looked at.
+        """Normalise features (N, C, H, W) over batch and space.
 
         Args:
-            input: (N, C, H, W) features.
-            y: ignored.
-            relu: cut below 0 in the same pass where there is a kernel for both.
-        Returns:
-            (N, C, H, W).
+            input: (N, C, H, W); the name is PyTorch's.
+            y: ignored, so that both kinds are called alike.
+            relu: apply a ReLU afterwards, in the same pass where a native kernel runs.
         """
         gain, bias = self.weight[None], self.bias[None]
         if relu and runs_fused(input, self, gain, self.backend):
@@ -43,14 +37,9 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 class ConditionalBatchNorm2d(nn.Module):
-    """Batch normalisation whose gain and bias belong to a class, and blend where classes are mixed.
+    """Batch normalisation with a gain and a bias per class and channel, which class weights blend.
 
-    There is no affine part shared between classes. A fresh running variance is 0, as in the official code.
-    Source: Dumoulin et al. 2017; pfnet-research/sngan_projection source/links/conditional_batch_normalization.py.
-
-    Args:
-        channels: number of channels C.
-        num_classes: number of classes K.
+    Source: Dumoulin et al. 2017; source/links/conditional_batch_normalization.py of pfnet-research/sngan_projection.
     """
 
     backend: ConvBackend = "auto"
@@ -59,7 +48,7 @@ class ConditionalBatchNorm2d(nn.Module):
         super().__init__()
         self.norm = nn.BatchNorm2d(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM, affine=False)
         assert self.norm.running_var is not None
-        self.norm.running_var.zero_()
+        self.norm.running_var.zero_()  # as in the official code; PyTorch starts at 1
         self.gain = nn.Parameter(torch.ones(num_classes, channels))
         self.bias = nn.Parameter(torch.zeros(num_classes, channels))
 
@@ -69,11 +58,11 @@ class ConditionalBatchNorm2d(nn.Module):
         Args:
             x: (N, C, H, W) features.
             y: (N,) int64 labels, or (N, K) float class weights.
-            relu: cut below 0 in the same pass where there is a kernel for all of it.
-        Returns:
-            (N, C, H, W).
+            relu: apply a ReLU afterwards, in the same pass where a native kernel runs.
         """
         gain, bias = self.affine(y)
+        # ReLU is an argument and the choice is made in here, so that a block always calls this module: hooks, profilers
+        # and subclasses see it whichever kernel runs.
         if relu and runs_fused(x, self.norm, gain, self.backend):
             return batch_norm_relu(x, self.norm, gain, bias)
         h: Tensor = self.norm(x)
@@ -81,7 +70,7 @@ class ConditionalBatchNorm2d(nn.Module):
         return F.relu(h) if relu else h
 
     def affine(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return gain and bias of each image, both (N, C), for labels or class weights."""
+        """Return gain and bias of each image, both (N, C), from labels or class weights."""
         if y.is_floating_point():
             weights = y.to(self.gain.dtype)
             return weights @ self.gain, weights @ self.bias  # (N, K) @ (K, C)
@@ -89,17 +78,12 @@ class ConditionalBatchNorm2d(nn.Module):
 
 
 def batch_norm(channels: int, num_classes: int) -> BatchNorm2d | ConditionalBatchNorm2d:
-    """Return the generator's batch normalisation: conditional where there are classes.
-
-    Args:
-        channels: number of channels C.
-        num_classes: number of classes K; 0 gives the plain form.
-    """
+    """Return the generator's batch normalisation: conditional if there are classes."""
     return ConditionalBatchNorm2d(channels, num_classes) if num_classes else BatchNorm2d(channels)
 
 
 class NoNorm(nn.Module):
-    """Stands where a batch normalisation is left out, and is called like one."""
+    """Takes the place of a batch normalisation that is left out, and is called like one."""
 
     def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Return the features (N, C, H, W) as they are."""
@@ -107,13 +91,7 @@ class NoNorm(nn.Module):
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution that keeps the side.
-
-    Args:
-        in_channels: channels in.
-        out_channels: channels out.
-        kernel_size: 3, or 1 for a skip.
-    """
+    """A convolution with same padding, of kernel size 3, or 1 for a skip."""
 
     backend: ConvBackend = "auto"
 
@@ -126,13 +104,7 @@ class SameConv2d(nn.Conv2d):
 
 
 class UpsampleConv2d(SameConv2d):
-    """Nearest-neighbour upsampling by 2, then a convolution that keeps the side.
-
-    Args:
-        in_channels: channels in.
-        out_channels: channels out.
-        kernel_size: 3, or 1 for a skip.
-    """
+    """Nearest-neighbour upsampling by 2, then a convolution with same padding."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (N, C_in, H, W) to (N, C_out, 2H, 2W)."""
@@ -140,13 +112,7 @@ class UpsampleConv2d(SameConv2d):
 
 
 class ConvMeanPool2d(SameConv2d):
-    """A convolution that keeps the side, then 2x2 mean pooling.
-
-    Args:
-        in_channels: channels in.
-        out_channels: channels out.
-        kernel_size: 3, or 1 for a skip.
-    """
+    """A convolution with same padding, then 2x2 mean pooling."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (N, C_in, 2H, 2W) to (N, C_out, H, W)."""
@@ -154,27 +120,28 @@ class ConvMeanPool2d(SameConv2d):
 
 
 def init_glorot_(layer: nn.Conv2d | nn.Linear | nn.Embedding, gain: float = 1.0) -> None:
-    """Draw a layer's weight from the Glorot uniform distribution and set its bias to 0, in place.
+    """Draw a layer's weight from the Glorot uniform distribution and set its bias, if any, to 0.
+
+    Source: gen_models/resblocks.py and dis_models/resblocks.py of pfnet-research/sngan_projection.
 
     Args:
-        layer: layer with a `weight` and, perhaps, a `bias`.
+        layer: changed in place.
         gain: factor on the standard deviation; sqrt(2) on the two 3x3 convolutions of a residual block.
-    Source: gen_models/resblocks.py and dis_models/resblocks.py of pfnet-research/sngan_projection.
     """
     nn.init.xavier_uniform_(layer.weight, gain=gain)
-    bias = getattr(layer, "bias", None)
-    if bias is not None:
-        nn.init.zeros_(bias)
+    _zero_bias(layer)
 
 
 def init_normal_(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding) -> None:
-    """Draw a layer's weight from N(0, 0.02^2) and set its bias to 0, in place.
+    """Draw a layer's weight from N(0, 0.02^2) and set its bias, if any, to 0, in place.
 
-    Args:
-        layer: layer with a `weight` and, perhaps, a `bias`.
     Source: common/net.py of pfnet-research/chainer-gan-lib (the standard CNNs).
     """
     nn.init.normal_(layer.weight, std=0.02)
-    bias = getattr(layer, "bias", None)
+    _zero_bias(layer)
+
+
+def _zero_bias(layer: nn.Module) -> None:
+    bias = getattr(layer, "bias", None)  # an embedding has none
     if bias is not None:
         nn.init.zeros_(bias)

@@ -1,4 +1,4 @@
-"""The MNIST pair of 004 Tables 4 and 5: 28 px, grey, carried in three equal channels like every other image here."""
+"""The MNIST networks (Lin et al. 2021, Tables 4 and 5), 28 px, whose grey images have three equal channels here."""
 
 import itertools
 
@@ -16,11 +16,7 @@ _FIRST_SIDE = 7
 class MnistGenerator(nn.Module):
     """Linear and two 5x5 stride-2 transposed convolutions; leaky ReLU before each batch norm; sigmoid.
 
-    The sigmoid's (0, 1) is stretched to (-1, 1) and repeated to three channels, so that images mean the same
-    everywhere.
-
-    Args:
-        config: description with architecture "mnist".
+    The sigmoid's (0, 1) is stretched to (-1, 1) and repeated to three channels, the form of all images here.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -44,11 +40,7 @@ class MnistGenerator(nn.Module):
 
 
 class MnistTrunk(nn.Module):
-    """Three 5x5 stride-2 convolutions without bias, leaky ReLU; the feature map is flattened.
-
-    Args:
-        config: description with architecture "mnist".
-    """
+    """Three 5x5 stride-2 convolutions without bias, leaky ReLU; the feature map is flattened."""
 
     features: int
     score_bias: bool
@@ -65,8 +57,8 @@ class MnistTrunk(nn.Module):
         self.score_bias = False
 
     def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Map images (N, 3, 28, 28) to features (N, 16 C); the label is not looked at."""
-        x = (x.mean(dim=1, keepdim=True) + 1) / 2  # (N, 1, 28, 28) in [0, 1], the range of 004
+        """Map images (N, 3, 28, 28) to features (N, 16 C); labels are ignored."""
+        x = (x.mean(dim=1, keepdim=True) + 1) / 2  # (N, 1, 28, 28) in [0, 1], the range in the paper
         for conv in self.convs:
             x = F.leaky_relu(conv(x), _SLOPE)  # 28 -> 14 -> 7 -> 4
         return x.flatten(1)

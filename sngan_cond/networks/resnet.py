@@ -1,4 +1,4 @@
-"""The paper's ResNets, read off the stage plan of their resolution (000 Tables 4 to 6)."""
+"""The ResNets of Miyato et al. 2018 (Tables 4-6), built from the stage plan of their resolution."""
 
 import itertools
 import math
@@ -23,12 +23,12 @@ from sngan_cond.networks.layers import (
 class UpBlock(nn.Module):
     """Residual block of the generator; doubles the side.
 
-    Source: 000 Figure 8; gen_models/resblocks.py of pfnet-research/sngan_projection.
+    Source: Miyato et al. 2018, Figure 8; gen_models/resblocks.py of pfnet-research/sngan_projection.
 
     Args:
-        in_channels: channels in.
-        out_channels: channels out, and between the two convolutions.
-        num_classes: number of classes of the batch normalisations; 0 for the plain form.
+        in_channels: C_in.
+        out_channels: C_out, also the width between the two convolutions.
+        num_classes: of the batch normalisations; 0 for unconditional ones.
     """
 
     def __init__(self, in_channels: int, out_channels: int, num_classes: int) -> None:
@@ -43,7 +43,7 @@ class UpBlock(nn.Module):
         init_glorot_(self.skip)
 
     def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Map (N, C_in, H, W) features and their labels (or rows of class weights) to (N, C_out, 2H, 2W)."""
+        """Map (N, C_in, H, W) features and their labels or class weights to (N, C_out, 2H, 2W)."""
         h: Tensor = self.norm1(x, y, relu=True)
         h = self.conv1(h)  # (N, C_out, 2H, 2W)
         h = self.norm2(h, y, relu=True)
@@ -52,61 +52,10 @@ class UpBlock(nn.Module):
         return h + skipped
 
 
-class DownBlock(nn.Module):
-    """Residual block of the discriminator; halves the side where told to.
-
-    The first block of the trunk has no ReLU before its first convolution, sees raw pixels on the skip, and averages
-    the skip before its 1x1 convolution.
-    Source: 000 Figure 8; dis_models/resblocks.py of pfnet-research/sngan_projection.
-
-    Args:
-        in_channels: channels in.
-        out_channels: channels out.
-        halves: whether the side is halved.
-        is_first: whether this block sees the image.
-        hidden: width between the convolutions, that of the "input" (official code) or of the "output".
-        skip: "auto" learns a skip where shapes ask for one, "always" in every block.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        halves: bool,
-        is_first: bool = False,
-        hidden: Literal["input", "output"] = "input",
-        skip: Literal["auto", "always"] = "auto",
-    ) -> None:
-        super().__init__()
-        self.is_first = is_first
-        hidden_channels = out_channels if is_first or hidden == "output" else in_channels
-        conv = ConvMeanPool2d if halves else SameConv2d
-        self.conv1 = SameConv2d(in_channels, hidden_channels, 3)
-        self.conv2 = conv(hidden_channels, out_channels, 3)
-        learns_skip = halves or in_channels != out_channels or skip == "always"
-        self.skip = conv(in_channels, out_channels, 1) if learns_skip else None
-        init_glorot_(self.conv1, gain=math.sqrt(2))
-        init_glorot_(self.conv2, gain=math.sqrt(2))
-        if self.skip is not None:
-            init_glorot_(self.skip)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C_in, H, W) to (N, C_out, H, W), or to (N, C_out, H/2, W/2) where the block halves."""
-        h: Tensor = x if self.is_first else F.relu(x)
-        h = self.conv1(h)  # (N, C_hidden, H, W)
-        h = self.conv2(F.relu(h))
-        skipped: Tensor = x if self.skip is None else self.skip(x)
-        return h + skipped
-
-
 class ResNetGenerator(nn.Module):
-    """Latent and label to image: linear, up blocks, batch norm, ReLU, 3x3 convolution, tanh.
+    """Linear, up blocks, batch norm, ReLU, 3x3 convolution, tanh.
 
     The last batch normalisation is unconditional even where there are classes, as in the official code.
-
-    Args:
-        config: description with architecture "resnet".
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -132,12 +81,56 @@ class ResNetGenerator(nn.Module):
         return torch.tanh(self.conv(h))  # (N, 3, R, R)
 
 
-class ResNetTrunk(nn.Module):
-    """Image to features: down blocks, ReLU, sum (or mean) over space; label planes join on the way for the concat head.
+class DownBlock(nn.Module):
+    """Residual block of the discriminator; halves the side if told to.
+
+    Source: Miyato et al. 2018, Figure 8; dis_models/resblocks.py of pfnet-research/sngan_projection.
 
     Args:
-        config: description with architecture "resnet".
+        in_channels: C_in.
+        out_channels: C_out.
+        halves: whether the side is halved, by mean pooling.
+        is_first: whether the block's input is the image; there is no ReLU before the first convolution then.
+        hidden: width between the convolutions, that of the "input" (official code) or of the "output".
+        skip: "auto" learns a skip where shapes require it, "always" in every block.
     """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        halves: bool,
+        is_first: bool = False,
+        hidden: Literal["input", "output"] = "input",
+        skip: Literal["auto", "always"] = "auto",
+    ) -> None:
+        super().__init__()
+        self.is_first = is_first
+        hidden_channels = out_channels if is_first or hidden == "output" else in_channels
+        # The official first block pools its skip before the 1x1 convolution, the others after it. Pooling and a 1x1
+        # convolution commute, so one layer serves both.
+        conv = ConvMeanPool2d if halves else SameConv2d
+        self.conv1 = SameConv2d(in_channels, hidden_channels, 3)
+        self.conv2 = conv(hidden_channels, out_channels, 3)
+        learns_skip = halves or in_channels != out_channels or skip == "always"
+        self.skip = conv(in_channels, out_channels, 1) if learns_skip else None
+        init_glorot_(self.conv1, gain=math.sqrt(2))
+        init_glorot_(self.conv2, gain=math.sqrt(2))
+        if self.skip is not None:
+            init_glorot_(self.skip)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C_in, H, W) to (N, C_out, H, W), or to (N, C_out, H/2, W/2) where the block halves."""
+        h: Tensor = x if self.is_first else F.relu(x)  # not in place: the skip needs x itself
+        h = self.conv1(h)  # (N, C_hidden, H, W)
+        h = self.conv2(F.relu(h))
+        skipped: Tensor = x if self.skip is None else self.skip(x)
+        return h + skipped
+
+
+class ResNetTrunk(nn.Module):
+    """Down blocks, ReLU, sum or mean over space; label planes join between two blocks for the concat head."""
 
     features: int
     score_bias: bool

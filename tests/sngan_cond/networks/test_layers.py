@@ -5,8 +5,11 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
+from sngan_cond import Generator, GeneratorConfig
+from sngan_cond.fast import native, set_backend
+from sngan_cond.networks import layers
 from sngan_cond.networks.layers import (
     BatchNorm2d,
     ConditionalBatchNorm2d,
@@ -65,7 +68,7 @@ def test_one_hot_rows_are_labels_and_mixtures_blend_gain_and_bias() -> None:
     norm, x, y = conditional().eval(), features(), torch.tensor([3, 0, 2, 1])
     torch.testing.assert_close(norm(x, F.one_hot(y, 4).float()), norm(x, y))
     row = torch.tensor([0.5, 0.0, 0.2, 0.3]).repeat(4, 1)
-    blended = sum(share * norm(x, torch.full((4,), label)) for label, share in enumerate(row[0]))
+    blended = sum(weight * norm(x, torch.full((4,), label)) for label, weight in enumerate(row[0]))
     torch.testing.assert_close(norm(x, row), blended)
 
 
@@ -74,6 +77,76 @@ def test_which_batch_norm() -> None:
     assert isinstance(batch_norm(3, 1), ConditionalBatchNorm2d)
     assert torch.equal(ConditionalBatchNorm2d(3, 2).gain, torch.ones(2, 3))
     assert torch.equal(ConditionalBatchNorm2d(3, 2).bias, torch.zeros(2, 3))
+
+
+class Shifted(ConditionalBatchNorm2d):
+    """A subclass of the kind a user writes: more than the parent's result."""
+
+    def forward(self, x: Tensor, y: Tensor, *, relu: bool = False) -> Tensor:
+        return super().forward(x, y, relu=relu) + 1
+
+
+def generator(side: int) -> Generator:
+    """Build a generator whose first blocks are wide enough for the native kernels; at 32 px all of them are."""
+    return Generator(GeneratorConfig(resolution=side, num_classes=3, channels={32: 32, 128: 2}[side], latent_dim=4))
+
+
+def batch_norms(G: Generator) -> dict[str, nn.Module]:
+    return {name: m for name, m in G.named_modules() if isinstance(m, ConditionalBatchNorm2d | BatchNorm2d)}
+
+
+@pytest.fixture(name="fused")
+def _fused(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Collect the channels of the features that the native kernels normalise."""
+    channels: list[int] = []
+    kernel = layers.batch_norm_relu
+
+    def spy(x: Tensor, *arguments: object) -> Tensor:
+        channels.append(x.shape[1])
+        return kernel(x, *arguments)
+
+    monkeypatch.setattr(layers, "batch_norm_relu", spy)
+    return channels
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("backend", ["auto", "plain"])
+@pytest.mark.parametrize(("side", "norms", "wide"), [(32, 7, 7), (128, 11, 3)])
+def test_hooks_of_every_batch_norm_fire_once(
+    side: int, norms: int, wide: int, backend: str, training: bool, fused: list[int]
+) -> None:
+    """Two batch norms per block and a last one, whether a native kernel or PyTorch's own passes run."""
+    G = generator(side).train(training)
+    set_backend(G, backend)
+    fired: list[str] = []
+    for name, norm in batch_norms(G).items():
+        norm.register_forward_hook(lambda _module, _inputs, _output, name=name: fired.append(name))
+    with torch.no_grad():
+        G(torch.randn(2, 4), torch.tensor([2, 0]))
+    assert len(fired) == norms
+    assert sorted(fired) == sorted(batch_norms(G))
+    assert len(fused) == (wide if backend == "auto" and native.available() else 0)
+
+
+@pytest.mark.parametrize("backend", ["auto", "plain"])
+@pytest.mark.parametrize("side", [32, 128])
+@torch.no_grad()
+def test_a_subclass_is_what_runs(side: int, backend: str, fused: list[int]) -> None:
+    G = generator(side).train()
+    set_backend(G, backend)
+    z, y = torch.randn(2, 4), torch.tensor([2, 0])
+    expected, blocks = G(z, y), G.network.blocks
+    ran = len(fused)
+    shifts: list[Tensor] = []
+    for block in blocks:
+        for norm in (block.norm1, block.norm2):
+            norm.register_forward_hook(lambda _module, _inputs, output: shifts.append(output.min()))
+            norm.__class__ = Shifted
+    shifted = G(z, y)
+    assert not torch.allclose(shifted, expected, atol=1e-3)
+    assert len(shifts) == 2 * len(blocks)
+    assert all(least >= 1 for least in shifts)  # what a ReLU leaves, and one
+    assert len(fused) == 2 * ran
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3])
