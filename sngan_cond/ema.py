@@ -10,8 +10,8 @@ class Ema:
     """A copy of a network whose parameters follow a moving average; buffers are copied as they are.
 
     Args:
-        network: whose parameters are averaged.
-        decay: share of the old average kept at each update, in [0, 1); 0 copies.
+        network: copied, in eval mode and without gradients.
+        decay: weight of the old average at each update, in [0, 1); 0 copies.
         start: number of updates during which the average copies, so that it forgets the initial weights.
     Raises:
         ValueError: if `decay` or `start` is out of range.
@@ -28,10 +28,10 @@ class Ema:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Move the average towards a network.
+        """Move the average towards a network of the same architecture.
 
         Args:
-            network: same architecture as at construction.
+            network: after its update.
             step: how many updates came before this one.
         """
         averages: list[Tensor] = list(self.network.parameters())

@@ -1,4 +1,4 @@
-"""Seeded latents and the paths between them."""
+"""Seeded latents, truncation and slerp."""
 
 import math
 import operator
@@ -11,10 +11,9 @@ MAX_SEED = 2**63 - 1
 
 
 def check_seed(seed: int, name: str = "seed") -> int:
-    """Return a seed that generators accept.
+    """Return a seed that PyTorch accepts, as a Python integer.
 
     Args:
-        seed: to be checked.
         name: of the argument, for the message.
     Raises:
         ValueError: if it is not an integer from 0 to 2**63 - 1.
@@ -26,24 +25,18 @@ def check_seed(seed: int, name: str = "seed") -> int:
 
 
 def whole_number(value: object) -> int | None:
-    """Return any kind of integer, NumPy's and PyTorch's too, as Python's; None for everything else.
-
-    Args:
-        value: to be looked at; a bool is no integer here.
-    """
+    """Return an integer of any kind, NumPy's and PyTorch's included, as Python's; None for all else, bools included."""
     if isinstance(value, bool):
         return None
     try:
-        return operator.index(value)  # type: ignore[arg-type]  # that is the question
+        return operator.index(value)  # type: ignore[arg-type]  # raises TypeError where there is none
     except (TypeError, RuntimeError):
         return None
 
 
 def check_truncation(truncation: float | None) -> float | None:
-    """Return a truncation threshold that resampling can carry.
+    """Return a truncation threshold, in standard deviations of a normal latent, at which redrawing ends soon.
 
-    Args:
-        truncation: in standard deviations of the normal latent, or None.
     Raises:
         ValueError: if it is not None or a finite number from 0.05.
     """
@@ -64,10 +57,10 @@ def draw_latents(
     truncation: float | None = None,
     latent: str = "normal",
 ) -> Tensor:
-    """Draw latents row by row, so that the first rows do not depend on how many follow.
+    """Draw latents, of which the first do not depend on how many follow.
 
     Args:
-        count: number of rows N.
+        count: number of latents N.
         latent_dim: length of each.
         rng: random source, on the CPU.
         truncation: components of greater magnitude are drawn again; None takes them as they come.
@@ -75,32 +68,36 @@ def draw_latents(
     Returns:
         (N, latent_dim) float32, on the CPU.
     """
-    rows = torch.empty(count, latent_dim)
-    for row in rows:
-        _fill(row, rng, latent)
+    z = torch.empty(count, latent_dim)
+    # One at a time: PyTorch draws normal numbers in blocks of 16, and draws again for an incomplete last block, so in one
+    # call the last numbers would depend on how many there are.
+    for latents in z:
+        _fill(latents, rng, latent)
         if truncation is not None:
-            while len(outside := (row.abs() > truncation).nonzero().squeeze(1)):
-                row[outside] = _fill(torch.empty(len(outside)), rng, latent)
-    return rows
+            while len(outside := (latents.abs() > truncation).nonzero().squeeze(1)):
+                latents[outside] = _fill(torch.empty(len(outside)), rng, latent)
+    return z
 
 
-def _fill(row: Tensor, rng: torch.Generator, latent: str) -> Tensor:
-    return row.normal_(generator=rng) if latent == "normal" else row.uniform_(-1, 1, generator=rng)
+def _fill(values: Tensor, rng: torch.Generator, latent: str) -> Tensor:
+    return values.normal_(generator=rng) if latent == "normal" else values.uniform_(-1, 1, generator=rng)
 
 
-def slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
-    """Interpolate along the great circle, since normal latents all have nearly the same length.
+def slerp(start: Tensor, end: Tensor, alpha: Tensor) -> Tensor:
+    """Interpolate along a great circle, since normal latents all have nearly the same length.
+
+    Source: White 2016, "Sampling Generative Networks", section 2.1.
 
     Args:
-        start: (1, latent_dim), for a share of 0, where it is returned as it is.
-        end: (1, latent_dim), for a share of 1, likewise.
-        share: (N, 1) in [0, 1].
+        start: (1, latent_dim), returned as it is where alpha is 0.
+        end: (1, latent_dim), returned as it is where alpha is 1.
+        alpha: (N, 1) in [0, 1].
     Returns:
         (N, latent_dim).
-    Source: White 2016, "Sampling Generative Networks", section 2.1.
     """
     angle = torch.acos(torch.nn.functional.cosine_similarity(start, end).clamp(-1, 1))
-    if angle < 1e-3 or math.pi - angle < 1e-3:  # no circle, or no single one
-        return torch.lerp(start, end, share)
-    path = torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end
-    return torch.where(share == 0, start, torch.where(share == 1, end, path / torch.sin(angle)))
+    if angle < 1e-3 or math.pi - angle < 1e-3:  # equal directions have no great circle, opposite ones have many
+        return torch.lerp(start, end, alpha)
+    path = torch.sin((1 - alpha) * angle) * start + torch.sin(alpha * angle) * end
+    # The ends without rounding, so that a walk begins and ends at the images of `sample`.
+    return torch.where(alpha == 0, start, torch.where(alpha == 1, end, path / torch.sin(angle)))

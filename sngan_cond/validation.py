@@ -1,4 +1,4 @@
-"""What every configuration shares: strict conversion from and to plain values, and checks with errors in one line."""
+"""Checks whose errors take one line, and the strict conversion of configurations from and to plain values."""
 
 import difflib
 import json
@@ -8,12 +8,12 @@ from typing import Any, Self
 
 
 def nearest(name: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """Return the choice that a cut-off or mistyped name most likely means.
+    """Return the choice that an abbreviated or mistyped name most likely means.
 
     Args:
-        name: of at least one letter.
+        name: at least one letter; from three on, also a beginning of a choice.
         choices: where several begin with the name, the first of them is taken.
-        cutoff: similarity from which on a choice counts, 0 to 1 (`difflib.get_close_matches`).
+        cutoff: least similarity of a mistyped name, 0 to 1 (`difflib.get_close_matches`).
     """
     choices = list(choices)
     begun = [choice for choice in choices if len(name) > 2 and choice.lower().startswith(name.lower())]
@@ -21,59 +21,43 @@ def nearest(name: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str | 
 
 
 def did_you_mean(name: str, choices: Iterable[str], otherwise: str) -> str:
-    """Return the end of a message about a name that is none of the choices: the nearest one, or other words."""
+    """Return the end of a message about a name that is none of the choices: the nearest one, else `otherwise`."""
     near = nearest(name, choices)
     return otherwise if near is None else f"did you mean {near}?"
 
 
-def check_range(name: str, value: object, low: int, high: int) -> None:
-    """Refuse what is not an integer in a range.
+def _hint(name: str, choices: Iterable[str]) -> str:
+    near = nearest(name, choices)
+    return f" (did you mean {near!r}?)" if near else ""
 
-    Args:
-        name: of the field.
-        value: its value.
-        low: smallest allowed.
-        high: largest allowed.
-    Raises:
-        ValueError: naming field, value and range.
-    """
+
+def check_range(name: str, value: object, low: int, high: int) -> None:
+    """Raise a ValueError that names field, value and range if a value is not an integer from `low` to `high`."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ValueError(f"{name}={value!r}: an integer from {low} to {high} is allowed")
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Refuse what is not one of a field's choices.
-
-    Args:
-        name: of the field.
-        value: its value.
-        choices: what is allowed.
-    Raises:
-        ValueError: naming field, value, choices and the nearest of them.
-    """
+    """Raise a ValueError that names field, value, choices and the nearest of them if a value is none of the choices."""
     if value not in choices:
-        near = nearest(str(value), choices)
-        hint = f" (did you mean {near!r}?)" if near else ""
-        raise ValueError(f"{name}={value!r}: allowed are {', '.join(choices)}{hint}")
+        raise ValueError(f"{name}={value!r}: allowed are {', '.join(choices)}{_hint(str(value), choices)}")
 
 
 def check_number(name: str, value: object, is_allowed: Callable[[float], bool], allowed: str) -> None:
-    """Refuse what is not a number, or not an allowed one.
+    """Raise a ValueError that names field, value and what is allowed if a value is not an allowed number.
 
     Args:
         name: of the field.
-        value: its value.
-        is_allowed: what numbers are.
-        allowed: the same in words.
-    Raises:
-        ValueError: naming field, value and what is allowed.
+        value: a bool is not a number.
+        is_allowed: called with numbers only.
+        allowed: in words, what `is_allowed` accepts.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not is_allowed(value):
         raise ValueError(f"{name}={value!r}: {allowed} is allowed")
 
 
 class StrictConfig:
-    """Conversion of a frozen dataclass to and from plain dictionaries, strict in both directions."""
+    """Base class of frozen dataclasses that are converted to and from plain dictionaries, strictly."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values that JSON can hold."""
@@ -86,21 +70,17 @@ class StrictConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Build the configuration from a dictionary with every field and no other.
+        """Build the configuration from a dictionary with every field and no other, as `to_dict` returns it.
 
-        Args:
-            values: field name to value, as `to_dict` returns them.
-        Returns:
-            The validated configuration.
         Raises:
             ValueError: if a field is unknown or missing, or a value is not allowed.
         """
         names = [field.name for field in fields(cls)]  # type: ignore[arg-type]  # every subclass is a dataclass
         for key in values:
             if key not in names:
-                near = nearest(key, names)
-                hint = f" (did you mean {near!r}?)" if near else ""
-                raise ValueError(f"{cls.__name__} has no field {key!r}{hint}; its fields are {', '.join(names)}")
+                raise ValueError(
+                    f"{cls.__name__} has no field {key!r}{_hint(key, names)}; its fields are {', '.join(names)}"
+                )
         missing = [name for name in names if name not in values]
         if missing:
             raise ValueError(f"{cls.__name__} misses the field {', '.join(missing)}")
