@@ -69,8 +69,8 @@ def draw_latents(
         (N, latent_dim) float32, on the CPU.
     """
     z = torch.empty(count, latent_dim)
-    # One at a time: PyTorch draws normal numbers in blocks of 16, and draws again for an incomplete last block, so in one
-    # call the last numbers would depend on how many there are.
+    # One at a time: PyTorch draws normal numbers in blocks of 16 and starts anew for an incomplete last block, so the
+    # last numbers of a call depend on how many there are.
     for latents in z:
         _fill(latents, rng, latent)
         if truncation is not None:

@@ -16,7 +16,7 @@ _FIRST_SIDE = 7
 class MnistGenerator(nn.Module):
     """Linear and two 5x5 stride-2 transposed convolutions; leaky ReLU before each batch norm; sigmoid.
 
-    The sigmoid's (0, 1) is stretched to (-1, 1) and repeated to three channels, the form of all images here.
+    The sigmoid's (0, 1) is stretched to (-1, 1) and repeated to three channels, like all images here.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:

@@ -1,7 +1,8 @@
 """The papers' architecture tables, written out layer by layer, and the parameters that each layer has.
 
 Each row is copied from a table of the paper named beside it; nothing here reads the code it checks. A layer is
-(kind, inputs, outputs, kernel side); batch norms have a gain and a bias a channel; "nobias" marks a layer without one.
+(kind, inputs, outputs, kernel side); a batch norm has a gain and a bias per channel; "nobias" marks a layer without
+bias.
 """
 
 Row = tuple[object, ...]
@@ -27,17 +28,18 @@ def count(rows: list[Row]) -> int:
 
 
 def up_block(c_in: int, c_out: int) -> list[Row]:
-    """000 Figure 8 left: BN, ReLU, upsample, conv, BN, ReLU, conv; shortcut upsample, 1x1 conv."""
+    """Miyato et al. 2018, Figure 8 left: BN, ReLU, upsample, conv, BN, ReLU, conv; shortcut upsample, 1x1 conv."""
     return [("bn", c_in), ("conv", c_in, c_out, 3), ("bn", c_out), ("conv", c_out, c_out, 3), ("conv", c_in, c_out, 1)]
 
 
 def down_block(c_in: int, hidden: int, c_out: int, skip: bool = True) -> list[Row]:
-    """000 Figure 8 without batch norm; 004 Tables 11 to 13."""
+    """Miyato et al. 2018, Figure 8, without batch norm; Lin et al. 2021, Tables 11-13."""
     rows: list[Row] = [("conv", c_in, hidden, 3), ("conv", hidden, c_out, 3)]
     return [*rows, ("conv", c_in, c_out, 1)] if skip else rows
 
 
-# 000 Table 3a = 004 Table 2, M_g = 4 and 6 and 8, with the batch norm after the dense layer that 004 writes.
+# Miyato et al. 2018, Table 3a, and Lin et al. 2021, Table 2; M_g = 4, 6 and 8. Only the latter lists the batch norm
+# after the dense layer.
 def cnn_generator(side: int) -> list[Row]:
     return [
         ("dense", 128, side * side * 512),
@@ -52,7 +54,7 @@ def cnn_generator(side: int) -> list[Row]:
     ]
 
 
-# 000 Table 3b = 004 Table 3, M = 32 and 48 and 64: the last map has side M / 8.
+# Miyato et al. 2018, Table 3b, and Lin et al. 2021, Table 3; M = 32, 48 and 64, and the last map has side M / 8.
 def cnn_discriminator(side: int) -> list[Row]:
     return [
         ("conv", 3, 64, 3),
@@ -66,7 +68,7 @@ def cnn_discriminator(side: int) -> list[Row]:
     ]
 
 
-# 000 Figure 4 at relative size 4 and STL-10: input and output of the seventh convolution, four times as wide.
+# Miyato et al. 2018, Figure 4 at relative size 4, STL-10: both sides of the seventh convolution are four times as wide.
 CNN_48_RELATIVE_SIZE_4: list[Row] = [
     ("conv", 3, 64, 3),
     ("conv", 64, 64, 4),
@@ -78,13 +80,14 @@ CNN_48_RELATIVE_SIZE_4: list[Row] = [
     ("dense", 6 * 6 * 2048, 1),
 ]
 
-# 000 Table 4a: 256 maps throughout.
+# Miyato et al. 2018, Table 4a: 256 maps throughout.
 RESNET_32_G = [("dense", 128, 4 * 4 * 256), *up_block(256, 256) * 3, ("bn", 256), ("conv", 256, 3, 3)]
-# The same of Gulrajani et al. 2017 (gan_cifar_resnet.py, DIM_G = 128).
+# The same in Gulrajani et al. 2017 (gan_cifar_resnet.py, DIM_G = 128).
 GULRAJANI_G = [("dense", 128, 4 * 4 * 128), *up_block(128, 128) * 3, ("bn", 128), ("conv", 128, 3, 3)]
 
 
-# 000 Table 4b; the official code's score layer has no bias at 32 px. Identity shortcuts where shapes allow.
+# Miyato et al. 2018, Table 4b. In the official code the score layer has no bias at 32 px, and shortcuts are identities
+# where shapes allow.
 def resnet_32_d(channels: int, score_bias: str) -> list[Row]:
     return [
         *down_block(3, channels, channels),
@@ -95,7 +98,7 @@ def resnet_32_d(channels: int, score_bias: str) -> list[Row]:
     ]
 
 
-# 000 Table 5.
+# Miyato et al. 2018, Table 5.
 RESNET_48_G = [
     ("dense", 128, 6 * 6 * 512),
     *up_block(512, 256),
@@ -109,11 +112,12 @@ RESNET_48_D = [
     *down_block(64, 64, 128),
     *down_block(128, 128, 256),
     *down_block(256, 256, 512),
-    *down_block(512, 512, 1024),  # side kept; widths differ, so the shortcut is learned
+    *down_block(512, 512, 1024),  # same side, but widths differ, so the shortcut is learned
     ("dense", 1024, 1),
 ]
 
-# 000 Table 6a, unconditional; 6b; and 004 Table 10, whose blocks have the output's width inside and always a shortcut.
+# Miyato et al. 2018, Table 6a (unconditional) and 6b, and Lin et al. 2021, Table 10, whose blocks have the width of
+# their output inside and always a learned shortcut.
 RESNET_128_G = [
     ("dense", 128, 4 * 4 * 1024),
     *up_block(1024, 1024),
@@ -143,7 +147,7 @@ BSSN_128_D = [
     ("dense", 1024, 1),
 ]
 
-# 004 Tables 4 and 5; deconvolutions carry biases, D has none.
+# Lin et al. 2021, Tables 4 and 5; deconvolutions carry biases, D has none.
 MNIST_G = [
     ("dense", 100, 7 * 7 * 128),
     ("bn", 128),

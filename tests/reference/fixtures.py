@@ -1,4 +1,4 @@
-"""Reading of `official/` and the two measures of error that its tolerances are stated in."""
+"""Reading of `official/`, its tolerances, and the measures of error that they are stated in."""
 
 from pathlib import Path
 

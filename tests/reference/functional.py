@@ -1,7 +1,7 @@
-"""The official networks once more, straight from snapshot arrays: no modules, no plans, no fast forms.
+"""The official networks once more, straight from snapshot arrays: no modules, no plans, no fast implementations.
 
 A second source for `sngan_cond`: only tensor functions, each step in the order of the official code
-(pfnet-research/sngan_projection@e84b1a5), sizes taken from whatever arrays are there.
+(pfnet-research/sngan_projection@e84b1a5), with sizes taken from the arrays.
 """
 
 from collections.abc import Mapping

@@ -47,7 +47,7 @@ def generator_by_hand(side: int, *, ch: int, dim_z: int, classes: int) -> int:
 
 
 def discriminator_by_hand(side: int, *, ch: int, classes: int, dim_emb: int = 0) -> int:
-    """Add up an official discriminator layer by layer (dis_models/snresnet*.py); dim_emb > 0 is the concat form."""
+    """Add up an official discriminator layer by layer (dis_models/snresnet*.py); dim_emb > 0 is the concat head."""
     widths = [3, *(ch * width for width in D_WIDTHS[side])]
     total = widths[-1] + (side != 32)
     for i in range(1, len(widths)):
@@ -59,8 +59,8 @@ def discriminator_by_hand(side: int, *, ch: int, classes: int, dim_emb: int = 0)
     return total + classes * (dim_emb or widths[-1])
 
 
-# 000 Table 3 and 004 Tables 2 and 3, layer by layer. Convolutions and linear layers have biases, batch normalisations a
-# gain and a bias a channel; 000 leaves the batch normalisation after the linear layer out of its listing, 004 has it.
+# Miyato et al. 2018, Table 3, and Lin et al. 2021, Tables 2 and 3, layer by layer. Convolutions and linear layers have
+# biases, batch normalisations a gain and a bias per channel; only Lin et al. list the one after the linear layer.
 def cnn_generator(first_side: int) -> int:
     """Add up the standard CNN's generator, latents of 128."""
     linear = 128 * (first_side**2 * 512) + first_side**2 * 512
@@ -75,7 +75,7 @@ def cnn_discriminator(side: int) -> int:
     return stride_1 + stride_2 + 512 * (side // 8) ** 2 + 1
 
 
-# 004 Table 4, latents of 100: linear, batch norm, 5x5 to 64, batch norm, 5x5 to 1.
+# Lin et al. 2021, Table 4, latents of 100: linear, batch norm, 5x5 to 64, batch norm, 5x5 to 1.
 MNIST_GENERATOR = (100 * 6272 + 6272) + 2 * 128 + (128 * 64 * 25 + 64) + 2 * 64 + (64 * 25 + 1)
-# 004 Table 5: three 5x5 convolutions and a linear layer on 256 x 4 x 4, none with a bias.
+# Lin et al. 2021, Table 5: three 5x5 convolutions and a linear layer on 256 x 4 x 4, none with a bias.
 MNIST_DISCRIMINATOR = 64 * 25 + 64 * 128 * 25 + 128 * 256 * 25 + 256 * 4 * 4

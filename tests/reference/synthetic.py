@@ -61,7 +61,7 @@ def generator_arrays(side: int, *, ch: int, dim_z: int, classes: int, seed: int 
 
 
 def discriminator_arrays(side: int, *, ch: int, classes: int = 0, dim_emb: int = 0, seed: int = 0) -> Arrays:
-    """Draw the arrays of an official discriminator; dim_emb > 0 makes it the concat form."""
+    """Draw the arrays of an official discriminator; dim_emb > 0 gives it the concat head."""
     draw, widths = _Draw(seed), [3, *(ch * width for width in D_WIDTHS[side])]
     for i, (c_in, c_out) in enumerate(itertools.pairwise(widths), start=1):
         c_in += dim_emb if i == 4 else 0

@@ -35,17 +35,17 @@ def latents(count: int, *, seed: int = 0, truncation: float | None = None, laten
     return draw_latents(count, 300, rng=rng, truncation=truncation, latent=latent)
 
 
-def test_same_seed_same_pictures(G: Generator) -> None:
+def test_same_seed_same_images(G: Generator) -> None:
     classes = [0, 3, 3, 1]
     images = sample(G, classes=classes, seed=5)
     assert (images.shape, images.dtype) == ((4, 3, 32, 32), torch.uint8)
-    torch.manual_seed(99)  # ambient randomness is not looked at
+    torch.manual_seed(99)  # global randomness has no influence
     assert torch.equal(sample(G, classes=classes, seed=5), images)
     assert not torch.equal(sample(G, classes=classes, seed=6), images)
     assert not torch.equal(images[1], images[2])  # one class, two latents
 
 
-def test_pictures_depend_neither_on_how_many_follow_nor_on_the_ambient_state(G: Generator) -> None:
+def test_images_depend_neither_on_how_many_follow_nor_on_the_global_state(G: Generator) -> None:
     state = torch.get_rng_state()
     few, many = sample(G, classes=[2, 4], seed=1), sample(G, classes=[2, 4, 0, 1, 3], seed=1)
     assert torch.equal(many[:2], few)

@@ -1,4 +1,4 @@
-"""The bounds that 004 proves: parameter variances (Theorems 2 and 3) and gradients (Proposition 1)."""
+"""The bounds that Lin et al. 2021 prove: parameter variances (Theorems 2 and 3), gradients (Proposition 1)."""
 
 import math
 
@@ -55,7 +55,7 @@ def test_theorem_3(c_out: int, c_in: int, k: int, distribution: str) -> None:
 
 
 def mlp() -> nn.Sequential:
-    """Fully connected layers without bias, ReLU or leaky ReLU between them: equation 1 of 004."""
+    """Fully connected layers without bias, ReLU or leaky ReLU between them: equation 1 of Lin et al."""
     torch.manual_seed(2)
     return nn.Sequential(
         nn.Linear(20, 16, bias=False),
@@ -96,7 +96,7 @@ def test_without_constraint_the_bound_fails() -> None:
 
 @pytest.mark.parametrize("architecture", ["cnn", "dcgan", "mnist"])
 def test_proposition_1_on_convolutions_as_operators(architecture: str) -> None:
-    """In the operator form a convolution is a matrix w, whose gradient is delta h^T: |delta| |h| <= |x|."""
+    """As an operator a convolution is a matrix w, whose gradient is delta h^T: |delta| |h| <= |x|."""
     D = discriminator(architecture)
     with torch.no_grad():
         for name, parameter in D.named_parameters():
@@ -119,7 +119,7 @@ def test_proposition_1_on_convolutions_as_operators(architecture: str) -> None:
 
 
 def test_the_matrix_form_does_not_promise_it_for_convolutions() -> None:
-    """The usual SN leaves convolutions a larger operator norm (004 section 4), which is why it needs no scale."""
+    """SN of the matrix leaves convolutions a larger operator norm, so it needs no scale (Lin et al., section 4)."""
     D = discriminator("cnn")
     SpectralNorm(iterations=300).attach(D)
     conv = D.trunk.convs[2]

@@ -1,4 +1,4 @@
-"""The standard CNN pair, layer by layer from 000 Table 3."""
+"""The standard CNN pair, layer by layer from Table 3 of Miyato et al. 2018."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The MNIST pair, layer by layer from 004 Tables 4 and 5."""
+"""The MNIST pair, layer by layer from Tables 4 and 5 of Lin et al. 2021."""
 
 import torch
 import torch.nn.functional as F

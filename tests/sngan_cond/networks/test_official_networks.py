@@ -30,7 +30,7 @@ from tests.reference.names import official_layers
 
 @pytest.mark.parametrize("name", GENERATORS)
 @torch.no_grad()
-def test_generator_makes_the_official_pictures(name: str) -> None:
+def test_generator_makes_the_official_images(name: str) -> None:
     io, G = load(f"{name}.io"), generator_from_chainer(OFFICIAL / f"{name}.npz")
     images = G(tensor(io["z"]), labels(io))
     assert relative_error(images, io["out_test"]) <= TEST_OUTPUT
