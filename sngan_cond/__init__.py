@@ -1,11 +1,14 @@
 """Class-conditional image generation with the networks of Miyato et al. (ICLR 2018).
 
-Names are imported at their first use, so that `import sngan_cond` and its commands' help need no torch.
+Names are imported when they are first used, so that `import sngan_cond` and the commands' help need no torch.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+# The names stand three times, each for a reader who knows only that form: type checkers and editors follow imports, and
+# read `__all__` only where it is a list of literals (so it is not made from the mapping); the mapping is for running
+# code. tests/sngan_cond/test_cli.py holds them together.
 if TYPE_CHECKING:
     from sngan_cond.config import DiscriminatorConfig, GeneratorConfig, LossConfig
     from sngan_cond.constraints.base import Constraint
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = {
+_MODULE_OF = {
     "Constraint": "constraints.base",
     "ConstraintConfig": "constraints.config",
     "Discriminator": "networks.discriminator",
@@ -54,12 +57,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value  # found without this function from now on
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value  # from now on it is found without this function
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES})
+    return sorted({*globals(), *__all__})

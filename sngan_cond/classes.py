@@ -1,4 +1,4 @@
-"""From what people type to a label, and from a label to what people read."""
+"""Class labels from what people type, and names for people from labels."""
 
 import difflib
 import functools
@@ -13,8 +13,8 @@ from sngan_cond.config import GeneratorConfig
 MAX_TEXT = 200  # longer than any class name; keeps nearest-name search cheap on hostile input
 LISTED = 8  # candidates named in one message
 
-# ImageNet has two classes that WordNet calls "crane" and two that it calls "maillot". Our list keeps their names apart
-# by a further word, but who types the plain word may mean either.
+# ImageNet has two classes that WordNet calls "crane" and two that it calls "maillot". Our list tells them apart by a
+# further word, but somebody who types the plain word may mean either.
 _SAME_WORD_IN_WORDNET = {"n02012849": "crane", "n03710721": "maillot"}
 
 
@@ -27,10 +27,10 @@ def imagenet_classes() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def class_label(config: GeneratorConfig, index: int) -> str:
-    """Return what to call a class: its name, with something unique behind it where other classes share the name.
+    """Return what to call a class: its name, followed by its id or index where other classes share the name.
 
     Args:
-        config: of the model.
+        config: of the generator.
         index: label, 0 to num_classes - 1.
     Returns:
         Text that `resolve_class` turns back into `index`.
@@ -52,7 +52,7 @@ def resolve_class(config: GeneratorConfig, text: str) -> int:
     """Find the class that a text means.
 
     Args:
-        config: of the model.
+        config: of the generator.
         text: an index (taken as such where it is in range), a name, one of a name's comma-separated synonyms, a WordNet
             id, or what `class_label` returned; letter case and underscores do not matter.
     Returns:
@@ -68,27 +68,27 @@ def resolve_class(config: GeneratorConfig, text: str) -> int:
     found = index.by_id.get(key) or index.by_name.get(key) or _by_label(index, key)
     if len(found) == 1:
         return found[0]
-    shown = repr(text if len(text) <= MAX_TEXT else text[:60] + "…")
+    quoted = repr(text if len(text) <= MAX_TEXT else text[:60] + "…")
     if found:
-        raise ValueError(f"class {shown} means several: {_listed(config, found)}; give an index or a WordNet id")
+        raise ValueError(f"class {quoted} means several: {_listed(config, found)}; give an index or a WordNet id")
     allowed = f"an index from 0 to {config.num_classes - 1}"
     if config.class_names is None and config.class_ids is None:
-        raise ValueError(f"class {shown}: this model's classes have no names; {allowed} is allowed")
+        raise ValueError(f"class {quoted}: this model's classes have no names; {allowed} is allowed")
     near = search_classes(config, text, limit=3)
     hint = f"; near are {_listed(config, near)}" if near else ""
-    raise ValueError(f"class {shown} is unknown: {allowed}, a name or a WordNet id is allowed{hint}")
+    raise ValueError(f"class {quoted} is unknown: {allowed}, a name or a WordNet id is allowed{hint}")
 
 
 def search_classes(config: GeneratorConfig, query: str, limit: int = 20) -> list[int]:
     """Find classes while somebody types.
 
     Args:
-        config: of the model.
+        config: of the generator.
         query: part of a name or a WordNet id, or an index; an empty one finds the first classes.
         limit: how many at most.
     Returns:
-        Labels, best first: the index itself, whole names, beginnings of names and ids, beginnings of words, parts; if
-        there is none of these, names spelt alike. Empty for a model without classes.
+        Labels, best first: the index itself, whole names, beginnings of names and ids, beginnings of words, other
+        parts; if there are none of these, names of similar spelling. Empty for a model without classes.
     """
     if not config.num_classes or limit < 1:
         return []
@@ -105,7 +105,7 @@ def search_classes(config: GeneratorConfig, query: str, limit: int = 20) -> list
 
 @dataclass(frozen=True)
 class _Index:
-    """What classes are called, normalised, and which classes are called so."""
+    """The normalised names of every class, and the classes of every name."""
 
     names: tuple[tuple[str, ...], ...]  # of each label: the whole name, its comma-separated parts, WordNet's word
     ids: tuple[str, ...]  # of each label, "" where there are none

@@ -1,4 +1,7 @@
-"""The `sngan-cond` command: sample, morph, convert and info, for people who only use a model."""
+"""The `sngan-cond` command: sample, morph, convert and info, for people who only use a model.
+
+Nothing here imports torch, so that help and mistakes in the arguments take no seconds.
+"""
 
 import argparse
 import sys
@@ -14,7 +17,7 @@ _CLASS = "index, name (letter case does not matter; one of several comma-separat
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose errors take one line, without the usage text; of every command of this project."""
+    """The argument parser of every command of this project: errors take one line, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
         """Print the message and exit with status 2."""
@@ -32,25 +35,8 @@ def _parser() -> OneLineParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=OneLineParser)
-
-    sample = verbs.add_parser("sample", allow_abbrev=False, help="generate pictures", description="Generate pictures.")
-    _add_common(sample)
-    sample.add_argument(
-        "--class",
-        dest="classes",
-        action="append",
-        metavar="TEXT",
-        help=f"class to show: {_CLASS}; repeat for several, a row each (default: none, for a model without classes)",
-    )
-    sample.add_argument("--n", type=int, default=16, metavar="INT", help="pictures a class, from 1 (default: 16)")
-    sample.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="PATH",
-        help="file ending in .png for a grid with a row a class, or folder for single PNG files",
-    )
-
+    sample = verbs.add_parser("sample", allow_abbrev=False, help="generate images", description="Generate images.")
+    _add_sample(sample)
     morph = verbs.add_parser(
         "morph",
         allow_abbrev=False,
@@ -58,38 +44,63 @@ def _parser() -> OneLineParser:
         description="Walk from one class to another with one latent, by blending gains and biases of the conditional "
         "batch norms.",
     )
-    _add_common(morph)
-    morph.add_argument("--from", dest="from_class", required=True, metavar="TEXT", help=f"first class: {_CLASS}")
-    morph.add_argument("--to", dest="to_class", required=True, metavar="TEXT", help="last class, written likewise")
-    morph.add_argument("--steps", type=int, default=16, metavar="INT", help="pictures, from 2 (default: 16)")
-    morph.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="PATH",
-        help="file ending in .gif or .webp for an animation (120 ms a picture), in .png for a strip",
-    )
-
+    _add_morph(morph)
     convert = verbs.add_parser(
         "convert",
         allow_abbrev=False,
         help="turn official Chainer weights into a model folder",
         description="Turn a generator snapshot of the official Chainer code into a folder that every command takes.",
     )
-    convert.add_argument(
+    _add_convert(convert)
+    info = verbs.add_parser(
+        "info", allow_abbrev=False, help="say what a model is", description="Say what a model is and how it was made."
+    )
+    info.add_argument("--model", required=True, metavar="M", help=_MODEL)
+    return parser
+
+
+def _add_sample(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser)
+    parser.add_argument(
+        "--class",
+        dest="classes",
+        action="append",
+        metavar="TEXT",
+        help=f"class to show: {_CLASS}; repeat for several, a row each (default: none, for a model without classes)",
+    )
+    parser.add_argument("--n", type=int, default=16, metavar="INT", help="images of each class, from 1 (default: 16)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="file ending in .png for a grid with a row a class, or folder for single PNG files",
+    )
+
+
+def _add_morph(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser)
+    parser.add_argument("--from", dest="from_class", required=True, metavar="TEXT", help=f"first class: {_CLASS}")
+    parser.add_argument("--to", dest="to_class", required=True, metavar="TEXT", help="last class, written likewise")
+    parser.add_argument("--steps", type=int, default=16, metavar="INT", help="images, from 2 (default: 16)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="file ending in .gif or .webp for an animation (120 ms an image), in .png for a strip",
+    )
+
+
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--chainer",
         type=Path,
         required=True,
         metavar="FILE",
         help="snapshot of pfnet-research/sngan_projection, such as ResNetGenerator_450000.npz (32, 64, 128 or 256 px)",
     )
-    convert.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-
-    info = verbs.add_parser(
-        "info", allow_abbrev=False, help="say what a model is", description="Say what a model is and how it was made."
-    )
-    info.add_argument("--model", required=True, metavar="M", help=_MODEL)
-    return parser
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +110,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="INT",
-        help="0 to 2**63 - 1; the same seed gives the same pictures (default: 0)",
+        help="0 to 2**63 - 1; the same seed gives the same images (default: 0)",
     )
     parser.add_argument(
         "--truncation",
@@ -113,8 +124,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         "--batch-size",
         type=int,
         metavar="INT",
-        help="pictures generated at once, 1 to 65536; changes speed and memory, pictures by rounding only (default: 1 "
-        "on a CPU, 16 elsewhere)",
+        help="images generated at once, 1 to 65536; changes speed and memory, images by rounding only (default: 1 on "
+        "a CPU, 16 elsewhere)",
     )
     parser.add_argument(
         "--device",
@@ -128,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: arguments; None takes the process's.
+        argv: arguments; None takes those of the process.
     Returns:
         Exit status: 0, 2 for a mistake in the arguments or files (said in one line), 130 when interrupted.
     """
@@ -139,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (RuntimeError, MemoryError) as error:
-        if not _wants_memory(error):
+        if not _is_out_of_memory(error):
             raise
         advice = ": a smaller --batch-size may" if "batch_size" in arguments else ""
         return _fail(verb, f"the device's memory does not suffice{advice}")
@@ -152,14 +163,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(verb: str, arguments: dict[str, Any]) -> str:
-    from sngan_cond import commands  # after the flags are checked: importing torch takes seconds
+    from sngan_cond import commands  # once the flags are known to be right: importing torch takes seconds
 
     text: str = getattr(commands, verb)(**arguments)
     return text
 
 
-def _wants_memory(error: RuntimeError | MemoryError) -> bool:
-    """Say whether memory ran out; PyTorch's allocator for CPUs has no class of error for that, only words."""
+def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Return whether memory ran out; PyTorch's CPU allocator has no exception class for that, only a message."""
     import torch
 
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator:" in str(error)

@@ -2,8 +2,6 @@
 
 import json
 import math
-import os
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sngan_cond import sampling
+from sngan_cond.atomic import atomic_folder
 from sngan_cond.classes import class_label, resolve_class
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.convert import generator_from_chainer
@@ -37,12 +36,12 @@ def sample(
     device: str,
     out: Path,
 ) -> str:
-    """Write a grid with a row a class, or a folder of single pictures; arguments are those of `sngan-cond sample`."""
+    """Write a grid with a row a class, or a folder of single images; arguments are those of `sngan-cond sample`."""
     if n < 1 or n * len(classes or [""]) > MAX_IMAGES:
-        raise ValueError(f"--n {n}: from 1, and with all classes up to {MAX_IMAGES} pictures, are allowed")
+        raise ValueError(f"--n {n}: from 1, and with all classes up to {MAX_IMAGES} images, are allowed")
     is_grid = out.suffix.lower() == ".png"
     if (out.suffix and not is_grid and not out.is_dir()) or (is_grid and out.is_dir()):
-        raise ValueError(f"--out {out}: a file ending in .png for a grid, or a folder for single pictures, is allowed")
+        raise ValueError(f"--out {out}: a file ending in .png for a grid, or a folder for single images, is allowed")
     G = _load(model, device, seed, truncation)
     rows = _resolve(G.config, classes)
     labels = None if rows is None else [label for label in rows for _ in range(n)]
@@ -59,7 +58,7 @@ def sample(
         prefixes = ["" if labels is None else f"class-{label:04d}-" for label in labels or range(n)]
         names = [f"{prefix}seed-{seed}-{i % n:04d}.png" for i, prefix in enumerate(prefixes)]
         _save_singly((image for batch in batches for image in batch), names, out)
-    return f"{out}: {len(labels or range(n))} pictures{_of(G.config, rows)}, {G.config.resolution} px, seed {seed}"
+    return f"{out}: {len(labels or range(n))} images{_of(G.config, rows)}, {G.config.resolution} px, seed {seed}"
 
 
 def morph(
@@ -74,7 +73,7 @@ def morph(
     device: str,
     out: Path,
 ) -> str:
-    """Write a walk between two classes; arguments are those of `sngan-cond morph`."""
+    """Write a walk from one class to another; arguments are those of `sngan-cond morph`."""
     if out.suffix.lower() not in (".gif", ".webp", ".png") or out.is_dir():
         raise ValueError(f"--out {out}: a file ending in .gif, .webp or .png is allowed")
     if not 2 <= steps <= MAX_STEPS:
@@ -97,7 +96,7 @@ def morph(
         save_png(to_grid(images, columns=steps), out)
     else:
         save_animation(images, out)
-    return f"{out}: {steps} pictures{_of(G.config, rows)}, {G.config.resolution} px, seed {seed}"
+    return f"{out}: {steps} images{_of(G.config, rows)}, {G.config.resolution} px, seed {seed}"
 
 
 def convert(*, chainer: Path, out: Path) -> str:
@@ -115,8 +114,8 @@ def info(*, model: str) -> str:
         lines.append(f"commit: {loaded.commit_hash}")
     for name, value in loaded.generator.config.to_dict().items():
         lines.append(f"{name}: {_shortened(value)}")
-    lines += _facts("metrics.json", loaded.metrics)
-    lines += _facts("training.json", loaded.training)
+    lines += _contents("metrics.json", loaded.metrics)
+    lines += _contents("training.json", loaded.training)
     card = [line for line in (loaded.card or "").splitlines() if line.strip()]
     lines.append(f"README.md: {len(card)} lines" if card else "README.md: none")
     lines.append(f"samples.png: {'none' if loaded.samples is None else loaded.samples}")
@@ -143,20 +142,9 @@ def _resolve(config: GeneratorConfig, classes: Sequence[str] | None) -> list[int
 
 
 def _save_singly(images: Iterable[Tensor], names: Sequence[str], out: Path) -> None:
-    """Write pictures into a folder beside the final one; they take their place when all are there."""
-    final = out.resolve()
-    draft = final.with_name(f".{final.name}.{os.getpid()}")
-    draft.mkdir()
-    try:
+    with atomic_folder(out) as draft:
         for image, name in zip(images, names, strict=True):
             save_png(image, draft / name)
-        if final.is_dir():
-            for name in names:
-                (draft / name).replace(final / name)
-        else:
-            draft.rename(final)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _of(config: GeneratorConfig, rows: Sequence[int] | None) -> str:
@@ -171,25 +159,24 @@ def _size(G: Generator) -> str:
     return f"{config.architecture}, {config.resolution} px, {classes}, {parameters:,} parameters"
 
 
-def _facts(file: str, values: dict[str, Any] | None) -> list[str]:
-    """List a file's facts: plain values by key, metrics with the protocol and extractor they hold under."""
+def _contents(file: str, values: dict[str, Any] | None) -> list[str]:
+    """List what a JSON file holds: a line a key, or a line a metric with its protocol and extractor."""
     if values is None:
         return [f"{file}: none"]
     rows = values.get("metrics")
     if isinstance(rows, list):
-        shown = [f"  {_shortened(row)}" for row in rows[:_LISTED]]
-        return [f"{file}: {len(rows)} metrics", *shown]
+        return [f"{file}: {len(rows)} metrics", *(f"  {_shortened(row)}" for row in rows[:_LISTED])]
     return [f"{file}:", *(f"  {_plain(key)}: {_shortened(value)}" for key, value in values.items())]
 
 
 def _shortened(value: object) -> str:
-    """Write a value of a configuration or fact on one line."""
+    """Write a value on one line."""
     if isinstance(value, list) and len(value) > _LISTED:
         return f"{_shortened(value[:_LISTED])} and {len(value) - _LISTED:,} more"
     return _plain(json.dumps(value, ensure_ascii=False))
 
 
 def _plain(text: str) -> str:
-    """Return anybody's text as one short printable line: no control character reaches the terminal."""
+    """Return text that anybody may have written as one short line, without the terminal's control characters."""
     flat = "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
     return flat if len(flat) <= _LONGEST else f"{flat[:_LONGEST]}…"

@@ -1,4 +1,8 @@
-"""Official Chainer snapshots (pfnet-research/sngan_projection) to the networks here; nothing is unpickled."""
+"""The official Chainer code's snapshots (pfnet-research/sngan_projection) as networks of this package.
+
+A snapshot is an `.npz` of arrays under paths like "block2/c1/W". It holds no configuration: the sizes, the head and the
+number of classes are read off the arrays' shapes. Nothing is unpickled, and a file that does not fit is refused whole.
+"""
 
 import contextlib
 import re
@@ -22,108 +26,10 @@ from sngan_cond.networks.layers import BatchNorm2d, ConditionalBatchNorm2d
 # Number of the last residual block to side in pixels, of gen_models/resnet*.py (where numbering starts at 2) and
 # dis_models/snresnet*.py (from 1). 48 px has no official code.
 _RESOLUTION_OF_LAST_BLOCK = {4: 32, 5: 64, 6: 128, 7: 256}
+_IMAGENET_CLASSES = 1000
 _LISTED = 5  # keys named in one message
 
-
-class ChainerSnapshot:
-    """The arrays of one `.npz` file, with errors that name it; nothing is unpickled.
-
-    Args:
-        npz: the file.
-        network: what it should hold.
-    Raises:
-        ValueError: if the file cannot be read.
-    """
-
-    def __init__(self, npz: str | Path, *, network: Literal["generator", "discriminator"]) -> None:
-        self.path = npz
-        self.network = network
-        self.arrays = _read(npz)
-
-    def plan(self) -> tuple[int, StagePlan]:
-        """Return the side in pixels, told by the number of residual blocks, and its plan."""
-        own, other = ("l1/W", "block1/c1/W") if self.network == "generator" else ("block1/c1/W", "l1/W")
-        if own not in self.arrays and other in self.arrays:
-            raise ValueError(f"{self.path}: holds {other!r} and no {own!r}, so it is no {self.network}'s snapshot")
-        numbers = [int(match[1]) for key in self.arrays if (match := re.match(r"block(\d{1,3})/", key))]
-        last = max(numbers, default=0)
-        if last not in _RESOLUTION_OF_LAST_BLOCK:
-            raise ValueError(
-                f"{self.path}: no official {self.network} ends with residual block {last}; those of "
-                f"{_RESOLUTION_OF_LAST_BLOCK} px do (block: px); the file's keys are {_few(self.arrays)}"
-            )
-        resolution = _RESOLUTION_OF_LAST_BLOCK[last]
-        return resolution, plan_for(resolution)
-
-    def shape(self, key: str, axes: int) -> tuple[int, ...]:
-        """Return the shape of one array that tells a size."""
-        if key not in self.arrays:
-            raise ValueError(f"{self.path}: the key {key!r} is missing; the file's keys are {_few(self.arrays)}")
-        shape: tuple[int, ...] = self.arrays[key].shape
-        if len(shape) != axes:
-            raise ValueError(f"{self.path}: {key!r} has shape {shape}; {axes} axes are allowed")
-        return shape
-
-    def check(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        """Refuse unknown keys, missing keys, other shapes, and what is not a finite number."""
-        unknown, missing = set(self.arrays) - set(shapes), set(shapes) - set(self.arrays)
-        wrong = [f"unknown keys {_few(unknown)}"] if unknown else []
-        wrong += [f"missing keys {_few(missing)}"] if missing else []
-        if wrong:
-            raise ValueError(f"{self.path}: not an official {self.network}'s snapshot: {'; '.join(wrong)}")
-        wrong = [
-            f"{key!r} has shape {self.arrays[key].shape}, {shape} is allowed"
-            for key, shape in sorted(shapes.items())
-            if self.arrays[key].shape != shape
-        ]
-        if wrong:
-            more = f"; {len(wrong) - _LISTED} more do not fit" if len(wrong) > _LISTED else ""
-            raise ValueError(f"{self.path}: {'; '.join(wrong[:_LISTED])}{more}")
-        for key, array in self.arrays.items():
-            if array.dtype.kind not in ("iu" if key.endswith("/N") else "f"):
-                raise ValueError(f"{self.path}: {key!r} is of type {array.dtype}; numbers as Chainer saves are allowed")
-            if not self.tensor(key).isfinite().all():
-                raise ValueError(f"{self.path}: {key!r} holds values that are not finite")
-
-    def tensor(self, key: str) -> Tensor:
-        """Return a copy of one array: float32, or int64 for a counter."""
-        array = self.arrays[key]
-        with np.errstate(over="ignore"):  # becomes infinite, which `check` refuses
-            return torch.from_numpy(array.astype(np.float32 if array.dtype.kind == "f" else np.int64))
-
-    @contextlib.contextmanager
-    def named_in_errors(self) -> Iterator[None]:
-        """Put the file before the message of a refused configuration."""
-        try:
-            yield
-        except ValueError as error:
-            raise ValueError(f"{self.path}: {str(error).removeprefix(f'{self.path}: ')}") from error
-
-
-def _read(npz: str | Path) -> dict[str, np.ndarray[Any, Any]]:
-    """Read every array of a file; nothing is unpickled."""
-    try:
-        with Path(npz).open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if not isinstance(loaded, np.lib.npyio.NpzFile):
-                raise ValueError("one array, not an .npz")
-            with loaded:
-                return {key: loaded[key] for key in loaded.files}
-    except FileNotFoundError as error:
-        raise ValueError(f"{npz}: no such file") from error
-    except (OSError, EOFError, ValueError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{npz}: not a readable .npz snapshot ({' '.join(str(error).split())[:200]})") from error
-
-
-def _few(keys: Iterable[str]) -> str:
-    """List a few keys by name."""
-    names = sorted(keys)
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(f"{name[:80]!r}" for name in names[:_LISTED]) + more if names else "none"
-
-
-_IMAGENET_CLASSES = 1000
-
+# Our names to the official ones: parts of a residual block, then the arrays of each kind of layer.
 _PARTS = {"norm1": "b1", "norm2": "b2", "conv1": "c1", "conv2": "c2", "skip": "c_sc"}
 _STATISTICS = {"running_mean": "avg_mean", "running_var": "avg_var", "num_batches_tracked": "N"}
 _LAYER = {"weight": "W", "bias": "b"}
@@ -138,19 +44,20 @@ _CONDITIONAL_NORM = {
 def generator_from_chainer(npz: str | Path) -> Generator:
     """Read an official generator snapshot of any size, with or without classes.
 
-    Sizes are read off the arrays' shapes. A snapshot of 1,000 classes gets ImageNet's names and WordNet ids, in whose
-    order the official code numbers labels. The file does not say how z was distributed; normal is the official default.
+    A snapshot of 1,000 classes gets ImageNet's names and WordNet ids, in whose order the official code numbers labels.
+    The file does not say how z was distributed; normal is the official default.
 
     Args:
-        npz: file that `chainer.serializers.save_npz` wrote, such as the official trainer's `ResNetGenerator_<n>.npz`.
+        npz: a file that `chainer.serializers.save_npz` wrote, such as the official trainer's `ResNetGenerator_<n>.npz`.
     Returns:
         The generator, float32, in eval mode.
     Raises:
         ValueError: if the file is not such a snapshot; unknown keys, missing keys and wrong shapes are named.
     """
-    snapshot = ChainerSnapshot(npz, network="generator")
+    snapshot = _Snapshot(npz, network="generator")
     resolution, plan = snapshot.plan()
-    number = len(plan.g_widths) + 1
+    number = len(plan.g_widths) + 1  # of the layers behind the last block
+    # The official 32 px generator calls its last convolution c5, the larger ones l6 and so on.
     conv = f"c{number}" if resolution == 32 else f"l{number}"
     classes = snapshot.shape("block2/b1/gammas/W", 2)[0] if "block2/b1/gammas/W" in snapshot.arrays else 0
     names, ids = imagenet_classes() if classes == _IMAGENET_CLASSES else (None, None)
@@ -175,19 +82,19 @@ def discriminator_from_chainer(npz: str | Path) -> Discriminator:
     """Read an official discriminator snapshot of any size and head.
 
     Args:
-        npz: file that `chainer.serializers.save_npz` wrote, such as the official trainer's
+        npz: a file that `chainer.serializers.save_npz` wrote, such as the official trainer's
             `SNResNetProjectionDiscriminator_<n>.npz`.
     Returns:
         The discriminator, float32, in eval mode, with its `SpectralNorm` attached and every u taken from the file.
     Raises:
         ValueError: if the file is not such a snapshot; unknown keys, missing keys and wrong shapes are named.
     """
-    snapshot = ChainerSnapshot(npz, network="discriminator")
+    snapshot = _Snapshot(npz, network="discriminator")
     resolution, plan = snapshot.plan()
     classes, embed_dim = snapshot.shape("l_y/W", 2) if "l_y/W" in snapshot.arrays else (0, 0)
     trunk = snapshot.shape(f"block{plan.concat_after}/c2/W", 4)[0]
-    joined = snapshot.shape(f"block{plan.concat_after + 1}/c1/W", 4)[1] - trunk  # channels of label planes
-    head: HeadKind = "unconditional" if not classes else "concat" if joined > 0 else "projection"
+    joined_width = snapshot.shape(f"block{plan.concat_after + 1}/c1/W", 4)[1] - trunk  # channels of label planes
+    head: HeadKind = "unconditional" if not classes else "concat" if joined_width > 0 else "projection"
     with snapshot.named_in_errors(), torch.device("meta"):
         config = DiscriminatorConfig(
             resolution=resolution,
@@ -200,6 +107,7 @@ def discriminator_from_chainer(npz: str | Path) -> Discriminator:
     layers = {"head.linear": f"l{len(plan.d_widths) + 1}", "head.embed": "l_y", "trunk.labels.embed": "l_y"}
     keys = _official_keys(D, layers, blocks="trunk.blocks", first_block=1)
     shapes = {official: tuple(D.state_dict()[ours].shape) for ours, official in keys.items()}
+    # Every layer with a weight "W" has the left singular vector of its power iteration beside it, "u", (1, outputs).
     us = {ours: official[:-1] + "u" for ours, official in keys.items() if official.endswith("/W")}
     snapshot.check(shapes | {us[ours]: (1, shapes[keys[ours]][0]) for ours in us})
     D.load_state_dict({ours: snapshot.tensor(official) for ours, official in keys.items()}, assign=True)
@@ -212,13 +120,13 @@ def discriminator_from_chainer(npz: str | Path) -> Discriminator:
 
 
 def _official_keys(network: nn.Module, layers: dict[str, str], *, blocks: str, first_block: int) -> dict[str, str]:
-    """Map the network's state-dict keys to the snapshot's, layer by layer.
+    """Map the network's state-dict keys to the snapshot's.
 
     Args:
-        network: with plain layers.
-        layers: path of a layer outside the blocks to its official name.
+        network: without a constraint.
+        layers: path of a layer outside the residual blocks to its official name.
         blocks: path of the list of residual blocks.
-        first_block: official number of its first block.
+        first_block: official number of the first of them.
     """
     keys = {}
     for path, layer in network.named_modules():
@@ -237,3 +145,100 @@ def _official_keys(network: nn.Module, layers: dict[str, str], *, blocks: str, f
             official = layers[path]
         keys.update({f"{path}.{ours}": f"{official}/{leaf}" for ours, leaf in leaves.items()})
     return keys
+
+
+class _Snapshot:
+    """The arrays of one `.npz` file; every error begins with the file's name.
+
+    Args:
+        npz: the file.
+        network: what it should hold.
+    Raises:
+        ValueError: if the file cannot be read.
+    """
+
+    def __init__(self, npz: str | Path, *, network: Literal["generator", "discriminator"]) -> None:
+        self.path = npz
+        self.network = network
+        self.arrays = _read(npz)
+
+    def plan(self) -> tuple[int, StagePlan]:
+        """Return the resolution in pixels, which the number of residual blocks tells, and its plan."""
+        own, other = ("l1/W", "block1/c1/W") if self.network == "generator" else ("block1/c1/W", "l1/W")
+        if own not in self.arrays and other in self.arrays:
+            raise ValueError(f"{self.path}: holds {other!r} and no {own!r}, so it is no {self.network}'s snapshot")
+        numbers = [int(match[1]) for key in self.arrays if (match := re.match(r"block(\d{1,3})/", key))]
+        last = max(numbers, default=0)
+        if last not in _RESOLUTION_OF_LAST_BLOCK:
+            raise ValueError(
+                f"{self.path}: no official {self.network} ends with residual block {last}; those of "
+                f"{_RESOLUTION_OF_LAST_BLOCK} px do (block: px); the file's keys are {_few(self.arrays)}"
+            )
+        resolution = _RESOLUTION_OF_LAST_BLOCK[last]
+        return resolution, plan_for(resolution)
+
+    def shape(self, key: str, axes: int) -> tuple[int, ...]:
+        """Return the shape of an array that has `axes` axes."""
+        if key not in self.arrays:
+            raise ValueError(f"{self.path}: the key {key!r} is missing; the file's keys are {_few(self.arrays)}")
+        shape: tuple[int, ...] = self.arrays[key].shape
+        if len(shape) != axes:
+            raise ValueError(f"{self.path}: {key!r} has shape {shape}; {axes} axes are allowed")
+        return shape
+
+    def check(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Refuse unknown keys, missing keys, other shapes, other types, and numbers that are not finite."""
+        unknown, missing = set(self.arrays) - set(shapes), set(shapes) - set(self.arrays)
+        wrong = [f"unknown keys {_few(unknown)}"] if unknown else []
+        wrong += [f"missing keys {_few(missing)}"] if missing else []
+        if wrong:
+            raise ValueError(f"{self.path}: not an official {self.network}'s snapshot: {'; '.join(wrong)}")
+        wrong = [
+            f"{key!r} has shape {self.arrays[key].shape}, {shape} is allowed"
+            for key, shape in sorted(shapes.items())
+            if self.arrays[key].shape != shape
+        ]
+        if wrong:
+            more = f"; {len(wrong) - _LISTED} more do not fit" if len(wrong) > _LISTED else ""
+            raise ValueError(f"{self.path}: {'; '.join(wrong[:_LISTED])}{more}")
+        for key, array in self.arrays.items():
+            if array.dtype.kind not in ("iu" if key.endswith("/N") else "f"):
+                raise ValueError(f"{self.path}: {key!r} is of type {array.dtype}; numbers as Chainer saves are allowed")
+            if not self.tensor(key).isfinite().all():
+                raise ValueError(f"{self.path}: {key!r} holds values that are not finite")
+
+    def tensor(self, key: str) -> Tensor:
+        """Return a copy of one array: float32, or int64 for a counter."""
+        array = self.arrays[key]
+        with np.errstate(over="ignore"):  # what overflows float32 becomes infinite, which `check` refuses
+            return torch.from_numpy(array.astype(np.float32 if array.dtype.kind == "f" else np.int64))
+
+    @contextlib.contextmanager
+    def named_in_errors(self) -> Iterator[None]:
+        """Put the file's name before the message of a configuration that is refused."""
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {str(error).removeprefix(f'{self.path}: ')}") from error
+
+
+def _read(npz: str | Path) -> dict[str, np.ndarray[Any, Any]]:
+    """Read every array of a file; object arrays, which would be unpickled, are refused."""
+    try:
+        with Path(npz).open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.lib.npyio.NpzFile):
+                raise ValueError("one array, not an .npz")
+            with loaded:
+                return {key: loaded[key] for key in loaded.files}
+    except FileNotFoundError as error:
+        raise ValueError(f"{npz}: no such file") from error
+    except (OSError, EOFError, ValueError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{npz}: not a readable .npz snapshot ({' '.join(str(error).split())[:200]})") from error
+
+
+def _few(keys: Iterable[str]) -> str:
+    """List the first few keys, and how many more there are."""
+    names = sorted(keys)
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(f"{name[:80]!r}" for name in names[:_LISTED]) + more if names else "none"

@@ -1,19 +1,18 @@
-"""Pictures of pictures: grids, animations, and files that appear whole or not at all."""
+"""Grids of images, PNG files and animations."""
 
-import contextlib
 import math
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from sngan_cond.atomic import atomic_file
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_SIDE_PX = 65_000  # of a picture of pictures; more than viewers open
+MAX_SIDE_PX = 65_000  # of a grid; viewers open no larger ones
 
 
 def to_grid(images: Tensor, *, columns: int, padding: int = 2) -> Tensor:
@@ -40,7 +39,7 @@ def to_grid(images: Tensor, *, columns: int, padding: int = 2) -> Tensor:
 
 
 def check_grid(count: int, *, side_px: int, columns: int, padding: int = 2) -> None:
-    """Refuse a grid that `to_grid` would refuse, before its images are made.
+    """Refuse a grid that `to_grid` would refuse, before its images are generated.
 
     Args:
         count: number of images.
@@ -56,12 +55,12 @@ def check_grid(count: int, *, side_px: int, columns: int, padding: int = 2) -> N
     if longer * (side_px + padding) + padding > MAX_SIDE_PX:
         raise ValueError(
             f"a grid with {longer} images of {side_px} px in a line: at most {MAX_SIDE_PX:,} px on a side are allowed; "
-            "single pictures go into a folder"
+            "single images go into a folder"
         )
 
 
 def save_png(image: Tensor, path: str | Path) -> None:
-    """Write one image as PNG; the same image gives the same bytes.
+    """Write one image as PNG, whole or not at all; the same image gives the same bytes.
 
     Args:
         image: (3, H, W) uint8.
@@ -69,13 +68,13 @@ def save_png(image: Tensor, path: str | Path) -> None:
     Raises:
         ValueError: if Pillow is not installed.
     """
-    picture = _picture(image)
-    with _beside(Path(path)) as draft:
-        picture.save(draft, format="PNG")
+    pil_image = _to_pil(image)
+    with atomic_file(Path(path)) as draft:
+        pil_image.save(draft, format="PNG")
 
 
 def save_animation(frames: Tensor, path: str | Path, *, frame_ms: int = 120) -> None:
-    """Write images as an animation that repeats for ever.
+    """Write images as an animation that repeats for ever, whole or not at all.
 
     Args:
         frames: (N, 3, H, W) uint8; a GIF has 256 colours a frame and joins equal neighbours, WebP keeps every colour.
@@ -85,29 +84,18 @@ def save_animation(frames: Tensor, path: str | Path, *, frame_ms: int = 120) -> 
         ValueError: if Pillow is not installed, or `path` ends otherwise.
     """
     final = Path(path)
-    forms = {".gif": ("GIF", {}), ".webp": ("WEBP", {"lossless": True})}
-    if final.suffix.lower() not in forms:
-        raise ValueError(f"path={str(path)!r}: an animation ends in {' or '.join(forms)}")
-    kind, options = forms[final.suffix.lower()]
-    first, *others = [_picture(frame) for frame in frames]
-    with _beside(final) as draft:
+    formats = {".gif": ("GIF", {}), ".webp": ("WEBP", {"lossless": True})}
+    if final.suffix.lower() not in formats:
+        raise ValueError(f"path={str(path)!r}: an animation ends in {' or '.join(formats)}")
+    kind, options = formats[final.suffix.lower()]
+    first, *others = [_to_pil(frame) for frame in frames]
+    with atomic_file(final) as draft:
         first.save(draft, format=kind, save_all=True, append_images=others, duration=frame_ms, loop=0, **options)
 
 
-def _picture(image: Tensor) -> "Image":
+def _to_pil(image: Tensor) -> "Image":
     try:
-        from PIL import Image  # only who writes pictures needs Pillow
+        from PIL import Image  # here: only writing images needs Pillow
     except ImportError as error:
-        raise ValueError("writing pictures needs Pillow: pip install pillow") from error
+        raise ValueError("writing images needs Pillow: pip install pillow") from error
     return Image.fromarray(image.permute(1, 2, 0).contiguous().to(torch.uint8).cpu().numpy())
-
-
-@contextlib.contextmanager
-def _beside(final: Path) -> Iterator[Path]:
-    """Give a path beside the final one; what is written there takes its name, or is removed if anything fails."""
-    draft = final.with_name(f".{final.name}.{os.getpid()}")
-    try:
-        yield draft
-        draft.replace(final)
-    finally:
-        draft.unlink(missing_ok=True)

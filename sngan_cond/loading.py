@@ -1,4 +1,4 @@
-"""A model with everything known about it, from wherever it lies."""
+"""A generator with everything that its folder or repo says about it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ class LoadedModel:
 
     Args:
         generator: in eval mode.
-        files: where it came from.
+        files: as `locate` found them.
         metrics: content of `metrics.json`, None where there is none.
         training: content of `training.json`, None where there is none.
         card: text of `README.md`, None where there is none.
@@ -38,7 +38,7 @@ class LoadedModel:
 
     @property
     def source(self) -> str:
-        """What was asked for."""
+        """What the user asked for, as they wrote it."""
         return self.files.source
 
     @property
@@ -48,13 +48,13 @@ class LoadedModel:
 
     @property
     def step(self) -> int | None:
-        """Steps the generator was trained for, where that is known."""
+        """Training steps behind the generator, None where that is not known."""
         step = (self.training or {}).get("step")
         return step if isinstance(step, int) else None
 
     @property
     def samples(self) -> Path | None:
-        """The picture of samples, where there is one."""
+        """The PNG of samples, None where there is none."""
         path = self.files.folder / SAMPLES_FILE
         return path if path.is_file() else None
 
@@ -67,14 +67,14 @@ def load_generator(
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
 ) -> LoadedModel:
-    """Load a generator together with its metrics, training facts and card.
+    """Load a generator together with its metrics, training record and card.
 
     Args:
         model: "user/name", "user/name@revision", a folder, or "bundled" for the model inside this package.
         revision: branch, tag or full commit hash; None takes "main".
         token: for the Hub; None takes the login's, or HF_TOKEN.
         cache_dir: of the Hub's client; None takes its own.
-        local_files_only: use folder and cache only.
+        local_files_only: do not use the network.
     Returns:
         The model; `commit_hash` is that of the commit in use.
     Raises:

@@ -1,1 +1,1 @@
-"""Models on the Hugging Face Hub and in folders: reading, checking, writing, sending."""
+"""Models on the Hugging Face Hub and in folders: loading, checking, saving and pushing."""

@@ -1,4 +1,4 @@
-"""Model cards: metadata the Hub reads, and the plain card that every saved model carries.
+"""Model cards: the metadata that the Hub reads, and the plain card that every saved model carries.
 
 Numbers in a card come from `metrics.json`, `training.json` and the configuration alone.
 """
@@ -22,10 +22,9 @@ METRIC_KEYS = ("protocol", "extractor", "extractor_sha256", "real_count", "fake_
 
 
 def escape(text: str) -> str:
-    """Return text that Markdown and HTML show as it is: no tag, link, emphasis or table cell comes of it.
+    """Return text that Markdown and HTML show as it is, without tags, links, emphasis or table cells.
 
-    Args:
-        text: anybody's, a class name for instance.
+    Class names and the like are written by whoever made a model, and a card is shown to others.
     """
     flat = html.escape(" ".join(text.split()), quote=False).replace("://", ":&#47;&#47;").replace("www.", "www&#46;")
     return re.sub(r"([\\`*_{}\[\]()|~$!])", r"\\\1", flat)
@@ -37,7 +36,7 @@ def check_metrics(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     Args:
         values: {"metrics": [{"name", "value", "protocol", "extractor", ...}, ...]}.
     Raises:
-        PretrainedError: if a row lacks one of these, or its value is no finite number.
+        PretrainedError: if a row lacks one of these keys, or its value is not a finite number.
     """
     rows = values.get("metrics")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -53,11 +52,11 @@ def check_metrics(values: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def evaluation_results(rows: Sequence[Mapping[str, Any]], *, dataset_type: str, dataset_name: str) -> list[EvalResult]:
-    """Turn metrics into what the Hub shows beside a model; each says how it was measured.
+    """Turn metrics into the results that the Hub shows beside a model; each says how it was measured.
 
     Args:
         rows: from `check_metrics`.
-        dataset_type: id of the data set of the real side.
+        dataset_type: id of the data set that the real images come from.
         dataset_name: its name for people.
     """
     return [
@@ -86,10 +85,10 @@ def card_data(
     """Return the metadata at the head of a card.
 
     Args:
-        config: of the model.
-        model_name: for the Hub's list of results.
+        config: of the generator.
+        model_name: name in the Hub's list of results.
         results: from `evaluation_results`.
-        tags: further ones.
+        tags: beside those that every model has.
         licence_and_datasets: `license`, `license_name`, `license_link`, `datasets`; left out where None.
     """
     kind = ["class-conditional"] if config.num_classes else []
@@ -104,12 +103,7 @@ def card_data(
 
 
 def with_metadata(data: ModelCardData, body: str) -> str:
-    """Return a card's text.
-
-    Args:
-        data: from `card_data`.
-        body: Markdown.
-    """
+    """Return a card: the metadata as YAML between two rules, then the Markdown body."""
     return f"---\n{data.to_yaml()}\n---\n\n{body.strip()}\n"
 
 
@@ -124,18 +118,18 @@ def plain_card(
     """Return the card that `save_pretrained` writes; `train.publish` writes a fuller one.
 
     Args:
-        config: of the model.
-        name: of the model; the folder's, or "user/name".
-        parameters: their number.
+        config: of the generator.
+        name: what loads the model: the folder's name, or "user/name".
+        parameters: number of parameters.
         metrics: content of `metrics.json`, None where there is none.
         training: content of `training.json`, None where there is none.
     Raises:
         PretrainedError: if `metrics` is malformed.
     """
     rows = [] if metrics is None else check_metrics(metrics)
-    of_data = (training or {}).get("data")
-    data = str(of_data.get("source", "training data")) if isinstance(of_data, Mapping) else "training data"
-    results = evaluation_results(rows, dataset_type="unspecified", dataset_name=data)
+    data = (training or {}).get("data")
+    dataset_name = str(data.get("source", "training data")) if isinstance(data, Mapping) else "training data"
+    results = evaluation_results(rows, dataset_type="unspecified", dataset_name=dataset_name)
     classes = f"{config.num_classes} classes" if config.num_classes else "no classes"
     call = "classes=[0, 1, 2, 3]" if config.num_classes > 3 else "classes=[0]" if config.num_classes else "n=4"
     lines = [

@@ -1,26 +1,16 @@
-"""A model's files from a folder or, at one commit, from the Hub; what can go wrong is said plainly."""
+"""A model's files, from a folder or from one commit of a Hub repo."""
 
-import json
 import logging
 import os
 import re
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from huggingface_hub import HfApi, constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.hf_api import ModelInfo
 
+from sngan_cond.hub.errors import HUB_ERRORS, explain, is_outage, pretrained_error, with_retries
 from sngan_cond.hub.files import (
     BUNDLED,
     BUNDLED_FOLDER,
@@ -29,7 +19,6 @@ from sngan_cond.hub.files import (
     MAX_WEIGHTS_BYTES,
     MODEL_FILES,
     WEIGHTS_FILE,
-    HubUnavailableError,
     ModelFiles,
     PretrainedError,
     check_files,
@@ -37,73 +26,6 @@ from sngan_cond.hub.files import (
     parse_revision,
     short_repr,
 )
-
-# What the Hub's client raises from its HTTP library: httpx, or httpx2 from version 2 on.
-TRANSPORT_ERROR: type[Exception] = HfHubHTTPError.__mro__[1]
-HUB_ERRORS = (OSError, EntryNotFoundError, TRANSPORT_ERROR)
-# Its uploads wrap failures in RuntimeError, and answers that are not JSON (a gateway's page) end as ValueError.
-PUSH_ERRORS = (*HUB_ERRORS, RuntimeError, ValueError)
-_TRIES = 4
-
-T = TypeVar("T")
-
-
-def explain(error: BaseException) -> str:
-    """Say in one line what went wrong with the Hub.
-
-    Args:
-        error: raised by its client.
-    """
-    if isinstance(error, RuntimeError) and error.__cause__ is not None:
-        return explain(error.__cause__)
-    if isinstance(error, json.JSONDecodeError):
-        return f"the Hub at {constants.ENDPOINT} does not answer in JSON; try again later"
-    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
-    if status == 401:
-        return "the Hub does not accept the login: log in (hf auth login), or set HF_TOKEN to a valid token"
-    if status == 403:
-        return "the Hub forbids it: the token lacks the permission, or the name belongs to somebody else"
-    if status is not None:
-        return f"the Hub at {constants.ENDPOINT} answers with status {status}; try again later"
-    if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
-        return f"{error.strerror} ({error.filename})"
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
-    return f"the Hub at {constants.ENDPOINT} cannot be reached ({reason})" if is_outage(error) else reason
-
-
-def patiently(call: Callable[[], T]) -> T:
-    """Ask the Hub again, after a moment, where its failure looks like a passing one.
-
-    Args:
-        call: one request.
-    Returns:
-        Its result.
-    """
-    for pause_s in (0.25 * 2**i for i in range(_TRIES - 1)):
-        try:
-            return call()
-        except PUSH_ERRORS as error:
-            if isinstance(error, TRANSPORT_ERROR) and not isinstance(error, HfHubHTTPError):
-                raise  # nobody is there: the client has tried by itself, or a cache is quicker
-            if not is_outage(error):
-                raise
-            time.sleep(pause_s)
-    return call()
-
-
-def is_outage(error: BaseException | None) -> bool:
-    """Return whether an error of the Hub's client may pass by itself.
-
-    Args:
-        error: raised by a call.
-    """
-    if isinstance(error, RuntimeError):  # an upload's wrapper
-        return is_outage(error.__cause__)
-    if isinstance(error, HfHubHTTPError):
-        return error.response.status_code >= 500 or error.response.status_code in (408, 429)
-    passing = TRANSPORT_ERROR | ConnectionError | LocalEntryNotFoundError | json.JSONDecodeError
-    return isinstance(error, passing)
-
 
 _HASH = re.compile(r"[0-9a-f]{40}")
 
@@ -124,10 +46,10 @@ def locate(
 
     Args:
         model: "user/name", "user/name@revision", a folder, or "bundled" for the model inside this package.
-        revision: branch, tag or full commit hash of a repo.
+        revision: branch, tag or full commit hash of a repo; None takes "main".
         token: for the Hub; None takes the login's, or HF_TOKEN.
         cache_dir: of the Hub's client; None takes its own.
-        local_files_only: do not ask the network.
+        local_files_only: do not use the network.
         extras: optional files that are fetched where a repo has them.
         max_weights_bytes: larger weights are refused, those of a repo before they are downloaded.
     Returns:
@@ -165,6 +87,8 @@ def _folder(name: str, folder: Path, revision: str | None, max_weights_bytes: in
 
 @dataclass(frozen=True)
 class _Hub:
+    """One revision of one repo, as the Hub and the client's cache know it."""
+
     repo: str
     revision: str
     token: str | bool | None
@@ -178,6 +102,8 @@ class _Hub:
     def fetch(self, extras: tuple[str, ...], *, offline: bool) -> tuple[Path, str, str]:
         """Return folder, repo and full commit hash."""
         cached = self._cached()
+        # A commit never changes, so one in the cache needs no network. What a branch or tag means is asked every time;
+        # the cache's last answer serves while the Hub is away.
         if cached is not None and (offline or (_HASH.fullmatch(self.revision) and self._is_complete(extras))):
             return cached
         if offline:
@@ -187,7 +113,7 @@ class _Hub:
             )
         try:
             api = HfApi(token=self.token)
-            info = patiently(lambda: api.model_info(self.repo, revision=self.revision, files_metadata=True))
+            info = with_retries(lambda: api.model_info(self.repo, revision=self.revision, files_metadata=True))
         except HUB_ERRORS as error:
             if cached is None or not is_outage(error):
                 raise self._error(error) from error
@@ -199,22 +125,23 @@ class _Hub:
         files = info.siblings or []
         sizes = {file.rfilename: file.size for file in files}
         check_files(self.source, list(sizes), sizes, max_weights_bytes=self.max_weights_bytes)
+        # From here on by commit, not by branch: somebody may push between two downloads.
         assert info.sha is not None
         there = {file.rfilename for file in files}
         try:
-            if info.gated:  # the answer so far is everybody's, and what the cache has is taken without a request
+            if info.gated:  # anybody may list a gated repo's files, and what the cache has is taken without a request
                 config = hf_hub_url(self.repo, CONFIG_FILE, revision=info.sha)
-                patiently(lambda: HfApi(token=self.token).get_hf_file_metadata(url=config))
+                with_retries(lambda: HfApi(token=self.token).get_hf_file_metadata(url=config))
             for name in (*(extra for extra in extras if extra in there), CONFIG_FILE, WEIGHTS_FILE):
                 path = self._get(name, info.sha)
-            if self.revision != info.sha:  # so that the name is known when the network is not
+            if self.revision != info.sha:  # downloads by commit leave no note of the branch, which `_cached` looks up
                 self._remember(info.sha)
         except HUB_ERRORS as error:
             raise self._error(error) from error
         return Path(path).parent, self.repo, info.sha
 
     def _get(self, name: str, commit: str) -> str:
-        return patiently(
+        return with_retries(
             lambda: hf_hub_download(self.repo, name, revision=commit, token=self.token, cache_dir=self.cache_dir)
         )
 
@@ -223,13 +150,10 @@ class _Hub:
         return Path(self.cache_dir or constants.HF_HUB_CACHE)
 
     def _remember(self, commit: str) -> None:
+        """Note in the cache which commit the revision is, as the client does."""
         ref = self._cache / f"models--{self.repo.replace('/', '--')}" / "refs" / self.revision
         ref.parent.mkdir(parents=True, exist_ok=True)
         ref.write_text(commit)
-
-    def _in_cache(self, name: str) -> object:
-        """Return a file's path, None, or a mark where the cache knows that the commit has no such file."""
-        return try_to_load_from_cache(self.repo, name, cache_dir=self.cache_dir, revision=self.revision)
 
     def _cached(self) -> tuple[Path, str, str] | None:
         config, weights = self._in_cache(CONFIG_FILE), self._in_cache(WEIGHTS_FILE)
@@ -241,9 +165,12 @@ class _Hub:
     def _is_complete(self, extras: tuple[str, ...]) -> bool:
         return all(self._in_cache(name) is not None for name in extras)
 
+    def _in_cache(self, name: str) -> object:
+        """Return a file's path, None, or a mark where the cache knows that the commit has no such file."""
+        return try_to_load_from_cache(self.repo, name, cache_dir=self.cache_dir, revision=self.revision)
+
     def _error(self, error: BaseException) -> PretrainedError:
-        kind = HubUnavailableError if is_outage(error) else PretrainedError
-        return kind(f"model={short_repr(self.source)}: {self._explain(error)}")
+        return pretrained_error(f"model={short_repr(self.source)}", error, self._explain(error))
 
     def _explain(self, error: BaseException) -> str:
         if isinstance(error, GatedRepoError):

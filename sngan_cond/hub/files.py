@@ -1,4 +1,4 @@
-"""What a model folder or repo holds, how models are named, and what of it is refused before it is read."""
+"""What a model folder or repo may hold, how models are named, and what is refused before it is read."""
 
 import re
 from dataclasses import dataclass
@@ -45,8 +45,8 @@ class ModelFiles:
     """A model's files on this machine.
 
     Args:
-        source: what was asked for, as the user wrote it.
-        folder: where the files lie.
+        source: what the user asked for, as they wrote it.
+        folder: of the files.
         repo: "user/name" on the Hub, None for a folder.
         commit_hash: full hash of the commit, None for a folder.
     """
@@ -64,13 +64,13 @@ def short_repr(value: object) -> str:
 
 
 def parse_repo(repo: str, *, argument: str = "repo") -> str:
-    """Check the name of a repo.
+    """Check and return the name of a repo.
 
     Args:
         repo: "user/name".
-        argument: what the user calls it.
+        argument: what the user knows it by, for the message.
     Raises:
-        PretrainedError: if it is not.
+        PretrainedError: if it is no such name.
     """
     if not isinstance(repo, str) or not _REPO.fullmatch(repo) or ".." in repo or "--" in repo:
         more = f" or user/name@revision, an existing folder, or {BUNDLED!r}" if argument == "model" else ""
@@ -79,12 +79,10 @@ def parse_repo(repo: str, *, argument: str = "repo") -> str:
 
 
 def parse_revision(revision: str) -> str:
-    """Check a branch, tag or full commit hash.
+    """Check and return a revision.
 
-    Args:
-        revision: to be checked.
     Raises:
-        PretrainedError: if it cannot be one.
+        PretrainedError: if it can be neither a branch, nor a tag, nor a full commit hash.
     """
     if not isinstance(revision, str) or not _REVISION.fullmatch(revision) or ".." in revision:
         raise PretrainedError(f"revision={short_repr(revision)}: a branch, a tag or a full commit hash is allowed")
@@ -101,10 +99,10 @@ def check_files(
     """Refuse a repo or folder without our two files, or with files of a size no model has.
 
     Args:
-        source: for the message.
-        names: the files there are.
-        sizes: bytes by name, where known.
-        max_weights_bytes: allowed for weights.
+        source: what the user asked for, for the message.
+        names: all files there.
+        sizes: in bytes by name, where known.
+        max_weights_bytes: limit for a weights file; others may have `MAX_TEXT_BYTES`.
     Raises:
         PretrainedError: saying what is missing and what the repo seems to be instead.
     """

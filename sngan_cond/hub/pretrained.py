@@ -1,23 +1,23 @@
-"""`save_pretrained`, `from_pretrained` and `push_to_hub`, strict where huggingface_hub's mixin is lenient."""
+"""`save_pretrained`, `from_pretrained` and `push_to_hub`, strict where huggingface_hub's mixin is lenient.
 
-import contextlib
+The mixin would ignore unknown arguments, drop unknown fields of a config and fill in missing ones, and accept a folder
+half written; here each of these is an error or cannot happen.
+"""
+
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from huggingface_hub import (
-    CommitInfo,
-    ModelCard,
-    PyTorchModelHubMixin,
-)
+from huggingface_hub import CommitInfo, ModelCard, PyTorchModelHubMixin
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from sngan_cond.atomic import atomic_folder
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.hub.cards import plain_card
 from sngan_cond.hub.download import locate
@@ -60,7 +60,7 @@ class PretrainedMixin(PyTorchModelHubMixin):
             revision: branch, tag or full commit hash; None takes "main".
             token: for the Hub; None takes the login's, or HF_TOKEN.
             cache_dir: of the Hub's client; None takes its own.
-            local_files_only: use folder and cache only.
+            local_files_only: do not use the network.
         Returns:
             The generator in eval mode, its `provenance` set.
         Raises:
@@ -77,12 +77,8 @@ class PretrainedMixin(PyTorchModelHubMixin):
 
     @classmethod
     def from_files(cls, files: ModelFiles) -> Self:
-        """Load a generator whose files are on this machine.
+        """Load a generator whose files `locate` found, in eval mode.
 
-        Args:
-            files: from `locate`.
-        Returns:
-            The generator in eval mode.
         Raises:
             PretrainedError: if a file is damaged, or the two do not fit each other.
         """
@@ -112,22 +108,22 @@ class PretrainedMixin(PyTorchModelHubMixin):
     ) -> None:
         """Write a model folder: config, weights, card, and what else is given.
 
-        A new folder appears whole or not at all; in an existing one every file is replaced whole, and those of the
-        model's other files that are not written now are removed, since they describe other weights.
+        A new folder appears whole or not at all. In an existing one each file is replaced whole, and a model file that
+        is not written this time is removed, since it describes other weights.
 
         Args:
-            save_directory: the folder; made if missing.
+            save_directory: the folder; created if missing.
             discriminator: written as `discriminator.safetensors`.
             metrics: content of `metrics.json`.
             training: content of `training.json`.
             samples: a PNG, copied as `samples.png`.
             repo_id: name for the card; None takes the folder's.
         Raises:
-            PretrainedError: if the weights are not a plain generator's, or the disk refuses.
+            PretrainedError: if the weights are not a plain generator's, or the folder cannot be written.
         """
         target = Path(save_directory)
         try:
-            with _beside(target) as draft:
+            with atomic_folder(target) as draft:
                 for name, values in ((METRICS_FILE, metrics), (TRAINING_FILE, training)):
                     if values is not None:
                         (draft / name).write_text(json.dumps(values, indent=2) + "\n")
@@ -137,6 +133,10 @@ class PretrainedMixin(PyTorchModelHubMixin):
                     _save_weights(discriminator, draft / DISCRIMINATOR_FILE)
                 card = {"name": repo_id or target.resolve().name, "metrics": metrics, "training": training}
                 super().save_pretrained(draft, model_card_kwargs=card)
+                written = {path.name for path in draft.iterdir()}
+            for name in MODEL_FILES:
+                if name not in written:
+                    (target / name).unlink(missing_ok=True)
         except OSError as error:
             raise PretrainedError(f"{target}: cannot be written ({error.strerror or error})") from error
 
@@ -151,7 +151,7 @@ class PretrainedMixin(PyTorchModelHubMixin):
         _save_weights(self, save_directory / WEIGHTS_FILE)
 
     def generate_model_card(self, *_: Any, **facts: Any) -> ModelCard:
-        """Return the plain card; arguments as of `sngan_cond.hub.cards.plain_card`."""
+        """Return the plain card; arguments are those of `sngan_cond.hub.cards.plain_card`."""
         assert isinstance(self, nn.Module)
         parameters = sum(parameter.numel() for parameter in self.parameters())
         return ModelCard(plain_card(self.config, parameters=parameters, **{"name": "model", **facts}))
@@ -166,15 +166,15 @@ class PretrainedMixin(PyTorchModelHubMixin):
         token: str | None = None,
         **files: Any,
     ) -> CommitInfo:
-        """Save the generator and send it to the Hub as one commit.
+        """Save the generator and push it to the Hub as one commit.
 
         Args:
-            repo_id: "user/name"; made if missing.
+            repo_id: "user/name"; created if missing.
             commit_message: title of the commit.
-            branch: made if missing; None takes "main".
-            private: whether a repo that is made is private.
+            branch: created if missing; None takes "main".
+            private: whether a repo that is created is private; None takes the Hub's default.
             token: None takes the login's, or HF_TOKEN.
-            files: `discriminator`, `metrics`, `training`, `samples`, as of `save_pretrained`.
+            files: `discriminator`, `metrics`, `training` and `samples` of `save_pretrained`.
         Returns:
             The commit; `oid` is its full hash.
         Raises:
@@ -188,7 +188,7 @@ class PretrainedMixin(PyTorchModelHubMixin):
             )
 
 
-class _NoDraws(TorchFunctionMode):
+class _NoInitialisation(TorchFunctionMode):
     """Leaves random initialisation out."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -199,12 +199,12 @@ class _NoDraws(TorchFunctionMode):
 
 
 def _shape_of(kind: Any, config: GeneratorConfig) -> Any:
-    """Build a network without numbers.
+    """Build a network of shapes without values.
 
-    Nothing is allocated for a config that the weights do not fit, and no time goes into an initialisation that would be
-    overwritten; on the meta device a random one would even import PyTorch's compiler, which takes seconds.
+    Nothing is allocated for a config that the weights do not fit, and no time is spent on an initialisation that the
+    weights overwrite; on the meta device, a random one would even import PyTorch's compiler, which takes seconds.
     """
-    with torch.device("meta"), _NoDraws():
+    with torch.device("meta"), _NoInitialisation():
         return kind(config)
 
 
@@ -212,27 +212,6 @@ def _save_weights(network: nn.Module, path: Path) -> None:
     plain = {}
     for name, tensor in network.state_dict().items():
         kept = tensor.detach().cpu()
-        # Contiguous copies: weights that share memory are written in full, and never in half precision.
+        # safetensors refuses tensors that share memory, so each is a copy; and always float32, the type that is read.
         plain[name] = (kept.float() if kept.is_floating_point() else kept).contiguous().clone()
     save_file(plain, path, metadata={"format": "pt"})
-
-
-@contextlib.contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """Yield a fresh folder beside the target, whose files take the target's place if the block ends well."""
-    if target.exists() and not target.is_dir():
-        raise PretrainedError(f"{target}: a file of this name is in the way of the folder")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as holder:
-        draft = Path(holder) / target.resolve().name
-        draft.mkdir()
-        yield draft
-        if not target.exists():
-            draft.rename(target)
-            return
-        written = [path.name for path in draft.iterdir()]
-        for name in written:
-            (draft / name).replace(target / name)
-        for name in MODEL_FILES:
-            if name not in written:
-                (target / name).unlink(missing_ok=True)

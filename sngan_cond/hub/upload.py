@@ -1,16 +1,15 @@
-"""Sending a model folder to the Hub, in one commit."""
+"""Pushing a model folder to the Hub, in one commit."""
 
 from pathlib import Path
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-from sngan_cond.hub.download import PUSH_ERRORS, explain, is_outage, patiently
+from sngan_cond.hub.errors import PUSH_ERRORS, pretrained_error, with_retries
 from sngan_cond.hub.files import (
     CONFIG_FILE,
     MODEL_FILES,
     WEIGHTS_FILE,
-    HubUnavailableError,
     PretrainedError,
     parse_repo,
     parse_revision,
@@ -28,18 +27,18 @@ def push_folder(
     private: bool | None = None,
     token: str | None = None,
 ) -> CommitInfo:
-    """Send a model folder to the Hub as one commit, so that nobody ever sees half of it.
+    """Push a model folder to the Hub as one commit, so that nobody ever sees half of it.
 
-    Of the model's files the repo's older ones go where the folder has none; files of other names are neither sent
-    nor touched.
+    A model file that the repo has and the folder lacks is deleted, since it describes other weights. Files of other
+    names are neither sent nor touched.
 
     Args:
-        folder: what `save_pretrained` wrote.
-        repo: "user/name"; made if missing.
-        title: of the commit.
-        description: of the commit.
-        branch: made if missing; None takes "main".
-        private: whether a repo that is made is private.
+        folder: as `save_pretrained` writes it.
+        repo: "user/name"; created if missing.
+        title: first line of the commit's message.
+        description: the rest of the message.
+        branch: created if missing; None takes "main".
+        private: whether a repo that is created is private; None takes the Hub's default.
         token: None takes the login's, or HF_TOKEN.
     Returns:
         The commit; `oid` is its full hash.
@@ -53,15 +52,16 @@ def push_folder(
     revision = None if branch is None else parse_revision(branch)
     api = HfApi(token=token)
     try:
-        patiently(lambda: api.create_repo(repo, private=private, exist_ok=True))
+        with_retries(lambda: api.create_repo(repo, private=private, exist_ok=True))
         if revision not in (None, "main"):
-            patiently(lambda: api.create_branch(repo, branch=str(revision), exist_ok=True))
-        remote = patiently(lambda: api.list_repo_files(repo, revision=revision))
+            with_retries(lambda: api.create_branch(repo, branch=str(revision), exist_ok=True))
+        remote = with_retries(lambda: api.list_repo_files(repo, revision=revision))
         stale = [name for name in MODEL_FILES if name in remote and name not in names]
 
         def commit() -> CommitInfo:
-            # Made anew at each try: the client compares files with the repo once for each operation, and so sees
-            # that nothing is left to do where the commit was made and only its answer got lost.
+            # New operations at each try. The client compares an operation's file with the repo once: where the commit
+            # was made and only its answer got lost, new ones see that nothing is left to do, and no second commit is
+            # made.
             additions = [CommitOperationAdd(name, str(folder / name)) for name in names]
             return api.create_commit(
                 repo,
@@ -71,36 +71,31 @@ def push_folder(
                 revision=revision,
             )
 
-        return patiently(commit)
+        return with_retries(commit)
     except PUSH_ERRORS as error:
-        raise _error(repo, error) from error
+        raise pretrained_error(f"repo={short_repr(repo)}", error) from error
 
 
 def find_commit(
     repo: str, *, title: str, containing: str, branch: str | None = None, token: str | None = None
 ) -> str | None:
-    """Look for a commit that was made before.
+    """Look for an earlier commit.
 
     Args:
         repo: "user/name".
-        title: of the commit.
-        containing: what its description holds.
+        title: first line of its message, exactly.
+        containing: part of its description.
         branch: None takes "main".
         token: None takes the login's, or HF_TOKEN.
     Returns:
-        Its full hash, or None.
+        Its full hash, or None where there is no such commit, branch or repo.
     Raises:
         PretrainedError: if the Hub refuses or does not answer.
     """
     try:
-        commits = patiently(lambda: HfApi(token=token).list_repo_commits(parse_repo(repo), revision=branch))
+        commits = with_retries(lambda: HfApi(token=token).list_repo_commits(parse_repo(repo), revision=branch))
     except (RepositoryNotFoundError, RevisionNotFoundError):
         return None
     except PUSH_ERRORS as error:
-        raise _error(repo, error) from error
+        raise pretrained_error(f"repo={short_repr(repo)}", error) from error
     return next((c.commit_id for c in commits if c.title == title and containing in (c.message or "")), None)
-
-
-def _error(repo: str, error: BaseException) -> PretrainedError:
-    kind = HubUnavailableError if is_outage(error) else PretrainedError
-    return kind(f"repo={short_repr(repo)}: {explain(error)}")

@@ -1,4 +1,4 @@
-"""Reading `config.json` and `model.safetensors`, each refused before it is believed."""
+"""Reading `config.json` and `model.safetensors`, which may come from anybody: each is checked before it is used."""
 
 import json
 import math
@@ -27,10 +27,8 @@ _DTYPES = {"F32": torch.float32, "I64": torch.int64}
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object of reasonable size.
+    """Read a JSON object of at most `MAX_TEXT_BYTES`.
 
-    Args:
-        path: of the file.
     Raises:
         PretrainedError: if it is missing, too large, no JSON, or no object.
     """
@@ -57,7 +55,7 @@ def parse_config(values: dict[str, Any], source: str) -> GeneratorConfig:
 
     Args:
         values: every field of `GeneratorConfig` and no other.
-        source: for messages.
+        source: what errors begin with.
     Raises:
         PretrainedError: if it is another library's, or a field is missing, unknown or not allowed.
     """
@@ -77,11 +75,11 @@ def parse_config(values: dict[str, Any], source: str) -> GeneratorConfig:
 
 
 def read_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Read weights whose names, shapes and types are known beforehand; the header is compared before any is read.
+    """Read weights whose names, shapes and types are known; these are compared before any weight is read.
 
     Args:
-        path: of a safetensors file.
-        expected: name to tensor of the right shape and dtype; "meta" tensors do.
+        path: a safetensors file.
+        expected: name to tensor of the right shape and dtype; its values are not used, so it may be on "meta".
     Returns:
         Name to tensor on the CPU.
     Raises:
@@ -93,8 +91,9 @@ def read_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
             shapes = {name: tuple(part.get_shape()) for name, part in found.items()}
             dtypes = {name: part.get_dtype() for name, part in found.items()}
             _compare(path, expected, shapes, dtypes)
-            # Copies: where a file's bytes lie decides their alignment, alignment decides which kernels run, and kernels
-            # round differently. In memory of their own the same weights give the same pictures wherever they come from.
+            # Copies: safetensors maps the file, and a tensor's alignment in memory is that of its bytes in the file.
+            # Alignment decides which kernels run, and kernels round differently. In memory of their own, the same
+            # weights give the same images whichever file they come from.
             return {name: file.get_tensor(name).clone() for name in expected}
     except (OSError, SafetensorError) as error:
         raise PretrainedError(f"{path}: damaged or not safetensors ({error}); download or save it again") from error

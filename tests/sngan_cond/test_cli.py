@@ -40,7 +40,7 @@ def test_sample_writes_a_row_a_class(model: str, tmp_path: Path, capsys: pytest.
     assert main([*arguments, "--out", str(out)]) == 0
     images = sample(build(4), classes=[2, 2, 2, 0, 0, 0], seed=5)
     assert torch.equal(pixels(out), to_grid(images, columns=3))
-    assert capsys.readouterr().out == f"{out}: 6 pictures of golf ball, tench, Tinca tinca, 32 px, seed 5\n"
+    assert capsys.readouterr().out == f"{out}: 6 images of golf ball, tench, Tinca tinca, 32 px, seed 5\n"
     again = tmp_path / "again.png"
     assert main([*arguments, "--out", str(again), "--device", "cpu"]) == 0
     assert again.read_bytes() == out.read_bytes()
@@ -55,8 +55,8 @@ def test_sample_truncates_and_batches(model: str, tmp_path: Path) -> None:
     assert torch.equal(pixels(out), to_grid(images, columns=4))
 
 
-def test_sample_writes_single_pictures_into_a_folder(model: str, tmp_path: Path) -> None:
-    out = tmp_path / "pictures"
+def test_sample_writes_single_images_into_a_folder(model: str, tmp_path: Path) -> None:
+    out = tmp_path / "images"
     arguments = ["sample", "--model", model, "--class", "tench", "--class", "2", "--n", "2", "--out", str(out)]
     assert main([*arguments, "--seed", "9"]) == 0
     names = [f"class-{label:04d}-seed-9-{i:04d}.png" for label in (0, 2) for i in (0, 1)]
@@ -152,6 +152,43 @@ def test_help_states_types_units_and_defaults(verb: str, capsys: pytest.CaptureF
     assert "user/name@revision" in text or verb == "convert"
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["sample", "--help"], ["sample", "--n", "many"]])
+def test_help_version_and_wrong_flags_do_not_wait_for_torch(arguments: list[str]) -> None:
+    code = f"""
+import sys
+from sngan_cond.cli import main
+try:
+    main({arguments})
+finally:
+    assert "torch" not in sys.modules
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == (2 if "many" in arguments else 0)
+    assert "AssertionError" not in result.stderr
+
+
+def test_the_package_imports_torch_with_the_first_name_that_needs_it() -> None:
+    code = """
+import sys
+import sngan_cond
+listed = dir(sngan_cond)
+assert set(sngan_cond.__all__) <= set(listed), listed
+assert sorted(sngan_cond._MODULE_OF) == sorted(sngan_cond.__all__)
+assert "torch" not in sys.modules
+for name in sngan_cond.__all__:
+    assert getattr(sngan_cond, name).__name__ == name
+assert "torch" in sys.modules
+try:
+    sngan_cond.smaple
+except AttributeError as error:
+    assert str(error) == "module 'sngan_cond' has no attribute 'smaple'", error
+else:
+    raise AssertionError("an unknown name was found")
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 # What only the trainer and the page need. Not yaml, which huggingface_hub imports for itself; that our own code does
 # not is the import linter's to say.
 OPTIONAL = ("accelerate", "gradio", "torchvision", "torch_fidelity", "torchmetrics", "timm", "matplotlib", "pydantic")
@@ -167,7 +204,7 @@ state = torch.get_rng_state()
 import sngan_cond, sngan_cond.convert, sngan_cond.objectives, sngan_cond.hub.pretrained
 from sngan_cond.cli import main
 assert torch.equal(torch.get_rng_state(), state), "importing draws numbers"
-assert "PIL" not in sys.modules, "only who writes pictures needs Pillow"
+assert "PIL" not in sys.modules, "only writing images needs Pillow"
 assert main({arguments}) == 0
 """
     command = [sys.executable, "-c", code]

@@ -89,7 +89,7 @@ def test_a_full_disk_leaves_nothing(
     def full(self: Image.Image, target: Path, **options: object) -> None:
         calls.append(target)
         whole(self, target, **options)
-        if len(calls) % 2 == 0:  # the second picture of the folder
+        if len(calls) % 2 == 0:  # the second image of the folder
             raise OSError(28, "No space left on device", str(target))
 
     monkeypatch.setattr(Image.Image, "save", full)

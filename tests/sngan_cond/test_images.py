@@ -11,13 +11,13 @@ from PIL import Image
 from sngan_cond.images import save_animation, save_png, to_grid
 
 
-def pictures(count: int, height: int = 3, width: int = 4) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(count)
-    return torch.randint(0, 255, (count, 3, height, width), dtype=torch.uint8, generator=generator)
+def random_images(count: int, height: int = 3, width: int = 4) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(count)
+    return torch.randint(0, 255, (count, 3, height, width), dtype=torch.uint8, generator=rng)
 
 
 def test_grid() -> None:
-    images = pictures(5)
+    images = random_images(5)
     grid = to_grid(images, columns=3, padding=1)
     assert grid.shape == (3, 2 * 4 + 1, 3 * 5 + 1)
     assert torch.equal(grid[:, 1:4, 1:5], images[0])
@@ -31,22 +31,22 @@ def test_grid() -> None:
 
 
 def test_a_grid_is_no_wider_than_its_images() -> None:
-    assert to_grid(pictures(2), columns=9, padding=0).shape == (3, 3, 8)
+    assert to_grid(random_images(2), columns=9, padding=0).shape == (3, 3, 8)
 
 
 @pytest.mark.parametrize(("count", "columns"), [(0, 1), (3, 0), (3, -1)])
 def test_grids_of_nothing(count: int, columns: int) -> None:
     with pytest.raises(ValueError, match=f"a grid of {count} images in {columns} columns"):
-        to_grid(pictures(count), columns=columns)
+        to_grid(random_images(count), columns=columns)
 
 
 def test_grids_that_nobody_opens() -> None:
     with pytest.raises(ValueError, match="a grid with 20000 images of 4 px in a line: at most 65,000 px"):
-        to_grid(pictures(1).expand(20_000, -1, -1, -1), columns=20_000)
+        to_grid(random_images(1).expand(20_000, -1, -1, -1), columns=20_000)
 
 
 def test_png_holds_the_pixels_and_is_the_same_bytes_each_time(tmp_path: Path) -> None:
-    image = pictures(1, 16, 9)[0]
+    image = random_images(1, 16, 9)[0]
     for name in ("a.png", "b.png"):
         save_png(image, tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
@@ -57,7 +57,7 @@ def test_png_holds_the_pixels_and_is_the_same_bytes_each_time(tmp_path: Path) ->
 
 @pytest.mark.parametrize("suffix", ["gif", "webp"])
 def test_animations(tmp_path: Path, suffix: str) -> None:
-    frames = pictures(6, 8, 8)
+    frames = random_images(6, 8, 8)
     path = tmp_path / f"walk.{suffix}"
     save_animation(frames, path, frame_ms=70)
     with Image.open(path) as read:
@@ -71,12 +71,12 @@ def test_animations(tmp_path: Path, suffix: str) -> None:
 
 def test_other_animations_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"an animation ends in \.gif or \.webp"):
-        save_animation(pictures(2), tmp_path / "walk.mp4")
+        save_animation(random_images(2), tmp_path / "walk.mp4")
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
-    save_png(pictures(1)[0], path)
+    save_png(random_images(1)[0], path)
     before = path.read_bytes()
 
     def half(_image: Image.Image, target: Path, **_options: object) -> None:
@@ -85,14 +85,14 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(Image.Image, "save", half)
     with pytest.raises(OSError, match="No space left"):
-        save_png(pictures(1)[0], path)
+        save_png(random_images(1)[0], path)
     with pytest.raises(OSError, match="No space left"):
-        save_animation(pictures(2), tmp_path / "b.gif")
+        save_animation(random_images(2), tmp_path / "b.gif")
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_without_pillow_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ValueError, match="writing pictures needs Pillow: pip install pillow"):
-        save_png(pictures(1)[0], tmp_path / "a.png")
+    with pytest.raises(ValueError, match="writing images needs Pillow: pip install pillow"):
+        save_png(random_images(1)[0], tmp_path / "a.png")

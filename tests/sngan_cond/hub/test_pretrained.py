@@ -69,20 +69,20 @@ def test_a_loaded_generator_trains_without_touching_its_file(folder: Path) -> No
 
 
 def test_everything_known_about_a_model_comes_with_it(tmp_path: Path) -> None:
-    (tmp_path / "picture.png").write_bytes(b"a picture")
+    (tmp_path / "grid.png").write_bytes(b"an image")
     training = {"step": 12, "images_seen": 34}
     make().save_pretrained(
         tmp_path / "m",
         metrics=METRICS,
         training=training,
-        samples=tmp_path / "picture.png",
+        samples=tmp_path / "grid.png",
         discriminator=torch.nn.Linear(2, 1),
     )
     model = load_generator(str(tmp_path / "m"))
     assert (model.metrics, model.training, model.step) == (METRICS, training, 12)
     assert (model.source, model.commit_hash) == (str(tmp_path / "m"), None)
     assert model.samples is not None
-    assert model.samples.read_bytes() == b"a picture"
+    assert model.samples.read_bytes() == b"an image"
     assert load_file(tmp_path / "m" / "discriminator.safetensors").keys() == {"weight", "bias"}
     card = ModelCard(model.card or "")
     assert card.data.library_name == "sngan-cond"
@@ -90,8 +90,8 @@ def test_everything_known_about_a_model_comes_with_it(tmp_path: Path) -> None:
 
 
 def test_files_of_older_weights_go_when_new_ones_come(tmp_path: Path) -> None:
-    (tmp_path / "picture.png").write_bytes(b"a picture")
-    older: dict[str, Any] = {"metrics": METRICS, "training": {"step": 1}, "samples": tmp_path / "picture.png"}
+    (tmp_path / "grid.png").write_bytes(b"an image")
+    older: dict[str, Any] = {"metrics": METRICS, "training": {"step": 1}, "samples": tmp_path / "grid.png"}
     make().save_pretrained(tmp_path / "m", **older, discriminator=torch.nn.Linear(2, 1))
     assert len(list((tmp_path / "m").iterdir())) == 7
     (tmp_path / "m" / "notes.txt").write_text("mine")

@@ -55,13 +55,15 @@ def test_push_into_a_branch(hub: HubStandIn, client: HubClient) -> None:
 
 
 def test_samples_come_with_a_repo(client: HubClient, tmp_path: Path) -> None:
-    (tmp_path / "picture.png").write_bytes(b"a picture")
+    (tmp_path / "grid.png").write_bytes(b"an image")
     code = """
-G.push_to_hub('alice/pictured', samples=samples)
-result = load_generator('alice/pictured', cache_dir=cache).samples.read_text()
+G.push_to_hub('alice/sampled', samples=samples)
+result = load_generator('alice/sampled', cache_dir=cache).samples.read_text()
 """
-    found = client.run(SETUP + code, seed=9, samples=str(tmp_path / "picture.png"), cache=str(tmp_path / "cache"))
-    assert found == "a picture"
+    found = client.run(
+        SETUP + code, seed=9, samples=str(tmp_path / "grid.png"), cache=str(tmp_path / "cache")
+    )
+    assert found == "an image"
 
 
 @pytest.mark.usefixtures("commits")

@@ -1,0 +1,49 @@
+"""Files and folders that appear whole or not at all."""
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path`; what is written there takes its name if the block ends well, else it is removed.
+
+    Args:
+        path: the file; its folder exists.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`, whose files take their place there if the block ends well.
+
+    A new folder appears whole. In one that exists, each file is replaced whole, and files of other names stay.
+
+    Args:
+        path: the folder; its parents are made.
+    Raises:
+        NotADirectoryError: if a file has this name.
+    """
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "a file of this name is in the way of the folder", str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as holder:
+        # A folder inside it, because the temporary one is readable by its owner only, and a rename would keep that.
+        draft = Path(holder) / path.resolve().name
+        draft.mkdir()
+        yield draft
+        if not path.exists():
+            draft.rename(path)
+            return
+        for file in list(draft.iterdir()):
+            file.replace(path / file.name)

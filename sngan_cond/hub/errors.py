@@ -1,0 +1,81 @@
+"""What goes wrong between here and the Hub: told in one line, tried again where that may help."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from huggingface_hub import constants
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+
+from sngan_cond.hub.files import HubUnavailableError, PretrainedError
+
+# What the Hub's client raises from its HTTP library: httpx, or httpx2 from version 2 on.
+TRANSPORT_ERROR: type[Exception] = HfHubHTTPError.__mro__[1]
+HUB_ERRORS = (OSError, EntryNotFoundError, TRANSPORT_ERROR)
+# Its uploads wrap failures in RuntimeError, and answers that are not JSON (a gateway's page) end as ValueError.
+PUSH_ERRORS = (*HUB_ERRORS, RuntimeError, ValueError)
+_TRIES = 4
+
+T = TypeVar("T")
+
+
+def with_retries(call: Callable[[], T]) -> T:
+    """Make a request to the Hub, and again after a moment where its failure looks like a passing one.
+
+    Args:
+        call: makes one request; its result is returned.
+    """
+    for pause_s in (0.25 * 2**i for i in range(_TRIES - 1)):
+        try:
+            return call()
+        except PUSH_ERRORS as error:
+            # No server answered at all: the client has tried again by itself, and where there is a cache, using that
+            # is quicker.
+            if isinstance(error, TRANSPORT_ERROR) and not isinstance(error, HfHubHTTPError):
+                raise
+            if not is_outage(error):
+                raise
+            time.sleep(pause_s)
+    return call()
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Return whether an error of the Hub's client may pass by itself."""
+    if isinstance(error, RuntimeError):  # an upload's wrapper
+        return is_outage(error.__cause__)
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code >= 500 or error.response.status_code in (408, 429)
+    passing = TRANSPORT_ERROR | ConnectionError | LocalEntryNotFoundError | json.JSONDecodeError
+    return isinstance(error, passing)
+
+
+def pretrained_error(subject: str, error: BaseException, reason: str | None = None) -> PretrainedError:
+    """Return our error for one of the Hub's client; it says whether trying again later may help.
+
+    Args:
+        subject: argument and value that the error is about, such as "repo='user/name'".
+        error: raised by the client.
+        reason: one line; None explains the error.
+    """
+    kind = HubUnavailableError if is_outage(error) else PretrainedError
+    return kind(f"{subject}: {explain(error) if reason is None else reason}")
+
+
+def explain(error: BaseException) -> str:
+    """Say in one line what went wrong, and what to do about it where that is known."""
+    if isinstance(error, RuntimeError) and error.__cause__ is not None:
+        return explain(error.__cause__)
+    if isinstance(error, json.JSONDecodeError):
+        return f"the Hub at {constants.ENDPOINT} does not answer in JSON; try again later"
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+    if status == 401:
+        return "the Hub does not accept the login: log in (hf auth login), or set HF_TOKEN to a valid token"
+    if status == 403:
+        return "the Hub forbids it: the token lacks the permission, or the name belongs to somebody else"
+    if status is not None:
+        return f"the Hub at {constants.ENDPOINT} answers with status {status}; try again later"
+    if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
+        return f"{error.strerror} ({error.filename})"
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return f"the Hub at {constants.ENDPOINT} cannot be reached ({reason})" if is_outage(error) else reason
