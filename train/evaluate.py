@@ -1,4 +1,4 @@
-"""`python -m train.evaluate`: score a model under a named protocol, or put results side by side."""
+"""`python -m train.evaluate`: score a model under a named protocol, or compare results."""
 
 import argparse
 import sys
@@ -16,7 +16,11 @@ from train.errors import EvaluationError, TrainError
 from train.evaluation.protocols import METRICS, PROTOCOLS, allowed_names, protocol_named
 
 if TYPE_CHECKING:
+    import torch
+
     from sngan_cond.loading import LoadedModel
+    from train.evaluation.classifier_file import LoadedClassifier
+    from train.evaluation.extractors import Extractor
 
 EPILOG = """examples:
   python -m train.evaluate --model user/name --data data/imagenet-128 --protocol paper --out metrics.json
@@ -25,8 +29,8 @@ EPILOG = """examples:
   accelerate launch -m train.evaluate --model M --data data/imagenet-128 --protocol intra_class --out metrics.json
   python -m train.evaluate --compare a.json b.json
 
-The same command after a stop goes on at the first class that is not finished (intra_class). Features of the real images
-are kept between evaluations; they are used again only if data, counts and extractor are the same to the last bit."""
+After a stop, the same command resumes at the first unfinished class (intra_class). Features of the real images are
+cached between evaluations; they are used again only if data, counts and extractor are the same to the last bit."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,16 +41,18 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG + "\n\nprotocols:\n" + "\n".join(f"  {p.name}: {p.source}" for p in PROTOCOLS.values()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--compare", nargs="+", type=Path, metavar="FILE", help="print results side by side and stop")
+    p.add_argument(
+        "--compare", nargs="+", type=Path, metavar="FILE", help="print results side by side, and do nothing else"
+    )
     p.add_argument("--model", metavar="M", help="user/name, user/name@revision, a folder, or bundled")
-    p.add_argument("--data", metavar="DIR", help="prepared data set of the real side, from train.prepare")
+    p.add_argument("--data", metavar="DIR", help="prepared data set of real images, from train.prepare")
     p.add_argument("--protocol", metavar="NAME", help=", ".join(PROTOCOLS))
     p.add_argument("--out", type=Path, metavar="FILE", help="metrics.json to write")
     p.add_argument(
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help=f"instead of the protocol's own (default: those): {', '.join(METRICS)}",
+        help=f"what to measure (default: the protocol's own): {', '.join(METRICS)}",
     )
     p.add_argument(
         "--extractor",
@@ -54,24 +60,28 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="inception-v3-compat (default), efficientnet-lite0 (a stand-in, never called fid) or identity",
     )
-    p.add_argument("--weights", metavar="FILE", help="of the extractor (default: torch hub's cache, or its package)")
-    p.add_argument("--weights-sha256", metavar="HEX", help="refuse weights of another checksum (default: none asked)")
+    p.add_argument(
+        "--weights", metavar="FILE", help="of the extractor (default: from torch hub's cache or the installed package)"
+    )
+    p.add_argument("--weights-sha256", metavar="HEX", help="refuse weights with another checksum (default: accept any)")
     p.add_argument("--classifier", metavar="FILE", help="from train.evaluation.classifier; adds classifier_accuracy")
-    p.add_argument("--fakes", type=int, metavar="N", help="fewer generated images; renames the protocol NAME(reduced)")
-    p.add_argument("--reals", type=int, metavar="N", help="another count of real images; renames the protocol too")
+    p.add_argument(
+        "--fakes", type=int, metavar="N", help="fewer generated images; the protocol is then called NAME(reduced)"
+    )
+    p.add_argument("--reals", type=int, metavar="N", help="another number of real images; renames the protocol too")
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of latents and labels, from 0 (default 0)")
     p.add_argument(
         "--truncation",
         type=float,
         metavar="T",
-        help="draw components of z beyond T standard deviations again, from 0.05 (default: plain latents, as published "
-        "scores take; other programs mean other things by this word)",
+        help="redraw components of z beyond T standard deviations, from 0.05 (default: plain latents, which published "
+        "scores use; other programs mean other things by this word)",
     )
     p.add_argument("--batch", type=int, default=64, metavar="N", help="images at once on each process (default 64)")
     p.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda or cuda:N")
-    p.add_argument("--cache", type=Path, metavar="DIR", help="keeps features of real images (default: ~/.cache)")
-    p.add_argument("--no-cache", action="store_true", help="neither use nor keep features of real images")
-    p.add_argument("--no-progress", action="store_true", help="show no bars")
+    p.add_argument("--cache", type=Path, metavar="DIR", help="for features of real images (default: below ~/.cache)")
+    p.add_argument("--no-cache", action="store_true", help="neither use nor write cached features")
+    p.add_argument("--no-progress", action="store_true", help="show no progress bars")
     return p
 
 
@@ -108,10 +118,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     from sngan_cond.hub.files import PretrainedError
     from sngan_cond.loading import load_generator
     from train.data.dataset import PreparedDataset
-    from train.evaluation.checks import needs_extractor
-    from train.evaluation.classifier_file import load_classifier
-    from train.evaluation.extractors import load_extractor
-    from train.evaluation.intra_class import forget_classes
+    from train.evaluation.intra_class import remove_class_files
     from train.evaluation.measure import evaluate
     from train.evaluation.real_features import default_cache
     from train.run.launch import SLOWEST, set_num_threads
@@ -129,14 +136,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     metrics = tuple(args.metrics) if args.metrics else protocol.metrics
     if args.classifier is not None and "classifier_accuracy" not in metrics:
         metrics += ("classifier_accuracy",)
-    extractor = None
-    if needs_extractor(metrics):
-        extractor = load_extractor(
-            args.extractor, weights=args.weights, weights_sha256=args.weights_sha256, device=where
-        )
-    classifier = None if args.classifier is None else load_classifier(args.classifier)
-    if classifier is not None:
-        classifier.network.to(where)
+    extractor, classifier = _load_judges(args, metrics, where)
     work_dir = args.out.with_name(args.out.name + ".classes")
     report = evaluate(
         model.generator.to(where),
@@ -156,18 +156,38 @@ def _evaluate(args: argparse.Namespace) -> int:
     )
     if state.is_main_process:
         report.write(args.out)
-        forget_classes(work_dir)
+        remove_class_files(work_dir)
         print("\n".join(report.lines()))
     state.destroy_process_group()
     return 0
 
 
+def _load_judges(
+    args: argparse.Namespace, metrics: tuple[str, ...], device: "torch.device"
+) -> "tuple[Extractor | None, LoadedClassifier | None]":
+    """Load the networks that score images, where the metrics need them."""
+    from train.evaluation.checks import needs_extractor
+    from train.evaluation.classifier_file import load_classifier
+    from train.evaluation.extractors import load_extractor
+
+    extractor = None
+    if needs_extractor(metrics):
+        extractor = load_extractor(
+            args.extractor, weights=args.weights, weights_sha256=args.weights_sha256, device=device
+        )
+    classifier = None if args.classifier is None else load_classifier(args.classifier)
+    if classifier is not None:
+        classifier.network.to(device)
+    return extractor, classifier
+
+
 def _model_name(model: "LoadedModel") -> str:
-    """Name a model without telling where it lies on this machine."""
+    """Name a model without saying where its files are on this machine."""
     return f"{model.files.repo}@{model.commit_hash}" if model.files.repo else model.files.folder.resolve().name
 
 
 def _device(name: str) -> str:
+    """Return the name of a device that this machine has; "auto" and "cuda" leave the choice to each process."""
     import torch
 
     if name in ("auto", "cpu"):

@@ -196,7 +196,7 @@ def _scoring(args: argparse.Namespace) -> "Scoring":
     """Find out once which extractor there is, so that every row has the same one."""
     from train.evaluation.extractors import EXTRACTORS
     from train.evaluation.protocols import allowed_names
-    from train.evaluation.weights import INCEPTION, STAND_IN, find_weights
+    from train.evaluation.weights import FALLBACK, INCEPTION, find_weights
     from train.reproduction.measures import Scoring
 
     fewest = SMOKE_EVALUATED if args.budget == "smoke" else None
@@ -208,11 +208,11 @@ def _scoring(args: argparse.Namespace) -> "Scoring":
         return Scoring(extractor=None, missing="scores were not asked for", **counts)
     if args.extractor is not None and args.extractor not in EXTRACTORS:
         raise TrainError(f"--extractor {args.extractor!r}: {allowed_names(args.extractor, EXTRACTORS)}, or 'none'")
-    candidates = [args.extractor] if args.extractor else [INCEPTION, STAND_IN][: 2 if args.budget == "smoke" else 1]
+    candidates = [args.extractor] if args.extractor else [INCEPTION, FALLBACK][: 2 if args.budget == "smoke" else 1]
     missing = []
     for name in candidates:
         try:
-            has_weights = name in (INCEPTION, STAND_IN)
+            has_weights = name in (INCEPTION, FALLBACK)
             sha256 = find_weights(name, args.weights).sha256 if has_weights else None
         except TrainError as error:
             missing.append(str(error))

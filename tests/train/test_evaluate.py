@@ -165,12 +165,12 @@ def test_a_classifier_judges_samples_by_their_class(folder: Path, tmp_path: Path
     flags = ["--data", str(data), "--test", str(test), "--out", str(out), "--width", "4", "--epochs", "6"]
     assert classifier_main(flags) == 0
     loaded = load_classifier(out)
-    assert loaded.facts.test_accuracy > 0.7  # four classes: chance is 0.25
-    assert (loaded.facts.train_count, loaded.facts.test_count) == (800, 240)
-    assert loaded.facts.test_accuracy == accuracy(loaded.network.eval(), PreparedDataset.open(test))
+    assert loaded.metadata.test_accuracy > 0.7  # four classes: chance is 0.25
+    assert (loaded.metadata.train_count, loaded.metadata.test_count) == (800, 240)
+    assert loaded.metadata.test_accuracy == accuracy(loaded.network.eval(), PreparedDataset.open(test))
     assert call(folder, "--metrics", "classifier_accuracy", "--classifier", str(out)) == 0
     row = json.loads((folder / "metrics.json").read_text())["metrics"][0]
-    assert row["settings"]["accuracy_on_real_test_images"] == loaded.facts.test_accuracy
+    assert row["settings"]["accuracy_on_real_test_images"] == loaded.metadata.test_accuracy
     assert row["extractor_sha256"] == loaded.sha256
 
     G, labels = tiny_generator().eval(), draw_labels(40, 4, "balanced", 0)

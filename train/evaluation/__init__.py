@@ -1,4 +1,4 @@
-"""Evaluation room: named protocols, declared extractors and scores that carry both.
+"""Scores of a generator: named protocols, declared feature extractors, and results that carry the names of both.
 
-Nothing is imported here, so that the command's `--help` needs no torch: `train.evaluation.measure.evaluate`.
+Nothing is imported here, so that the command's `--help` needs no torch. Start reading at `measure.evaluate`.
 """

@@ -1,4 +1,4 @@
-"""Whether an evaluation can be done as asked, before anything is generated."""
+"""Checks of a request before anything is generated: what does not fit is said in seconds, not after hours."""
 
 import numpy as np
 
@@ -34,10 +34,6 @@ def needs_extractor(metrics: tuple[str, ...]) -> bool:
 def check_numbers(seed: int, truncation: float | None, batch_size: int) -> None:
     """Raise if a number is out of range.
 
-    Args:
-        seed: of the evaluation.
-        truncation: of the latents, or None.
-        batch_size: images at once.
     Raises:
         EvaluationError: one line that names argument, value and what is allowed.
     """
@@ -61,12 +57,9 @@ def check_request(
     """Raise at the first thing that does not fit.
 
     Args:
-        generator: whose images are scored.
-        dataset: the real side.
-        protocol: counts.
-        metrics: what is asked for.
-        extractor: of features, or None.
-        classifier: for its metric, or None.
+        metrics: to be measured.
+        extractor: None is allowed if no metric needs features.
+        classifier: None is allowed unless its accuracy is to be measured.
     Raises:
         EvaluationError: one line that names argument, value and what is allowed.
     """
@@ -80,7 +73,7 @@ def check_request(
         raise EvaluationError(f"extractor=None: {', '.join(m for m in metrics if m in _NEEDS_EXTRACTOR)} need one")
     device = next(generator.parameters()).device
     if extractor is not None and extractor.device.type != device.type:
-        raise EvaluationError(f"the extractor is on {extractor.device}, the generator on {device}; one is allowed")
+        raise EvaluationError(f"the extractor is on {extractor.device}, the generator on {device}; they must match")
     if MS_SSIM in metrics:
         ms_ssim_settings(generator.config.resolution)
     if CLASSIFIER_ACCURACY in metrics:
@@ -123,11 +116,16 @@ def _check_data(generator: Generator, dataset: PreparedDataset, protocol: Protoc
 
 
 def _check_order(ours: list[str], theirs: list[str], what: str) -> None:
-    """Raise if a class of the model has another label elsewhere; names that only one side has are not compared."""
+    """Raise if a class of the model has another label elsewhere.
+
+    Names that only one of the two has are not compared: the same classes may be named in two languages. Nor are names
+    that stand twice, as ImageNet's "crane" and "maillot" do.
+    """
     for label, name in enumerate(ours):
         if theirs.count(name) == 1 and ours.count(name) == 1 and theirs[label : label + 1] != [name]:
             raise EvaluationError(
-                f"{what}: {name!r} is class {theirs.index(name)}, of the model class {label}; one order is allowed"
+                f"{what}: {name!r} is class {theirs.index(name)} there and class {label} of the model; "
+                "the order must be the same"
             )
 
 
@@ -137,12 +135,12 @@ def _check_classifier(generator: Generator, dataset: PreparedDataset, classifier
         raise EvaluationError(f"--metrics {CLASSIFIER_ACCURACY}: --classifier FILE is needed")
     if not config.num_classes:
         raise EvaluationError(f"--metrics {CLASSIFIER_ACCURACY}: a model with classes is needed")
-    facts = classifier.facts
-    if (facts.num_classes, facts.resolution) != (config.num_classes, config.resolution):
+    metadata = classifier.metadata
+    if (metadata.num_classes, metadata.resolution) != (config.num_classes, config.resolution):
         raise EvaluationError(
-            f"--classifier: {facts.num_classes} classes at {facts.resolution} px; the model has "
+            f"--classifier: {metadata.num_classes} classes at {metadata.resolution} px; the model has "
             f"{config.num_classes} at {config.resolution} px"
         )
-    _check_order(list(config.class_names or ()), list(facts.class_names), "--classifier")
-    if dataset.class_names and facts.class_names != dataset.class_names:
+    _check_order(list(config.class_names or ()), list(metadata.class_names), "--classifier")
+    if dataset.class_names and metadata.class_names != dataset.class_names:
         raise EvaluationError("--classifier: its class names, in order, differ from those of --data")

@@ -1,6 +1,6 @@
-"""A small classifier of a prepared data set, to ask whether samples look like their class.
+"""`python -m train.evaluation.classifier`: train a small classifier, to ask whether samples look like their class.
 
-`python -m train.evaluation.classifier --data D --test T --out FILE` trains one in minutes on a laptop's processor.
+A data set of 10,000s of small images takes minutes on a laptop's processor.
 """
 
 import argparse
@@ -17,44 +17,43 @@ from sngan_cond.randomness import rng_for, seed_for
 from train.cli import check_writable
 from train.data.dataset import PreparedDataset
 from train.errors import EvaluationError, TrainError
-from train.evaluation.classifier_file import Classifier, ClassifierFacts, save_classifier
+from train.evaluation.classifier_file import Classifier, ClassifierMetadata, save_classifier
 
 TRAIN_BATCH = 128
 TEST_BATCH = 256
 
 
-def _images(dataset: PreparedDataset, indices: Tensor) -> tuple[Tensor, Tensor]:
-    rows = indices.numpy()
-    images = torch.from_numpy(dataset.images[rows]).permute(0, 3, 1, 2).contiguous()
-    return images, torch.from_numpy(dataset.labels[rows])
+def _batch(dataset: PreparedDataset, indices: Tensor) -> tuple[Tensor, Tensor]:
+    """Return images (N, 3, R, R) uint8 and their labels (N,)."""
+    chosen = indices.numpy()
+    images = torch.from_numpy(dataset.images[chosen]).permute(0, 3, 1, 2).contiguous()
+    return images, torch.from_numpy(dataset.labels[chosen])
 
 
 @torch.inference_mode()
 def accuracy(classifier: Classifier, dataset: PreparedDataset) -> float:
-    """Return the share of a data set's images that a classifier names rightly."""
-    right = 0
+    """Return the fraction of a data set's images that a classifier classifies correctly."""
+    correct = 0
     for indices in torch.arange(len(dataset)).split(TEST_BATCH):
-        images, labels = _images(dataset, indices)
-        right += int((classifier(images).argmax(1) == labels).sum())
-    return right / len(dataset)
+        images, labels = _batch(dataset, indices)
+        correct += int((classifier(images).argmax(1) == labels).sum())
+    return correct / len(dataset)
 
 
 def train_classifier(
     data: PreparedDataset, test: PreparedDataset, *, epochs: int = 4, width: int = 32, seed: int = 0, lr: float = 3e-3
-) -> tuple[Classifier, ClassifierFacts]:
+) -> tuple[Classifier, ClassifierMetadata]:
     """Train a classifier on one data set and test it on another.
 
     Args:
-        data: labelled images to learn from.
-        test: images of the same classes and side that are not among them.
-        epochs: passes over `data`.
+        data: labelled images to train on.
+        test: other images of the same classes and resolution.
         width: channels of the first convolution.
-        seed: of initialisation and order.
-        lr: highest rate of AdamW, reached after a quarter of the updates.
+        lr: peak learning rate of AdamW, reached after a quarter of the updates.
     Returns:
-        The classifier in eval mode, and its facts.
+        The classifier in eval mode, and what its file says about it.
     Raises:
-        EvaluationError: if there are no classes, or the data sets do not fit.
+        EvaluationError: if there are no classes, or the two data sets do not match.
     """
     if not data.num_classes:
         raise EvaluationError(f"--data {data.folder}: has no classes; a classifier needs labels")
@@ -70,13 +69,13 @@ def train_classifier(
         classifier = Classifier(data.num_classes, data.resolution, width)
     optimiser = torch.optim.AdamW(classifier.parameters(), lr=lr)
     updates = -(-len(data) // TRAIN_BATCH) * epochs
-    warm_up = 0.25 if updates > 4 else 0.0  # the scheduler divides by the length of the warm-up less one
+    warm_up = 0.25 if updates > 4 else 0.0  # OneCycleLR divides by (warm-up updates - 1), which must not be 0
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=updates, pct_start=warm_up)
     with tqdm(total=updates, desc="training the classifier", unit="updates", disable=None) as bar:
         for epoch in range(epochs):
             order = torch.randperm(len(data), generator=rng_for(seed, "classifier", epoch))
             for indices in order.split(TRAIN_BATCH):
-                images, labels = _images(data, indices)
+                images, labels = _batch(data, indices)
                 loss = F.cross_entropy(classifier(images), labels)
                 optimiser.zero_grad()
                 loss.backward()
@@ -84,7 +83,7 @@ def train_classifier(
                 schedule.step()
                 bar.update()
     classifier.eval()
-    facts = ClassifierFacts(
+    metadata = ClassifierMetadata(
         num_classes=data.num_classes,
         resolution=data.resolution,
         width=width,
@@ -97,7 +96,7 @@ def train_classifier(
         epochs=epochs,
         seed=seed,
     )
-    return classifier, facts
+    return classifier, metadata
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,14 +104,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m train.evaluation.classifier",
         description="Train a small classifier of a prepared data set, for `train.evaluate --classifier`.",
     )
-    parser.add_argument("--data", required=True, metavar="DIR", help="prepared data set to learn from")
+    parser.add_argument("--data", required=True, metavar="DIR", help="prepared data set to train on")
     parser.add_argument("--test", required=True, metavar="DIR", help="prepared data set to test on")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="safetensors file to write")
     parser.add_argument("--epochs", type=int, default=4, metavar="N", help="passes over --data (default 4)")
     parser.add_argument(
         "--width", type=int, default=32, metavar="N", help="channels of the first convolution (default 32)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of initialisation and order (default 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of initialisation and shuffling (default 0)")
     return parser
 
 
@@ -125,12 +124,12 @@ def main(arguments: list[str] | None = None) -> int:
                 raise EvaluationError(f"--{name} {getattr(args, name)}: an integer from 1 is allowed")
         check_writable(args.out)
         data, test = PreparedDataset.open(args.data), PreparedDataset.open(args.test)
-        classifier, facts = train_classifier(data, test, epochs=args.epochs, width=args.width, seed=args.seed)
-        save_classifier(classifier, facts, args.out)
+        classifier, metadata = train_classifier(data, test, epochs=args.epochs, width=args.width, seed=args.seed)
+        save_classifier(classifier, metadata, args.out)
     except TrainError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{args.out}: {facts.test_accuracy:.2%} of {facts.test_count:,} test images named rightly")
+    print(f"{args.out}: {metadata.test_accuracy:.2%} of {metadata.test_count:,} test images classified correctly")
     return 0
 
 

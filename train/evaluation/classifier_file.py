@@ -1,38 +1,34 @@
-"""The network that judges samples by their class, and its file."""
+"""The small network that judges whether samples look like their class, and the file it is kept in."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from train.errors import EvaluationError
 from train.evaluation.features import Observer
+from train.files import atomic_write, sha256
 
-FACTS_KEY = "classifier"
+METADATA_KEY = "classifier"
 TOP_SIDE_PX = 4
 MAX_WIDTH = 256
 
 
 @dataclass(frozen=True)
-class ClassifierFacts:
+class ClassifierMetadata:
     """What a classifier file says about itself.
 
     Args:
-        num_classes: number of classes K.
         resolution: side of the images in pixels.
         width: channels of the first convolution.
-        class_names: K names in label order.
-        train_sha256: of images.npy it was trained on.
-        train_count: images it was trained on.
-        test_sha256: of images.npy it was tested on.
-        test_count: images it was tested on.
-        test_accuracy: share of test images it names rightly.
-        epochs: passes over the training images.
-        seed: of initialisation and order.
+        class_names: in label order.
+        train_sha256: of the training data's images.npy.
+        test_sha256: of the test data's images.npy.
+        test_accuracy: fraction of the test images classified correctly, 0 to 1.
+        seed: of initialisation and shuffling.
     """
 
     num_classes: int
@@ -52,9 +48,8 @@ class Classifier(nn.Module):
     """Strided convolutions down to 4 to 7 px, mean over positions, one linear layer.
 
     Args:
-        num_classes: number of classes K.
         resolution: side R of the images in pixels, from 8.
-        width: channels of the first convolution; each further one doubles them up to 256.
+        width: channels of the first convolution; each further one doubles them, up to 256.
     Raises:
         EvaluationError: if the images are smaller.
     """
@@ -75,13 +70,7 @@ class Classifier(nn.Module):
         self.top = nn.Linear(channels, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return class logits.
-
-        Args:
-            images: (N, 3, R, R) uint8.
-        Returns:
-            (N, K) float32.
-        """
+        """Return class logits (N, K) of (N, 3, R, R) uint8 images."""
         x = images.float() / 127.5 - 1
         x = self.features(x)  # (N, C, 4 to 7, 4 to 7)
         logits: Tensor = self.top(x.mean(dim=(2, 3)))
@@ -94,61 +83,54 @@ class LoadedClassifier:
 
     Args:
         network: in eval mode.
-        facts: what the file says about it.
         sha256: of the file.
     """
 
     network: Classifier
-    facts: ClassifierFacts
+    metadata: ClassifierMetadata
     sha256: str
 
 
-def save_classifier(classifier: Classifier, facts: ClassifierFacts, path: Path) -> None:
-    """Write a classifier and its facts as one safetensors file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file(classifier.state_dict(), partial, metadata={FACTS_KEY: json.dumps(asdict(facts))})
-    partial.replace(path)
+def save_classifier(classifier: Classifier, metadata: ClassifierMetadata, path: Path) -> None:
+    """Write a classifier and its metadata as one safetensors file, whole or not at all."""
+    with atomic_write(path) as beside:
+        save_file(classifier.state_dict(), beside, metadata={METADATA_KEY: json.dumps(asdict(metadata))})
 
 
 def load_classifier(path: str | Path) -> LoadedClassifier:
     """Read what `save_classifier` wrote.
 
-    Args:
-        path: safetensors file.
-    Returns:
-        The classifier, its facts and the file's sha256.
     Raises:
         EvaluationError: if the file is missing, damaged or no classifier.
     """
     try:
-        contents = Path(path).read_bytes()
+        digest = sha256(Path(path))
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-        weights = load(contents)
-        facts = ClassifierFacts(**json.loads(metadata[FACTS_KEY]))
-        classifier = Classifier(facts.num_classes, facts.resolution, facts.width)
+            text = (file.metadata() or {})[METADATA_KEY]
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # a file, not a dict
+        metadata = ClassifierMetadata(**json.loads(text))
+        classifier = Classifier(metadata.num_classes, metadata.resolution, metadata.width)
         classifier.load_state_dict(weights)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise EvaluationError(
             f"--classifier {path}: not a classifier ({str(error).splitlines()[0]}); make one with "
             "python -m train.evaluation.classifier"
         ) from error
-    return LoadedClassifier(classifier.eval(), facts, hashlib.sha256(contents).hexdigest())
+    return LoadedClassifier(classifier.eval(), metadata, digest)
 
 
-def count_right(classifier: LoadedClassifier, labels: Tensor, right: Tensor) -> Observer:
-    """Return an observer of a stream that counts the images whose class a classifier names.
+def count_correct(classifier: LoadedClassifier, labels: Tensor, correct: Tensor) -> Observer:
+    """Return an observer of a stream that counts the images classified as the class they were generated for.
 
     Args:
         classifier: on the images' device.
-        labels: (N,) wanted labels of the first N images; further ones are not looked at.
-        right: 0-dimensional int64 on the CPU, to which the count is added.
+        labels: (N,) labels of the stream's first N images; further images are not classified.
+        correct: 0-dimensional int64 on the CPU, to which the count is added.
     """
 
     def observe(images: Tensor, start: int) -> None:
         wanted = labels[start : start + len(images)].to(images.device)
         if len(wanted):
-            right.add_((classifier.network(images[: len(wanted)]).argmax(1) == wanted).sum().cpu())
+            correct.add_((classifier.network(images[: len(wanted)]).argmax(1) == wanted).sum().cpu())
 
     return observe

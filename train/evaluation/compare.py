@@ -1,4 +1,4 @@
-"""Several `metrics.json` side by side; unlike measurements never share a column."""
+"""Several `metrics.json` side by side; scores measured differently never share a column."""
 
 import json
 from pathlib import Path
@@ -19,14 +19,10 @@ _TYPES: dict[str, Any] = {
 
 
 def compare(paths: list[Path]) -> str:
-    """Return a table with one row a file and one column a score.
+    """Return a Markdown table with one row a file and one column a score, and below it each column's conditions.
 
-    Args:
-        paths: of files that `train.evaluate` wrote.
-    Returns:
-        Markdown, with the conditions of each column below it.
     Raises:
-        EvaluationError: if a file is no metrics.json, or two files measured a score under unlike conditions.
+        EvaluationError: if a file is no metrics.json, or two files measured a score under different conditions.
     """
     results = [(path, _read(path)) for path in paths]
     conditions: dict[str, tuple[Path, dict[str, Any]]] = {}

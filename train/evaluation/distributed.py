@@ -1,4 +1,4 @@
-"""Shares of the work of several processes, and putting the shares together again."""
+"""An evaluation on several processes: each takes a shard of the work, and the results are put together again."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ from torch import Tensor
 
 from train.errors import EvaluationError
 
-GATHER_ROWS = 4096  # rows put together at a time, so that a GPU need not hold all features
+GATHER_ROWS = 4096  # rows gathered at a time, so that no GPU need hold the features of all images
 
 T = TypeVar("T")
 
 
 class Processes:
-    """What an evaluation asks of the processes it runs on; one process asks nobody.
+    """The processes of a launched program, or this one alone, which communicates with nobody.
 
     Args:
-        accelerator: an Accelerator or PartialState of a launched program; None for this process alone.
+        accelerator: of the launched program; None for this process alone.
     """
 
     def __init__(self, accelerator: Accelerator | PartialState | None = None) -> None:
@@ -29,34 +29,35 @@ class Processes:
         self.rank = 0 if accelerator is None else accelerator.process_index
         self.is_main = self.rank == 0
 
-    def share(self, count: int) -> tuple[int, int]:
-        """Return start and stop of this process's part of `count` things; the first parts are the full ones."""
+    def shard(self, count: int) -> tuple[int, int]:
+        """Return start and stop of this process's part of `count` things; only the last parts may be short or empty."""
         size = -(-count // self.count)
         return min(self.rank * size, count), min((self.rank + 1) * size, count)
 
     def gather_rows(self, rows: Tensor, total: int) -> Tensor:
-        """Put the rows of all processes together.
+        """Concatenate the rows of all processes.
 
         Args:
-            rows: (n, D) of this process's share, on the CPU.
-            total: rows of all together.
+            rows: (n, D) of this process's shard, on the CPU.
+            total: number of rows of all processes together.
         Returns:
-            (total, D) on the CPU, in the order of the shares, on every process.
+            (total, D) on the CPU, in the order of the shards, on every process.
         """
         if self.count == 1 or self._state is None:
             return rows
+        # Collectives need equal shapes everywhere. Short shards are at the end, so all padding ends up behind `total`.
         size = -(-total // self.count)
         padded = torch.zeros(size, *rows.shape[1:], dtype=rows.dtype)
         padded[: len(rows)] = rows
-        shares: list[list[Tensor]] = [[] for _ in range(self.count)]
+        shards: list[list[Tensor]] = [[] for _ in range(self.count)]
         for part in padded.split(GATHER_ROWS):
             everyone = gather(part.to(self._state.device)).cpu()
             for rank, piece in enumerate(everyone.split(len(part))):
-                shares[rank].append(piece)
-        return torch.cat([piece for pieces in shares for piece in pieces])[:total]
+                shards[rank].append(piece)
+        return torch.cat([piece for pieces in shards for piece in pieces])[:total]
 
     def gather_list(self, items: list[T]) -> list[T]:
-        """Join the lists of all processes, in the order of the processes."""
+        """Concatenate the lists of all processes, in the order of their ranks."""
         return items if self.count == 1 else gather_object(items)
 
     def from_main(self, value: T) -> T:
@@ -66,11 +67,11 @@ class Processes:
         return broadcast_object_list([value])[0]
 
     @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
-        """Do this process's part of a work: if a part fails, all do, for none may wait for one that has given up.
+    def fail_together(self) -> Iterator[None]:
+        """Raise on every process if the block raises on one; the others would wait for its next collective for ever.
 
         Raises:
-            EvaluationError: the first problem, in the order of the processes.
+            EvaluationError: the first one, in the order of the ranks. Other exceptions pass through at once.
         """
         problem = None
         try:

@@ -10,7 +10,7 @@ from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_featur
 from torch_fidelity.utils import create_feature_extractor
 
 from train.errors import EvaluationError
-from train.evaluation.fallback_extractors import STAND_IN_SIDE_PX, EfficientNetLite0, Identity
+from train.evaluation.fallback_extractors import FALLBACK_SIDE_PX, EfficientNetLite0, Identity
 from train.evaluation.protocols import (
     CLASS_SCORE,
     DIVERSITY,
@@ -20,10 +20,10 @@ from train.evaluation.protocols import (
     PRECISION_RECALL,
     allowed_names,
 )
-from train.evaluation.weights import INCEPTION, STAND_IN, find_weights, read_tensors
+from train.evaluation.weights import FALLBACK, INCEPTION, find_weights, read_tensors
 
 IDENTITY = "identity"
-EXTRACTORS = (INCEPTION, STAND_IN, IDENTITY)
+EXTRACTORS = (INCEPTION, FALLBACK, IDENTITY)
 # Names that readers know belong to one network; every other extractor's scores are named after it.
 _KNOWN_NAMES = {
     CLASS_SCORE: ("inception_score",),
@@ -49,13 +49,12 @@ class Extractor:
 
     Args:
         name: as written beside every score.
-        sha256: of its weights' file; of nothing for an extractor without weights.
-        module: registered with torch-fidelity; uint8 images (N, 3, R, R) to a tuple of features, in eval mode.
-        layer: name of the features of distances, precision, recall and diversity.
-        score_layer: name of the logits of the class score.
-        resize: what happens to images before the network.
-        is_published: whether it is the network, with the weights, of published IS and FID.
-        device: where it lies.
+        sha256: of its weights' file; of the empty string for an extractor without weights.
+        module: uint8 images (N, 3, R, R) to a tuple of features (N, D), in eval mode.
+        layer: name of the features for distances, precision, recall and diversity.
+        score_layer: name of the logits for the class score.
+        resize: what happens to images before the network, in words.
+        is_published: whether it is the network, with the weights, behind published IS and FID.
     """
 
     name: str
@@ -69,7 +68,7 @@ class Extractor:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of all layers it gives, each once."""
+        """Names of the layers in use, each once."""
         return tuple(dict.fromkeys((self.layer, self.score_layer)))
 
     def score_names(self, metric: str) -> tuple[str, ...]:
@@ -84,13 +83,13 @@ class Extractor:
         return tuple(f"{stem}_{suffix}" for stem in _STEMS[metric])
 
 
-for _name, _class in ((STAND_IN, EfficientNetLite0), (IDENTITY, Identity)):
+for _name, _class in ((FALLBACK, EfficientNetLite0), (IDENTITY, Identity)):
     if _name not in FEATURE_EXTRACTORS_REGISTRY:
         register_feature_extractor(_name, _class)
 
 _RESIZE = {
     INCEPTION: "bilinear as in TensorFlow 1.x, to 299 px",
-    STAND_IN: f"bilinear with antialiasing, to {STAND_IN_SIDE_PX} px",
+    FALLBACK: f"bilinear with antialiasing, to {FALLBACK_SIDE_PX} px",
     IDENTITY: "none",
 }
 
@@ -102,15 +101,14 @@ def load_extractor(
     weights_sha256: str | None = None,
     device: torch.device | str = "cpu",
 ) -> Extractor:
-    """Make an extractor from weights that were checked first; global random state is left as it was.
+    """Load an extractor from weights that are checked first.
+
+    Weights other than the published ones give the extractor, and all its scores, another name.
 
     Args:
         name: one of EXTRACTORS.
-        weights: path of its weights; None looks where they belong. Nothing is downloaded.
+        weights: None looks where they belong; nothing is downloaded.
         weights_sha256: refuse weights of any other checksum.
-        device: where to run it.
-    Returns:
-        The extractor. Weights other than the published ones give it another name, and its scores too.
     Raises:
         EvaluationError: if there is no such extractor, or its weights are missing or not what they should be.
     """
@@ -123,13 +121,13 @@ def load_extractor(
         sha256, own_name, options = hashlib.sha256(b"").hexdigest(), name, {}
     else:
         file = find_weights(name, weights, expected_sha256=weights_sha256)
-        # torch-fidelity reads with a full unpickler; what passes this restricted reading holds tensors alone.
+        # torch-fidelity would run whatever code a pickle holds: a file reaches it only after this restricted reading.
         read_tensors(file.path)
         sha256, own_name = file.sha256, name if file.is_published else f"{name}(unpublished weights)"
         options = {"feature_extractor_weights_path": str(file.path)}
     registered = FEATURE_EXTRACTORS_REGISTRY[name]
     layer, score_layer = (registered.get_default_feature_layer_for_metric(metric) for metric in ("fid", "isc"))
-    with torch.random.fork_rng(devices=[]):  # layers draw their first weights from the global generator
+    with torch.random.fork_rng(devices=[]):  # new layers are initialised from the global rng
         try:
             module = create_feature_extractor(
                 name, list(dict.fromkeys((layer, score_layer))), cuda=False, verbose=False, **options
@@ -138,7 +136,7 @@ def load_extractor(
             raise EvaluationError(f"--weights {weights}: does not fit {name} ({str(error)[:200]!r})") from error
     module = module.to(device)
     if torch.device(device).type == "cpu":
-        module = module.to(memory_format=torch.channels_last)  # same features to 1e-6, up to twice as fast
+        module = module.to(memory_format=torch.channels_last)  # equal to 1e-6, up to twice as fast
     return Extractor(
         name=own_name,
         sha256=sha256,

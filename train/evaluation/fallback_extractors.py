@@ -1,4 +1,4 @@
-"""Extractors of our own, in the form torch-fidelity registers: a declared stand-in, and none at all."""
+"""Extractors for where Inception's weights are not at hand, as torch-fidelity registers them."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,17 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from train.errors import EvaluationError
-from train.evaluation.weights import STAND_IN, find_weights, read_tensors
+from train.evaluation.weights import FALLBACK, find_weights, read_tensors
 
-STAND_IN_SIDE_PX = 224
+FALLBACK_SIDE_PX = 224
 
 
 class EfficientNetLite0(FeatureExtractorBase):
-    """The stand-in: an ImageNet-1k classifier at 224 px, its pooled features and its logits.
+    """The declared stand-in: an ImageNet-1k classifier at 224 px, its 1280 pooled features and its 1000 logits.
 
     Args:
-        name: as registered.
-        features_list: of "1280" and "logits".
-        feature_extractor_weights_path: of the weights; None takes those of the installed package.
+        features_list: any of "1280" and "logits".
+        feature_extractor_weights_path: None takes the weights of the installed package.
     """
 
     def __init__(
@@ -31,22 +30,22 @@ class EfficientNetLite0(FeatureExtractorBase):
         **kwargs: object,  # torch-fidelity passes every option of its command to every extractor
     ) -> None:
         super().__init__(name, list(features_list))
-        weights = find_weights(STAND_IN, feature_extractor_weights_path)
+        weights = find_weights(FALLBACK, feature_extractor_weights_path)
         self.network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
         names, tensors = list(self.network.state_dict()), list(read_tensors(weights.path).values())
         if len(names) != len(tensors):
             raise EvaluationError(f"--weights {weights.path}: {len(tensors)} tensors, allowed are {len(names)}")
         try:
-            # The package names its layers otherwise, but in the same order.
+            # The package's own implementation calls its layers otherwise than timm does, but has them in one order.
             self.network.load_state_dict(dict(zip(names, tensors, strict=True)))
         except RuntimeError as error:
-            raise EvaluationError(f"--weights {weights.path}: does not fit {STAND_IN} ({error})") from error
+            raise EvaluationError(f"--weights {weights.path}: does not fit {FALLBACK} ({error})") from error
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the requested features of (N, 3, R, R) uint8 images."""
         x = images.float()
-        side = (STAND_IN_SIDE_PX, STAND_IN_SIDE_PX)
+        side = (FALLBACK_SIDE_PX, FALLBACK_SIDE_PX)
         if x.shape[-2:] != side:
             x = F.interpolate(x, size=side, mode="bilinear", align_corners=False, antialias=True)
         pooled = self.network.forward_head(self.network.forward_features((x - 127) / 128), pre_logits=True)
@@ -55,7 +54,7 @@ class EfficientNetLite0(FeatureExtractorBase):
 
     @staticmethod
     def get_provided_features_list() -> tuple[str, ...]:
-        """Name the features it can give."""
+        """List the features to choose from."""
         return "1280", "logits"
 
     @staticmethod
@@ -71,11 +70,11 @@ class EfficientNetLite0(FeatureExtractorBase):
     @staticmethod
     def get_dummy_input_for_compile() -> Tensor:
         """Return an image for a first compiled call."""
-        return torch.zeros(1, 3, STAND_IN_SIDE_PX, STAND_IN_SIDE_PX, dtype=torch.uint8)
+        return torch.zeros(1, 3, FALLBACK_SIDE_PX, FALLBACK_SIDE_PX, dtype=torch.uint8)
 
 
 class Identity(FeatureExtractorBase):
-    """Features are the pixels themselves: for checking everything around the network."""
+    """Features are the pixels themselves, for tests of everything around the network."""
 
     def __init__(self, name: str, features_list: Sequence[str], **kwargs: object) -> None:
         super().__init__(name, list(features_list))
@@ -86,7 +85,7 @@ class Identity(FeatureExtractorBase):
 
     @staticmethod
     def get_provided_features_list() -> tuple[str, ...]:
-        """Name the features it can give."""
+        """List the features to choose from."""
         return ("pixels",)
 
     @staticmethod

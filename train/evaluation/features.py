@@ -1,4 +1,4 @@
-"""From a stream of images to features, through torch-fidelity's own extraction."""
+"""Features of a stream of images, through torch-fidelity's own extraction."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -14,23 +14,22 @@ from train.evaluation.distributed import Processes
 from train.evaluation.extractors import Extractor
 from train.evaluation.streams import Stream
 
-LOG_SECONDS = 60.0  # between two states of a bar in a log
+LOG_SECONDS = 60.0  # between two lines of a progress bar that goes to a log
 
 Observer = Callable[[Tensor, int], None]  # images (n, 3, R, R) uint8 and the index of the first
 
 
 class StreamModel(GenerativeModelBase):
-    """A stream as torch-fidelity's kind of generator.
+    """A stream in the form that torch-fidelity takes for a generator.
 
-    It says that it has no classes and looks at none of the noise it is given, only at how much: labels and latents
-    are the stream's own. (torch-fidelity 0.4.0 draws labels with `np.int`, which numpy no longer has, and its draws
-    would depend on batch size and processes.)
+    It claims to have no classes, and of the noise it is given uses only the length: labels and latents are the
+    stream's own. torch-fidelity's draws would depend on batch size and number of processes, and version 0.4.0 draws
+    labels with `np.int`, which numpy no longer has.
 
     Args:
-        stream: where images come from.
         start: index of the first image.
         observers: called with every batch.
-        bar: moved by every image.
+        bar: advanced by every image.
     """
 
     def __init__(self, stream: Stream, start: int, observers: Sequence[Observer], bar: "tqdm[None]") -> None:
@@ -39,17 +38,17 @@ class StreamModel(GenerativeModelBase):
 
     @property
     def z_size(self) -> int:
-        """One number of unused noise an image."""
+        """One number of noise an image, which is not used."""
         return 1
 
     @property
     def z_type(self) -> str:
-        """Any; the noise is unused."""
+        """Kind of the noise, which is not used."""
         return "normal"
 
     @property
     def num_classes(self) -> int:
-        """None that torch-fidelity should know of."""
+        """None, as far as torch-fidelity is concerned."""
         return 0
 
     def forward(self, noise: Tensor) -> Tensor:
@@ -63,14 +62,7 @@ class StreamModel(GenerativeModelBase):
 
 
 def progress_bar(what: str, count: int, *, shown: bool, unit: str = "images") -> "tqdm[None]":
-    """Return a bar with rate and time left; once a minute where it goes to a log, not to a terminal.
-
-    Args:
-        what: is done.
-        count: number of things.
-        shown: whether it may be seen at all.
-        unit: the things are.
-    """
+    """Return a progress bar with rate and time left; in a log, not on a terminal, it prints a line a minute."""
     seconds = 0.1 if sys.stderr.isatty() else LOG_SECONDS
     return tqdm(
         total=count,
@@ -78,7 +70,7 @@ def progress_bar(what: str, count: int, *, shown: bool, unit: str = "images") ->
         unit=f" {unit}",
         disable=not shown,
         mininterval=seconds,
-        maxinterval=max(seconds, 10.0),  # tqdm's own thread draws again after so long
+        maxinterval=max(seconds, 10.0),  # tqdm's monitor thread redraws after so long, whatever mininterval says
         dynamic_ncols=True,
         leave=False,
     )
@@ -94,36 +86,33 @@ def extract(
     what: str = "images",
     progress: bool = True,
 ) -> dict[str, Tensor]:
-    """Extract the features of a whole stream; every process does its share, all get the whole.
+    """Extract the features of a whole stream; every process extracts its shard, and all return the whole.
 
     Args:
-        extractor: to be used.
-        stream: of images.
         batch_size: images at once on each process; changes speed and memory, not results beyond rounding.
-        processes: that take part.
         observers: called with this process's batches of images.
-        what: the images are, for the progress bar.
+        what: name of the images, for the progress bar and for errors.
         progress: show a bar on the main process.
     Returns:
         Layer name to float32 (N, D) on the CPU, in the order of the stream.
     Raises:
         EvaluationError: if an image or a feature is not finite, on any process.
     """
-    start, stop = processes.share(stream.count)
+    start, stop = processes.shard(stream.count)
     shown = progress and processes.is_main
-    with processes.together(), progress_bar(what, stop - start, shown=shown) as bar:
+    with processes.fail_together(), progress_bar(what, stop - start, shown=shown) as bar:
         if start < stop:
             model = StreamModel(stream, start, observers, bar)
-            share = get_featuresdict_from_generative_model(
+            shard = get_featuresdict_from_generative_model(
                 model, extractor.module, stop - start, batch_size, cuda=False, rng_seed=0, verbose=False
             )
-        else:  # more processes than images
+        else:  # more processes than images: one image tells width and dtype of the rows that it has none of
             probe = extractor.module(stream.images(0, 1))
             named = extractor.module.convert_features_tuple_to_dict(probe)
-            share = {name: features[:0].cpu() for name, features in named.items()}
-        if not all(share[name].isfinite().all() for name in extractor.layers):
+            shard = {name: features[:0].cpu() for name, features in named.items()}
+        if not all(shard[name].isfinite().all() for name in extractor.layers):
             raise EvaluationError(f"extractor {extractor.name}: its features of the {what} are not finite")
-    return {name: processes.gather_rows(share[name], stream.count) for name in extractor.layers}
+    return {name: processes.gather_rows(shard[name], stream.count) for name in extractor.layers}
 
 
 def watch(
@@ -135,21 +124,14 @@ def watch(
     what: str = "images",
     progress: bool = True,
 ) -> None:
-    """Show every image of this process's share to observers, for metrics that need no features.
+    """Pass every image of this process's shard to observers, for metrics that need no features.
 
-    Args:
-        stream: of images.
-        observers: called with every batch.
-        batch_size: images at once.
-        processes: that take part.
-        what: the images are, for the progress bar.
-        progress: show a bar on the main process.
     Raises:
         EvaluationError: if an image is not finite, on any process.
     """
-    start, stop = processes.share(stream.count)
+    start, stop = processes.shard(stream.count)
     shown = progress and processes.is_main
-    with processes.together(), progress_bar(what, stop - start, shown=shown) as bar, torch.no_grad():
+    with processes.fail_together(), progress_bar(what, stop - start, shown=shown) as bar, torch.no_grad():
         model = StreamModel(stream, start, observers, bar)
         for first in range(start, stop, batch_size):
             model(torch.empty(min(batch_size, stop - first), 1))

@@ -1,4 +1,4 @@
-"""Named protocols: how many images, which labels, which splits; a score without one cannot be made."""
+"""Named protocols: how many images, which labels, which splits. Every score belongs to one."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -16,29 +16,29 @@ GLOBAL_METRICS = (CLASS_SCORE, FRECHET, KERNEL, PRECISION_RECALL, CLASSIFIER_ACC
 CLASS_METRICS = (INTRA_FRECHET, MS_SSIM, DIVERSITY)
 METRICS = GLOBAL_METRICS + CLASS_METRICS
 
-MIN_IMAGES = 20  # below, a covariance or ten splits mean nothing
+MIN_IMAGES = 20  # with fewer, a covariance or ten splits mean nothing
 MIN_PER_CLASS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """What is counted, and how, for a score to carry this name.
+    """Everything about a measurement that two scores must share to be comparable, apart from extractor and data.
 
     Args:
         name: as written beside every score.
-        source: where the numbers come from.
-        metrics: what is measured unless asked otherwise.
-        score_fakes: images of the class score (exponential of the mean KL divergence, Salimans et al. 2016).
-        score_splits: equal parts it is computed on; mean and standard deviation are over them.
-        fakes: images on the generated side of distances, precision and recall; the first of the same stream.
-        reals: images on the real side.
+        source: where the numbers come from, as `--help` shows it.
+        metrics: measured unless others are asked for.
+        score_fakes: generated images for the class score, exp of the mean KL divergence (Salimans et al. 2016).
+        score_splits: equal parts of these images; the score is the mean over the parts.
+        fakes: generated images for distances, precision and recall: the first of the same stream.
+        reals: real images for distances, precision and recall.
         labels: each drawn uniformly, or every class equally often (to within one image).
-        kernel_subsets: random subsets of the kernel distance; mean and standard deviation are over them.
-        kernel_subset_size: images a subset, on each side.
+        kernel_subsets: random subsets for the kernel distance, which is the mean over them.
+        kernel_subset_size: generated images in a subset, and as many real ones.
         neighbours: k of precision and recall (Kynkaanniemi et al. 2019).
-        fakes_per_class: images of each class for the scores within a class.
-        reals_per_class: highest number of real images of a class; None takes all there are.
-        pairs_per_class: pairs of generated images a class for MS-SSIM, no image in two pairs.
+        fakes_per_class: generated images of each class for the scores within a class.
+        reals_per_class: real images of a class at most; None takes all there are.
+        pairs_per_class: pairs of generated images of a class for MS-SSIM; no image is in two pairs.
     """
 
     name: str
@@ -57,11 +57,11 @@ class Protocol:
     pairs_per_class: int = 100
 
     def reduced(self, *, fakes: int | None = None, reals: int | None = None) -> "Protocol":
-        """Return the protocol at other counts, under another name, so that its scores meet no full one's.
+        """Return the protocol with other counts and another name, so that nobody compares its scores with full ones.
 
         Args:
-            fakes: highest number of generated images, in all and of a class; None keeps the protocol's.
-            reals: number of real images, and the highest number of a class; None keeps the protocol's.
+            fakes: generated images at most, in all and of a class; None keeps the protocol's.
+            reals: real images, and real images of a class at most; None keeps the protocol's.
         Returns:
             `NAME(reduced)`; the protocol itself if both are None.
         Raises:
@@ -85,12 +85,12 @@ class Protocol:
             )
         if reals is not None:
             changed = replace(changed, reals=max(reals, MIN_IMAGES), reals_per_class=reals)
-        # Subsets of more than half of the images would be nearly the same ones.
+        # Random subsets of more than half of the images would overlap so much that their deviation says nothing.
         return replace(changed, kernel_subset_size=min(self.kernel_subset_size, changed.fakes // 2, changed.reals // 2))
 
     @property
     def is_by_class(self) -> bool:
-        """Whether everything it measures is measured class by class."""
+        """Whether all its metrics are measured class by class."""
         return all(metric in CLASS_METRICS for metric in self.metrics)
 
 
@@ -156,10 +156,8 @@ PROTOCOLS = {protocol.name: protocol for protocol in _PROTOCOLS}
 
 
 def protocol_named(name: str) -> Protocol:
-    """Return a protocol.
+    """Return one of PROTOCOLS.
 
-    Args:
-        name: one of PROTOCOLS.
     Raises:
         EvaluationError: if there is none of this name.
     """

@@ -1,6 +1,5 @@
-"""Features of the real images, kept on disk under everything that decided them."""
+"""Reference features, those of the real images: cached on disk under everything that decided them."""
 
-import contextlib
 import hashlib
 import json
 import os
@@ -22,19 +21,20 @@ from train.evaluation.distributed import Processes
 from train.evaluation.extractors import Extractor
 from train.evaluation.features import extract
 from train.evaluation.streams import REALS_SEED, RealStream, real_indices
+from train.files import atomic_write
 from train.run.provenance import without_folders
 
 KEY = "key"
-FORMAT = 1
+FORMAT = 1  # part of the key: files of another format are left alone
 
 
 @dataclass(frozen=True)
-class RealSide:
+class ReferenceFeatures:
     """Features of real images and their first two moments.
 
     Args:
         features: (N, D) float32 on the CPU.
-        moments: `mu` (D,) and `sigma` (D, D), as torch-fidelity's Frechet distance takes them.
+        moments: mean `mu` (D,) and covariance `sigma` (D, D), as torch-fidelity's Frechet distance takes them.
     """
 
     features: Tensor
@@ -42,12 +42,12 @@ class RealSide:
 
 
 def default_cache() -> Path:
-    """Return the folder where features of real images are kept unless told otherwise."""
+    """Return the folder of cached features unless another is given."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "sngan-cond" / "real-features"
 
 
-def real_side(
+def reference_features(
     dataset: PreparedDataset,
     extractor: Extractor,
     count: int,
@@ -57,47 +57,43 @@ def real_side(
     batch_size: int,
     processes: Processes,
     progress: bool = True,
-) -> RealSide | None:
-    """Return the real side of a comparison, from the cache if it holds exactly this one.
+) -> ReferenceFeatures | None:
+    """Return the features of real images, from the cache if it holds exactly these.
 
     Args:
-        dataset: to choose images from.
-        extractor: of the features.
         count: number of images; all there are if it is larger.
         label: take images of this class only; None takes all.
-        cache: folder of kept features; None neither reads nor writes.
+        cache: folder of cached features; None neither reads nor writes one.
         batch_size: images at once on each process.
-        processes: that take part.
-        progress: show a bar.
     Returns:
-        The real side on the main process, None on the others.
+        The features on the main process, None on the others.
     """
     indices = real_indices(dataset, count, label)
     key = cache_key(dataset, extractor, len(indices), label)
     path = None if cache is None else cache / _file_name(key)
-    kept = None if path is None or not processes.is_main else _read(path, key)
-    if processes.from_main(kept is not None):
-        return kept
+    cached = None if path is None or not processes.is_main else _read(path, key)
+    if processes.from_main(cached is not None):  # one answer for all: half of them in `extract` would wait for ever
+        return cached
     what = "real images" if label is None else f"real images of {dataset.class_names[label]}"
     stream = RealStream(dataset, indices, extractor.device)
     layers = extract(extractor, stream, batch_size=batch_size, processes=processes, what=what, progress=progress)
     if not processes.is_main:
         return None
     features = layers[extractor.layer]
-    side = RealSide(features, fid_features_to_statistics(features))
+    reference = ReferenceFeatures(features, fid_features_to_statistics(features))
     if path is not None:
-        _write(path, key, side)
-    return side
+        _write(path, key, reference)
+    return reference
 
 
 def cache_key(dataset: PreparedDataset, extractor: Extractor, count: int, label: int | None) -> dict[str, Any]:
-    """Return everything that decides the features of a real side; unlike keys never share a file.
+    """Return everything that decides reference features; different keys never share a file.
+
+    The folder is not part of it, so a copy of a data set finds its features again.
 
     Args:
-        dataset: the images are chosen from.
-        extractor: of the features.
         count: number of images.
-        label: of one class, or None.
+        label: of their class; None for images of all classes.
     """
     info = dataset.info
     return {
@@ -123,8 +119,8 @@ def _file_name(key: dict[str, Any]) -> str:
     return f"{digest[:32]}.safetensors"
 
 
-def _read(path: Path, key: dict[str, Any]) -> RealSide | None:
-    """Read a kept real side; None if there is none, it is damaged, or its key is another."""
+def _read(path: Path, key: dict[str, Any]) -> ReferenceFeatures | None:
+    """Read cached features; None if there are none, the file is damaged, or its key is another."""
     try:
         with safe_open(path, framework="pt") as file:
             if json.loads((file.metadata() or {}).get(KEY, "null")) != key:
@@ -134,25 +130,21 @@ def _read(path: Path, key: dict[str, Any]) -> RealSide | None:
         return None
     if len(features) != key["count"]:
         return None
-    return RealSide(features, {"mu": mu.numpy(), "sigma": sigma.numpy()})
+    return ReferenceFeatures(features, {"mu": mu.numpy(), "sigma": sigma.numpy()})
 
 
-def _write(path: Path, key: dict[str, Any], side: RealSide) -> None:
-    """Write so that readers see a whole file or none; where that fails, the next evaluation extracts again."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    moments = {name: torch.from_numpy(values) for name, values in side.moments.items()}
+def _write(path: Path, key: dict[str, Any], reference: ReferenceFeatures) -> None:
+    """Cache features; where that fails, a warning is enough, for the next evaluation extracts them again."""
+    moments = {name: torch.from_numpy(values) for name, values in reference.moments.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"features": side.features, **moments}, partial, metadata={KEY: json.dumps(key)})
-        partial.replace(path)
+        with atomic_write(path) as beside:
+            save_file({"features": reference.features, **moments}, beside, metadata={KEY: json.dumps(key)})
     except (OSError, SafetensorError) as error:
-        warnings.warn(f"{path.parent}: features of the real images cannot be kept ({error})", stacklevel=2)
-        with contextlib.suppress(OSError):
-            partial.unlink()
+        warnings.warn(f"{path.parent}: features of the real images cannot be cached ({error})", stacklevel=2)
 
 
-def dataset_facts(dataset: PreparedDataset) -> dict[str, Any]:
+def dataset_summary(dataset: PreparedDataset) -> dict[str, Any]:
     """Return what a result says about the data set it was measured on."""
     info = asdict(dataset.info)
-    facts = {name: info[name] for name in ("source", "split", "resolution", "count", "preparation", "sha256")}
-    return {"folder": dataset.folder.name, "num_classes": dataset.num_classes, **without_folders(facts)}
+    summary = {name: info[name] for name in ("source", "split", "resolution", "count", "preparation", "sha256")}
+    return {"folder": dataset.folder.name, "num_classes": dataset.num_classes, **without_folders(summary)}

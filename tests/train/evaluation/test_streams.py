@@ -64,8 +64,8 @@ def test_protocols_hold_their_papers_counts() -> None:
         p = PROTOCOLS[name]
         return p.score_fakes // p.score_splits, p.score_splits, p.fakes, p.reals
 
-    assert counts("paper") == (5_000, 10, 5_000, 10_000)  # 000 appendix B.1
-    assert counts("bsn") == (5_000, 10, 10_000, 5_000)  # 004, "Inception score", "FID"
+    assert counts("paper") == (5_000, 10, 5_000, 10_000)  # Miyato et al. 2018, appendix B.1
+    assert counts("bsn") == (5_000, 10, 10_000, 5_000)  # Lin et al. 2021, appendix H.2
     assert counts("50k") == (5_000, 10, 50_000, 50_000)
     assert PROTOCOLS["intra_class"].fakes_per_class == 5_000
     assert {p.labels for p in PROTOCOLS.values() if p.name in ("paper", "bsn")} == {"uniform"}
