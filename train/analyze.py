@@ -78,12 +78,12 @@ def _analyze(run_dir: Path, compare: list[Path], out: Path) -> None:
 
 
 def labelled(folders: list[Path]) -> dict[str, Path]:
-    """Name each run by its folder, and every run by its path where two names are equal.
+    """Label each run with its folder's name, or all with their paths if two names are equal.
 
     Args:
-        folders: of the runs, the first given by --run-dir.
+        folders: of the runs, the first from --run-dir.
     Raises:
-        TrainError: if there are too many, or one comes twice.
+        TrainError: if there are too many, or one is given twice.
     """
     if len(folders) > MAX_RUNS:
         raise TrainError(f"--compare: {len(folders) - 1} runs given, at most {MAX_RUNS - 1} are allowed")

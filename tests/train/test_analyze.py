@@ -1,3 +1,5 @@
+"""The command, its figures and its numbers: those of an SVD of what a run has saved."""
+
 import json
 import shutil
 from pathlib import Path
@@ -55,7 +57,7 @@ def one_line_error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def by_hand(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    """One round of Algorithm 1 of the SN-GAN paper: sigma and the normalised matrix."""
+    """One round of Algorithm 1 of Miyato et al. 2018: sigma and the normalised matrix."""
     W = weight.double().flatten(1)
     v = torch.nn.functional.normalize(W.T @ u.double(), dim=0)
     sigma = torch.nn.functional.normalize(W @ v, dim=0) @ W @ v
@@ -85,7 +87,7 @@ def test_spectral_numbers_are_those_of_an_svd_of_the_saved_tensors(finished: Pat
                 assert found["squared_singular_values"][name] == pytest.approx(squared, abs=1e-12)
 
 
-def test_curves_are_the_log_and_the_figures_are_pictures(finished: Path, drawn: Path) -> None:
+def test_curves_are_the_log_and_the_figures_are_images(finished: Path, drawn: Path) -> None:
     curves = json.loads((drawn / "analysis.json").read_text())["a"]["curves"]
     log = [json.loads(line) for line in (finished / "scalars.jsonl").read_text().splitlines()]
     assert len(log) == 6

@@ -58,6 +58,7 @@ def _draw_curve(axes: Axes, curve: Curve, label: str, colour: str) -> None:
     values = np.array(curve.values, dtype=float)
     window = min(max(1, len(values) // 12), 50)
     axes.plot(curve.images_seen, values, color=colour, alpha=0.3, linewidth=0.7)
+    # "valid": the mean starts and ends half a window inside, instead of being drawn towards zero at both ends.
     mean = np.convolve(values, np.full(window, 1 / window), mode="valid")
     first = (window - 1) // 2
     at = curve.images_seen[first : first + len(mean)]

@@ -1,4 +1,4 @@
-"""Numbers of a run: its logged scalars, and the spectra of its discriminator's weights."""
+"""Numbers of a run: its logged scalars, and the singular values of its discriminator's weights."""
 
 import copy
 import json
@@ -27,7 +27,7 @@ class Curve(NamedTuple):
 
     Args:
         images_seen: real images shown to D when each value was logged.
-        values: the values; None where one was not finite.
+        values: None where one was not finite.
     """
 
     images_seen: list[int]
@@ -38,8 +38,8 @@ class LayerNorms(NamedTuple):
     """Spectral norms of one layer's weight, seen as a (outputs, rest) matrix.
 
     Args:
-        effective: exact, of the weight that acts: normalised, times its gain (000 figure 9).
-        raw: exact, of the weight that the optimiser moves.
+        effective: exact, of the weight in the forward pass: normalised, times its gain (Miyato et al. 2018, figure 9).
+        raw: exact, of the parameter that the optimiser updates.
         power_iteration: the estimate that the raw weight is divided by; None under a constraint without one.
     """
 
@@ -52,7 +52,6 @@ class CheckpointNorms(NamedTuple):
     """Spectral norms of D in one checkpoint.
 
     Args:
-        step: number of steps taken.
         images_seen: real images shown to D.
         layers: by name, in the network's order.
     """
@@ -63,14 +62,13 @@ class CheckpointNorms(NamedTuple):
 
 
 class RunNumbers(NamedTuple):
-    """What is plotted of one run.
+    """What the figures show of one run.
 
     Args:
-        config: the run's configuration.
         curves: logged scalars by name, in the log's order.
-        norms: one for each kept whole checkpoint, oldest first.
-        spectra: squared singular values of each effective weight in the newest checkpoint, largest first, scaled so
-            that the largest is 1 (000 figure 3).
+        norms: one for each undamaged checkpoint that the run has kept, oldest first.
+        spectra: squared singular values of each effective weight in the newest checkpoint, largest first, divided by
+            the largest (Miyato et al. 2018, figure 3).
     """
 
     config: TrainConfig
@@ -84,7 +82,7 @@ def measure_run(folder: Path, argument: str) -> RunNumbers:
 
     Args:
         folder: of the run; it may still be training.
-        argument: the flag that named the folder, for messages.
+        argument: flag of the command line that named the folder, for messages.
     Raises:
         TrainError: if there is no run, no whole checkpoint or a damaged log.
     """
@@ -100,7 +98,7 @@ def measure_run(folder: Path, argument: str) -> RunNumbers:
     for checkpoint in whole_checkpoints(folder / "checkpoints", _warn):
         try:
             layers, squared = decompose(load_discriminator(config, checkpoint).double())
-        except (OSError, SafetensorError) as error:  # a run that goes on removes its oldest checkpoints
+        except (OSError, SafetensorError) as error:  # a run in progress removes its oldest checkpoints
             _warn(f"{checkpoint.folder}: checkpoint skipped ({' '.join(str(error).split())})")
             continue
         norms.append(CheckpointNorms(checkpoint.step, int(checkpoint.state["images_seen"]), layers))
@@ -111,13 +109,10 @@ def measure_run(folder: Path, argument: str) -> RunNumbers:
 
 
 def load_discriminator(config: TrainConfig, checkpoint: Checkpoint) -> Discriminator:
-    """Return the discriminator of a checkpoint under its constraint, in evaluation mode.
+    """Return a checkpoint's discriminator with its constraint attached, in eval mode.
 
-    Args:
-        config: of the run.
-        checkpoint: of the run.
     Raises:
-        TrainError: if they do not fit.
+        TrainError: if the checkpoint does not fit the configuration.
     """
     D = Discriminator(config.discriminator)
     build_constraint(config.constraint).attach(D)
@@ -129,7 +124,7 @@ def load_discriminator(config: TrainConfig, checkpoint: Checkpoint) -> Discrimin
 
 
 def read_curves(path: Path) -> dict[str, Curve]:
-    """Read the logged scalars; a last line without its end is being written and left out.
+    """Read the logged scalars, apart from a last line without a line break, which is still being written.
 
     Args:
         path: JSON lines, each with "step", "images_seen" and numbers by name.
@@ -150,7 +145,7 @@ def read_curves(path: Path) -> dict[str, Curve]:
                 curve = curves.setdefault(name, Curve([], []))
                 curve.images_seen.append(images_seen)
                 curve.values.append(value)
-    for net in ("d", "g"):  # without classification and penalties the total is the loss, and one curve is enough
+    for net in ("d", "g"):  # without classification and penalties the total is the loss: one curve is enough
         if f"{net}/total" in curves and curves[f"{net}/total"] == curves.get(f"{net}/loss"):
             del curves[f"{net}/total"]
     return curves
@@ -163,12 +158,13 @@ def decompose(D: nn.Module) -> tuple[dict[str, LayerNorms], dict[str, Tensor]]:
     Args:
         D: in eval mode, best in float64; left as it was.
     Returns:
-        Spectral norms by layer name, and squared singular values (n,) of the effective weight, largest first.
+        Spectral norms by layer name; and by layer name squared singular values (n,) of the effective weight.
     """
-    acting = copy.deepcopy(D)  # using a weight moves the power iteration of a linear layer in every mode
+    # A linear layer's power iteration advances at each access to its weight, even in eval mode: only the copy's may.
+    used = copy.deepcopy(D)
     norms, squared = {}, {}
-    for (name, layer), (_, used) in zip(normalised_layers(D), normalised_layers(acting), strict=True):
-        axis, raw, effective = output_axis(layer), raw_weight(layer), used.weight
+    for (name, layer), (_, twin) in zip(normalised_layers(D), normalised_layers(used), strict=True):
+        axis, raw, effective = output_axis(layer), raw_weight(layer), twin.weight
         assert isinstance(effective, Tensor)
         squared[name] = squared_singular_values(matrix_view(effective, axis))
         largest = squared_singular_values(matrix_view(raw, axis))[0]
@@ -177,13 +173,10 @@ def decompose(D: nn.Module) -> tuple[dict[str, LayerNorms], dict[str, Tensor]]:
 
 
 def squared_singular_values(matrix: Tensor) -> Tensor:
-    """Return a matrix's squared singular values (n,), largest first.
+    """Return the squared singular values (n,) of a float64 matrix, largest first.
 
-    As eigenvalues of the smaller of W W^T and W^T W: a tenth of an SVD's time on wide layers, and in float64 as exact
-    where the largest is the scale, which it is here.
-
-    Args:
-        matrix: (rows, columns), float64.
+    They are the eigenvalues of the smaller of W W^T and W^T W: a tenth of an SVD's time on wide layers. Their rounding
+    errors are relative to the largest one, and so is every use of them here.
     """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT
     ascending: Tensor = torch.linalg.eigvalsh(wide @ wide.mT)
@@ -191,12 +184,12 @@ def squared_singular_values(matrix: Tensor) -> Tensor:
 
 
 def _scaled(values: Tensor) -> list[float]:
-    """Divide by the first, the largest; all stay 0 where that is 0."""
+    """Divide by the first value, the largest; if it is 0, all stay 0."""
     return (values / values[0].clamp(min=torch.finfo(values.dtype).tiny)).tolist()
 
 
 def _power_iteration(layer: nn.Module, raw: Tensor) -> float | None:
-    """Return what the layer's next use in eval mode divides its raw weight by."""
+    """Return what the layer's next forward in eval mode divides its raw weight by; None if it has no such estimate."""
     if not nn.utils.parametrize.is_parametrized(layer, "weight"):
         return None
     normalisation = layer.get_submodule("parametrizations.weight.0")
