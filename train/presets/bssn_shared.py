@@ -1,10 +1,10 @@
 """What the rows of Lin et al. 2021 share: networks, data, and how SN varies."""
 
-from train.presets.sngan_shared import CIFAR10, IMAGENET, STL10
+from train.presets.sngan_shared import CIFAR10, IMAGENET, STL10, WASSERSTEIN, cnn_values
 from train.presets.tables import NO_AVERAGE, Base, Values, adam, both
 
-CELEBA = "--source torchvision:CelebA --split all --download --resolution 64"  # needs gdown
-MNIST = "--source torchvision:MNIST --download --resolution 28"
+_CELEBA_DATA = "--source torchvision:CelebA --split all --download --resolution 64"  # needs gdown
+_MNIST_DATA = "--source torchvision:MNIST --download --resolution 28"
 
 # In gan.py of fjxmlzn/BSN the passes read u and an operation of its own moves it after each update of D.
 MOVES_ONCE: Values = {"power_iterations_at": "update"}
@@ -17,26 +17,20 @@ def _cnn(name: str, data: str, path: str, resolution: int, steps: int) -> Base:
         title=f"Standard CNN, {name.removeprefix('cnn_')} at {resolution} px, hinge loss",
         source=f"Tables 2 and 3, appendices P to R; batch of 64, Adam 0.0001, 0.5, 0.999, one D update; {_MOVES}",
         data=data,
-        values={
-            "resolution": resolution,
-            "num_classes": 0,
-            "architecture": "cnn",
-            "discriminator": {"head": "unconditional"},
-            "constraint": MOVES_ONCE,
-            "steps": steps,
-            "decay_from": None,
-            "d_updates_per_step": 1,
-            "fakes_per_step": 64,
-            "ema": NO_AVERAGE,
+        values=cnn_values(
+            path,
+            resolution,
+            steps,
+            constraint=MOVES_ONCE,
+            d_updates_per_step=1,
             **both(adam(0.0001, 0.5, 0.999)),
-            "data": {"path": path},
-        },
+        ),
     )
 
 
 CNN_CIFAR10 = _cnn("cnn_cifar10", CIFAR10, "data/cifar10-32", 32, 400_000)
 CNN_STL10 = _cnn("cnn_stl10", STL10, "data/stl10-48", 48, 800_000)
-CNN_CELEBA = _cnn("cnn_celeba", CELEBA, "data/celeba-64", 64, 400_000)
+CNN_CELEBA = _cnn("cnn_celeba", _CELEBA_DATA, "data/celeba-64", 64, 400_000)
 CNNS = {"cifar10": CNN_CIFAR10, "stl10": CNN_STL10, "celeba": CNN_CELEBA}
 RESNET_IMAGENET = Base(
     name="base/resnet_imagenet",
@@ -56,32 +50,25 @@ RESNET_IMAGENET = Base(
         "data": {"path": "data/imagenet-128"},
     },
 )
-MNIST_BASE = Base(
+MNIST = Base(
     name="base/mnist",
     title="MNIST pair, Wasserstein loss",
     source="Tables 4 and 5, appendix J.1; 100 epochs of 937 batches",
-    data=MNIST,
-    values={
-        "resolution": 28,
-        "num_classes": 0,
-        "architecture": "mnist",
-        "generator": {"latent_dim": 100, "latent": "uniform"},
-        "discriminator": {"head": "unconditional"},
-        "loss": {"kind": "wasserstein"},
-        "steps": 93_700,
-        "decay_from": None,
-        "d_updates_per_step": 1,
-        "fakes_per_step": 64,
-        "ema": NO_AVERAGE,
+    data=_MNIST_DATA,
+    values=cnn_values(
+        "data/mnist-28",
+        28,
+        93_700,
+        architecture="mnist",
+        generator={"latent_dim": 100, "latent": "uniform"},
+        **WASSERSTEIN,
+        d_updates_per_step=1,
         **both(adam(0.001, 0.5, 0.999)),
-        "data": {"path": "data/mnist-28"},
-    },
+    ),
 )
 
-IS, FID = "inception_score", "fid"
 
-
-def sn(estimate: str, scale: float) -> Values:
+def sn(estimate: str, scale: float = 1) -> Values:
     """Return the constraint's difference from plain SN."""
     constraint: Values = {}
     if estimate != "matrix":

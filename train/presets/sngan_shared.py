@@ -1,5 +1,7 @@
 """What the rows of Miyato et al. 2018 share: networks, settings A to F, and methods."""
 
+from typing import Any, NamedTuple
+
 from train.presets.tables import NO_AVERAGE, Base, Values, adam, both, merged
 
 CIFAR10 = "--source torchvision:CIFAR10 --download --resolution 32"
@@ -16,26 +18,59 @@ SETTINGS: dict[str, Values] = {
     "F": {"d_updates_per_step": 5, **both(adam(0.001, 0.9, 0.999))},
 }
 
+
+class Method(NamedTuple):
+    """How the paper constrains D.
+
+    Args:
+        label: the paper's name for it.
+        values: what differs from spectral normalisation, the default of `TrainConfig`.
+        note: what the paper leaves open about it.
+    """
+
+    label: str
+    values: Values
+    note: str = ""
+
+
+def no_sn(**constraint: Any) -> Values:
+    """Return the settings of a D without weight normalisation, perhaps constrained in another way."""
+    return {"constraint": {"kind": "none", **constraint}}
+
+
 # Section 4.1. The standard loss (equation 15 with the alternate generator cost) for all but WGAN-GP.
-METHODS: dict[str, tuple[str, Values]] = {
-    "weight_clipping": ("Weight clipping", {"constraint": {"kind": "none", "weight_clip": 0.01}}),
-    "gan_gp": ("GAN-GP", {"constraint": {"kind": "none", "gradient_penalty": 10.0}}),
-    "wgan_gp": (
-        "WGAN-GP",
-        {"loss": {"kind": "wasserstein"}, "constraint": {"kind": "none", "gradient_penalty": 10.0}},
-    ),
-    "batch_norm": ("Batch Norm.", {"constraint": {"kind": "none", "features": "batch"}}),
-    "layer_norm": ("Layer Norm.", {"constraint": {"kind": "none", "features": "layer"}}),
-    "weight_norm": ("Weight Norm.", {"constraint": {"kind": "weight"}}),
-    "orthonormal": (
-        "Orthonormal",
-        {"constraint": {"kind": "none", "init": "orthonormal", "orthonormal_penalty": 1.0}},
-    ),
-    "spectral_norm": ("(ours) SN-GANs", {}),
-}
-OPEN_ORTHONORMAL = "The weight of the orthonormal term is not given; equation 14 is taken as it stands (1)."
 HINGE: Values = {"loss": {"kind": "hinge"}}
-PLAIN: Values = {"constraint": {"kind": "none"}}
+WASSERSTEIN: Values = {"loss": {"kind": "wasserstein"}}
+METHODS = {
+    "weight_clipping": Method("Weight clipping", no_sn(weight_clip=0.01)),
+    "gan_gp": Method("GAN-GP", no_sn(gradient_penalty=10.0)),
+    "wgan_gp": Method("WGAN-GP", {**WASSERSTEIN, **no_sn(gradient_penalty=10.0)}),
+    "batch_norm": Method("Batch Norm.", no_sn(features="batch")),
+    "layer_norm": Method("Layer Norm.", no_sn(features="layer")),
+    "weight_norm": Method("Weight Norm.", {"constraint": {"kind": "weight"}}),
+    "orthonormal": Method(
+        "Orthonormal",
+        no_sn(init="orthonormal", orthonormal_penalty=1.0),
+        "The weight of the orthonormal term is not given; equation 14 is taken as it stands (1).",
+    ),
+    "spectral_norm": Method("(ours) SN-GANs", {}),
+}
+
+
+def cnn_values(path: str, resolution: int, steps: int, **values: Any) -> Values:
+    """Return the settings of the standard CNN (Table 3) without labels, at a batch of 64 and a constant rate."""
+    common: Values = {
+        "resolution": resolution,
+        "num_classes": 0,
+        "architecture": "cnn",
+        "discriminator": {"head": "unconditional"},
+        "steps": steps,
+        "decay_from": None,
+        "fakes_per_step": 64,
+        "ema": NO_AVERAGE,
+        "data": {"path": path},
+    }
+    return common | values
 
 
 def _cnn(name: str, title: str, data: str, path: str, resolution: int) -> Base:
@@ -45,18 +80,7 @@ def _cnn(name: str, title: str, data: str, path: str, resolution: int) -> Base:
         source="sections 4 and 4.1, Table 3: standard CNN, 100,000 generator updates, standard loss; batch of 64 as in "
         "train.py of pfnet-research/chainer-gan-lib, for the paper does not give one",
         data=data,
-        values={
-            "resolution": resolution,
-            "num_classes": 0,
-            "architecture": "cnn",
-            "discriminator": {"head": "unconditional"},
-            "loss": {"kind": "non_saturating"},
-            "steps": 100_000,
-            "decay_from": None,
-            "fakes_per_step": 64,
-            "ema": NO_AVERAGE,
-            "data": {"path": path},
-        },
+        values=cnn_values(path, resolution, 100_000, loss={"kind": "non_saturating"}),
     )
 
 
@@ -65,7 +89,7 @@ CNN_STL10 = _cnn("cnn_stl10", "Standard CNN on STL-10 at 48 px, no labels", STL1
 CNNS = {"cifar10": CNN_CIFAR10, "stl10": CNN_STL10}
 
 
-def _resnet(name: str, title: str, data: str, path: str, resolution: int, **values: object) -> Base:
+def _resnet(name: str, title: str, data: str, path: str, resolution: int) -> Base:
     return Base(
         name=f"base/{name}",
         title=title,
@@ -80,7 +104,6 @@ def _resnet(name: str, title: str, data: str, path: str, resolution: int, **valu
             "decay_from": 0,
             "ema": NO_AVERAGE,
             "data": {"path": path},
-            **values,
         },
     )
 
@@ -89,32 +112,29 @@ RESNET_CIFAR10 = _resnet("resnet_cifar10", "ResNet on CIFAR-10, no labels, hinge
 RESNET_STL10 = _resnet("resnet_stl10", "ResNet on STL-10 at 48 px, hinge loss", STL10, "data/stl10-48", 48)
 RESNETS = {"cifar10": RESNET_CIFAR10, "stl10": RESNET_STL10}
 
-GULRAJANI: Values = {
-    "generator": {"channels": 128},
-    "discriminator": {"pool": "mean", "score_bias": True},
-    "loss": {"kind": "wasserstein"},
-    "constraint": {"kind": "none", "gradient_penalty": 10.0},
-}
+_GULRAJANI: Values = merged(
+    RESNET_CIFAR10.values,
+    {"generator": {"channels": 128}, "discriminator": {"pool": "mean", "score_bias": True}},
+    METHODS["wgan_gp"].values,
+)
 _GULRAJANI_SOURCE = "appendix E.1: the ResNet of gan_cifar_resnet.py of igul222/improved_wgan_training"
 WGAN_GP_RESNET = Base(
     name="base/wgan_gp_resnet",
     title="WGAN-GP with Gulrajani et al.'s ResNet on CIFAR-10, no labels",
     source=_GULRAJANI_SOURCE,
     data=CIFAR10,
-    values=merged(RESNET_CIFAR10.values, GULRAJANI),
+    values=_GULRAJANI,
 )
 AC_WGAN_GP_RESNET = Base(
     name="base/ac_wgan_gp_resnet",
     title="AC-WGAN-GP with Gulrajani et al.'s ResNet on CIFAR-10, with labels",
     source=f"{_GULRAJANI_SOURCE}, ACGAN_SCALE 1 and ACGAN_SCALE_G 0.1",
     data=CIFAR10,
-    values=merged(
-        RESNET_CIFAR10.values, GULRAJANI, {"num_classes": 10, "discriminator": {"head": "auxiliary_classifier"}}
-    ),
+    values=merged(_GULRAJANI, {"num_classes": 10, "discriminator": {"head": "auxiliary_classifier"}}),
 )
 
 
-def _imagenet(name: str, title: str, **values: object) -> Base:
+def _imagenet(name: str, title: str, **values: Any) -> Base:
     return Base(
         name=f"base/{name}",
         title=title,
@@ -134,8 +154,3 @@ IMAGENET_UNCONDITIONAL = _imagenet(
     discriminator={"head": "unconditional"},
 )
 IMAGENET_PROJECTION = _imagenet("imagenet_projection", "Conditional GAN on ImageNet 128 px, projection head")
-
-
-def scores(inception_score: str, fid: str) -> dict[str, str]:
-    """Return a row's two reported numbers."""
-    return {"inception_score": inception_score, "fid": fid}
