@@ -40,8 +40,8 @@ def test_an_error_in_the_network_reaches_the_one_who_asked() -> None:
     assert len(torch.cat(list(engine.run(G, torch.zeros(2, 8), torch.zeros(2).long(), threading.Event())))) == 2
 
 
-def test_an_error_belongs_to_the_one_whose_rows_met_it() -> None:
-    """Whoever has the turn computes for all; before, the error went to them and the bad rows stayed."""
+def test_an_error_reaches_only_those_in_the_failing_batch() -> None:
+    """Whoever has the turn computes for all, and must not get an error of inputs that are not theirs."""
     engine = Engine(torch.device("cpu"))
     good, bad = tiny_generator(), tiny_generator()
     ended: dict[str, object] = {}

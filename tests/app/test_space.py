@@ -91,6 +91,12 @@ def test_wrong_words_are_reported(words: list[str], message: str, capsys: pytest
     assert told.count("\n") == 1
 
 
+def test_the_command_line_is_read_without_torch_and_gradio() -> None:
+    code = "import sys; from app.__main__ import parse; parse([]); print({'torch', 'gradio'} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout == "set()\n"
+
+
 def test_a_wrong_device_is_reported(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--model", str(tiny), "--device", "tpu"]) == 2
     assert capsys.readouterr().err == "python -m app: error: device='tpu': auto, cpu, cuda or cuda:N is allowed\n"
