@@ -11,6 +11,7 @@ if __name__ == "__main__":
     reexec_with_fast_allocator("train")  # before torch is imported
 
 from sngan_cond.cli import OneLineParser
+from train.cli import add_overrides
 from train.errors import DataError, TrainError
 from train.presets.load import config_to_yaml, load_config, preset_names, preset_notes
 
@@ -22,15 +23,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--preset", required=True, metavar="NAME|FILE", help="a preset's name, or a YAML file")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run is kept (needed unless --dry-run)")
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="override keys of the preset, dotted, e.g. --set batch_total=64 optim_g.lr=1e-4",
-    )
+    add_overrides(parser, "override keys of the preset, dotted, e.g. --set batch_total=64 optim_g.lr=1e-4")
     parser.add_argument(
         "--dry-run",
         action="store_true",

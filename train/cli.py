@@ -1,10 +1,18 @@
 """What the commands of this package share."""
 
+import argparse
 import os
 import tempfile
 from pathlib import Path
 
 from train.errors import TrainError
+
+
+def add_overrides(parser: argparse.ArgumentParser, help: str) -> None:
+    """Add `--set KEY=VALUE ...`, which may be given several times, as `overrides`."""
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", dest="overrides", help=help
+    )
 
 
 def check_writable(path: Path) -> None:

@@ -12,6 +12,7 @@ if __name__ == "__main__":
 
 from sngan_cond.cli import OneLineParser
 from sngan_cond.validation import nearest
+from train.cli import add_overrides
 from train.errors import TrainError
 from train.presets.index import find_tables
 from train.presets.tables import Row, Table
@@ -58,15 +59,7 @@ def parser() -> argparse.ArgumentParser:
         "--fakes", type=int, metavar="N", help="generated images scored (default: the protocol's; smoke: 20)"
     )
     p.add_argument("--reals", type=int, metavar="N", help="real images scored (default: the protocol's; smoke: 20)")
-    p.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="settings of every row, stated in the result",
-    )
+    add_overrides(p, "settings of every row, stated in the result")
     p.add_argument("--list", action="store_true", help="print tables, rows and their cost here, and stop")
     return p
 
