@@ -128,7 +128,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     state = PartialState(cpu=on_cpu, timeout=SLOWEST)
     where = torch.device(state.device if device in ("auto", "cuda") else device)
     set_num_threads(where)
-    dataset = PreparedDataset.open(args.data, verify=state.is_main_process)
+    dataset = PreparedDataset.open(args.data, verify=state.is_main_process)  # hashing it once is enough
     try:
         model = load_generator(args.model)
     except PretrainedError as error:
@@ -136,7 +136,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     metrics = tuple(args.metrics) if args.metrics else protocol.metrics
     if args.classifier is not None and "classifier_accuracy" not in metrics:
         metrics += ("classifier_accuracy",)
-    extractor, classifier = _load_judges(args, metrics, where)
+    extractor, classifier = _load_scoring_networks(args, metrics, where)
     work_dir = args.out.with_name(args.out.name + ".classes")
     report = evaluate(
         model.generator.to(where),
@@ -162,7 +162,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     return 0
 
 
-def _load_judges(
+def _load_scoring_networks(
     args: argparse.Namespace, metrics: tuple[str, ...], device: "torch.device"
 ) -> "tuple[Extractor | None, LoadedClassifier | None]":
     """Load the networks that score images, where the metrics need them."""

@@ -30,14 +30,14 @@ _STYLE: dict[str, Any] = {
     "savefig.dpi": 150,
 }
 _SPARE_INCH = 0.6  # for the title and the legend of a figure
-_HEIGHT_OF_WIDTH = 0.72
+_ASPECT = 0.72  # height of a panel over its width
 
 
 @contextmanager
 def png(path: Path) -> Iterator["Figure"]:
     """Give an empty figure, written to a PNG file when the block ends.
 
-    pyplot is never loaded, so no window system is asked for and no figure is kept after its block.
+    pyplot is never loaded, so no display is needed and no figure outlives its block.
 
     Args:
         path: of the file; as it was, or missing, if the block raises.
@@ -67,7 +67,7 @@ def panels(figure: "Figure", count: int, *, columns: int, width_inch: float, sam
     """
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure.set_size_inches(width_inch * columns, _SPARE_INCH + _HEIGHT_OF_WIDTH * width_inch * rows)
+    figure.set_size_inches(width_inch * columns, _SPARE_INCH + _ASPECT * width_inch * rows)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=same_axes, sharey=same_axes)
     made = list(grid.flat)
     for axes in made[count:]:
@@ -86,20 +86,20 @@ def count_images(axes: "Axes") -> None:
 
 
 def escaped(text: str) -> str:
-    """Return a user's text as matplotlib draws it unchanged: between two $ it would see mathematics."""
+    """Return a text that matplotlib draws as the given one; unescaped, what stands between two $ is mathematics."""
     return text.replace("$", r"\$")
 
 
 def shades(count: int) -> list[tuple[float, ...]]:
-    """Return colours for an ordered series, dark to light: viridis rises in lightness for every eye."""
+    """Return colours for an ordered series, dark to light: viridis keeps its order under any colour vision."""
     from matplotlib import colormaps
 
     viridis = colormaps["viridis"]
     return [viridis(0.93 * i / max(count - 1, 1)) for i in range(count)]  # the last 7 % are too pale on white
 
 
-def add_legend(figure: "Figure", drawn: Sequence["Axes"]) -> None:
-    """Add one legend for all panels below them; an entry that several panels share stands once."""
-    handles = {text: line for axes in drawn for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+def add_legend(figure: "Figure", grid: Sequence["Axes"]) -> None:
+    """Add one legend below all panels; an entry that several of them have appears once."""
+    handles = {text: line for axes in grid for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     if handles:
         figure.legend(handles.values(), handles, loc="outside lower center", ncols=min(len(handles), 4))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
-from tests.train.launch import run_here, tiny_command
+from tests.train.launch import run, run_here, tiny_command
 from train.analysis.measure import decompose, measure_run, read_curves, squared_singular_values
 from train.analyze import labelled, main
 
@@ -246,6 +247,12 @@ def test_a_missing_flag_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--run-dir", "a"])
     assert stopped.value.code == 2
     assert capsys.readouterr().err.endswith("required: --out (--help says more)\n")
+
+
+def test_help_waits_for_neither_torch_nor_matplotlib() -> None:
+    code = "import sys, train.analyze; assert not {'torch', 'matplotlib', 'numpy'} & set(sys.modules)"
+    done = run([sys.executable, "-c", code])
+    assert done.returncode == 0, done.stderr
 
 
 def test_help_names_what_is_written(capsys: pytest.CaptureFixture[str]) -> None:

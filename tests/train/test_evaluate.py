@@ -111,6 +111,12 @@ def test_mistakes_are_one_line(folder: Path, more: list[str], message: str, caps
     assert not (folder / "wrong.json").exists()
 
 
+def test_help_waits_for_no_torch() -> None:
+    code = "import sys, train.evaluate; train.evaluate.parser().format_help(); assert 'torch' not in sys.modules"
+    done = run([sys.executable, "-c", code])
+    assert done.returncode == 0, done.stderr
+
+
 def test_needed_arguments_are_named(capsys: pytest.CaptureFixture) -> None:
     assert command.main(["--model", "m"]) == 2
     assert capsys.readouterr().err == "error: --data: is needed\n"

@@ -41,8 +41,8 @@ def draw_figures(runs: Mapping[str, RunNumbers], out: Path) -> list[str]:
 
 def _learning_curves(figure: Figure, runs: Mapping[str, RunNumbers]) -> None:
     names = sorted(_union(run.curves for run in runs.values()), key=lambda name: "/" not in name)  # speed last
-    drawn = panels(figure, len(names), columns=3, width_inch=3.2)
-    for axes, name in zip(drawn, names, strict=True):
+    grid = panels(figure, len(names), columns=3, width_inch=3.2)
+    for axes, name in zip(grid, names, strict=True):
         for (label, run), colour in zip(runs.items(), COLOURS, strict=False):
             if name in run.curves:
                 _draw_curve(axes, run.curves[name], label, colour)
@@ -50,7 +50,7 @@ def _learning_curves(figure: Figure, runs: Mapping[str, RunNumbers]) -> None:
         axes.set_title(f"{net.upper()} {part}".strip().replace("_", " "))
         axes.set_ylabel("images/s" if part == "images_per_second" else part.partition("_")[0])
         count_images(axes)
-    add_legend(figure, drawn)
+    add_legend(figure, grid)
     figure.suptitle("Learning curves: logged values (thin) and their running mean")
 
 
@@ -67,8 +67,8 @@ def _draw_curve(axes: Axes, curve: Curve, label: str, colour: str) -> None:
 
 def _singular_values(figure: Figure, runs: Mapping[str, RunNumbers]) -> None:
     names = _union(run.spectra for run in runs.values())
-    drawn = panels(figure, len(names), columns=4, width_inch=2.5)
-    for axes, name in zip(drawn, names, strict=True):
+    grid = panels(figure, len(names), columns=4, width_inch=2.5)
+    for axes, name in zip(grid, names, strict=True):
         for (label, run), colour in zip(runs.items(), COLOURS, strict=False):
             if values := run.spectra.get(name):
                 style = {"color": colour, "marker": "." if len(values) <= _MARKED else ""}
@@ -79,7 +79,7 @@ def _singular_values(figure: Figure, runs: Mapping[str, RunNumbers]) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
         axes.set_ylim(-0.03, 1.05)
     figure.supylabel("squared singular value / the layer's largest")
-    add_legend(figure, drawn)
+    add_legend(figure, grid)
     figure.suptitle("Squared singular values of the effective weights of D")
 
 

@@ -53,7 +53,7 @@ def compare(paths: list[Path]) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        result = json.loads(path.read_text())
+        result = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise EvaluationError(f"--compare {path}: cannot be read as JSON ({error})") from error
     rows = result.get("metrics") if isinstance(result, dict) else None

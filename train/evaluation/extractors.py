@@ -29,7 +29,7 @@ _KNOWN_NAMES = {
     CLASS_SCORE: ("inception_score",),
     FRECHET: ("fid",),
     KERNEL: ("kid",),
-    PRECISION_RECALL: ("precision_inception", "recall_inception"),  # by their bare names, of VGG-16
+    PRECISION_RECALL: ("precision_inception", "recall_inception"),  # the bare names mean VGG-16's features
     INTRA_FRECHET: ("intra_fid",),
     DIVERSITY: ("class_diversity_inception",),
 }

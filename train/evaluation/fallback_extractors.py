@@ -36,7 +36,7 @@ class EfficientNetLite0(FeatureExtractorBase):
         if len(names) != len(tensors):
             raise EvaluationError(f"--weights {weights.path}: {len(tensors)} tensors, allowed are {len(names)}")
         try:
-            # The package's own implementation calls its layers otherwise than timm does, but has them in one order.
+            # The package names its layers differently from timm, but has them in the same order.
             self.network.load_state_dict(dict(zip(names, tensors, strict=True)))
         except RuntimeError as error:
             raise EvaluationError(f"--weights {weights.path}: does not fit {FALLBACK} ({error})") from error
@@ -48,7 +48,8 @@ class EfficientNetLite0(FeatureExtractorBase):
         side = (FALLBACK_SIDE_PX, FALLBACK_SIDE_PX)
         if x.shape[-2:] != side:
             x = F.interpolate(x, size=side, mode="bilinear", align_corners=False, antialias=True)
-        pooled = self.network.forward_head(self.network.forward_features((x - 127) / 128), pre_logits=True)
+        x = (x - 127) / 128  # as these weights were trained, not with ImageNet's mean and deviation
+        pooled = self.network.forward_head(self.network.forward_features(x), pre_logits=True)
         features = {"1280": pooled, "logits": self.network.classifier(pooled)}
         return tuple(features[name] for name in self.features_list)
 

@@ -14,7 +14,7 @@ from train.data.dataset import PreparedDataset
 from train.errors import EvaluationError
 from train.evaluation.protocols import Labels
 
-LATENT_BLOCK = 256  # latents drawn from one seed: any image needs at most this many draws before its own
+LATENT_BLOCK = 256  # latents drawn from one seed, so that the first of any shard costs no more draws than these
 REALS_SEED = 0  # of the choice of real images; the same for every model, so that their features can be cached
 
 

@@ -45,17 +45,17 @@ def plot_curves(folder: Path, tasks: Sequence[Task]) -> None:
 def _draw(path: Path, rows: dict[str, list[Task]]) -> None:
     of_gradients = "gradient_norms" in next(iter(rows.values()))[0].table.metrics
     with png(path) as figure:
-        drawn = panels(figure, len(rows), columns=COLUMNS, width_inch=2.5, same_axes=True)
-        for axes, (label, tasks) in zip(drawn, rows.items(), strict=True):
+        grid = panels(figure, len(rows), columns=COLUMNS, width_inch=2.5, same_axes=True)
+        for axes, (label, tasks) in zip(grid, rows.items(), strict=True):
             (_gradients if of_gradients else _scores)(axes, tasks)
             axes.set_title(textwrap.fill(label, TITLE_LETTERS))
             count_images(axes)
         if of_gradients:
-            drawn[0].set_yscale("log")
+            grid[0].set_yscale("log")
         else:
-            drawn[0].set_yscale("symlog", linthresh=1.0)
+            grid[0].set_yscale("symlog", linthresh=1.0)
         figure.supylabel("gradient norm by layer of D" if of_gradients else "D's score, real minus fake")
-        add_legend(figure, drawn)
+        add_legend(figure, grid)
 
 
 def _scores(axes: "Axes", tasks: Sequence[Task]) -> None:
