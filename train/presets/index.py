@@ -67,25 +67,30 @@ class TablePreset(NamedTuple):
     """A preset that a table makes: one of its rows, or the base that rows share.
 
     Args:
+        name: e.g. "sngan/table2/cifar10_spectral_norm".
         values: what differs from the defaults of `TrainConfig`.
         about: its paper, table, row, reported numbers and notes, a line each.
     """
 
+    name: str
     values: Values
     about: tuple[str, ...]
 
 
 @functools.cache
 def table_presets() -> dict[str, TablePreset]:
-    """Return every row that is trained and every base, by preset name ("sngan/table2/cifar10_spectral_norm")."""
-    presets = {}
+    """Return every row that is trained and every base, by preset name."""
+    presets = []
     for table in TABLES:
         for row in table.rows:
-            if row.base is not None:
-                presets[f"{table.paper}/{row.base.name}"] = TablePreset(row.base.values, _about_base(row.base, table))
-                values = merged(row.base.values, row.values)
-                presets[table.preset(row)] = TablePreset(values, _about_row(row, row.base, table))
-    return presets
+            base = row.base
+            if base is not None:
+                name, values = table.preset(row), merged(base.values, row.values)
+                presets += [
+                    TablePreset(f"{table.paper}/{base.name}", base.values, _about_base(base, table)),
+                    TablePreset(name, values, _about_row(row, base, table)),
+                ]
+    return {preset.name: preset for preset in presets}
 
 
 def _about_base(base: Base, table: Table) -> tuple[str, ...]:
