@@ -128,6 +128,7 @@ def discriminator_objective(
     if real_out.class_logits is not None and batch.y_real is not None:
         parts["classification"] = classification_loss(real_out.class_logits, batch.y_real)
         total = total + loss.classification_d * parts["classification"]
+    # After both calls, since a gradient penalty is a third call of D and moves u once more.
     penalty = constraint.penalty(D, batch.real, fake, batch.y_real, rng=rng)
     if penalty is not None:
         parts["penalty"] = penalty

@@ -89,11 +89,13 @@ class OperatorNormalization(PowerIterated):
         weight = layer.weight
         assert isinstance(weight, Tensor)
         self.map = LinearMap(layer, input_shape)
-        with torch.no_grad():
+        with torch.no_grad():  # only for the output's shape, which is the state's too
             output = self.map.forward(weight.new_zeros(input_shape), weight)
         self.register_buffer("u", torch.randn_like(output))
 
     def _rounds(self, weight: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
+        # Miyato et al. 2018, equations 20 and 21, with a convolution for W v and its adjoint for W^T u. The matrix itself
+        # would have an entry for every pair of an input and an output value.
         u = self.u
         for _ in range(rounds):
             v = self.map.adjoint(u, weight)
@@ -110,7 +112,7 @@ class OperatorNormalization(PowerIterated):
                 u, v = self._rounds(weight.detach(), self.iterations)
                 if self.stores:
                     self.u.copy_(u)
-            sigma = (u * self.map.forward(v, weight)).sum()
+            sigma = (u * self.map.forward(v, weight)).sum()  # u W v, linear in the weight
             return weight / sigma
 
     @torch.no_grad()

@@ -29,7 +29,7 @@ class BatchNorm2d(nn.BatchNorm2d):
             y: ignored, so that both kinds are called alike.
             relu: apply a ReLU afterwards, in the same pass where a native kernel runs.
         """
-        gain, bias = self.weight[None], self.bias[None]
+        gain, bias = self.weight[None], self.bias[None]  # (1, C), one row for all images
         if relu and runs_fused(input, self, gain, self.backend):
             return batch_norm_relu(input, self, gain, bias)
         h = super().forward(input)
