@@ -94,8 +94,8 @@ class OperatorNormalization(PowerIterated):
         self.register_buffer("u", torch.randn_like(output))
 
     def _rounds(self, weight: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
-        # Miyato et al. 2018, equations 20 and 21, with a convolution for W v and its adjoint for W^T u. The matrix itself
-        # would have an entry for every pair of an input and an output value.
+        # Miyato et al. 2018, equations 20 and 21, with a convolution for W v and its adjoint for W^T u. The matrix
+        # itself would have an entry for every pair of an input and an output value.
         u = self.u
         for _ in range(rounds):
             v = self.map.adjoint(u, weight)
