@@ -1,7 +1,7 @@
-"""How much of an evaluation is not the extractor: `python -m benchmarks.evaluate [--device cuda] [--images N]`.
+"""How much of an evaluation's time is not the extractor: `python -m benchmarks.evaluate [--device cuda] [--images N]`.
 
-Three parts of the time of one stream of fakes and one of real images: the extractor's own network, the generator's own
-network, and everything else (latents, labels, reading, conversion, copies, bookkeeping), whose share is to stay small.
+The time of a stream of fakes and of one of real images is split in three: the extractor's network, the generator's
+network, and everything else (latents, labels, reading, conversion, copies), which is to stay a small part.
 """
 
 import argparse
@@ -37,8 +37,8 @@ class NetworkClock:
     """Seconds spent in a network's forward, the device's queue included.
 
     Args:
-        network: to be timed from now on.
-        device: it runs on.
+        network: timed from now on.
+        device: of the network.
     """
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:
@@ -64,7 +64,7 @@ class NetworkClock:
 
 
 def random_data(folder: Path, side_px: int, count: int) -> PreparedDataset:
-    """Make a data set of noise; what is in a picture does not change how long it takes."""
+    """Make a data set of noise; what is in an image does not change how long it takes."""
     images = np.random.default_rng(0).integers(0, 256, (count, side_px, side_px, 3), dtype=np.uint8)
     np.save(folder / "images.npy", images)
     np.save(folder / "labels.npy", np.zeros(count, np.int64))

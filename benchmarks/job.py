@@ -1,5 +1,8 @@
-"""What the speed measurements build: a preset's networks and inputs, ours with some switches on, and the reference."""
+"""What the speed measurements share: networks and inputs of a preset, ours and the reference, and the flags."""
 
+import argparse
+import time
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -7,6 +10,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
+from benchmarks.machine import WALL, Clock
 from benchmarks.reference import ReferenceUpdates, copy_weights
 from sngan_cond import Discriminator, Generator, build_constraint
 from sngan_cond.objectives import DiscriminatorBatch
@@ -17,16 +21,16 @@ from train.trainer.speed import SpeedConfig, lay_out
 from train.trainer.update import Updates
 
 CPU_BATCH = {32: 64, 64: 16, 128: 8}  # small enough for a laptop, large enough to be busy
-QUICK_SHARE = 4
+QUICK_DIVISOR = 4  # of the batch
 
 
 class Job(NamedTuple):
     """What is measured.
 
     Args:
-        config: of the networks.
-        device: where.
-        batch: real images, and fakes, of a D update.
+        config: a resolved preset.
+        device: of the networks and inputs.
+        batch: real images of a D update, and as many fakes.
         batch_g: fakes of a G update.
     """
 
@@ -98,5 +102,37 @@ def make_job(preset: str, device: str, *, batch: int | None = None, batch_g: int
     where = torch.device(device)
     if batch is None:
         batch = config.batch_total if where.type == "cuda" else CPU_BATCH.get(config.resolution, 8)
-        batch = max(batch // QUICK_SHARE, 1) if quick else batch
+        batch = max(batch // QUICK_DIVISOR, 1) if quick else batch
     return Job(config, where, batch, batch_g or (2 * batch if where.type == "cuda" else batch))
+
+
+def add_options(parser: argparse.ArgumentParser, *, rounds: int, quick: str, out: str) -> None:
+    """Add the flags that all speed measurements have.
+
+    Args:
+        parser: of one measurement.
+        rounds: default number of alternations.
+        quick: what --quick does.
+        out: what the result's file name begins with.
+    """
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=rounds, help="alternations measured (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="threads of the CPU (default: PyTorch's)")
+    parser.add_argument("--clock", choices=["wall", "processor"], default="wall", help="processor: with --threads 1")
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help=f"JSON file (default: benchmarks/results/{out}-...json)"
+    )
+
+
+def apply_options(options: argparse.Namespace) -> Clock:
+    """Set the number of threads and return the clock that `add_options`' flags ask for.
+
+    Raises:
+        TrainError: if the device is missing.
+    """
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise TrainError("--device cuda: this machine has no GPU that PyTorch can use; cpu is allowed")
+    return WALL if options.clock == "wall" else time.process_time

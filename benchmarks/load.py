@@ -78,10 +78,10 @@ def prepare(source: str, out: Path, side_px: int, limit: int, workers: int) -> P
     return PreparedDataset.open(out)
 
 
-def measure_prepare(pictures: Path, scratch: Path, limit: int, workers: int) -> dict[str, Any]:
+def measure_prepare(images: Path, scratch: Path, limit: int, workers: int) -> dict[str, Any]:
     """Time the whole command at 128 px: its start and its workers', listing, decoding, writing, hashing."""
     watch = Stopwatch()
-    dataset = prepare(f"imagefolder:{pictures.absolute()}", scratch / f"prepared-{workers}", 128, limit, workers)
+    dataset = prepare(f"imagefolder:{images.absolute()}", scratch / f"prepared-{workers}", 128, limit, workers)
     return {"what": "prepare", "side_px": 128, "workers": workers, **watch.rates(len(dataset))}
 
 
@@ -108,17 +108,17 @@ def measure_feed(dataset: PreparedDataset, device: str, resident: Resident, seco
     return {"what": "feed", "side_px": dataset.resolution, "device": device, "resident": resident, **rates}
 
 
-def measure_all(pictures: Path | None, quick: bool) -> Iterator[dict[str, Any]]:
+def measure_all(images: Path | None, quick: bool) -> Iterator[dict[str, Any]]:
     """Make what is needed in a temporary folder and measure one thing after another."""
     count = 256 if quick else 4000
     devices = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        if pictures is None:
-            pictures = scratch / "photographs"
-            write_photographs(pictures, min(count, 1000))
+        if images is None:
+            images = scratch / "photographs"
+            write_photographs(images, min(count, 1000))
         for workers in sorted({1, 2, os.cpu_count() or 1}):
-            yield measure_prepare(pictures, scratch, count, workers)
+            yield measure_prepare(images, scratch, count, workers)
         for side in (32, 128):
             dataset = prepare("shapes", scratch / f"shapes-{side}", side, 1000 if quick else 10_000, 1)
             for device in devices:

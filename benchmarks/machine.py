@@ -1,4 +1,4 @@
-"""What the benchmarks share: facts about the machine, its matrix peak, medians, peak memory."""
+"""What the benchmarks share: a description of the machine, its matrix peak, quartiles, peak memory."""
 
 import os
 import platform
@@ -20,8 +20,8 @@ Clock = Callable[[], float]
 WALL: Clock = time.perf_counter
 
 
-def machine_facts(device: torch.device) -> dict[str, Any]:
-    """Return what a figure depends on besides the code, the load by others included."""
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """Return what a figure depends on beside the code, the load that other processes make included."""
     cpu = next((line for line in _cpuinfo() if line.startswith("model name")), "").partition(":")[2].strip()
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu or platform.machine(),
@@ -34,7 +34,7 @@ def machine_facts(device: torch.device) -> dict[str, Any]:
 
 
 def computes_in_bf16(device: torch.device) -> bool:
-    """Return whether a device multiplies bfloat16 itself; others take many times as long as in float32."""
+    """Return whether a device multiplies bfloat16 in hardware; others take many times as long as in float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     flags = next((line for line in _cpuinfo() if line.startswith(("flags", "Features"))), "")
@@ -55,7 +55,7 @@ def _commit() -> str:
 
 
 def wait(device: torch.device) -> None:
-    """Wait until a device has done what it was given."""
+    """Wait until a device has finished all work queued on it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

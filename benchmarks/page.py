@@ -1,4 +1,4 @@
-"""Measure the page: start, first picture, sixteen more, memory, and 32 clients at once.
+"""Measure the page: start, first image, sixteen more, memory, and 32 clients at once.
 
 `python -m benchmarks.page` serves a random generator of the official size (128 px, 1,000 ImageNet classes) with
 `python -m app`, asks it through `gradio_client`, and prints one JSON object. Linux only: memory is read from /proc.
@@ -40,9 +40,7 @@ def main() -> None:
     )
     parser.add_argument("--clients", type=int, default=32, help="clients that ask at once (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=60.0, help="for how long they ask (default: %(default)s)")
-    parser.add_argument(
-        "--count", type=int, default=1, help="pictures in each of their requests (default: %(default)s)"
-    )
+    parser.add_argument("--count", type=int, default=1, help="images in each of their requests (default: %(default)s)")
     parser.add_argument("--resolution", type=int, default=128, help="of the generator, in px (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="as of python -m app (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="also write the JSON here")
@@ -63,18 +61,13 @@ def save_random_model(folder: Path, resolution: int) -> None:
     config = GeneratorConfig(resolution=resolution, num_classes=1000, class_names=names, class_ids=ids)
     G = Generator(config).eval()
     for name, tensor in G.state_dict().items():
-        if name.endswith("running_var"):  # 0 in an untrained one, and pictures without a finite number cost otherwise
+        if name.endswith("running_var"):  # 0 in an untrained one, and images without a finite number take another time
             tensor.fill_(1.0)
     G.save_pretrained(folder)
 
 
 def measure(model: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Serve the model and take all figures.
-
-    Args:
-        model: folder.
-        options: of the command line.
-    """
+    """Serve the model in a folder and take all figures."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -120,7 +113,7 @@ def ask_at_once(address: str, memory: "MemoryWatch", options: argparse.Namespace
     Args:
         address: of the page.
         memory: of the server.
-        options: how many clients, for how long, with how many pictures a request.
+        options: how many clients, for how many seconds, with how many images a request.
     Returns:
         Requests by outcome, seconds of the answered ones, memory at the start and the end.
     """
@@ -166,11 +159,7 @@ def ask_at_once(address: str, memory: "MemoryWatch", options: argparse.Namespace
 
 
 class MemoryWatch:
-    """Reads how much memory a process holds, from a thread.
-
-    Args:
-        pid: of the process.
-    """
+    """Reads from a thread how much memory a process holds."""
 
     def __init__(self, pid: int) -> None:
         self._status = Path(f"/proc/{pid}/status")

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
-from benchmarks.machine import RESULTS, ROOT, machine_facts
+from benchmarks.machine import RESULTS, ROOT, describe_machine
 from sngan_cond import Discriminator, Generator, build_constraint
 from sngan_cond.objectives import DiscriminatorBatch, discriminator_objective, generator_objective
 from train.config import TrainConfig
@@ -31,10 +31,6 @@ RUNS = {"fp32": ("fp32", 0), "bf16": ("bf16", 0), "fp32, another seed": ("fp32",
 def one_pass(config: TrainConfig, device: torch.device, *, batch: int) -> dict[str, dict[str, float]]:
     """Compare what fresh networks give in both precisions, on the same weights and inputs.
 
-    Args:
-        config: of the networks.
-        device: where.
-        batch: images.
     Returns:
         For images, scores and the gradients of both updates: the norm of the difference over that of float32's, and
         the cosine between them.
@@ -148,12 +144,12 @@ def main(arguments: list[str] | None = None) -> int:
     compared = compare(losses)
     for name, numbers in compared.items():
         print(f"{name:20} " + "  ".join(f"{what} {value:.4f}" for what, value in numbers.items()))
-    facts: dict[str, Any] = {"preset": options.preset, "steps": options.steps, "overrides": options.overrides}
-    facts |= {"single_pass": single, "compared": compared, "losses": losses}
-    facts["machine"] = machine_facts(torch.device(options.device))
+    result: dict[str, Any] = {"preset": options.preset, "steps": options.steps, "overrides": options.overrides}
+    result |= {"single_pass": single, "compared": compared, "losses": losses}
+    result["machine"] = describe_machine(torch.device(options.device))
     out = options.out or RESULTS / f"precision-{options.preset}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(facts, indent=1) + "\n")
+    out.write_text(json.dumps(result, indent=1) + "\n")
     print(f"written to {out}")
     return 0
 

@@ -45,11 +45,7 @@ class _UpBlock(nn.Module):
 
 
 class ReferenceGenerator(nn.Module):
-    """The ResNet generator with classes.
-
-    Args:
-        config: of ours.
-    """
+    """The ResNet generator with classes, of the same config as ours."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -91,11 +87,7 @@ class _DownBlock(nn.Module):
 
 
 class ReferenceDiscriminator(nn.Module):
-    """The ResNet discriminator with a projection head and spectral normalisation.
-
-    Args:
-        config: of ours.
-    """
+    """The ResNet discriminator with a projection head and spectral normalisation, of the same config as ours."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
@@ -117,13 +109,7 @@ class ReferenceDiscriminator(nn.Module):
 
 
 class ReferenceUpdates:
-    """Both updates with the hinge loss, as a tutorial would write them.
-
-    Args:
-        g_config: of the generator.
-        d_config: of the discriminator.
-        device: where to train.
-    """
+    """Both updates with the hinge loss, as a tutorial would write them."""
 
     def __init__(self, g_config: GeneratorConfig, d_config: DiscriminatorConfig, device: torch.device) -> None:
         self.G, self.D = ReferenceGenerator(g_config).to(device), ReferenceDiscriminator(d_config).to(device)
@@ -160,7 +146,7 @@ def copy_weights(source: nn.Module, reference: nn.Module) -> None:
 
     Args:
         source: `sngan_cond.Generator` or `sngan_cond.Discriminator` with spectral normalisation attached.
-        reference: its plain form, in place.
+        reference: the same network of this file, changed in place.
     """
     own = {_key(name): tensor for name, tensor in source.state_dict().items()}
     state = reference.state_dict()

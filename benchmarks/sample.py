@@ -7,9 +7,7 @@ import argparse
 import contextlib
 import json
 import sys
-import time
-from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from train.run.allocator import reexec_with_fast_allocator
 
@@ -18,35 +16,38 @@ if __name__ == "__main__":
 
 import torch
 
-from benchmarks.job import Job, make_job
-from benchmarks.machine import RESULTS, WALL, Clock, computes_in_bf16, machine_facts, quartiles, seconds
+from benchmarks.job import Job, add_options, apply_options, make_job
+from benchmarks.machine import RESULTS, WALL, Clock, computes_in_bf16, describe_machine, quartiles, seconds
 from benchmarks.reference import ReferenceGenerator, copy_weights
 from sngan_cond import Generator
+from sngan_cond.config import ConvBackend
 from sngan_cond.fast import set_backend
 from train.errors import TrainError
 
 
 @torch.inference_mode()
-def measure(job: Job, batch: int, *, form: str, bf16: bool, rounds: int, clock: Clock = WALL) -> dict[str, Any]:
+def measure(
+    job: Job, batch: int, *, backend: ConvBackend, bf16: bool, rounds: int, clock: Clock = WALL
+) -> dict[str, Any]:
     """Time both sides in turn.
 
     Args:
-        job: networks and device.
+        job: its generator is measured.
         batch: images at once.
-        form: of our convolutions, as for `sngan_cond.fast.set_backend`.
+        backend: of our convolutions, as for `sngan_cond.fast.set_backend`.
         bf16: whether ours runs under autocast to bfloat16; the reference is float32.
-        rounds: alternations.
-        clock: what is read.
+        rounds: alternations that count, after one that does not.
+        clock: in seconds.
     Returns:
         Seconds and images/s of both, and their ratio.
     """
     config = job.config.generator
     G = Generator(config).to(job.device).eval()
     for buffer in (buffer for name, buffer in G.named_buffers() if name.endswith("running_var")):
-        buffer.fill_(1.0)  # fresh ones are 0, which makes pictures of infinities
+        buffer.fill_(1.0)  # fresh ones are 0, which would make images of infinities
     reference = ReferenceGenerator(config).to(job.device).eval()
     copy_weights(G, reference)
-    set_backend(G, form)
+    set_backend(G, backend)
     z = torch.randn(batch, config.latent_dim, device=job.device)
     y = torch.randint(config.num_classes, (batch,), device=job.device)
     context = torch.autocast(job.device.type, torch.bfloat16) if bf16 else contextlib.nullcontext()
@@ -62,7 +63,7 @@ def measure(job: Job, batch: int, *, form: str, bf16: bool, rounds: int, clock: 
             elapsed = seconds(call, job.device, clock)
             if i:  # the first round warms up
                 times[side].append(elapsed)
-    result: dict[str, Any] = {"batch": batch, "form": form, "bf16": bf16, "rounds": rounds}
+    result: dict[str, Any] = {"batch": batch, "backend": backend, "bf16": bf16, "rounds": rounds}
     for side, values in times.items():
         lower, median, upper = quartiles(values)
         result[side] = {"s": median, "quartiles_s": [lower, upper], "images_per_s": batch / median}
@@ -75,32 +76,21 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print a line each, and write JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sample", description=__doc__.partition("\n")[0])
     parser.add_argument("--preset", default="imagenet_128_projection", help="which generator (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default: %(default)s")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 16], help="images at once (default: 1 8 16)")
-    parser.add_argument("--form", default="auto", choices=["auto", "plain", "strided", "minimal"], help="default: auto")
-    parser.add_argument("--rounds", type=int, default=7, help="alternations measured (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="threads of the CPU (default: PyTorch's)")
-    parser.add_argument("--clock", choices=["wall", "processor"], default="wall", help="processor: with --threads 1")
-    parser.add_argument("--quick", action="store_true", help="one image at a time and two alternations")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="JSON file (default: benchmarks/results/sample-...json)"
-    )
+    parser.add_argument("--backend", default="auto", choices=get_args(ConvBackend), help="default: %(default)s")
+    add_options(parser, rounds=7, quick="one image at a time and two alternations", out="sample")
     options = parser.parse_args(arguments)
-    if options.threads:
-        torch.set_num_threads(options.threads)
     try:
-        if options.device == "cuda" and not torch.cuda.is_available():
-            raise TrainError("--device cuda: this machine has no GPU that PyTorch can use; cpu is allowed")
+        clock = apply_options(options)
         job = make_job(options.preset, options.device, quick=options.quick)
     except TrainError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
     batches, rounds = ([1], 2) if options.quick else (options.batches, options.rounds)
-    clock = WALL if options.clock == "wall" else time.process_time
     results = []
     for bf16 in (False, True) if computes_in_bf16(job.device) else (False,):
         for batch in batches:
-            result = measure(job, batch, form=options.form, bf16=bf16, rounds=rounds, clock=clock)
+            result = measure(job, batch, backend=options.backend, bf16=bf16, rounds=rounds, clock=clock)
             results.append(result)
             print(
                 f"{'bf16' if bf16 else 'fp32'} batch {batch}: {result['reference']['images_per_s']:.2f} -> "
@@ -109,8 +99,8 @@ def main(arguments: list[str] | None = None) -> int:
             )
     out = options.out or RESULTS / f"sample-{options.preset}-{options.device}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
-    facts = {"preset": options.preset, "clock": options.clock, "machine": machine_facts(job.device)}
-    out.write_text(json.dumps({**facts, "results": results}, indent=1) + "\n")
+    run = {"preset": options.preset, "clock": options.clock, "machine": describe_machine(job.device)}
+    out.write_text(json.dumps({**run, "results": results}, indent=1) + "\n")
     print(f"written to {out}")
     return 0
 

@@ -1,4 +1,4 @@
-"""The constraint alone: seconds of one use of all normalised weights, forward and backward, against PyTorch's own.
+"""Spectral normalisation alone: seconds of one use of all weights, forward and backward, against PyTorch's own.
 
 `python -m benchmarks.spectral --preset imagenet_128_projection --device cpu`
 """
@@ -6,9 +6,7 @@
 import argparse
 import json
 import sys
-import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from train.run.allocator import reexec_with_fast_allocator
@@ -20,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from benchmarks.job import Job, make_job
-from benchmarks.machine import RESULTS, WALL, Clock, machine_facts, quartiles, seconds
+from benchmarks.job import Job, add_options, apply_options, make_job
+from benchmarks.machine import RESULTS, WALL, Clock, describe_machine, quartiles, seconds
 from benchmarks.reference import ReferenceDiscriminator
 from sngan_cond import Discriminator, build_constraint
 from sngan_cond.constraints.spectral import BatchedPowerIterations
@@ -40,9 +38,9 @@ def measure(job: Job, *, rounds: int, clock: Clock = WALL) -> dict[str, Any]:
     """Time PyTorch's normalisation, ours layer by layer, and ours batched, in turn.
 
     Args:
-        job: which discriminator, where.
-        rounds: alternations.
-        clock: what is read.
+        job: its discriminator is measured.
+        rounds: alternations that count, after one that does not.
+        clock: in seconds.
     Returns:
         Median seconds of the forward and the backward half of one use of each.
     """
@@ -76,30 +74,19 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print a line each, and write JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.spectral", description=__doc__.partition("\n")[0])
     parser.add_argument("--preset", default="imagenet_128_projection", help="which D (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=15, help="alternations measured (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="threads of the CPU (default: PyTorch's)")
-    parser.add_argument("--clock", choices=["wall", "processor"], default="wall", help="processor: with --threads 1")
-    parser.add_argument("--quick", action="store_true", help="three alternations")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="JSON file (default: benchmarks/results/spectral-...json)"
-    )
+    add_options(parser, rounds=15, quick="three alternations", out="spectral")
     options = parser.parse_args(arguments)
-    if options.threads:
-        torch.set_num_threads(options.threads)
     try:
-        if options.device == "cuda" and not torch.cuda.is_available():
-            raise TrainError("--device cuda: this machine has no GPU that PyTorch can use; cpu is allowed")
+        clock = apply_options(options)
         job = make_job(options.preset, options.device, quick=options.quick)
     except TrainError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
-    clock = WALL if options.clock == "wall" else time.process_time
     result = measure(job, rounds=3 if options.quick else options.rounds, clock=clock)
     for name in ("reference", "ours", "ours_batched"):
-        shares = "  ".join(f"{half} {1000 * value:.2f} ms" for half, value in result[name].items())
-        print(f"{name:14} {shares}", flush=True)
-    result |= {"preset": options.preset, "clock": options.clock, "machine": machine_facts(job.device)}
+        times = "  ".join(f"{half} {1000 * value:.2f} ms" for half, value in result[name].items())
+        print(f"{name:14} {times}", flush=True)
+    result |= {"preset": options.preset, "clock": options.clock, "machine": describe_machine(job.device)}
     out = options.out or RESULTS / f"spectral-{options.preset}-{options.device}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=1) + "\n")

@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from train.run.allocator import reexec_with_fast_allocator
@@ -19,14 +18,14 @@ if __name__ == "__main__":
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.job import Job, build_ours, build_reference, make_job
+from benchmarks.job import Job, add_options, apply_options, build_ours, build_reference, make_job
 from benchmarks.machine import (
     RESULTS,
     ROOT,
     WALL,
     Clock,
     computes_in_bf16,
-    machine_facts,
+    describe_machine,
     matrix_peak,
     peak_memory_bytes,
     quartiles,
@@ -47,11 +46,11 @@ def measure(
     """Time both sides in turn.
 
     Args:
-        job: what.
-        switches: that are on.
-        rounds: at most; at least one.
+        job: networks and batches.
+        switches: those of ours that are on.
+        rounds: alternations, at most; one at least.
         budget_s: no round begins after so many seconds.
-        clock: what is read; processor time is blind to what else the machine does, and right for one thread only.
+        clock: in seconds; processor time does not see what else the machine does, and is right for one thread only.
     Returns:
         What is written as JSON.
     """
@@ -96,7 +95,7 @@ def measure(
 
 
 def add_arithmetic(job: Job, result: dict[str, Any]) -> None:
-    """Add FLOP counted as executed, FLOP/s, and their share of the measured matrix peak."""
+    """Add FLOP as executed, FLOP/s, and what part of the measured matrix peak that is."""
     bf16 = "bf16" in result["switches"]
     peaks = {"reference": matrix_peak(torch.float32, job.device)}
     peaks["ours"] = matrix_peak(torch.bfloat16, job.device) if bf16 else peaks["reference"]
@@ -134,7 +133,7 @@ def add_memory(job: Job, preset: str, result: dict[str, Any]) -> None:
 
 
 def memory_of(job: Job, side: str, switches: tuple[str, ...]) -> int:
-    """Run two updates of each kind and return how far memory rose above what an empty process holds."""
+    """Return how far two updates of each kind raise the peak memory above what the process held, in bytes."""
     before = peak_memory_bytes(job.device)
     d_batch, g_batch = job.draw()
     if side == "reference":
@@ -166,7 +165,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print and write JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__.partition("\n")[0])
     parser.add_argument("--preset", default="cifar10_32_projection", help="networks and sizes (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default: %(default)s")
     parser.add_argument(
         "--switches",
         nargs="*",
@@ -176,17 +174,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--each", action="store_true", help="measure each switch alone as well as all together")
     parser.add_argument("--batch", type=int, help="images of a D update (default: by device and side)")
     parser.add_argument("--batch-g", type=int, help="images of a G update (default: CPU --batch, GPU twice that)")
-    parser.add_argument("--rounds", type=int, default=9, help="alternations measured (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="threads of the CPU (default: PyTorch's)")
-    parser.add_argument("--clock", choices=["wall", "processor"], default="wall", help="processor: with --threads 1")
-    parser.add_argument("--quick", action="store_true", help="a quarter of the batch, and an end within 60 s")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="JSON file (default: benchmarks/results/step-...json)")
     parser.add_argument(
         "--memory-of", choices=["reference", "ours"], help="only print that side's peak memory in bytes"
     )
+    add_options(parser, rounds=9, quick="a quarter of the batch, and an end within 60 s", out="step")
     options = parser.parse_args(arguments)
-    if options.threads:
-        torch.set_num_threads(options.threads)
     asked = options.switches
     if asked is None:
         usual = ON_GPU if options.device == "cuda" else ON_CPU
@@ -197,8 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if unknown:
             raise TrainError(f"--switches {unknown[0]}: allowed are {', '.join(SWITCHES)}")
-        if options.device == "cuda" and not torch.cuda.is_available():
-            raise TrainError("--device cuda: this machine has no GPU that PyTorch can use; cpu is allowed")
+        clock = apply_options(options)
         job = make_job(
             options.preset, options.device, batch=options.batch, batch_g=options.batch_g, quick=options.quick
         )
@@ -209,7 +200,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(memory_of(job, options.memory_of, switches))
         return 0
     rounds, budget_s = (2, 15.0) if options.quick else (options.rounds, 300.0)
-    clock = WALL if options.clock == "wall" else time.process_time
     result = measure(job, switches, rounds=rounds, budget_s=budget_s, clock=clock)
     if not options.quick:
         add_arithmetic(job, result)
@@ -228,7 +218,7 @@ def main(arguments: list[str] | None = None) -> int:
         "quick": options.quick,
         "clock": options.clock,
     }
-    result["machine"] = machine_facts(job.device)
+    result["machine"] = describe_machine(job.device)
     out = (
         options.out
         or RESULTS / f"step-{options.preset}-{options.device}-{'bf16' if 'bf16' in switches else 'fp32'}.json"
