@@ -52,7 +52,7 @@ def test_gradient_penalty_looks_between_real_and_fake_with_one_draw_an_image() -
     assert float(e.std()) > 0.1  # the draws differ from image to image
 
 
-def test_gradient_penalty_is_a_function_of_its_generator() -> None:
+def test_gradient_penalty_is_a_function_of_its_rng() -> None:
     D = discriminator("cnn").eval()
     real, _ = images(D, 3, seed=1)
     fake, _ = images(D, 3, seed=2)
