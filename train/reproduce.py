@@ -1,6 +1,7 @@
 """`python -m train.reproduce`: train and measure the rows of the papers' tables beside the papers' numbers."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 SMOKE_EVALUATED = 20  # images on each side, the fewest that the evaluator takes
 EPILOG = """examples:
   python -m train.reproduce --list
+  python -m train.reproduce --list --hours --table sngan/table2
   python -m train.reproduce --table sngan/table2 --budget smoke --run-dir runs/smoke
   python -m train.reproduce --table figure1 --rows 'cifar10_*_A' 'cifar10_*_D' --budget short --percent 2 --seeds 3 \\
       --extractor efficientnet-lite0 --set generator.channels=32 discriminator.channels=32 --run-dir runs/settings
 
-The same command after a stop goes on where it was; finished runs are read, not made again."""
+After a stop, the same command resumes; finished runs are read, not made again."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,27 +42,32 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--table", default="all", metavar="NAME", help="all (default), sngan, bssn, sngan/table2, ...")
-    p.add_argument("--rows", nargs="+", metavar="PATTERN", help="rows by name, * for any letters (default: all rows)")
+    p.add_argument("--rows", nargs="+", metavar="PATTERN", help="names of rows, * for any letters (default: all rows)")
     p.add_argument(
-        "--budget", choices=("smoke", "short", "paper"), help="five steps of narrow networks, a share, or all updates"
+        "--budget",
+        choices=("smoke", "short", "paper"),
+        help="smoke: five steps of narrow networks; short: a percentage of the updates; paper: all of them",
     )
-    p.add_argument("--percent", type=float, default=1.0, metavar="P", help="of the updates, for short (default 1)")
+    p.add_argument("--percent", type=float, default=1.0, metavar="P", help="of the updates, under short (default 1)")
     p.add_argument("--seeds", type=int, metavar="N", help="runs of each row (default 5; smoke: 1)")
-    p.add_argument("--run-dir", type=Path, metavar="DIR", help="where runs and results are kept")
+    p.add_argument("--run-dir", type=Path, metavar="DIR", help="folder of runs and results")
     p.add_argument("--data-root", type=Path, default=Path("data"), metavar="DIR", help="of data sets (default: data)")
-    p.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that rows are dealt to (default 1)")
+    p.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at the same time (default 1)")
     p.add_argument(
         "--extractor",
         metavar="NAME",
-        help="of features (default: inception-v3-compat; smoke falls back on efficientnet-lite0), or none",
+        help="feature extractor, or none (default: inception-v3-compat; smoke falls back on efficientnet-lite0)",
     )
-    p.add_argument("--weights", metavar="FILE", help="of the extractor (default: where they belong)")
     p.add_argument(
-        "--fakes", type=int, metavar="N", help="generated images scored (default: the protocol's; smoke: 20)"
+        "--weights", metavar="FILE", help="of the extractor (default: from torch hub's cache or the installed package)"
     )
+    p.add_argument("--fakes", type=int, metavar="N", help="fake images scored (default: the protocol's; smoke: 20)")
     p.add_argument("--reals", type=int, metavar="N", help="real images scored (default: the protocol's; smoke: 20)")
     add_overrides(p, "settings of every row, stated in the result")
-    p.add_argument("--list", action="store_true", help="print tables, rows and their cost here, and stop")
+    p.add_argument("--list", action="store_true", help="print tables, rows, reported numbers and costs, and stop")
+    p.add_argument(
+        "--hours", action="store_true", help="with --list: measure training time here; on a CPU minutes for all tables"
+    )
     return p
 
 
@@ -69,7 +76,7 @@ def select(tables: tuple[Table, ...], patterns: list[str] | None) -> list[tuple[
 
     Args:
         tables: where to look.
-        patterns: of row names, with * for any letters; None takes every row.
+        patterns: row names, with * for any letters; None takes every row.
     Raises:
         TrainError: if a pattern names no row.
     """
@@ -87,24 +94,29 @@ def select(tables: tuple[Table, ...], patterns: list[str] | None) -> list[tuple[
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command and return its exit status."""
     args = parser().parse_args(arguments)
     try:
         tables = find_tables(args.table)
         rows = select(tables, args.rows)
         if args.list:
-            _print_list(rows)
+            _print_list(rows, hours=args.hours)
             return 0
         _check(args)
         return _reproduce(args, rows)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # as in `--list | head`; Python flushes stdout once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except TrainError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
 def _check(args: argparse.Namespace) -> None:
+    if args.hours:
+        raise TrainError("--hours: goes with --list")
     for name in ("budget", "run_dir"):
         if getattr(args, name) is None:
             raise TrainError(f"--{name.replace('_', '-')}: is needed")
@@ -116,22 +128,19 @@ def _check(args: argparse.Namespace) -> None:
         raise TrainError(f"--percent {args.percent:g}: a number above 0 and up to 100 is allowed")
 
 
-def _print_list(rows: list[tuple[Table, Row]]) -> None:
-    from train.presets.load import load_config
-    from train.reproduction.cost import CostMeter
+def _print_list(rows: list[tuple[Table, Row]], *, hours: bool) -> None:
+    from train.reproduction.overview import print_overview
+
+    print("Cost of a whole run: updates of G, and real images shown to D.")
+    if not hours:
+        print("How long that takes on this machine: --hours.")
+        print_overview(rows)
+        return
+    from train.reproduction.cost import CostMeter  # imports torch, which takes seconds
 
     meter = CostMeter()
-    print(f"Hours of training on one {meter.device.type} of this machine, from measured updates; evaluation apart.")
-    shown = None
-    for table, row in rows:
-        if table is not shown:
-            print(f"\n{table.key}: {table.title}")
-            shown = table
-        if row.base is None:
-            print(f"  {row.name:<40} {'-':>10}    {row.absent}")
-            continue
-        config = load_config(table.preset(row))
-        print(f"  {row.name:<40} {meter.hours(config):>10,.1f} h  {config.steps:,} steps  {row.label}", flush=True)
+    print(f"Hours on one {meter.device.type} of this machine, from measured updates; evaluation apart.", flush=True)
+    print_overview(rows, meter.hours)
 
 
 def _reproduce(args: argparse.Namespace, rows: list[tuple[Table, Row]]) -> int:
@@ -186,7 +195,7 @@ def _budget(args: argparse.Namespace) -> "Budget":
 
 
 def _scoring(args: argparse.Namespace) -> "Scoring":
-    """Find out once which extractor there is, so that every row has the same one."""
+    """Choose the extractor once, so that every row has the same one."""
     from train.evaluation.extractors import EXTRACTORS
     from train.evaluation.protocols import allowed_names
     from train.evaluation.weights import FALLBACK, INCEPTION, find_weights
