@@ -47,8 +47,6 @@ class Facts(_Strict):
 def load_facts(path: Path) -> Facts:
     """Read a YAML of facts.
 
-    Args:
-        path: of the file.
     Raises:
         TrainError: if it is missing, no YAML, or a field is missing, unknown or not allowed.
     """
@@ -76,7 +74,6 @@ def render_card(
     """Render the card of a model.
 
     Args:
-        config: of the generator.
         repo: "user/name", for the snippets.
         facts: about the model.
         training: content of `training.json`.

@@ -21,12 +21,7 @@ _DELETING = ".deleting-"
 
 
 class Checkpoint(NamedTuple):
-    """A whole checkpoint on disk.
-
-    Args:
-        folder: where it lies.
-        state: what `state.json` says.
-    """
+    """A whole checkpoint on disk; `state` is the content of its `state.json`."""
 
     folder: Path
     state: dict[str, Any]
@@ -37,21 +32,12 @@ class Checkpoint(NamedTuple):
         return int(self.state["step"])
 
     def tensors(self, name: str) -> dict[str, Tensor]:
-        """Read one file of tensors onto the CPU.
-
-        Args:
-            name: file name without suffix.
-        """
+        """Read one file of tensors, named without its suffix, onto the CPU."""
         return load_file(self.folder / f"{name}.safetensors")
 
 
 def checkpoint_folder(root: Path, step: int) -> Path:
-    """Return where the checkpoint of a step lies.
-
-    Args:
-        root: folder of all checkpoints.
-        step: number of steps taken.
-    """
+    """Return where the checkpoint of a step lies in the folder of all checkpoints."""
     return root / f"step-{step:08d}"
 
 
@@ -67,7 +53,7 @@ def save_checkpoint(
 
     Args:
         root: folder of all checkpoints.
-        state: what to note in `state.json`; needs "step".
+        state: goes to `state.json`; needs "step".
         tensors: file name without suffix to named tensors.
         texts: file name to text.
         keep: number of whole checkpoints kept.
@@ -89,6 +75,8 @@ def save_checkpoint(
         files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
         noted = {"format": FORMAT, **state, "files": files}
         (partial / STATE_FILE).write_text(json.dumps(noted, indent=2) + "\n")
+        # Contents, the list of their names, the rename, then the list of the folder around it: a power
+        # cut between any two leaves either no checkpoint of this name or a whole one.
         for path in (*partial.iterdir(), partial):
             sync(path)
         if final.exists():  # damaged, or this step would not be saved again
@@ -103,14 +91,7 @@ def save_checkpoint(
 
 
 def newest_checkpoint(root: Path, warn: Callable[[str], None]) -> Checkpoint | None:
-    """Find the newest whole checkpoint; damaged ones are named, skipped and left in place.
-
-    Args:
-        root: folder of all checkpoints.
-        warn: called with one line for each damaged checkpoint.
-    Returns:
-        The checkpoint, or None if there is none.
-    """
+    """Return the first of `whole_checkpoints`, None if there is none."""
     return next(whole_checkpoints(root, warn), None)
 
 
@@ -131,11 +112,7 @@ def whole_checkpoints(root: Path, warn: Callable[[str], None]) -> Iterator[Check
 
 
 def clean_leftovers(root: Path) -> None:
-    """Remove what a killed process left half-written or half-deleted.
-
-    Args:
-        root: folder of all checkpoints.
-    """
+    """Remove what a killed process left half-written or half-deleted in the folder of all checkpoints."""
     for prefix in (_PARTIAL, _DELETING):
         for folder in root.glob(f"{prefix}*"):
             shutil.rmtree(folder, ignore_errors=True)
@@ -169,7 +146,9 @@ def _remove_oldest(root: Path, keep: int, *, newest: Path) -> None:
     """Keep some checkpoints that can be continued; damaged ones do not count, and stay."""
     whole = [folder for folder in _newest_first(root) if folder <= newest and _looks_whole(folder)]
     for folder in whole[keep:]:
-        doomed = root / f"{_DELETING}{folder.name}"
+        doomed = (
+            root / f"{_DELETING}{folder.name}"
+        )  # renamed first: a kill leaves no half of a checkpoint under its name
         folder.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
 

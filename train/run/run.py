@@ -32,8 +32,7 @@ class Run:
     """One training run's folder, processes and log.
 
     Args:
-        config: what is run.
-        folder: where it is kept; made if missing, continued if it holds the same configuration.
+        folder: made if missing, continued if it holds the same configuration.
     Raises:
         TrainError: if the folder holds a run of another configuration or another process trains in it, or the
             processes cannot share the batch.
@@ -148,6 +147,11 @@ class Run:
         write_text_atomically(self.folder / TRAINING_FILE, text)
         return text
 
+    def forget(self, step: int, prefixes: tuple[str, ...]) -> None:
+        """Drop the log lines of a step that hold a scalar whose name begins so, to be written again."""
+        if self.is_main:
+            self._keep_scalars(lambda line: line["step"] != step or not any(key.startswith(prefixes) for key in line))
+
     def close(self) -> None:
         """Close bar and trackers, and let others into the folder."""
         if self.bar is not None:
@@ -182,16 +186,6 @@ class Run:
         except BlockingIOError as error:
             raise TrainError(f"--run-dir {self.folder}: another process trains in it") from error
 
-    def forget(self, step: int, prefixes: tuple[str, ...]) -> None:
-        """Drop the lines of a step that hold any scalar of these names, to be written again.
-
-        Args:
-            step: of the lines.
-            prefixes: of the scalars' names.
-        """
-        if self.is_main:
-            self._keep_scalars(lambda line: line["step"] != step or not any(key.startswith(prefixes) for key in line))
-
     def _keep_scalars(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
         path = self.folder / SCALARS_FILE
         if not path.exists():
@@ -209,9 +203,6 @@ class Run:
 def check_batches(config: TrainConfig, processes: int) -> None:
     """Raise if processes and micro-batches cannot share the images of an update equally.
 
-    Args:
-        config: what is run.
-        processes: how many share a batch.
     Raises:
         TrainError: naming the batch and what it may be.
     """

@@ -17,10 +17,7 @@ class LatentSampler(NamedTuple):
 
     Args:
         config: which latents and how many classes.
-        seed: of the run.
-        rank: of this process.
-        world_size: number of processes.
-        device: where numbers are drawn.
+        device: where numbers are drawn; a GPU draws others than a CPU.
     """
 
     config: GeneratorConfig

@@ -13,13 +13,7 @@ MAX_ROWS = 10
 
 
 def save_sample_grid(run: Run, networks: Networks, step: int) -> None:
-    """Write `samples/step-XXXXXXXX.png` of the averaged generator, from the main process.
-
-    Args:
-        run: where to write.
-        networks: whose average is sampled.
-        step: number of steps taken.
-    """
+    """Write `samples/step-XXXXXXXX.png` of the averaged generator, from the main process."""
     if not run.is_main:
         return
     config = networks.generator_config

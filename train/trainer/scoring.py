@@ -29,25 +29,22 @@ def open_evaluation(
     """Load what evaluations need, before the first step, so that what is missing or does not fit is said at once.
 
     Args:
-        config: of the run.
-        dataset: of the run; the real side unless `evaluation.data` names another.
+        dataset: whose images are compared with, unless `evaluation.data` names another.
         run: whose processes share the work.
-        networks: to be evaluated.
     Raises:
         EvaluationError: if protocol, metrics, extractor or classifier cannot be had, or do not fit run or data.
         DataError: if `evaluation.data` cannot be used.
     """
-    scorer = EvaluationCallback(config, dataset, run)
-    scorer.check(networks.ema.network)
-    return scorer
+    evaluation = EvaluationCallback(config, dataset, run)
+    evaluation.check(networks.ema.network)
+    return evaluation
 
 
 class EvaluationCallback:
     """Evaluates a run's generators; every process must call.
 
     Args:
-        config: of the run.
-        dataset: the real side unless `evaluation.data` names another.
+        dataset: whose images are compared with, unless `evaluation.data` names another.
         run: whose processes share the work.
     """
 
@@ -72,8 +69,6 @@ class EvaluationCallback:
     def check(self, network: torch.nn.Module) -> None:
         """Raise if a network could not be evaluated as asked.
 
-        Args:
-            network: of the run.
         Raises:
             EvaluationError: one line that names what does not fit.
         """
@@ -87,7 +82,6 @@ class EvaluationCallback:
 
         Args:
             networks: as they were at the step.
-            step: number of steps taken.
             images_seen: real images shown to D.
         """
         files = (self._folder(step) / f"{name}.json" for name in _GENERATORS)
@@ -103,7 +97,6 @@ class EvaluationCallback:
 
         Args:
             networks: whose generators are evaluated, through copies.
-            step: number of steps taken.
             images_seen: real images shown to D.
         """
         try:

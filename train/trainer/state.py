@@ -26,7 +26,6 @@ class Networks:
     """G, D, their optimisers and the average of G: built, prepared, saved and resumed.
 
     Args:
-        config: what to build.
         run: whose processes and folder are used.
         dataset: whose class names the generator carries.
     """
@@ -83,7 +82,6 @@ class Networks:
         The folder is a model folder too: `config.json` and `model.safetensors` hold the averaged generator.
 
         Args:
-            step: number of steps taken.
             images_seen: real images shown to D.
         """
         if self.run.is_main and self.last_saved != checkpoint_folder(self.run.checkpoints, step):
