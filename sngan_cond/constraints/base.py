@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from sngan_cond.networks.heads import DiscriminatorOutput
 
+Scorer = Callable[..., DiscriminatorOutput]  # a discriminator, wrapped or not
+Rng = torch.Generator
+
 
 class Constraint:
     """A constraint that does nothing; the others override what they need.
@@ -18,18 +21,11 @@ class Constraint:
         """Change the layers of a freshly initialised discriminator in place, once, before training."""
 
     def penalty(
-        self,
-        D: Callable[..., DiscriminatorOutput],
-        real: Tensor,
-        fake: Tensor,
-        y: Tensor | None,
-        *,
-        rng: torch.Generator | None = None,
+        self, D: Scorer, real: Tensor, fake: Tensor, y: Tensor | None, *, rng: Rng | None = None
     ) -> Tensor | None:
         """Return the term that the constraint adds to the D objective.
 
         Args:
-            D: discriminator, wrapped or not.
             real: (N, 3, R, R) images.
             fake: (N, 3, R, R) images without a graph.
             y: (N,) int64 labels of the real images, or None.
@@ -55,13 +51,7 @@ class Composed(Constraint):
             constraint.attach(D)
 
     def penalty(
-        self,
-        D: Callable[..., DiscriminatorOutput],
-        real: Tensor,
-        fake: Tensor,
-        y: Tensor | None,
-        *,
-        rng: torch.Generator | None = None,
+        self, D: Scorer, real: Tensor, fake: Tensor, y: Tensor | None, *, rng: Rng | None = None
     ) -> Tensor | None:
         """Sum the parts' penalties."""
         terms = [constraint.penalty(D, real, fake, y, rng=rng) for constraint in self.constraints]

@@ -1,14 +1,11 @@
 """Terms added to the discriminator's objective."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
-from sngan_cond.constraints.base import Constraint
+from sngan_cond.constraints.base import Constraint, Rng, Scorer
 from sngan_cond.constraints.weight_matrices import bare, matrix_view, normalised_layers, output_axis, raw_weight
 from sngan_cond.fast.power_iteration import power_iteration
-from sngan_cond.networks.heads import DiscriminatorOutput
 
 
 class GradientPenalty(Constraint):
@@ -26,15 +23,7 @@ class GradientPenalty(Constraint):
     def __init__(self, weight: float) -> None:
         self.weight = weight
 
-    def penalty(
-        self,
-        D: Callable[..., DiscriminatorOutput],
-        real: Tensor,
-        fake: Tensor,
-        y: Tensor | None,
-        *,
-        rng: torch.Generator | None = None,
-    ) -> Tensor:
+    def penalty(self, D: Scorer, real: Tensor, fake: Tensor, y: Tensor | None, *, rng: Rng | None = None) -> Tensor:
         """Return the penalty; differentiable in D's parameters through the gradient.
 
         Raises:
@@ -69,15 +58,7 @@ class OrthonormalPenalty(Constraint):
         self.weight = weight
         self.exclude = exclude
 
-    def penalty(
-        self,
-        D: Callable[..., DiscriminatorOutput],
-        real: Tensor,
-        fake: Tensor,
-        y: Tensor | None,
-        *,
-        rng: torch.Generator | None = None,
-    ) -> Tensor:
+    def penalty(self, D: Scorer, real: Tensor, fake: Tensor, y: Tensor | None, *, rng: Rng | None = None) -> Tensor:
         """Return the penalty; the images are not looked at."""
         terms = []
         for _, layer in normalised_layers(bare(D), self.exclude):
@@ -117,15 +98,7 @@ class SpectralNormPenalty(Constraint):
             u = torch.randn(weight.shape[output_axis(layer)], dtype=weight.dtype, device=weight.device)
             layer.register_buffer(self.STATE, u)
 
-    def penalty(
-        self,
-        D: Callable[..., DiscriminatorOutput],
-        real: Tensor,
-        fake: Tensor,
-        y: Tensor | None,
-        *,
-        rng: torch.Generator | None = None,
-    ) -> Tensor:
+    def penalty(self, D: Scorer, real: Tensor, fake: Tensor, y: Tensor | None, *, rng: Rng | None = None) -> Tensor:
         """Return the penalty and move the state; the images are not looked at."""
         terms = []
         for _, layer in normalised_layers(bare(D), self.exclude):
