@@ -5,7 +5,6 @@ network, and everything else (latents, labels, reading, conversion, copies), whi
 """
 
 import argparse
-import json
 import platform
 import tempfile
 import time
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.machine import RESULTS, write_result
 from sngan_cond import Generator, GeneratorConfig
 from train.data.dataset import PreparedDataset
 from train.data.info import DatasetInfo
@@ -29,7 +29,7 @@ from train.evaluation.extractors import Extractor, load_extractor
 from train.evaluation.features import extract
 from train.evaluation.streams import FakeStream, RealStream, Stream, draw_labels, real_indices
 
-RESULTS = Path(__file__).parent / "results" / "evaluate.json"
+RESULT = RESULTS / "evaluate.json"
 ALLOWED_SHARE = 0.10
 
 
@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default) or cuda")
     parser.add_argument("--extractor", default="efficientnet-lite0", metavar="NAME", help="default efficientnet-lite0")
     parser.add_argument("--weights", metavar="FILE", help="of the extractor")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help=f"default {RESULTS.name}")
+    parser.add_argument("--out", type=Path, default=RESULT, metavar="FILE", help=f"default {RESULT.name}")
     args = parser.parse_args()
 
     device = torch.device(args.device)
@@ -127,8 +127,7 @@ def main() -> None:
     print(
         f"share of time neither in the extractor nor in the generator: at most {worst:.1%} ({ALLOWED_SHARE:.0%} asked)"
     )
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(args.out, result)
 
 
 if __name__ == "__main__":

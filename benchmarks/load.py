@@ -1,7 +1,6 @@
 """How fast data is prepared and fed: `python -m benchmarks.load [--quick] [--pictures DIR]`."""
 
 import argparse
-import json
 import os
 import platform
 import subprocess
@@ -17,13 +16,13 @@ import PIL
 import torch
 from PIL import Image
 
+from benchmarks.machine import RESULTS, ROOT, write_result
 from train.data.dataset import PreparedDataset
 from train.data.feed import RealBatches, Resident
 from train.errors import DataError
 
 BATCH_TOTAL = 64
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "load.json"
+RESULT = RESULTS / "load.json"
 
 
 def write_photographs(folder: Path, count: int) -> None:
@@ -132,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__.partition(":")[0])
     parser.add_argument("--quick", action="store_true", help="few images and a second a measurement (default: several)")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="image folder to prepare (default: made-up JPEGs)")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="JSON file (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=RESULT, metavar="FILE", help="JSON file (default: %(default)s)")
     options = parser.parse_args(arguments)
     machine = {
         "processors": os.cpu_count(),
@@ -151,10 +150,8 @@ def main(arguments: list[str] | None = None) -> int:
     except DataError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     source = str(options.pictures) if options.pictures else "made-up JPEGs of 500x375 px"
-    options.out.write_text(json.dumps({"machine": machine, "pictures": source, "results": results}, indent=1) + "\n")
-    print(f"written to {options.out}")
+    write_result(options.out, {"machine": machine, "pictures": source, "results": results})
     return 0
 
 

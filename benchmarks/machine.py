@@ -1,5 +1,6 @@
 """What the benchmarks share: a description of the machine, its matrix peak, quartiles, peak memory."""
 
+import json
 import os
 import platform
 import resource
@@ -31,6 +32,13 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "commit": _commit(),
     }
+
+
+def write_result(path: Path, result: dict[str, Any]) -> None:
+    """Write a measurement as JSON, into a folder that is made, and say where."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"written to {path}")
 
 
 def computes_in_bf16(device: torch.device) -> bool:

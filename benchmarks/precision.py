@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
-from benchmarks.machine import RESULTS, ROOT, describe_machine
+from benchmarks.machine import RESULTS, ROOT, describe_machine, write_result
 from sngan_cond import Discriminator, Generator, build_constraint
 from sngan_cond.objectives import DiscriminatorBatch, discriminator_objective, generator_objective
 from train.config import TrainConfig
@@ -147,10 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
     result: dict[str, Any] = {"preset": options.preset, "steps": options.steps, "overrides": options.overrides}
     result |= {"single_pass": single, "compared": compared, "losses": losses}
     result["machine"] = describe_machine(torch.device(options.device))
-    out = options.out or RESULTS / f"precision-{options.preset}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"written to {out}")
+    write_result(options.out or RESULTS / f"precision-{options.preset}.json", result)
     return 0
 
 

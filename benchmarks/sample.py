@@ -5,7 +5,6 @@
 
 import argparse
 import contextlib
-import json
 import sys
 from typing import Any, get_args
 
@@ -17,7 +16,16 @@ if __name__ == "__main__":
 import torch
 
 from benchmarks.job import Job, add_options, apply_options, make_job
-from benchmarks.machine import RESULTS, WALL, Clock, computes_in_bf16, describe_machine, quartiles, seconds
+from benchmarks.machine import (
+    RESULTS,
+    WALL,
+    Clock,
+    computes_in_bf16,
+    describe_machine,
+    quartiles,
+    seconds,
+    write_result,
+)
 from benchmarks.reference import ReferenceGenerator, copy_weights
 from sngan_cond import Generator
 from sngan_cond.config import ConvBackend
@@ -97,11 +105,9 @@ def main(arguments: list[str] | None = None) -> int:
                 f"{result['ours']['images_per_s']:.2f} img/s, {result['ratio']:.2f}x",
                 flush=True,
             )
-    out = options.out or RESULTS / f"sample-{options.preset}-{options.device}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
     run = {"preset": options.preset, "clock": options.clock, "machine": describe_machine(job.device)}
-    out.write_text(json.dumps({**run, "results": results}, indent=1) + "\n")
-    print(f"written to {out}")
+    out = options.out or RESULTS / f"sample-{options.preset}-{options.device}.json"
+    write_result(out, {**run, "results": results})
     return 0
 
 

@@ -4,7 +4,6 @@
 """
 
 import argparse
-import json
 import sys
 from functools import partial
 from typing import Any
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from benchmarks.job import Job, add_options, apply_options, make_job
-from benchmarks.machine import RESULTS, WALL, Clock, describe_machine, quartiles, seconds
+from benchmarks.machine import RESULTS, WALL, Clock, describe_machine, quartiles, seconds, write_result
 from benchmarks.reference import ReferenceDiscriminator
 from sngan_cond import Discriminator, build_constraint
 from sngan_cond.constraints.spectral import BatchedPowerIterations
@@ -87,10 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
         times = "  ".join(f"{half} {1000 * value:.2f} ms" for half, value in result[name].items())
         print(f"{name:14} {times}", flush=True)
     result |= {"preset": options.preset, "clock": options.clock, "machine": describe_machine(job.device)}
-    out = options.out or RESULTS / f"spectral-{options.preset}-{options.device}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"written to {out}")
+    write_result(options.out or RESULTS / f"spectral-{options.preset}-{options.device}.json", result)
     return 0
 
 

@@ -30,6 +30,7 @@ from benchmarks.machine import (
     peak_memory_bytes,
     quartiles,
     seconds,
+    write_result,
 )
 from benchmarks.reference import ReferenceUpdates
 from train.errors import TrainError
@@ -161,44 +162,18 @@ def print_result(result: dict[str, Any]) -> None:
     )
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Measure, print and write JSON."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__.partition("\n")[0])
-    parser.add_argument("--preset", default="cifar10_32_projection", help="networks and sizes (default: %(default)s)")
-    parser.add_argument(
-        "--switches",
-        nargs="*",
-        metavar="NAME",
-        help=f"what is on, of {', '.join(SWITCHES)}; nothing for none (default: what the device profits from)",
-    )
-    parser.add_argument("--each", action="store_true", help="measure each switch alone as well as all together")
-    parser.add_argument("--batch", type=int, help="images of a D update (default: by device and side)")
-    parser.add_argument("--batch-g", type=int, help="images of a G update (default: CPU --batch, GPU twice that)")
-    parser.add_argument(
-        "--memory-of", choices=["reference", "ours"], help="only print that side's peak memory in bytes"
-    )
-    add_options(parser, rounds=9, quick="a quarter of the batch, and an end within 60 s", out="step")
-    options = parser.parse_args(arguments)
+def _switches(options: argparse.Namespace) -> tuple[str, ...]:
     asked = options.switches
     if asked is None:
         usual = ON_GPU if options.device == "cuda" else ON_CPU
         has_bf16 = options.device == "cuda" or computes_in_bf16(torch.device("cpu"))
         asked = [name for name in usual if name != "bf16" or has_bf16]
-    switches = tuple(name for entry in asked for name in entry.split(",") if name)
-    unknown = [name for name in switches if name not in SWITCHES]
-    try:
-        if unknown:
-            raise TrainError(f"--switches {unknown[0]}: allowed are {', '.join(SWITCHES)}")
-        clock = apply_options(options)
-        job = make_job(
-            options.preset, options.device, batch=options.batch, batch_g=options.batch_g, quick=options.quick
-        )
-    except TrainError as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
-    if options.memory_of:
-        print(memory_of(job, options.memory_of, switches))
-        return 0
+    return tuple(name for entry in asked for name in entry.split(",") if name)
+
+
+def _measure_and_print(
+    job: Job, switches: tuple[str, ...], options: argparse.Namespace, clock: Clock
+) -> dict[str, Any]:
     rounds, budget_s = (2, 15.0) if options.quick else (options.rounds, 300.0)
     result = measure(job, switches, rounds=rounds, budget_s=budget_s, clock=clock)
     if not options.quick:
@@ -219,14 +194,46 @@ def main(arguments: list[str] | None = None) -> int:
         "clock": options.clock,
     }
     result["machine"] = describe_machine(job.device)
-    out = (
-        options.out
-        or RESULTS / f"step-{options.preset}-{options.device}-{'bf16' if 'bf16' in switches else 'fp32'}.json"
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print and write JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__.partition("\n")[0])
+    parser.add_argument("--preset", default="cifar10_32_projection", help="networks and sizes (default: %(default)s)")
+    parser.add_argument(
+        "--switches",
+        nargs="*",
+        metavar="NAME",
+        help=f"what is on, of {', '.join(SWITCHES)}; nothing for none (default: what the device profits from)",
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n")
+    parser.add_argument("--each", action="store_true", help="measure each switch alone as well as all together")
+    parser.add_argument("--batch", type=int, help="images of a D update (default: by device and side)")
+    parser.add_argument("--batch-g", type=int, help="images of a G update (default: CPU --batch, GPU twice that)")
+    parser.add_argument(
+        "--memory-of", choices=["reference", "ours"], help="only print that side's peak memory in bytes"
+    )
+    add_options(parser, rounds=9, quick="a quarter of the batch, and an end within 60 s", out="step")
+    options = parser.parse_args(arguments)
+    switches = _switches(options)
+    unknown = [name for name in switches if name not in SWITCHES]
+    try:
+        if unknown:
+            raise TrainError(f"--switches {unknown[0]}: allowed are {', '.join(SWITCHES)}")
+        clock = apply_options(options)
+        job = make_job(
+            options.preset, options.device, batch=options.batch, batch_g=options.batch_g, quick=options.quick
+        )
+    except TrainError as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 2
+    if options.memory_of:
+        print(memory_of(job, options.memory_of, switches))
+        return 0
+    result = _measure_and_print(job, switches, options, clock)
     print(json.dumps({key: result[key] for key in ("reference", "ours", "ratio", "switches")}))
-    print(f"written to {out}")
+    precision = "bf16" if "bf16" in switches else "fp32"
+    write_result(options.out or RESULTS / f"step-{options.preset}-{options.device}-{precision}.json", result)
     return 0
 
 
