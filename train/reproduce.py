@@ -170,7 +170,7 @@ def _reproduce(args: argparse.Namespace, rows: list[tuple[Table, Row]]) -> int:
 
     args.run_dir.mkdir(parents=True, exist_ok=True)
     stopped = False
-    for task, result in run_tasks(tasks, jobs=args.jobs, say=print):
+    for task, result in run_tasks(tasks, jobs=args.jobs, log=print):
         results.setdefault(task.table.preset(task.row), []).append(result)
         stopped = bool(result.get("stopped"))
         write_results(args.run_dir, made(), budget)  # after every run: a kill leaves the table so far

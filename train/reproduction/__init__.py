@@ -1,1 +1,1 @@
-"""The tables and figures of the papers as rows, each a preset, and what it takes to run and compare them."""
+"""Running rows of the papers' tables and comparing what is measured with what the papers report."""

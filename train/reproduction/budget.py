@@ -1,8 +1,7 @@
-"""How much of a row is run: a smoke test of its mechanics, a share of its updates, or all of it."""
+"""How much of a row is run: a smoke test of its mechanics, a percentage of its updates, or all of them."""
 
 import dataclasses
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +25,7 @@ class Budget:
     Args:
         name: "smoke": a few steps of narrow networks on drawn shapes, which shows that a row runs and nothing else;
             "short": `percent` of the row's updates on its data; "paper": all of them.
-        percent: share of the updates of "short", above 0 and up to 100.
+        percent: of the updates under "short", above 0 and up to 100.
         seeds: runs of each row, seeds 0, 1, ...
         data_root: folder of the prepared data sets of "short" and "paper".
         overrides: further "key=value" settings of every row.
@@ -40,7 +39,7 @@ class Budget:
 
     @property
     def suffix(self) -> str:
-        """End of a run's folder: runs of unlike length never share one, for their rates fall along unlike lines."""
+        """End of a run folder's name: runs of different lengths share none, as their rates decay differently."""
         return {"smoke": "-smoke", "short": f"-short-{self.percent:g}", "paper": ""}[self.name]
 
 
@@ -48,11 +47,8 @@ def row_config(table: Table, row: Row, budget: Budget, *, seed: int, smoke_data:
     """Return what is trained for one run of a row.
 
     Args:
-        table: of the row.
-        row: with a preset.
-        budget: what is spent.
-        seed: of the run.
-        smoke_data: where `SMOKE_DATA_IMAGES` drawn shapes of each side lie, in folders named by the side.
+        row: one with a preset, of `table`.
+        smoke_data: folder of the shapes that `runner.draw_smoke_data` draws, a data set a resolution.
     Raises:
         TrainError: if an override does not fit.
     """
@@ -60,20 +56,16 @@ def row_config(table: Table, row: Row, budget: Budget, *, seed: int, smoke_data:
     full = load_config(preset)
     settings: dict[str, Any] = {"seed": seed, "trackers": "[]"}
     if budget.name == "smoke":
-        settings |= smallest(full) | {"data.path": smoke_data / str(full.resolution)}
+        settings |= _smallest(full) | {"data.path": smoke_data / str(full.resolution)}
     else:
         settings["data.path"] = budget.data_root / Path(full.data.path).name
     if budget.name == "short":
-        settings |= _share(full, budget.percent)
-    return load_config(preset, [*as_overrides(settings), *budget.overrides])
+        settings |= _shortened(full, budget.percent)
+    return load_config(preset, [*(f"{key}={value}" for key, value in settings.items()), *budget.overrides])
 
 
-def smallest(full: TrainConfig) -> dict[str, Any]:
-    """Return the settings under which a preset still runs all of its parts, in seconds on a CPU.
-
-    Args:
-        full: the preset.
-    """
+def _smallest(full: TrainConfig) -> dict[str, Any]:
+    """Return the settings under which a preset still runs all of its parts, in seconds on a CPU."""
     return {
         "generator.channels": SMOKE_CHANNELS,
         "discriminator.channels": SMOKE_CHANNELS,
@@ -90,15 +82,10 @@ def smallest(full: TrainConfig) -> dict[str, Any]:
     }
 
 
-def _share(full: TrainConfig, percent: float) -> dict[str, Any]:
+def _shortened(full: TrainConfig, percent: float) -> dict[str, Any]:
     steps = max(1, math.ceil(full.steps * percent / 100))
     decay_from: object = "null"
     if full.decay_from is not None:
         decay_from = min(math.floor(full.decay_from * percent / 100), steps - 1)
     often = max(1, steps // 20)
     return {"steps": steps, "decay_from": decay_from, "save_every": often, "sample_every": often}
-
-
-def as_overrides(settings: dict[str, Any]) -> Iterable[str]:
-    """Write settings as "key=value" strings."""
-    return [f"{key}={value}" for key, value in settings.items()]

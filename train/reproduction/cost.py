@@ -1,4 +1,4 @@
-"""What a row would cost on this machine, from measured updates of its own networks."""
+"""How long a row would train on this machine, from timed updates of its own networks."""
 
 import dataclasses
 import time
@@ -14,32 +14,25 @@ MEASURED_IMAGES = 4
 
 
 class UpdateCost(NamedTuple):
-    """Seconds of one image in one update.
-
-    Args:
-        d: in a D update.
-        g: in a G update.
-    """
+    """Seconds that an update of each network takes for one of its images."""
 
     d: float
     g: float
 
 
 class CostMeter:
-    """Measures each pair of networks once, and remembers; a scale or a rate does not make another pair."""
+    """Times each pair of networks once: rows that differ only in scales or learning rates share a measurement.
+
+    An estimate from above: work once an update, such as the orthonormal penalty's, is counted for every image as if a
+    batch had `MEASURED_IMAGES`.
+    """
 
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], UpdateCost] = {}
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def hours(self, config: TrainConfig) -> float:
-        """Estimate the training of a run, evaluation apart.
-
-        Args:
-            config: what would be trained.
-        Returns:
-            Hours on one device of this machine.
-        """
+        """Estimate the hours that a run trains on one device of this machine, evaluation apart."""
         one = self._measure(config)
         d_images = config.d_updates_per_step * config.batch_total
         return config.steps * (d_images * one.d + config.fakes_per_step * one.g) / 3600

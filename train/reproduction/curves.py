@@ -1,4 +1,4 @@
-"""What happened during the runs of a table, a panel for each row: D's gradients by layer, or its scores."""
+"""Curves of a table's runs, a panel for each row: the gradient norms of D's layers, or D's scores."""
 
 import math
 import sys
@@ -27,12 +27,8 @@ REAL, FAKE = "d/score_real", "d/score_fake"
 def plot_curves(folder: Path, tasks: Sequence[Task]) -> None:
     """Draw `curves-<paper>-<table>.png` for every table of which something ran.
 
-    Tables about gradients show the gradient norm of each layer of D in the kept checkpoints, its geometric mean over
-    seeds; all others what D gives to real images more than to fakes, one line a seed.
-
-    Args:
-        folder: where.
-        tasks: runs that were made or not.
+    Tables about gradients show the gradient norm of each layer of D in the kept checkpoints, as the geometric mean over
+    seeds; all others show D's score of real minus fake images, one line a seed.
     """
     tables: dict[str, dict[str, list[Task]]] = {}
     for task in tasks:

@@ -12,7 +12,7 @@ from sngan_cond.constraints.weight_matrices import normalised_layers, raw_weight
 
 
 def gradient_norms(D: Discriminator, x: Tensor, y: Tensor | None) -> list[float]:
-    """Norm of the gradient of D's mean score by each layer's weight, the normalised one where it is normalised.
+    """Return the norms of the gradient of D's mean score with respect to each layer's weight, normalised where it is.
 
     Args:
         D: in evaluation mode.
@@ -20,7 +20,7 @@ def gradient_norms(D: Discriminator, x: Tensor, y: Tensor | None) -> list[float]
         y: (N,) labels, or None.
     Returns:
         One norm a layer, in the network's order.
-    Source: 004 section 3.
+    Source: Lin et al. 2021, section 3.
     """
     with torch.nn.utils.parametrize.cached():
         score = D(x, y).score.mean()
@@ -30,9 +30,10 @@ def gradient_norms(D: Discriminator, x: Tensor, y: Tensor | None) -> list[float]
 
 
 def gradient_ratios(D: Discriminator, x: Tensor, y: Tensor | None) -> tuple[float, float]:
-    """How near a normalised D is to the set of 004 equation 2: gradient ratios that invert the layers' norm ratios.
+    """Measure how nearly the ratios of the layers' gradient norms invert those of their spectral norms.
 
-    The gradient norms of single images are averaged; a layer's spectral norm is the factor on its normalised weight.
+    They do so exactly in the set of discriminators of equation 2. Each gradient norm is a mean over single images; a
+    layer's spectral norm is the factor on its normalised weight.
 
     Args:
         D: in evaluation mode, under spectral normalisation.
@@ -40,8 +41,8 @@ def gradient_ratios(D: Discriminator, x: Tensor, y: Tensor | None) -> tuple[floa
         y: (N,) labels, or None.
     Returns:
         Over all pairs of layers: the root mean square of ln(gradient ratio / inverse norm ratio), 0 on the diagonal of
-        004 figure 3; and the correlation of the two logarithms, nan where all norms are equal.
-    Source: 004 equation 2, figures 3, 14 and 15.
+        Figure 3; and the correlation of the two logarithms, nan where all norms are equal.
+    Source: Lin et al. 2021, equation 2, Figures 3, 14 and 15.
     """
     singles = [gradient_norms(D, x[i : i + 1], None if y is None else y[i : i + 1]) for i in range(len(x))]
     means = torch.tensor(singles, dtype=torch.float64).mean(0)

@@ -33,9 +33,8 @@ class Measured:
     """One measured number.
 
     Args:
-        name: what it is called; an inception score or FID only with the published extractor.
-        value: the number.
-        protocol: of a score, else what was done.
+        name: "inception_score" or "fid" only with the published extractor.
+        protocol: of a score; for any other number, what was measured.
         extractor: of a score, else None.
     """
 
@@ -51,7 +50,7 @@ class Scoring:
 
     Args:
         extractor: name of the feature extractor; None leaves scores out.
-        weights: file of its weights; None looks where they belong.
+        weights: file of its weights; None looks in torch hub's cache and the installed package.
         weights_sha256: of that file, so that another file at the same place gives new scores.
         missing: why there is no extractor, where there is none.
         fakes: generated images; None takes the protocol's.
@@ -78,11 +77,8 @@ def measure(
     """Measure a finished run.
 
     Args:
-        run_dir: of the run.
-        config: what was trained.
-        metrics: of its table.
-        protocol: of its table.
-        scoring: how it is scored.
+        metrics: those of its table that its row reports.
+        protocol: its table's.
     Returns:
         Metric to its number, or two where a figure is about a range; and metric to the reason why there is none.
     """
@@ -94,7 +90,7 @@ def measure(
         try:
             measured |= _scores(run_dir, config, scores, protocol, scoring)
         except TrainError:
-            together = False  # one of them has no value; the others, asked for alone, may have one
+            together = False  # one of them cannot be computed; alone, the others may be
     for metric in metrics:
         try:
             if metric in SCORED and not together:
@@ -172,14 +168,14 @@ def _seconds_per_100(run_dir: Path, config: TrainConfig) -> float:
 
 
 def real_images(config: TrainConfig) -> tuple[Tensor, Tensor | None]:
-    """Return the first images of a run's data set, up to GRADIENT_IMAGES, (N, 3, R, R) in [-1, 1], and their labels."""
+    """Return the first GRADIENT_IMAGES images of a run's data set, (N, 3, R, R) in [-1, 1], and their labels."""
     dataset = PreparedDataset.open(config.data.path)
     x = torch.from_numpy(dataset.images[:GRADIENT_IMAGES].copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
     return x, torch.from_numpy(dataset.labels[:GRADIENT_IMAGES]) if config.num_classes else None
 
 
 def mean_and_error(values: list[float]) -> tuple[float, float | None]:
-    """Return the mean of several runs and its standard error, None for one run."""
+    """Return the mean over runs and its standard error, None for a single run."""
     mean = sum(values) / len(values)
     if len(values) < 2:
         return mean, None

@@ -1,15 +1,15 @@
-"""The result of a table: beside every number of the paper what was measured, and how much of the run was made."""
+"""The result of a table: beside every number of the paper, what was measured and how much of the run was made."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from train.files import write_text_atomically
 from train.plotting import COLOURS, png
 from train.presets.tables import Row, Table
 from train.reproduction.budget import Budget
 from train.reproduction.measures import mean_and_error
-from train.run.run import write_text_atomically
 
 Result = dict[str, Any]
 NOT_RUN = "not run"
@@ -29,10 +29,7 @@ def cells(table: Table, row: Row, budget: Budget, results: Sequence[Result]) -> 
     """Return the cells of a row: one for every number that the paper reports.
 
     Args:
-        table: of the row.
-        row: any.
-        budget: what was spent.
-        results: of its runs that were made, in any order.
+        results: of the runs that were made, in any order.
     Returns:
         {"preset", "row", "metric", "paper", "measured": list of {"name", "mean", "error", "n", "protocol",
         "extractor"}, "status", "reason"}; a cell without a number has a reason.
@@ -77,13 +74,7 @@ def _reason(row: Row, metric: str, results: Sequence[Result]) -> str:
 
 
 def write_results(folder: Path, made: Sequence[tuple[Table, list[dict[str, Any]]]], budget: Budget) -> None:
-    """Write `table.json` and `table.md`.
-
-    Args:
-        folder: where.
-        made: tables with their cells.
-        budget: what was spent.
-    """
+    """Write `table.json` and `table.md` to a folder, from tables with their cells."""
     facts = {
         "budget": budget.name,
         "percent": budget.percent if budget.name == "short" else None,
@@ -122,7 +113,7 @@ def plot_results(path: Path, made: Sequence[tuple[Table, list[dict[str, Any]]]])
     """Draw every measured number with its error bar, one panel for each name: names never share an axis.
 
     Args:
-        path: of the picture; not written where nothing was measured.
+        path: of the image; not written where nothing was measured.
         made: tables with their cells.
     """
     panels: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}

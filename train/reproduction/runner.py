@@ -1,12 +1,13 @@
-"""Training and measuring the runs of a row, each in a folder of its own, so that what is done is never done again."""
+"""Training and measuring runs of rows, each in a folder of its own, so that a finished run is never made again."""
 
 import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -17,12 +18,12 @@ import torch
 from train.config import TrainConfig
 from train.data.info import INFO_NAME, DatasetInfo
 from train.errors import TrainError
+from train.files import write_text_atomically
 from train.prepare import main as prepare
 from train.presets.load import config_to_dict
 from train.presets.tables import Row, Table
 from train.reproduction.budget import SMOKE_DATA_IMAGES, Budget, row_config
 from train.reproduction.measures import Scoring, measure
-from train.run.run import write_text_atomically
 from train.trainer.loop import train
 
 RESULT_FILE = "result.json"
@@ -34,12 +35,8 @@ class Task:
     """One run of one row.
 
     Args:
-        table: of the row.
-        row: with a preset.
-        seed: of the run.
-        budget: what is spent.
-        scoring: how it is scored.
-        folder: of all runs.
+        row: one with a preset, of `table`.
+        folder: holds all runs.
     """
 
     table: Table
@@ -61,14 +58,14 @@ class Task:
         return row_config(self.table, self.row, self.budget, seed=self.seed, smoke_data=smoke_data)
 
     def request(self, config: TrainConfig) -> dict[str, Any]:
-        """Return what the result depends on."""
+        """Return what the result depends on: a result made for another request does not count."""
         data = Path(config.data.path) / INFO_NAME
         images = DatasetInfo.read(data).sha256 if data.is_file() else None
         return {"config": config_to_dict(config), "scoring": asdict(self.scoring), "data_sha256": images}
 
 
 def run_task(task: Task) -> dict[str, Any]:
-    """Train and measure a run, or read what an earlier call found.
+    """Train and measure a run, or read the result of an earlier call.
 
     Returns:
         {"seed", "request", "steps", "measured": metric to numbers, "reasons": metric or "run" to why there is none}.
@@ -82,8 +79,9 @@ def run_task(task: Task) -> dict[str, Any]:
     path = task.run_dir / RESULT_FILE
     if path.is_file():
         found: dict[str, Any] = json.loads(path.read_text())
-        if found["request"] == request and not found["reasons"]:
+        if found["request"] == request and not found["reasons"]:  # what failed is tried again
             return found
+    # `train` takes these signals for itself, to finish a step and save; between runs they should end the command.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         steps = train(config, task.run_dir)
@@ -111,43 +109,46 @@ def _failed(task: Task, request: dict[str, Any], error: TrainError) -> dict[str,
     return {"seed": task.seed, "request": request, "steps": 0, "measured": {}, "reasons": {"run": str(error)}}
 
 
-def run_tasks(tasks: list[Task], *, jobs: int, say: Callable[[str], None]) -> Iterator[tuple[Task, dict[str, Any]]]:
-    """Run tasks one after another, or dealt out to processes.
+def run_tasks(tasks: list[Task], *, jobs: int, log: Callable[[str], None]) -> Iterator[tuple[Task, dict[str, Any]]]:
+    """Run tasks one after another, or several at a time.
 
     Args:
         tasks: in the order wanted.
-        jobs: processes; 1 runs everything in this one.
-        say: told of every finished task.
+        jobs: tasks at the same time, each in its own process; 1 runs them in this one.
+        log: gets a line for every finished task.
     Yields:
         Each task with its result, as it is finished; nothing after a request to stop.
     """
     smoke = [task for task in tasks if task.budget.name == "smoke"]
     if smoke:
         draw_smoke_data(smoke[0].folder / SMOKE_DATA, {task.config.resolution for task in smoke})
-    if jobs == 1:
-        for number, task in enumerate(tasks, start=1):
-            result = run_task(task)
-            say(_line(number, len(tasks), task, result))
+    with closing(_one_by_one(tasks) if jobs == 1 else _in_processes(tasks, jobs)) as finished:
+        for number, (task, result) in enumerate(finished, start=1):
+            reasons = "; ".join(dict.fromkeys(result["reasons"].values()))
+            log(f"[{number}/{len(tasks)}] {task.table.preset(task.row)} seed {task.seed}: {reasons or 'done'}")
             yield task, result
             if result.get("stopped"):
                 return
-        return
+
+
+def _one_by_one(tasks: list[Task]) -> Generator[tuple[Task, dict[str, Any]], None, None]:
+    for task in tasks:
+        yield task, run_task(task)
+
+
+def _in_processes(tasks: list[Task], jobs: int) -> Generator[tuple[Task, dict[str, Any]], None, None]:
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    with ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(threads,)
-    ) as pool:
+    # A forked child would inherit OpenMP's and CUDA's state without their threads, and hang.
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_start_worker, initargs=(threads,)) as pool:
         futures = {pool.submit(run_task, task): task for task in tasks}
         try:
-            for number, future in enumerate(as_completed(futures), start=1):
-                task, result = futures[future], future.result()
-                say(_line(number, len(tasks), task, result))
-                yield task, result
-                if result.get("stopped"):
-                    return
+            for future in as_completed(futures):
+                yield futures[future], future.result()
         except BrokenProcessPool as error:
             raise TrainError("a worker process ended, perhaps for want of memory; the same command goes on") from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # what runs saves and ends, what is queued does not begin
+            pool.shutdown(wait=False, cancel_futures=True)  # runs in progress save and end; queued ones never start
 
 
 def _start_worker(threads: int) -> None:
@@ -156,29 +157,24 @@ def _start_worker(threads: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """Let no worker outlive a killed command; a run can end at any instant and goes on at the next start."""
+    """Let no worker outlive a killed command; a run may be cut off at any instant and resumes at the next start."""
     parent = parent_process()
     assert parent is not None
     parent.join()
     os._exit(1)
 
 
-def _line(number: int, count: int, task: Task, result: dict[str, Any]) -> str:
-    reasons = "; ".join(dict.fromkeys(result["reasons"].values()))
-    return f"[{number}/{count}] {task.table.preset(task.row)} seed {task.seed}: {reasons or 'done'}"
-
-
 def draw_smoke_data(folder: Path, sides: set[int]) -> None:
-    """Draw the shapes that smoke tests run on, where they are not there yet.
+    """Draw the shapes that smoke tests run on, unless they are there already.
 
     Args:
         folder: gets a prepared data set for each side, named by it.
-        sides: of the images in pixels.
+        sides: of the images, in pixels.
     Raises:
         TrainError: if one cannot be made.
     """
     for side in sorted(sides):
         arguments = ["--source", "shapes", "--resolution", str(side), "--limit", str(SMOKE_DATA_IMAGES)]
-        done = (folder / str(side) / "dataset.json").is_file()
+        done = (folder / str(side) / INFO_NAME).is_file()
         if not done and prepare([*arguments, "--out", str(folder / str(side))]):
             raise TrainError(f"{folder / str(side)}: the drawn data set of the smoke test cannot be made")

@@ -25,7 +25,7 @@ def test_curves_are_drawn_of_what_ran(tmp_path: Path) -> None:
     ]
     plot_curves(tmp_path, tasks)
     assert not list(tmp_path.glob("curves-*.png"))
-    for _task, result in run_tasks(tasks, jobs=1, say=print):
+    for _task, result in run_tasks(tasks, jobs=1, log=print):
         assert result["steps"] == SMOKE_STEPS
     with (tasks[1].run_dir / "scalars.jsonl").open("a") as log:  # a run that diverged, and one that is being written
         log.write('{"step": 6, "images_seen": 24, "d/score_real": null, "d/score_fake": NaN}\n{"step": 7, "ima')
