@@ -60,9 +60,7 @@ def test_samples_come_with_a_repo(client: HubClient, tmp_path: Path) -> None:
 G.push_to_hub('alice/sampled', samples=samples)
 result = load_generator('alice/sampled', cache_dir=cache).samples.read_text()
 """
-    found = client.run(
-        SETUP + code, seed=9, samples=str(tmp_path / "grid.png"), cache=str(tmp_path / "cache")
-    )
+    found = client.run(SETUP + code, seed=9, samples=str(tmp_path / "grid.png"), cache=str(tmp_path / "cache"))
     assert found == "an image"
 
 
