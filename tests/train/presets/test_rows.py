@@ -1,4 +1,4 @@
-"""The rows of the papers' tables: files agree with rows, heads say what is reported, and every preset trains."""
+"""The rows of the papers' tables: their configurations and notes are the papers', and every preset trains."""
 
 import hashlib
 import json
