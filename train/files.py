@@ -10,27 +10,17 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sngan_cond.atomic import atomic_file
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a path beside a file's own, whose content takes the file's place when the block ends.
-
-    Readers see the old content or the new. If the block raises, the old stays and nothing is left beside it.
-
-    Args:
-        path: the file; its folder is made.
-    Yields:
-        Where to write, in the same folder. Each process has its own.
-    """
+    """Write a file as `atomic_file` does, in a folder that is made if needed, and wait until it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with atomic_file(path) as beside:
         yield beside
         sync(beside)
-        beside.replace(path)
-        sync(path.parent)
-    finally:
-        beside.unlink(missing_ok=True)
+    sync(path.parent)
 
 
 def write_text_atomically(path: Path, text: str) -> None:
