@@ -53,26 +53,26 @@ def row_config(table: Table, row: Row, budget: Budget, *, seed: int, smoke_data:
         TrainError: if an override does not fit.
     """
     preset = table.preset(row)
-    full = load_config(preset)
+    config = load_config(preset)
     settings: dict[str, Any] = {"seed": seed, "trackers": "[]"}
     if budget.name == "smoke":
-        settings |= _smallest(full) | {"data.path": smoke_data / str(full.resolution)}
+        settings |= _smallest(config) | {"data.path": smoke_data / str(config.resolution)}
     else:
-        settings["data.path"] = budget.data_root / Path(full.data.path).name
+        settings["data.path"] = budget.data_root / Path(config.data.path).name
     if budget.name == "short":
-        settings |= _shortened(full, budget.percent)
+        settings |= _shortened(config, budget.percent)
     return load_config(preset, [*(f"{key}={value}" for key, value in settings.items()), *budget.overrides])
 
 
-def _smallest(full: TrainConfig) -> dict[str, Any]:
+def _smallest(config: TrainConfig) -> dict[str, Any]:
     """Return the settings under which a preset still runs all of its parts, in seconds on a CPU."""
     return {
         "generator.channels": SMOKE_CHANNELS,
         "discriminator.channels": SMOKE_CHANNELS,
         "discriminator.embed_dim": SMOKE_CHANNELS,
-        "num_classes": SMOKE_CLASSES if full.num_classes else 0,
+        "num_classes": SMOKE_CLASSES if config.num_classes else 0,
         "steps": SMOKE_STEPS,
-        "decay_from": "null" if full.decay_from is None else 0,
+        "decay_from": "null" if config.decay_from is None else 0,
         "batch_total": SMOKE_IMAGES,
         "fakes_per_step": SMOKE_IMAGES,
         "samples_per_class": 1,
@@ -82,10 +82,10 @@ def _smallest(full: TrainConfig) -> dict[str, Any]:
     }
 
 
-def _shortened(full: TrainConfig, percent: float) -> dict[str, Any]:
-    steps = max(1, math.ceil(full.steps * percent / 100))
+def _shortened(config: TrainConfig, percent: float) -> dict[str, Any]:
+    steps = max(1, math.ceil(config.steps * percent / 100))
     decay_from: object = "null"
-    if full.decay_from is not None:
-        decay_from = min(math.floor(full.decay_from * percent / 100), steps - 1)
+    if config.decay_from is not None:
+        decay_from = min(math.floor(config.decay_from * percent / 100), steps - 1)
     often = max(1, steps // 20)
     return {"steps": steps, "decay_from": decay_from, "save_every": often, "sample_every": often}

@@ -1,5 +1,6 @@
 """What a run takes from `accelerate launch`, and what it refuses."""
 
+import ast
 import os
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from sngan_cond import Generator, GeneratorConfig
-from tests.train.launch import run, tiny_command
+from tests.train.launch import ROOT, run, tiny_command
 from train.__main__ import main
 from train.config import TrainConfig
 from train.run.launch import AnyRankFlag, open_accelerator
@@ -125,3 +126,12 @@ def test_two_processes_agree_on_a_vote(tmp_path: Path) -> None:
     done = run([sys.executable, *command.split()], PYTHONPATH=".")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("[True, True, False]") == 2
+
+
+def test_nothing_imports_a_module_that_only_posix_has() -> None:
+    """filelock and others choose by platform; `tests/train/data/test_without_posix.py` prepares data without them."""
+    posix = {"fcntl", "grp", "pwd", "resource", "termios"}
+    for path in (path for room in ("sngan_cond", "train", "app") for path in (ROOT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in getattr(node, "names", [])]
+            assert posix.isdisjoint(names), path

@@ -1,11 +1,17 @@
-"""What one update notices: values that are not finite, by network and first step."""
+"""What one update notices, values that are not finite by network and first step; and how far it is from the command."""
+
+import traceback
+from pathlib import Path
 
 import pytest
 import torch
 from accelerate import Accelerator
 
 from sngan_cond import Constraint, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, LossConfig
+from sngan_cond.constraints import spectral
+from sngan_cond.fast.power_iteration import power_iteration
 from sngan_cond.objectives import DiscriminatorBatch
+from tests.train.launch import ROOT, run_here, tiny_command
 from train.trainer.update import Updates
 
 
@@ -47,3 +53,25 @@ def test_a_gradient_that_is_not_finite_is_told_of_its_network_and_first_step(upd
         hook.remove()
         network.load_state_dict(kept)  # so that the loss stays finite
     assert updates.first_nonfinite_step() == {name: 4}
+
+
+def test_ten_functions_lie_between_the_command_and_the_power_iteration(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever follows one D update reads these and no others."""
+    stacks: list[list[str]] = []
+
+    def noted(*arguments: object) -> object:
+        frames = traceback.extract_stack()[:-1]
+        rooms = (ROOT / "train", ROOT / "sngan_cond")
+        ours = [frame.name for frame in frames if any(Path(frame.filename).is_relative_to(room) for room in rooms)]
+        stacks.append([*ours, "power_iteration"])
+        return power_iteration(*arguments)
+
+    monkeypatch.setattr(spectral, "power_iteration", noted)
+    assert run_here(tiny_command(tiny_data, tmp_path / "run", "steps=1")) == 0
+    d_updates = [stack for stack in stacks if "_step_d" in stack]
+    modules = ["forward"] * 5  # Discriminator, its trunk, a block, a convolution, the weight's normalisation
+    path = ["main", "train", "_step_d", "discriminator_objective", *modules, "power_iteration"]
+    assert path in d_updates
+    assert max(map(len, d_updates)) == len(path) == 10
