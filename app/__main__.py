@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from app.serving import settle_environment
+from app.serving import set_environment_defaults
 from sngan_cond.cli import OneLineParser
 
 
@@ -47,7 +47,7 @@ def _port(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
-    settle_environment()
+    set_environment_defaults()
     try:
         from app.service import Service  # torch and Gradio take seconds to import: --help and mistakes need not wait
         from app.serving import launch_options

@@ -31,9 +31,9 @@ if importlib.util.find_spec("spaces") is not None:
 if __name__ in ("__main__", "app"):
     _this_folder_as_package("app")
 
-from app.serving import launch_options, settle_environment  # noqa: E402  the package has to exist first
+from app.serving import launch_options, set_environment_defaults  # noqa: E402  the package has to exist first
 
-settle_environment()
+set_environment_defaults()
 from app.service import Service  # noqa: E402
 from app.ui import build_demo  # noqa: E402
 

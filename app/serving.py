@@ -7,7 +7,7 @@ from typing import Any
 STATIC = Path(__file__).parent / "static"
 
 
-def settle_environment() -> None:
+def set_environment_defaults() -> None:
     """Switch off the telemetry of Gradio and of the Hub's client, and Gradio's statistics after every request.
 
     The statistics feed a monitoring page that is switched off here; they would load pandas and go through the last

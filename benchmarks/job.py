@@ -17,7 +17,7 @@ from sngan_cond.objectives import DiscriminatorBatch
 from train.config import TrainConfig
 from train.errors import TrainError
 from train.presets.load import load_config
-from train.trainer.speed import SpeedConfig, lay_out
+from train.trainer.speed import SpeedConfig, lay_out, set_tf32
 from train.trainer.update import Updates
 
 CPU_BATCH = {32: 64, 64: 16, 128: 8}  # small enough for a laptop, large enough to be busy
@@ -70,6 +70,7 @@ def build_ours(job: Job, switches: tuple[str, ...]) -> Updates:
     G, D = Generator(config.generator).to(device), Discriminator(config.discriminator).to(device)
     constraint = build_constraint(config.constraint)
     constraint.attach(D)
+    set_tf32(speed, device)
     for network in (G, D):
         lay_out(network, speed, device)
     fused = True if "fused_adam" in switches else None

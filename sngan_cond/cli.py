@@ -40,9 +40,9 @@ def _parser() -> OneLineParser:
     morph = verbs.add_parser(
         "morph",
         allow_abbrev=False,
-        help="walk from one class to another",
-        description="Walk from one class to another with one latent, by blending gains and biases of the conditional "
-        "batch norms.",
+        help="interpolate from one class to another",
+        description="Interpolate from one class to another with one latent, by blending gains and biases of the "
+        "conditional batch norms.",
     )
     _add_morph(morph)
     convert = verbs.add_parser(
@@ -66,7 +66,7 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
         dest="classes",
         action="append",
         metavar="TEXT",
-        help=f"class to show: {_CLASS}; repeat for several, a row each (default: none, for a model without classes)",
+        help=f"class to show: {_CLASS}; repeat for several, one row each (default: none, for a model without classes)",
     )
     parser.add_argument("--n", type=int, default=16, metavar="INT", help="images of each class, from 1 (default: 16)")
     parser.add_argument(
@@ -74,7 +74,7 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="PATH",
-        help="file ending in .png for a grid with a row a class, or folder for single PNG files",
+        help="file ending in .png for a grid with one row per class, or folder for single PNG files",
     )
 
 
@@ -88,7 +88,7 @@ def _add_morph(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="PATH",
-        help="file ending in .gif or .webp for an animation (120 ms an image), in .png for a strip",
+        help="file ending in .gif or .webp for an animation (120 ms per image), in .png for a strip",
     )
 
 
@@ -152,8 +152,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
-        advice = ": a smaller --batch-size may" if "batch_size" in arguments else ""
-        return _fail(verb, f"the device's memory does not suffice{advice}")
+        advice = "; try a smaller --batch-size" if "batch_size" in arguments else ""
+        return _fail(verb, f"out of memory on the device{advice}")
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
         return _fail(verb, f"{named}{error.strerror or error}")

@@ -36,16 +36,16 @@ def sample(
     device: str,
     out: Path,
 ) -> str:
-    """Write a grid with a row a class, or a folder of single images; arguments are those of `sngan-cond sample`."""
+    """Write a grid with one row per class, or a folder of single images; arguments are those of `sngan-cond sample`."""
     if n < 1 or n * len(classes or [""]) > MAX_IMAGES:
         raise ValueError(f"--n {n}: from 1, and with all classes up to {MAX_IMAGES} images, are allowed")
     is_grid = out.suffix.lower() == ".png"
     if (out.suffix and not is_grid and not out.is_dir()) or (is_grid and out.is_dir()):
         raise ValueError(f"--out {out}: a file ending in .png for a grid, or a folder for single images, is allowed")
     G = _load(model, device, seed, truncation)
-    rows = _resolve(G.config, classes)
-    labels = None if rows is None else [label for label in rows for _ in range(n)]
-    columns = math.ceil(math.sqrt(n)) if rows is None else n
+    chosen = _resolve(G.config, classes)
+    labels = None if chosen is None else [label for label in chosen for _ in range(n)]
+    columns = math.ceil(math.sqrt(n)) if chosen is None else n
     if is_grid:
         check_grid(len(labels or range(n)), side_px=G.config.resolution, columns=columns)
     batches = sampling.sample_batches(
@@ -58,7 +58,7 @@ def sample(
         prefixes = ["" if labels is None else f"class-{label:04d}-" for label in labels or range(n)]
         names = [f"{prefix}seed-{seed}-{i % n:04d}.png" for i, prefix in enumerate(prefixes)]
         _save_singly((image for batch in batches for image in batch), names, out)
-    return f"{out}: {len(labels or range(n))} images{_of(G.config, rows)}, {G.config.resolution} px, seed {seed}"
+    return f"{out}: {len(labels or range(n))} images{_of(G.config, chosen)}, {G.config.resolution} px, seed {seed}"
 
 
 def morph(
@@ -73,20 +73,20 @@ def morph(
     device: str,
     out: Path,
 ) -> str:
-    """Write a walk from one class to another; arguments are those of `sngan-cond morph`."""
+    """Write an interpolation from one class to another; arguments are those of `sngan-cond morph`."""
     if out.suffix.lower() not in (".gif", ".webp", ".png") or out.is_dir():
         raise ValueError(f"--out {out}: a file ending in .gif, .webp or .png is allowed")
     if not 2 <= steps <= MAX_STEPS:
         raise ValueError(f"--steps {steps}: an integer from 2 to {MAX_STEPS} is allowed")
     G = _load(model, device, seed, truncation)
-    rows = [resolve_class(G.config, text) for text in (from_class, to_class)]
+    ends = [resolve_class(G.config, text) for text in (from_class, to_class)]
     if out.suffix.lower() == ".png":
         check_grid(steps, side_px=G.config.resolution, columns=steps)
     out.parent.mkdir(parents=True, exist_ok=True)
     images = sampling.morph(
         G,
-        from_class=rows[0],
-        to_class=rows[1],
+        from_class=ends[0],
+        to_class=ends[1],
         steps=steps,
         seed=seed,
         truncation=truncation,
@@ -96,7 +96,7 @@ def morph(
         save_png(to_grid(images, columns=steps), out)
     else:
         save_animation(images, out)
-    return f"{out}: {steps} images{_of(G.config, rows)}, {G.config.resolution} px, seed {seed}"
+    return f"{out}: {steps} images{_of(G.config, ends)}, {G.config.resolution} px, seed {seed}"
 
 
 def convert(*, chainer: Path, out: Path) -> str:

@@ -58,7 +58,7 @@ def walk_inputs(
         raise ValueError(f"in_class=None: an integer from 0 to {G.config.num_classes - 1} is allowed")
     y = None if in_class is None else torch.full((steps,), check_class(G, in_class))
     check_seed(to_seed, "to_seed")
-    start, end = (_latents(G, 1, end, truncation) for end in (seed, to_seed))
+    start, end = (_latents(G, 1, s, truncation) for s in (seed, to_seed))
     interpolate = slerp if G.config.latent == "normal" else torch.lerp
     return interpolate(start, end, alpha), y
 
@@ -123,9 +123,9 @@ def _labels(G: Generator, classes: Sequence[int] | None, n: int | None) -> tuple
             raise ValueError(f"n={n}: a number of images from 1 is needed by a generator without classes")
         return n, None
     if classes is None or not len(classes):
-        raise ValueError("classes is empty: one label an image is needed")
+        raise ValueError("classes is empty: one label per image is needed")
     if n is not None and n != len(classes):
-        raise ValueError(f"n={n} with {len(classes)} classes: leave n out, there is one image a class given")
+        raise ValueError(f"n={n} with {len(classes)} classes: leave n out: there is one image per class in the list")
     return len(classes), torch.tensor([check_class(G, label) for label in classes])
 
 

@@ -1,13 +1,13 @@
 """The objectives of a D update and of a G update: networks and a batch in, the loss and its named parts out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from sngan_cond.config import LossConfig
-from sngan_cond.constraints.base import Constraint
+from sngan_cond.constraints.base import Constraint, DiscriminatorFn
 from sngan_cond.losses import (
     LOSSES,
     AdversarialLoss,
@@ -16,7 +16,6 @@ from sngan_cond.losses import (
     ebgan_discriminator,
     hinge_generator,
 )
-from sngan_cond.networks.heads import DiscriminatorOutput
 
 # What an objective carries from one D update to the next: named float32 scalars. Most carry nothing.
 ObjectiveState = Mapping[str, Tensor]
@@ -90,7 +89,7 @@ def _adversarial_loss(loss: LossConfig, state: ObjectiveState) -> AdversarialLos
 
 
 def discriminator_objective(
-    D: Callable[..., DiscriminatorOutput],
+    D: DiscriminatorFn,
     G: nn.Module,
     batch: DiscriminatorBatch,
     *,
@@ -137,7 +136,7 @@ def discriminator_objective(
 
 
 def generator_objective(
-    D: Callable[..., DiscriminatorOutput], G: nn.Module, z: Tensor, y: Tensor | None, *, loss: LossConfig
+    D: DiscriminatorFn, G: nn.Module, z: Tensor, y: Tensor | None, *, loss: LossConfig
 ) -> Objective:
     """Return the generator's loss on a batch of latents.
 

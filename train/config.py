@@ -62,7 +62,7 @@ class HubConfig:
     Args:
         repo: "user/name"; None publishes nothing.
         every: steps between publications, each of which saves a checkpoint.
-        private: of a repo that is made.
+        private: whether a repo that is made is private.
     """
 
     repo: str | None = None
@@ -102,11 +102,12 @@ Switch = bool | Literal["auto"]  # in YAML and after --set: on, off or auto
 
 @dataclass(frozen=True, kw_only=True)
 class SpeedConfig:
-    """Speed switches; "auto" is on for GPUs and off on a CPU, where the convolutions' native kernels already are fast.
+    """Speed switches; "auto" is on for GPUs and off on a CPU, where the convolutions' native kernels are fast already.
 
     Args:
         convolution: backend of the 3x3 convolutions (`sngan_cond.fast.dispatch.set_backend`).
-        memory_format: layout of the weights; "auto" is channels_last on a GPU. Features follow the convolutions.
+        memory_format: layout of the weights; "auto" is channels_last on a GPU. Activations take the layout that the
+            convolutions return.
         compile: hand both networks to torch.compile; the first steps then take minutes.
         capture: record each whole update, optimiser included, as a CUDA graph and replay it.
         batched_sn: iterate for all spectrally normalised weights at once.

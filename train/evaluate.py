@@ -121,11 +121,11 @@ def _evaluate(args: argparse.Namespace) -> int:
     from train.evaluation.intra_class import remove_class_files
     from train.evaluation.measure import evaluate
     from train.evaluation.real_features import default_cache
-    from train.run.launch import SLOWEST, set_num_threads
+    from train.run.launch import COLLECTIVE_TIMEOUT, set_num_threads
 
     device = _device(args.device)
     on_cpu = device == "cpu" or not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
-    state = PartialState(cpu=on_cpu, timeout=SLOWEST)
+    state = PartialState(cpu=on_cpu, timeout=COLLECTIVE_TIMEOUT)
     where = torch.device(state.device if device in ("auto", "cuda") else device)
     set_num_threads(where)
     dataset = PreparedDataset.open(args.data, verify=state.is_main_process)  # hashing it once is enough

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, after a kill and after a power cut; and one process at a time."""
+"""Atomic, durable writes of files, and a lock that one process holds at a time."""
 
 import errno
 import hashlib
@@ -57,7 +57,7 @@ def lock(path: Path) -> FileLock | None:
     Raises:
         BlockingIOError: if another process holds the lock.
     """
-    held = FileLock(path)
+    held = FileLock(path, fallback_to_soft=False)  # a soft lock would outlive a killed process
     try:
         held.acquire(timeout=0)
     except Timeout as error:

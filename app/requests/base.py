@@ -26,7 +26,7 @@ class Request(ABC):
     """
 
     tab: ClassVar[str]  # also the name of the function in sngan_cond and of the subcommand, where there is one
-    asked_by: ClassVar[tuple[str, ...]]  # a link with any of these keys asks for images at once
+    trigger_keys: ClassVar[tuple[str, ...]]  # a link with any of these keys asks for images at once
     moves: ClassVar[bool] = False  # whether the images are the steps of a path, to be shown as an animation too
 
     model: str = ""

@@ -24,7 +24,7 @@ def request_from_query(query: Query) -> AnyRequest | None:
         InvalidRequest: if a value is not allowed; unknown keys are ignored.
     """
     kind = _KINDS.get(next(iter(query.get("tab", [])), "sample"))
-    if kind is None or not any(query.get(key) for key in kind.asked_by):
+    if kind is None or not any(query.get(key) for key in kind.trigger_keys):
         return None
     return kind.from_query(query)
 

@@ -22,7 +22,7 @@ class MixtureRequest(Request):
     """
 
     tab = "mixture"
-    asked_by = ("class",)
+    trigger_keys = ("class",)
 
     classes: tuple[str, ...]
     weights: tuple[float, ...]

@@ -21,7 +21,7 @@ class MorphRequest(Request):
     """
 
     tab = "morph"
-    asked_by = ("from", "to")
+    trigger_keys = ("from", "to")
     moves = True
 
     from_class: str

@@ -20,7 +20,7 @@ class SampleRequest(Request):
     """
 
     tab = "sample"
-    asked_by = ("class", "seed")
+    trigger_keys = ("class", "seed")
 
     classes: tuple[str, ...] = ()
     count: int = 8

@@ -21,7 +21,7 @@ class WalkRequest(Request):
     """
 
     tab = "walk"
-    asked_by = ("class", "seed", "to_seed")
+    trigger_keys = ("class", "seed", "to_seed")
     moves = True
 
     class_: str = ""

@@ -7,21 +7,20 @@ from torch import Tensor, nn
 
 from sngan_cond.networks.heads import DiscriminatorOutput
 
-Scorer = Callable[..., DiscriminatorOutput]  # a discriminator, wrapped or not
-Rng = torch.Generator
+DiscriminatorFn = Callable[..., DiscriminatorOutput]  # a discriminator, wrapped or not
 
 
 class Constraint:
     """A constraint that does nothing; the others override what they need.
 
-    The discriminator is made of plain layers and does not know its constraint.
+    A network is made of plain layers and does not know its constraint.
     """
 
-    def attach(self, D: nn.Module) -> None:
-        """Change the layers of a freshly initialised discriminator in place, once, before training."""
+    def attach(self, network: nn.Module) -> None:
+        """Change the layers of a freshly initialised discriminator, or generator, in place, once, before training."""
 
     def penalty(
-        self, D: Scorer, real: Tensor, fake: Tensor, y: Tensor | None, *, rng: Rng | None = None
+        self, D: DiscriminatorFn, real: Tensor, fake: Tensor, y: Tensor | None, *, rng: torch.Generator | None = None
     ) -> Tensor | None:
         """Return the term that the constraint adds to the D objective.
 
@@ -45,13 +44,13 @@ class Composed(Constraint):
     def __init__(self, constraints: Sequence[Constraint]) -> None:
         self.constraints = tuple(constraints)
 
-    def attach(self, D: nn.Module) -> None:
+    def attach(self, network: nn.Module) -> None:
         """Attach every part in order."""
         for constraint in self.constraints:
-            constraint.attach(D)
+            constraint.attach(network)
 
     def penalty(
-        self, D: Scorer, real: Tensor, fake: Tensor, y: Tensor | None, *, rng: Rng | None = None
+        self, D: DiscriminatorFn, real: Tensor, fake: Tensor, y: Tensor | None, *, rng: torch.Generator | None = None
     ) -> Tensor | None:
         """Sum the parts' penalties."""
         terms = [constraint.penalty(D, real, fake, y, rng=rng) for constraint in self.constraints]

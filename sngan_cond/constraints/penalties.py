@@ -1,10 +1,12 @@
 """Terms added to the discriminator's objective."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
-from sngan_cond.constraints.base import Constraint, Rng, Scorer
-from sngan_cond.constraints.weight_matrices import bare, matrix_view, normalised_layers, output_axis, raw_weight
+from sngan_cond.constraints.base import Constraint, DiscriminatorFn
+from sngan_cond.constraints.weight_matrices import matrix_view, normalised_layers, output_axis, raw_weight
 from sngan_cond.fast.power_iteration import power_iteration
 
 
@@ -23,7 +25,9 @@ class GradientPenalty(Constraint):
     def __init__(self, weight: float) -> None:
         self.weight = weight
 
-    def penalty(self, D: Scorer, real: Tensor, fake: Tensor, y: Tensor | None, *, rng: Rng | None = None) -> Tensor:
+    def penalty(
+        self, D: DiscriminatorFn, real: Tensor, fake: Tensor, y: Tensor | None, *, rng: torch.Generator | None = None
+    ) -> Tensor:
         """Return the penalty; differentiable in D's parameters through the gradient.
 
         Raises:
@@ -58,11 +62,12 @@ class OrthonormalPenalty(Constraint):
         self.weight = weight
         self.exclude = exclude
 
-    def penalty(self, D: Scorer, real: Tensor, fake: Tensor, y: Tensor | None, *, rng: Rng | None = None) -> Tensor:
+    def penalty(
+        self, D: DiscriminatorFn, real: Tensor, fake: Tensor, y: Tensor | None, *, rng: torch.Generator | None = None
+    ) -> Tensor:
         """Return the penalty; the images are not looked at."""
         terms = []
-        for _, layer in normalised_layers(bare(D), self.exclude):
-            matrix = matrix_view(raw_weight(layer), output_axis(layer))
+        for _, matrix in _matrices(D, self.exclude):
             rows, columns = matrix.shape
             # |W^T W - I|^2 and |W W^T - I|^2 differ by columns - rows, a constant. A convolution's matrix has many more
             # columns than rows, so the smaller product is taken and the constant added.
@@ -98,14 +103,31 @@ class SpectralNormPenalty(Constraint):
             u = torch.randn(weight.shape[output_axis(layer)], dtype=weight.dtype, device=weight.device)
             layer.register_buffer(self.STATE, u)
 
-    def penalty(self, D: Scorer, real: Tensor, fake: Tensor, y: Tensor | None, *, rng: Rng | None = None) -> Tensor:
+    def penalty(
+        self, D: DiscriminatorFn, real: Tensor, fake: Tensor, y: Tensor | None, *, rng: torch.Generator | None = None
+    ) -> Tensor:
         """Return the penalty and move the state; the images are not looked at."""
         terms = []
-        for _, layer in normalised_layers(bare(D), self.exclude):
-            matrix = matrix_view(raw_weight(layer), output_axis(layer))
+        for layer, matrix in _matrices(D, self.exclude):
             state = layer.get_buffer(self.STATE)
             with torch.no_grad():
                 u, v, _ = power_iteration(matrix.detach(), state, self.iterations)
                 state.copy_(u)
             terms.append((u @ (matrix @ v)).square())  # gradient 2 sigma u v^T, with u and v constant as in SN
         return self.weight / 2 * torch.stack(terms).sum()
+
+
+def _matrices(D: object, exclude: tuple[str, ...]) -> Iterator[tuple[nn.Module, Tensor]]:
+    """Yield every layer with its raw weight as a matrix (outputs, rest)."""
+    for _, layer in normalised_layers(_unwrapped(D), exclude):
+        yield layer, matrix_view(raw_weight(layer), output_axis(layer))
+
+
+def _unwrapped(network: object) -> nn.Module:
+    """Return the module inside `DistributedDataParallel` and `torch.compile` wrappers, in any order."""
+    while True:
+        inner = getattr(network, "_orig_mod", None) or getattr(network, "module", None)
+        if inner is None:
+            assert isinstance(network, nn.Module)
+            return network
+        network = inner

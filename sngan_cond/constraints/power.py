@@ -10,8 +10,8 @@ IteratesAt = Literal["forward", "update"]
 class PowerIterated(nn.Module):
     """A parametrisation with a power-iteration state that is saved with the network.
 
-    Every use takes `iterations` rounds from the stored state. In train mode the result is stored; for linear and
-    embedding layers it is stored in every mode.
+    Every use takes `iterations` rounds from the stored state. With `iterates_at` "forward" the result is stored in
+    train mode, and for linear and embedding layers in every mode.
 
     Args:
         layer: its kind decides when the state is stored.

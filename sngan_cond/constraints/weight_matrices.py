@@ -48,16 +48,6 @@ def raw_weight(layer: nn.Module) -> Tensor:
     return weight
 
 
-def bare(network: object) -> nn.Module:
-    """Return the module inside `DistributedDataParallel` and `torch.compile` wrappers, in any order."""
-    while True:
-        inner = getattr(network, "_orig_mod", None) or getattr(network, "module", None)
-        if inner is None:
-            assert isinstance(network, nn.Module)
-            return network
-        network = inner
-
-
 @torch.no_grad()
 def largest_singular_value(matrix: Tensor) -> Tensor:
     """Return a matrix's largest singular value, exactly (no power iteration), as a scalar."""

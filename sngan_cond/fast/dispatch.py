@@ -15,7 +15,7 @@ _Convolution = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 # Measured on an AMD EPYC of 2 cores (benchmarks/README.md): below these sizes the sums around the matrix multiplication
 # cost as much as its smaller size saves.
 MINIMAL_CHANNELS = 32
-MINIMAL_SAME_SIDE_PX = 8
+WINOGRAD_SIDE_PX = 8
 STRIDED_SIDE_PX = 16
 # On an H100 in bfloat16, the transposed convolution on 4 px takes 2.3 times as long as upsampling and convolving.
 GPU_UPSAMPLE_SIDE_PX = 8
@@ -55,11 +55,11 @@ def upsample_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, backend: Con
     backend = _resampling_backend(x, weight, x.shape[2], backend)
     if backend == "plain":
         return resampling.plain_upsample_conv2d(x, weight, bias)
-    if weight.shape[-1] == 1:  # it commutes with resampling: nothing beats running it at the small side
+    if weight.shape[-1] == 1:  # it commutes with resampling, so it runs at the lower resolution
         return resampling.pointwise_upsample_conv2d(x, weight, bias)
     if backend == "strided":
         return resampling.strided_upsample_conv2d(x, weight, bias)
-    return _minimal(gemm_conv.UPSAMPLE, winograd.upsample_conv2d)(x, weight, bias)
+    return _run_minimal(gemm_conv.UPSAMPLE, winograd.upsample_conv2d, x, weight, bias)
 
 
 def conv_mean_pool2d(x: Tensor, weight: Tensor, bias: Tensor | None, backend: ConvBackend = "auto") -> Tensor:
@@ -80,7 +80,7 @@ def conv_mean_pool2d(x: Tensor, weight: Tensor, bias: Tensor | None, backend: Co
         return resampling.pointwise_conv_mean_pool2d(x, weight, bias)
     if backend == "strided":
         return resampling.strided_conv_mean_pool2d(x, weight, bias)
-    return _minimal(gemm_conv.MEAN_POOL, winograd.conv_mean_pool2d)(x, weight, bias)
+    return _run_minimal(gemm_conv.MEAN_POOL, winograd.conv_mean_pool2d, x, weight, bias)
 
 
 def same_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, backend: ConvBackend = "auto") -> Tensor:
@@ -96,14 +96,14 @@ def same_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, backend: ConvBac
     """
     # Winograd's outputs are 2x2 windows: odd sides do not divide into them.
     fits = weight.shape[-1] == 3 and x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0
-    pays = min(weight.shape[:2]) >= MINIMAL_CHANNELS and x.shape[2] >= MINIMAL_SAME_SIDE_PX
+    pays = min(weight.shape[:2]) >= MINIMAL_CHANNELS and x.shape[2] >= WINOGRAD_SIDE_PX
     if fits and (backend == "minimal" or (backend == "auto" and pays and _runs_native(x))):
-        return _minimal(gemm_conv.WINOGRAD, winograd.same_conv2d)(x, weight, bias)
+        return _run_minimal(gemm_conv.WINOGRAD, winograd.same_conv2d, x, weight, bias)
     return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
 
 
 def _resampling_backend(x: Tensor, weight: Tensor, small_side_px: int, backend: ConvBackend) -> ConvBackend:
-    """Resolve "auto" by device and shape alone.
+    """Resolve "auto" by device, shape, type and available kernels.
 
     Not by a measurement at run time, and not by the batch size: either would make the same latent give images that
     differ by rounding from one run or batch to the next.
@@ -126,12 +126,10 @@ def _runs_native(x: Tensor) -> bool:
     return native.supports(dtype) and native.available()
 
 
-def _minimal(scheme: gemm_conv.Scheme, in_pytorch: _Convolution) -> _Convolution:
-    """Return a convolution by the native kernels where these can run, else by the same algorithm in PyTorch."""
-
-    def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if _runs_native(x):
-            return gemm_conv.convolve(scheme, x, weight, bias)
-        return in_pytorch(x, weight, bias)
-
-    return convolve
+def _run_minimal(
+    scheme: gemm_conv.Scheme, in_pytorch: _Convolution, x: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    """Convolve by the native kernels where these can run, else by the same algorithm in PyTorch."""
+    if _runs_native(x):
+        return gemm_conv.convolve(scheme, x, weight, bias)
+    return in_pytorch(x, weight, bias)

@@ -82,7 +82,16 @@ class _FilterTransform(torch.autograd.Function):
         c_out, c_in, taps = weight.shape[0], weight.shape[1], len(scheme.filter_transform)
         kernel = weight.new_empty(taps * c_out * c_in, dtype=dtype)
         strides = _tap_and_output_strides(scheme, c_out, c_in)
-        native.run(f"fold{taps}", kernel, weight.contiguous(), scheme.filter_transform, kernel, c_out, c_in, *strides)
+        native.run(
+            f"filter_transform{taps}",
+            kernel,
+            weight.contiguous(),
+            scheme.filter_transform,
+            kernel,
+            c_out,
+            c_in,
+            *strides,
+        )
         if scheme.taps_along == "batch":
             return kernel.view(taps, c_out, c_in)
         return kernel.view(taps * c_out, c_in) if scheme.taps_along == "output" else kernel.view(c_out, taps * c_in)
@@ -102,7 +111,7 @@ class _FilterAdjoint(torch.autograd.Function):
         weight = kernel.new_empty(weight_shape, dtype=torch.float32)
         strides = _tap_and_output_strides(scheme, c_out, c_in)
         native.run(
-            f"fold{taps}_transposed",
+            f"filter_adjoint{taps}",
             kernel,
             kernel.contiguous(),
             scheme.filter_transform,

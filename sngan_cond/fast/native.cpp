@@ -1,5 +1,5 @@
-// Element-wise halves of the fast convolutions on a CPU, and batch normalisation with ReLU. The matrix multiplications
-// between these halves are PyTorch's.
+// Input, filter and output transforms of the fast convolutions on a CPU, and batch normalisation with ReLU. The matrix
+// multiplications between the transforms are PyTorch's.
 //
 // Plain C entry points, <kernel>_f32 and <kernel>_bf16, without PyTorch's headers: this compiles in two seconds and
 // does not depend on PyTorch's ABI; native.py loads it with ctypes. Tensors are contiguous and channels-last,
@@ -20,13 +20,13 @@
     name(in, bias, out, N, H, W, C);                                                                        \
   }
 #define FOLD(taps, suffix, T)                                                                                \
-  extern "C" void fold##taps##_##suffix(const float* weight, const float* matrix, T* kernel, long O, long C, \
+  extern "C" void filter_transform##taps##_##suffix(const float* weight, const float* matrix, T* kernel, long O, long C, \
                                         long tap_stride, long row_stride) {                                  \
-    fold<T, taps>(weight, matrix, kernel, O, C, tap_stride, row_stride);                                     \
+    filter_transform<T, taps>(weight, matrix, kernel, O, C, tap_stride, row_stride);                                     \
   }                                                                                                          \
-  extern "C" void fold##taps##_transposed_##suffix(const T* kernel, const float* matrix, float* weight,      \
+  extern "C" void filter_adjoint##taps##_##suffix(const T* kernel, const float* matrix, float* weight,      \
                                                    long O, long C, long tap_stride, long row_stride) {       \
-    fold_transposed<T, taps>(kernel, matrix, weight, O, C, tap_stride, row_stride);                          \
+    filter_adjoint<T, taps>(kernel, matrix, weight, O, C, tap_stride, row_stride);                          \
   }
 #define BATCH_NORM(suffix, T)                                                                                    \
   extern "C" void image_moments_##suffix(const T* x, const float* shift, float* sums, float* squares, long N,    \

@@ -14,7 +14,7 @@ EPS = 1e-12  # added to each norm, as in the official max_sv.py
 
 
 def rows_in_memory(weight: Tensor) -> Tensor:
-    """See a weight as a matrix with a row an output, its columns in the order in which they lie in memory.
+    """See a weight as a matrix with one row per output, its columns in the order in which they lie in memory.
 
     `weight.flatten(1)` would copy a channels-last weight at every use. The order of columns changes neither singular
     values nor left singular vectors, and only these are kept; right singular vectors come out in this order.
@@ -57,7 +57,7 @@ def power_iteration(matrix: Tensor, u: Tensor, iterations: int) -> tuple[Tensor,
 def power_iterations(
     matrices: Sequence[Tensor], us: Sequence[Tensor], iterations: int
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Take rounds of power iteration on many matrices; on a GPU in three kernels for all of them.
+    """Take rounds of power iteration on many matrices; on a GPU in two kernels per round for all, and one at the end.
 
     Args:
         matrices: each (rows, columns), without gradient.

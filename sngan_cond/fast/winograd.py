@@ -61,7 +61,7 @@ def upsample_transform(maps: Tensor) -> Tensor:
         (N, 2H, 2W, C).
     """
     for axis in (1, 2):
-        # P, Q and R. Axis 3 is the vertical taps at first; these are gone when the horizontal ones' turn comes.
+        # P, Q and R. Unbinding removes the vertical taps, so in the second round axis 3 holds the horizontal ones.
         centre, first, last = maps.unbind(3)
         # Q[i-1] and R[i+1]: padding by (1, -1) shifts by one pixel, and lets 0 in and the last pixel out.
         before = (0, 0) * (maps.ndim - 2 - axis) + (1, -1)

@@ -85,9 +85,9 @@ def batch_norm(channels: int, num_classes: int) -> BatchNorm2d | ConditionalBatc
 class NoNorm(nn.Module):
     """Takes the place of a batch normalisation that is left out, and is called like one."""
 
-    def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Return the features (N, C, H, W) as they are."""
-        return x
+    def forward(self, x: Tensor, y: Tensor | None = None, *, relu: bool = False) -> Tensor:
+        """Return the features (N, C, H, W), cut below 0 if asked for."""
+        return F.relu(x) if relu else x
 
 
 class SameConv2d(nn.Conv2d):

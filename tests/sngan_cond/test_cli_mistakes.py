@@ -114,13 +114,13 @@ def test_convert_refuses_what_is_no_generator(tmp_path: Path, capsys: pytest.Cap
     assert not out.exists()
 
 
-def test_memory_that_does_not_suffice(
+def test_out_of_memory(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A petabyte: more than any address space holds, so that the real allocator refuses at once.
     monkeypatch.setattr(sampling, "sample_batches", lambda *_, **__: [torch.empty(2**50, dtype=torch.uint8)])
     line = refused(capsys, "sample", "--model", model, "--class", "0", "--out", tmp_path / "grid.png")
-    assert "the device's memory does not suffice: a smaller --batch-size may" in line
+    assert "out of memory on the device; try a smaller --batch-size" in line
     assert list(tmp_path.iterdir()) == []
 
 

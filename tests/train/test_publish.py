@@ -9,9 +9,9 @@ import pytest
 from sngan_cond import Generator
 from sngan_cond.loading import load_generator
 from tests.train.publishing.published_run import METRICS
-from train import publish
 from train.evaluation.report import weights_sha256
 from train.publish import main
+from train.publishing import by_hand
 from train.publishing.export import export_checkpoint
 
 FILES = ["README.md", "config.json", "model.safetensors", "samples.png", "training.json"]
@@ -57,7 +57,7 @@ def test_dry_run_shows_and_sends_nothing(run_dir: Path, tmp_path: Path, capsys: 
 def test_what_is_sent_by_hand_is_noted_under_its_branch(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a run that publishes to main still sends its own."""
     oids = iter(("a" * 40, "b" * 40, "c" * 40))
-    monkeypatch.setattr(publish, "push_folder", lambda *_, **__: SimpleNamespace(oid=next(oids)))
+    monkeypatch.setattr(by_hand, "push_folder", lambda *_, **__: SimpleNamespace(oid=next(oids)))
     options = ["--run-dir", str(run_dir), "--repo", "user/name", "--checkpoint"]
     for step, branch in ((2, []), (4, ["--branch", "v1"]), (4, [])):
         assert main([*options, str(step), *branch]) == 0

@@ -74,7 +74,7 @@ class RealBatches:
         """Make this process's batch of a discriminator update.
 
         Args:
-            update: counts batches from 0 over the whole run; each micro-batch of an accumulated update counts.
+            update: number of the D update, from 0 over the whole run; the loop splits the batch of an accumulated one.
         Returns:
             images: (N, 3, R, R) float32 in [-1, 1] on the device, channels-last in memory: x/128 - 1 + U[0, 1/128)
                 (1.0 itself only by rounding), as in pfnet-research/sngan_projection datasets/imagenet.py.

@@ -19,7 +19,7 @@ _TYPES: dict[str, Any] = {
 
 
 def compare(paths: list[Path]) -> str:
-    """Return a Markdown table with one row a file and one column a score, and below it each column's conditions.
+    """Return a Markdown table with one row per file and one column per score, and below it each column's conditions.
 
     Raises:
         EvaluationError: if a file is no metrics.json, or two files measured a score under different conditions.

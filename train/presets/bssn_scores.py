@@ -119,7 +119,7 @@ def _at_setting(dataset: str, gamma: str, method: str, setting: str) -> Row:
 
 TABLE_6 = Table(
     "bssn/table6",
-    "Tables 6 and 7, Figures 24 to 60: SN and BSN without, with one, and with a gamma a layer",
+    "Tables 6 and 7, Figures 24 to 64: SN and BSN without, with one, and with a gamma a layer",
     [
         *_real(*CNNS),
         *(

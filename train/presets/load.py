@@ -22,7 +22,7 @@ Sources = dict[KeyPath, str]  # key path to the preset, file or flag that set it
 
 
 def preset_names() -> list[str]:
-    """List the presets' names: files of this folder without their suffix, and the rows of the papers' tables."""
+    """List the presets' names: files of this folder, rows of the papers' tables, and the bases that rows share."""
     return sorted([*(path.stem for path in FOLDER.glob("*.yaml")), *table_presets()])
 
 

@@ -42,7 +42,7 @@ def publish_once(folder: Path, step: int, *, repo: str, branch: str | None, priv
         folder: made by `export_checkpoint`.
         repo: "user/name"; made if missing.
         branch: made if missing; None takes "main".
-        private: of a repo that is made.
+        private: whether a repo that is made is private.
         facts: YAML for the card.
     Returns:
         Full hash of the commit.

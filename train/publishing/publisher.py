@@ -38,7 +38,7 @@ class NoPublisher:
 def open_publisher(
     hub: HubConfig, run_dir: Path, *, is_main: bool, log: Callable[[str], None]
 ) -> "Publisher | NoPublisher":
-    """Start what a run publishes with; to be called on every process, so that all refuse a wrong repo.
+    """Open a run's publisher; to be called on every process, so that all refuse an invalid repo name.
 
     Args:
         is_main: whether this is the process that publishes.
@@ -58,14 +58,14 @@ def open_publisher(
 class Publisher:
     """Sends a run's checkpoints to the Hub in order, from a thread; to be used by the main process only.
 
-    Nothing it meets stops the run: failures are told and tried again after a growing pause. Steps that an earlier start
+    No failure stops the run: each is logged and tried again after a growing pause. Steps that an earlier start
     of the run could not send are sent first; steps that were sent are not sent again.
 
     Args:
         run_dir: `outbox/` and `published.json` are kept there.
         repo: "user/name"; made if missing.
         branch: made if missing; None takes "main".
-        private: of a repo that is made.
+        private: whether a repo that is made is private.
         facts: YAML for the card.
         log: called with one line for people, from any thread.
         waiting_max: how many steps wait at most while the Hub does not answer; the oldest gives way to a new one.

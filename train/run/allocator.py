@@ -11,7 +11,7 @@ SETTINGS = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRES
 def reexec_with_fast_allocator(module: str) -> None:
     """Start this process again with the settings, which glibc reads once, before Python begins.
 
-    Nothing happens where they are set already in any way, where the C library is another, or where a GPU does the work.
+    Nothing happens if any of them is set already, under another C library, or on a machine with an NVIDIA GPU.
     Call it before torch is imported.
 
     Args:

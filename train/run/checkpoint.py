@@ -146,9 +146,8 @@ def _remove_oldest(root: Path, keep: int, *, newest: Path) -> None:
     """Keep some checkpoints that can be continued; damaged ones do not count, and stay."""
     whole = [folder for folder in _newest_first(root) if folder <= newest and _looks_whole(folder)]
     for folder in whole[keep:]:
-        doomed = (
-            root / f"{_DELETING}{folder.name}"
-        )  # renamed first: a kill leaves no half of a checkpoint under its name
+        # Renamed first: a kill leaves no half of a checkpoint under its name.
+        doomed = root / f"{_DELETING}{folder.name}"
         folder.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
 

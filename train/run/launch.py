@@ -24,7 +24,7 @@ from torch import Tensor
 from train.config import TrainConfig
 from train.errors import TrainError
 
-SLOWEST = timedelta(hours=12)  # others wait while one scores or publishes, longer than their usual patience
+COLLECTIVE_TIMEOUT = timedelta(hours=12)  # scoring or publishing holds a collective longer than the default
 _MIXED_PRECISION = {"auto": None, "fp32": "no", "bf16": "bf16"}
 _REFUSED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM, DistributedType.XLA)
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
@@ -49,7 +49,7 @@ def open_accelerator(config: TrainConfig, folder: Path) -> Accelerator:
     # as in the official code, and u is the same in all: equal weights and equal iterations give equal u.
     handlers: list[KwargsHandler] = [DistributedDataParallelKwargs(broadcast_buffers=False)]
     if config.evaluation.every or config.hub.repo is not None:
-        handlers.append(InitProcessGroupKwargs(timeout=SLOWEST))
+        handlers.append(InitProcessGroupKwargs(timeout=COLLECTIVE_TIMEOUT))
     accelerator = Accelerator(
         cpu=not torch.accelerator.is_available(),
         mixed_precision=_MIXED_PRECISION[config.precision],

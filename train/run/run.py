@@ -126,13 +126,13 @@ class Run:
             signal.signal(number, self._on_signal)
 
     def should_stop(self) -> bool:
-        """Return whether every process should stop now; several ask each step and hear the answer after the next."""
+        """Return whether every process should stop now; with several, a request takes effect a step later."""
         if self.world_size == 1:
             return self._asked_to_stop
         earlier, self._stop_flag = self._stop_flag, AnyRankFlag(self.accelerator, self._asked_to_stop)
         return earlier is not None and earlier.read()
 
-    def write_training_facts(self, images_seen: int, step: int) -> str:
+    def write_training_record(self, images_seen: int, step: int) -> str:
         """Write what a model card says about the training; returns the text."""
         facts = {
             "step": step,

@@ -128,14 +128,14 @@ def _open(config: TrainConfig, run_dir: Path, dataset: PreparedDataset, stack: E
     stack.callback(real.close)
     evaluation = None
     if config.evaluation.every:
-        from train.trainer.scoring import open_evaluation  # what evaluates takes longer to import than all the rest
+        from train.trainer.scoring import open_evaluation  # it takes longer to import than all others
 
         evaluation = open_evaluation(config, dataset, run, networks)
     publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, log=run.print)
     stack.callback(publisher.close)
     run.start(step)
     run.catch_signals()
-    # A kill may have come between saving a step and sending or scoring it; its files and the publish log tell.
+    # The run may have been killed after saving a step and before publishing or scoring it; both skip what is done.
     if networks.last_saved is not None and _publishes(config, step):
         publisher.submit(networks.last_saved, step)
     if evaluation is not None and _scores(config, step):
@@ -161,7 +161,7 @@ def _after_step(t: _Training, step: int, g: dict[str, Tensor], d: dict[str, Tens
     if networks.last_saved is not None and _publishes(config, step):
         t.publisher.submit(networks.last_saved, step)
     if t.evaluation is not None and _scores(config, step):
-        if stopping:  # who asked may wait for seconds only
+        if stopping:  # whoever sent the signal may kill the process seconds later
             run.print(f"step {step}: not scored yet; the same command does it")
         else:
             t.evaluation.score(networks, step, images_seen=_images_seen(config, step))
@@ -180,9 +180,7 @@ class _Throughput:
         self._step, self._since = step, time.monotonic()
 
     def read(self, step: int) -> float:
-        rate = _images_seen(self._config, step - self._step) / (time.monotonic() - self._since)
-        self.restart(step)
-        return rate
+        return _images_seen(self._config, step - self._step) / (time.monotonic() - self._since)
 
 
 def _log(t: _Training, step: int, g: dict[str, Tensor], d: dict[str, Tensor], factor: float) -> None:
@@ -195,6 +193,7 @@ def _log(t: _Training, step: int, g: dict[str, Tensor], d: dict[str, Tensor], fa
     scalars |= {"lr_g": t.config.optim_g.lr * factor, "lr_d": t.config.optim_d.lr * factor}
     t.run.log(step, _images_seen(t.config, step), scalars)
     t.run.show(step, rate, float(d["loss"]))
+    t.throughput.restart(step)
 
 
 def _print_speed_notes(t: _Training) -> None:

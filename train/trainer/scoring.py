@@ -1,4 +1,4 @@
-"""Scores during a run: of the averaged and the raw generator, written beside the run and sent to its trackers."""
+"""Evaluations during a run, of the averaged and the raw generator: in the run's folder and its trackers."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ _GENERATORS = ("ema", "generator")  # averaged and raw; each has a file a step
 def open_evaluation(
     config: TrainConfig, dataset: PreparedDataset, run: Run, networks: Networks
 ) -> "EvaluationCallback":
-    """Load what evaluations need, before the first step, so that what is missing or does not fit is said at once.
+    """Load what evaluations need before the first step, so that a missing or unfit part fails at once.
 
     Args:
         dataset: whose images are compared with, unless `evaluation.data` names another.
@@ -93,7 +93,7 @@ class EvaluationCallback:
     def score(self, networks: Networks, step: int, *, images_seen: int) -> None:
         """Log every score, and write `evaluations/step-XXXXXXXX/{ema,generator}.json`.
 
-        Scores that cannot be made or kept are said; the run goes on without them.
+        An evaluation that fails is reported, and the run goes on.
 
         Args:
             networks: whose generators are evaluated, through copies.

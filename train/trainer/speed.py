@@ -16,12 +16,12 @@ from train.config import SpeedConfig, Switch
 
 
 class SpeedPlan(NamedTuple):
-    """What of a `SpeedConfig` is done in a run.
+    """Which parts of a `SpeedConfig` take effect in a run.
 
     Args:
         capture_g: whether the G update becomes a CUDA graph.
         batched_sn: whether all power iterations of a pass run together, before it.
-        notes: a line for each switch that was asked for and cannot be had, with the reason.
+        notes: a line for each switch, asked for or chosen by auto, that is not available here, with the reason.
     """
 
     compile_g: bool
@@ -38,19 +38,25 @@ def lay_out(network: nn.Module, config: SpeedConfig, device: torch.device) -> No
     wanted = config.memory_format
     if wanted == "channels_last" or (wanted == "auto" and device.type == "cuda"):
         network.to(memory_format=torch.channels_last)
-    if device.type == "cuda":  # PyTorch's own default rounds convolutions
+
+
+def set_tf32(config: SpeedConfig, device: torch.device) -> None:
+    """Set for the whole process whether float32 products on a GPU may round; by default PyTorch rounds convolutions."""
+    if device.type == "cuda":
         torch.set_float32_matmul_precision("high" if config.tf32 else "highest")
-        torch.backends.cudnn.allow_tf32 = config.tf32  # the setting by operator breaks readers of this one
+        torch.backends.cudnn.allow_tf32 = (
+            config.tf32
+        )  # once the newer switch by operator is set, reading this one raises
 
 
 def plan_speed(
-    config: SpeedConfig, *, device: torch.device, processes: int, constraint: Constraint, remembers: bool
+    config: SpeedConfig, *, device: torch.device, processes: int, constraint: Constraint, has_objective_state: bool
 ) -> SpeedPlan:
     """Decide what can be done, and say why what was asked for cannot.
 
     Args:
         constraint: on the discriminator.
-        remembers: whether the objective has a state that changes between updates, as BEGAN's balance does.
+        has_objective_state: whether the objective has a state that changes between updates, as BEGAN's balance does.
     """
     notes: list[str] = []
     parts = constraint.constraints if isinstance(constraint, Composed) else (constraint,)
@@ -68,13 +74,13 @@ def plan_speed(
     compile_g = decide("compile of G", config.compile, None)
     penalty = "a gradient penalty differentiates twice, which torch.compile cannot" if twice else None
     other = any(isinstance(part, SpectralNorm) and part.estimate != "matrix" for part in parts)
-    inside = "state of its constraint changes between a pass and its gradient" if other else None
+    inside = "its constraint changes its state between the forward and the backward pass" if other else None
     compile_d = decide("compile of D", config.compile, penalty or inside)
     several = f"{processes} processes exchange gradients" if processes > 1 else None
     no_gpu = "CUDA graphs need a GPU" if device.type != "cuda" else None
     capture_g = decide("capture of G", config.capture, no_gpu or several)
     changes = None if plain else "its constraint draws or changes more than weights and u"
-    state = "the objective remembers numbers between updates" if remembers else None
+    state = "the objective has a state that changes between updates" if has_objective_state else None
     capture_d = decide("capture of D", config.capture, no_gpu or several or changes or state)
     has_sn = any(isinstance(part, SpectralNorm) for part in parts)
     batched = decide("batched_sn", config.batched_sn, None) if has_sn else False

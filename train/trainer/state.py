@@ -18,7 +18,7 @@ from train.errors import TrainError
 from train.presets.load import config_to_dict
 from train.run.checkpoint import Checkpoint, checkpoint_folder, save_checkpoint
 from train.run.run import Run
-from train.trainer.speed import keep_compiled_in, lay_out
+from train.trainer.speed import keep_compiled_in, lay_out, set_tf32
 from train.trainer.update import Updates
 
 
@@ -44,12 +44,13 @@ class Networks:
             build_constraint(config.constraint_g).attach(G)
         if config.batch_norm == "synchronised":
             G = synchronised(G)
+        set_tf32(config.speed, device)
         for network in (G, D):
             lay_out(network, config.speed, device)
         self.ema = Ema(G.to(device), decay=config.ema.decay, start=config.ema.start)
         opt_g, opt_d = _adam(G, config.optim_g), _adam(D, config.optim_d)
-        G, D, opt_g, opt_d = run.accelerator.prepare(G, D, opt_g, opt_d)
         accelerator = run.accelerator
+        G, D, opt_g, opt_d = accelerator.prepare(G, D, opt_g, opt_d)
         self.updates = Updates(
             accelerator, G=G, D=D, opt_g=opt_g, opt_d=opt_d, constraint=constraint, loss=config.loss, speed=config.speed
         )
@@ -97,7 +98,7 @@ class Networks:
                 tensors=self._tensors(),
                 texts={
                     "config.json": self.generator_config.to_json(),
-                    "training.json": self.run.write_training_facts(images_seen, step),
+                    "training.json": self.run.write_training_record(images_seen, step),
                 },
                 keep=self.config.keep_checkpoints,
             )

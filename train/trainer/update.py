@@ -28,13 +28,14 @@ class Updates:
     """Both updates of a run, over prepared networks and optimisers.
 
     `step_d` and `step_g` take one update each, from this process's micro-batches, and return named loss parts, detached
-    and averaged over micro-batches; nothing in them waits for the device. They are `_step_d` and `_step_g` themselves,
+    and averaged over micro-batches; nothing in them waits for the device,
+    unless singular values are clipped. They are `_step_d` and `_step_g` themselves,
     or CUDA graphs of them.
 
     Args:
         accelerator: that prepared the networks and optimisers.
         D: with its constraint attached.
-        constraint: whose penalty and projection belong to the D update.
+        constraint: whose penalty and `after_step` belong to the D update.
         speed: how the updates are run; `notes` says what of it cannot be had, and why.
     """
 
@@ -68,16 +69,16 @@ class Updates:
             device=accelerator.device,
             processes=accelerator.num_processes,
             constraint=constraint,
-            remembers=bool(self.objective_state),
+            has_objective_state=bool(self.objective_state),
         )
-        self.notes, self._told = plan.notes, set[str]()
+        self.notes, self._returned = plan.notes, set[str]()
         self._compile(plan)
         self._capture(plan)
 
     def _compile(self, plan: SpeedPlan) -> None:
         for network, compiled in ((self.unwrapped_D, plan.compile_d), (self.unwrapped_G, plan.compile_g)):
-            # u is stored between a pass and its gradient, which a compiler would have to see as one; with all power
-            # iterations before the pass, what is left inside changes nothing.
+            # torch.compile cannot handle u being overwritten between a forward pass and its backward. With all power
+            # iterations before the pass, nothing is written inside it.
             if plan.batched_sn or compiled:
                 BatchedPowerIterations().attach(network)
             for part in network.children() if compiled else ():
@@ -101,10 +102,10 @@ class Updates:
         return {name: graphed.failure for name, graphed in self._graphed.items() if graphed.failure}
 
     def new_notes(self) -> list[str]:
-        """Return what was not returned yet of the speed switches that cannot be had, each with its reason."""
+        """Return the notes on unavailable speed switches that were not returned before."""
         failures = [f"capture of {name}: off, because {why}" for name, why in self.capture_failures().items()]
-        new = [note for note in (*self.notes, *failures) if note not in self._told]
-        self._told.update(new)
+        new = [note for note in (*self.notes, *failures) if note not in self._returned]
+        self._returned.update(new)
         return new
 
     def start_step(self, step: int, *, lr_g: float, lr_d: float) -> None:
@@ -160,7 +161,7 @@ class Updates:
 
         Args:
             batches: latents (n, latent_dim) and labels (n,) or None of each micro-batch.
-            rng: not used.
+            rng: ignored; an `Update` has it for D's penalty.
         """
         self.opt_g.zero_grad()
         parts = []
@@ -192,8 +193,8 @@ class Updates:
     def _note_nonfinite(self, name: str, network: nn.Module, parts: Sequence[dict[str, Tensor]]) -> None:
         """Remember the step if loss or gradient is not finite.
 
-        All on the device: a check that the host waits for would cost a step of a GPU its head start, and could not be
-        captured. The loop asks for the result when it logs.
+        All on the device: waiting for a check would cost the host its lead over the GPU, and could not be captured. The
+        loop asks for the result when it logs.
         """
         grads = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(grads)

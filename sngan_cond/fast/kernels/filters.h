@@ -12,7 +12,7 @@ namespace {
 // In the weight, the 9 numbers of one input channel are neighbours; `block` turns CHUNK of them round, so that the
 // multiplications run over contiguous channels.
 template <class T, int TAPS>
-void fold(const float* weight, const float* matrix, T* kernel, long O, long C, long tap_stride, long row_stride) {
+void filter_transform(const float* weight, const float* matrix, T* kernel, long O, long C, long tap_stride, long row_stride) {
 #pragma omp parallel for schedule(static)
   for (long o = 0; o < O; o++) {
     const float* in = weight + o * C * 9;
@@ -32,10 +32,10 @@ void fold(const float* weight, const float* matrix, T* kernel, long O, long C, l
   }
 }
 
-// weight[o, c, k] = sum_t matrix[t, k] kernel[t, o, c]: the transpose of fold, for the gradient of the weight. It is
+// weight[o, c, k] = sum_t matrix[t, k] kernel[t, o, c]: the adjoint of filter_transform, for the gradient of the weight. It is
 // float whatever the kernel's type, since it belongs to a float32 weight.
 template <class T, int TAPS>
-void fold_transposed(const T* kernel, const float* matrix, float* weight, long O, long C, long tap_stride,
+void filter_adjoint(const T* kernel, const float* matrix, float* weight, long O, long C, long tap_stride,
                      long row_stride) {
 #pragma omp parallel for schedule(static)
   for (long o = 0; o < O; o++) {

@@ -21,7 +21,7 @@ from sngan_cond import (
 )
 from sngan_cond.objectives import DiscriminatorBatch
 from train.trainer.cuda_graphs import GraphedUpdate
-from train.trainer.speed import SpeedConfig, SpeedPlan, lay_out, plan_speed
+from train.trainer.speed import SpeedConfig, SpeedPlan, lay_out, plan_speed, set_tf32
 from train.trainer.state import load_moments, moments
 from train.trainer.update import Updates
 
@@ -31,7 +31,7 @@ GPU = torch.device("cuda")  # only its name is looked at
 
 def _plan(device: torch.device, *, constraint: ConstraintConfig | None = None, **kwargs: object) -> SpeedPlan:
     built = build_constraint(constraint or ConstraintConfig())
-    facts = {"processes": 1, "remembers": False, **kwargs}
+    facts = {"processes": 1, "has_objective_state": False, **kwargs}
     config = facts.pop("config", SpeedConfig())
     return plan_speed(config, device=device, constraint=built, **facts)
 
@@ -52,18 +52,18 @@ def test_what_cannot_be_had_is_said_with_its_reason() -> None:
     plan = _plan(GPU, constraint=ConstraintConfig(gradient_penalty=10.0))
     assert (plan.compile_g, plan.compile_d, plan.capture_g, plan.capture_d) == (True, False, True, False)
     assert "differentiates twice" in plan.notes[0]
-    assert "remembers" in _plan(GPU, remembers=True).notes[0]
+    assert "has a state" in _plan(GPU, has_objective_state=True).notes[0]
     for estimate in ("bidirectional", "operator"):
         plan = _plan(GPU, constraint=ConstraintConfig(estimate=estimate))
         assert (plan.compile_d, plan.capture_d) == (False, True)
-        assert "state of its constraint" in plan.notes[0]
+        assert "its constraint changes its state" in plan.notes[0]
 
 
 @pytest.mark.parametrize(("tf32", "expected"), [(False, ("highest", False)), (True, ("high", True))])
 def test_float32_on_a_gpu_is_float32_unless_said_otherwise(tf32: bool, expected: tuple[str, bool]) -> None:
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     try:
-        lay_out(torch.nn.Linear(2, 3), SpeedConfig(tf32=tf32), GPU)
+        set_tf32(SpeedConfig(tf32=tf32), GPU)
         assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == expected
     finally:
         torch.set_float32_matmul_precision(before[0])

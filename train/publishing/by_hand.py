@@ -1,0 +1,101 @@
+"""What `python -m train.publish` does: one checkpoint of a run, sent to the Hub or written to a folder."""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from sngan_cond import Generator
+from sngan_cond.hub.files import BUNDLED, CARD_FILE, METRICS_FILE, parse_repo, parse_revision
+from sngan_cond.hub.upload import push_folder
+from sngan_cond.hub.weights import read_json
+from train.errors import TrainError
+from train.evaluation.report import weights_sha256
+from train.publishing.cards import GENERIC, load_facts
+from train.publishing.export import commit_marker, commit_title, export_checkpoint, write_card
+from train.publishing.log import PublishLog
+from train.run.checkpoint import Checkpoint, checkpoint_folder, newest_checkpoint
+
+
+def publish(args: argparse.Namespace) -> None:
+    """Send, write or show the checkpoint that the flags of `train.publish` name.
+
+    Raises:
+        TrainError: if a flag, the run or its metrics do not fit.
+        PretrainedError: if the model cannot be loaded, or the Hub refuses.
+    """
+    if args.repo is None and args.out is None:
+        raise TrainError("--repo: is needed, user/name, or --out with a folder")
+    repo = BUNDLED if args.repo is None else parse_repo(args.repo)
+    if args.branch is not None:
+        parse_revision(args.branch)
+    if args.out is not None and args.out.exists():
+        raise TrainError(f"--out {args.out}: exists already; a new folder is allowed")
+    facts = load_facts(args.facts or GENERIC)
+    checkpoint = _find(args.run_dir, args.checkpoint)
+    with tempfile.TemporaryDirectory(prefix=".publish-", dir=args.run_dir) as holder:
+        folder = Path(holder) / "model"
+        export_checkpoint(
+            checkpoint.folder,
+            folder,
+            run_dir=args.run_dir,
+            metrics=args.metrics,
+            with_discriminator=args.with_discriminator,
+        )
+        write_card(folder, repo=repo, facts=facts)
+        _check_metrics(folder, Generator.from_pretrained(folder))  # what cannot be loaded is not published
+        if args.dry_run:
+            _show(folder, repo, checkpoint.step)
+        elif args.out is not None:
+            shutil.copytree(folder, args.out)
+            print(f"step {checkpoint.step} written to {args.out}")
+        else:
+            _send(folder, checkpoint.step, args)
+
+
+def _send(folder: Path, step: int, args: argparse.Namespace) -> None:
+    # Also where the step is there already: its metrics may be new. Equal files make no commit.
+    commit = push_folder(
+        folder,
+        args.repo,
+        title=commit_title(step),
+        description=commit_marker(folder),
+        branch=args.branch,
+        private=args.private,
+    ).oid
+    target = args.repo if args.branch is None else f"{args.repo}@{args.branch}"
+    PublishLog(args.run_dir).note(target, step, str(commit))
+    print(f"step {step} published to {target}, commit {commit}")
+
+
+def _check_metrics(folder: Path, G: Generator) -> None:
+    path = folder / METRICS_FILE
+    measured = read_json(path).get("model", {}).get("weights_sha256") if path.exists() else None
+    if measured is not None and measured != weights_sha256(G):
+        raise TrainError(
+            "--metrics: measured on other weights than this checkpoint's; evaluate it, or give --checkpoint"
+        )
+
+
+def _find(run_dir: Path, step: int | None) -> Checkpoint:
+    root = run_dir / "checkpoints"
+    if not root.is_dir():
+        raise TrainError(f"--run-dir {run_dir}: no run there (it has no folder 'checkpoints')")
+    if step is None:
+        found = newest_checkpoint(root, lambda line: print(f"warning: {line}", file=sys.stderr))
+        if found is None:
+            raise TrainError(f"--run-dir {run_dir}: no whole checkpoint there yet")
+        return found
+    folder = checkpoint_folder(root, step)
+    if not folder.is_dir():
+        there = ", ".join(str(int(path.name.removeprefix("step-"))) for path in sorted(root.glob("step-*"))) or "none"
+        raise TrainError(f"--checkpoint {step}: there is none of this step; there are {there}")
+    return Checkpoint(folder, {"step": step})
+
+
+def _show(folder: Path, repo: str, step: int) -> None:
+    print(f"would send to {repo}, as one commit titled {commit_title(step)!r}:")
+    for path in sorted(folder.iterdir()):
+        print(f"  {path.name:28} {path.stat().st_size:>14,} bytes")
+    print(f"\n{(folder / CARD_FILE).read_text(encoding='utf-8')}")
