@@ -1,4 +1,4 @@
-"""All measurements of speed, one after another: `python -m benchmarks [--device cuda]`."""
+"""What `make bench` measures, one after another: step, sample, spectral and load."""
 
 import argparse
 import json
@@ -44,7 +44,7 @@ def _print_table(device: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition(":")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default: %(default)s")
     device = parser.parse_args().device
     failed = 0

@@ -1,4 +1,4 @@
-"""`python -m train.prepare`: turn any source of images into a folder that training reads without decoding."""
+"""`python -m train.prepare`: Turn any source of images into a folder that training reads without decoding."""
 
 import argparse
 import os
@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         metavar="PX",
         help="images with a shorter side count as bad (default: the "
-        "resolution for files unless padded, 1 for arrays; officially 256 for ImageNet)",
+        "resolution for imagefolder and hf unless padded, else 1; officially 256 for ImageNet)",
     )
     p.add_argument(
         "--on-bad-image",

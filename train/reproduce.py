@@ -15,6 +15,7 @@ from sngan_cond.cli import OneLineParser
 from sngan_cond.validation import nearest
 from train.cli import add_overrides
 from train.errors import TrainError
+from train.evaluation.protocols import MIN_IMAGES
 from train.presets.index import find_tables
 from train.presets.tables import Row, Table
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from train.reproduction.budget import Budget
     from train.reproduction.measures import Scoring
 
-SMOKE_EVALUATED = 20  # images on each side, the fewest that the evaluator takes
 EPILOG = """examples:
   python -m train.reproduce --list
   python -m train.reproduce --list --hours --table sngan/table2
@@ -201,7 +201,7 @@ def _scoring(args: argparse.Namespace) -> "Scoring":
     from train.evaluation.weights import FALLBACK, INCEPTION, find_weights
     from train.reproduction.measures import Scoring
 
-    fewest = SMOKE_EVALUATED if args.budget == "smoke" else None
+    fewest = MIN_IMAGES if args.budget == "smoke" else None
     counts = {
         "fakes": fewest if args.fakes is None else args.fakes,
         "reals": fewest if args.reals is None else args.reals,

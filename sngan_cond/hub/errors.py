@@ -1,4 +1,4 @@
-"""What goes wrong between here and the Hub: told in one line, tried again where that may help."""
+"""Errors of the Hub's client: explained in one line, retried where they may pass."""
 
 import json
 import time

@@ -36,12 +36,14 @@ from train.evaluation.report import (
     class_rows,
     classifier_row,
     global_rows,
-    versions,
     weights_sha256,
 )
 from train.evaluation.scores import SPLIT_SEED, global_scores
 from train.evaluation.streams import REALS_SEED, EvalMode, FakeStream, draw_labels
+from train.run.provenance import versions
 
+# Those that take part in a score.
+_PACKAGES = ("sngan-cond", "torch", "torchvision", "torch-fidelity", "torchmetrics", "timm", "numpy", "accelerate")
 _NEEDS_REALS = (FRECHET, KERNEL, PRECISION_RECALL)
 
 
@@ -148,7 +150,7 @@ def _provenance(job: Job, model: str | None) -> dict[str, Any]:
             "score_layer": extractor.score_layer,
             "is_published": extractor.is_published,
         },
-        "versions": versions(),
+        "versions": versions(*_PACKAGES),
     }
 
 

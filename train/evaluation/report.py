@@ -3,10 +3,8 @@
 import hashlib
 import json
 import math
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +28,6 @@ from train.files import write_text_atomically
 
 WORST = 10  # classes listed apart
 PIXELS = "none (pixels)"  # extractor of a score that is computed from images
-_PACKAGES = ("sngan-cond", "torch", "torchvision", "torch-fidelity", "torchmetrics", "timm", "numpy", "accelerate")
 
 
 @dataclass(frozen=True)
@@ -250,14 +247,3 @@ def weights_sha256(network: nn.Module) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that take part in a score."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found

@@ -14,10 +14,10 @@ from accelerate import Accelerator
 _SOURCE = re.compile(r"((?:\w{2,}:){0,2})(.+)", re.DOTALL)  # kinds, which are longer than a drive, and a place
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that numbers depend on."""
+def versions(*packages: str) -> dict[str, str]:
+    """Return the versions of Python and of packages that numbers depend on."""
     found = {"python": platform.python_version()}
-    for package in ("sngan-cond", "torch", "accelerate", "safetensors", "numpy"):
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -141,7 +141,7 @@ class Run:
             "config": config_to_dict(self.config),
             "commit": commit(),
             "hardware": hardware(self.accelerator),
-            "versions": versions(),
+            "versions": versions("sngan-cond", "torch", "accelerate", "safetensors", "numpy"),
         }
         text = json.dumps(facts, indent=2) + "\n"
         write_text_atomically(self.folder / TRAINING_FILE, text)

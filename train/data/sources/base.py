@@ -59,7 +59,7 @@ class ArrayItem:
     pixels: np.ndarray
 
     def read(self) -> Image.Image:
-        """Give grey pixels three equal channels."""
+        """Convert to RGB; grey pixels get three equal channels."""
         return Image.fromarray(self.pixels).convert("RGB")
 
 
