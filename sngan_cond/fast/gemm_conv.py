@@ -79,19 +79,10 @@ class _FilterTransform(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, scheme: Scheme, dtype: torch.dtype) -> Tensor:
         ctx.scheme, ctx.shape = scheme, weight.shape
-        c_out, c_in, taps = weight.shape[0], weight.shape[1], len(scheme.filter_transform)
+        c_out, c_in, matrix = weight.shape[0], weight.shape[1], scheme.filter_transform
+        taps, sizes = len(matrix), (c_out, c_in, *_tap_and_output_strides(scheme, c_out, c_in))
         kernel = weight.new_empty(taps * c_out * c_in, dtype=dtype)
-        strides = _tap_and_output_strides(scheme, c_out, c_in)
-        native.run(
-            f"filter_transform{taps}",
-            kernel,
-            weight.contiguous(),
-            scheme.filter_transform,
-            kernel,
-            c_out,
-            c_in,
-            *strides,
-        )
+        native.run(f"filter_transform{taps}", kernel, weight.contiguous(), matrix, kernel, *sizes)
         if scheme.taps_along == "batch":
             return kernel.view(taps, c_out, c_in)
         return kernel.view(taps * c_out, c_in) if scheme.taps_along == "output" else kernel.view(c_out, taps * c_in)
@@ -107,19 +98,10 @@ class _FilterAdjoint(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, kernel: Tensor, scheme: Scheme, weight_shape: torch.Size) -> Tensor:
         ctx.scheme, ctx.dtype = scheme, kernel.dtype
-        c_out, c_in, taps = weight_shape[0], weight_shape[1], len(scheme.filter_transform)
+        c_out, c_in, matrix = weight_shape[0], weight_shape[1], scheme.filter_transform
+        sizes = (c_out, c_in, *_tap_and_output_strides(scheme, c_out, c_in))
         weight = kernel.new_empty(weight_shape, dtype=torch.float32)
-        strides = _tap_and_output_strides(scheme, c_out, c_in)
-        native.run(
-            f"filter_adjoint{taps}",
-            kernel,
-            kernel.contiguous(),
-            scheme.filter_transform,
-            weight,
-            c_out,
-            c_in,
-            *strides,
-        )
+        native.run(f"filter_adjoint{len(matrix)}", kernel, kernel.contiguous(), matrix, weight, *sizes)
         return weight
 
     @staticmethod
