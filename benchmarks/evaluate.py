@@ -38,7 +38,6 @@ class NetworkClock:
 
     Args:
         network: timed from now on.
-        device: of the network.
     """
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:

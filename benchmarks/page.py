@@ -111,8 +111,6 @@ def ask_at_once(address: str, memory: "MemoryWatch", options: argparse.Namespace
     """Let many clients ask without pause.
 
     Args:
-        address: of the page.
-        memory: of the server.
         options: how many clients, for how many seconds, with how many images a request.
     Returns:
         Requests by outcome, seconds of the answered ones, memory at the start and the end.

@@ -30,7 +30,6 @@ def class_label(config: GeneratorConfig, index: int) -> str:
     """Return what to call a class: its name, followed by its id or index where other classes share the name.
 
     Args:
-        config: of the generator.
         index: label, 0 to num_classes - 1.
     Returns:
         Text that `resolve_class` turns back into `index`.
@@ -52,7 +51,6 @@ def resolve_class(config: GeneratorConfig, text: str) -> int:
     """Find the class that a text means.
 
     Args:
-        config: of the generator.
         text: an index (taken as such where it is in range), a name, one of a name's comma-separated synonyms, a WordNet
             id, or what `class_label` returned; letter case and underscores do not matter.
     Returns:
@@ -83,7 +81,6 @@ def search_classes(config: GeneratorConfig, query: str, limit: int = 20) -> list
     """Find classes while somebody types.
 
     Args:
-        config: of the generator.
         query: part of a name or a WordNet id, or an index; an empty one finds the first classes.
         limit: how many at most.
     Returns:

@@ -151,7 +151,6 @@ class _Snapshot:
     """The arrays of one `.npz` file; every error begins with the file's name.
 
     Args:
-        npz: the file.
         network: what it should hold.
     Raises:
         ValueError: if the file cannot be read.

@@ -47,7 +47,6 @@ def check_number(name: str, value: object, is_allowed: Callable[[float], bool], 
     """Raise a ValueError that names field, value and what is allowed if a value is not an allowed number.
 
     Args:
-        name: of the field.
         value: a bool is not a number.
         is_allowed: called with numbers only.
         allowed: in words, what `is_allowed` accepts.

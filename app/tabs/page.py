@@ -49,7 +49,6 @@ class Page:
             kind: class of the request.
             panel: where the result goes.
             http_request: says whose work it is.
-            progress: of the event.
             values: of the request's fields, unchecked.
         """
         started = time.perf_counter()

@@ -160,7 +160,6 @@ def _tables(key: tuple[tuple[int, ...], ...], device: torch.device) -> tuple[Ten
 
     Args:
         key: (address, rows, columns) of each matrix; optimisers update weights in place, so addresses last.
-        device: of the matrices.
     Returns:
         The table, whose rows are (address, rows, columns, where u, v, u's and v's shares begin, ROWS); (matrix, block)
         of each program of either kernel; and a power of 2 that no matrix's number of shares exceeds.

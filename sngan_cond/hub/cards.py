@@ -85,7 +85,6 @@ def card_data(
     """Return the metadata at the head of a card.
 
     Args:
-        config: of the generator.
         model_name: name in the Hub's list of results.
         results: from `evaluation_results`.
         tags: beside those that every model has.
@@ -118,7 +117,6 @@ def plain_card(
     """Return the card that `save_pretrained` writes; `train.publish` writes a fuller one.
 
     Args:
-        config: of the generator.
         name: what loads the model: the folder's name, or "user/name".
         parameters: number of parameters.
         metrics: content of `metrics.json`, None where there is none.

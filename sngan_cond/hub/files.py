@@ -46,7 +46,6 @@ class ModelFiles:
 
     Args:
         source: what the user asked for, as they wrote it.
-        folder: of the files.
         repo: "user/name" on the Hub, None for a folder.
         commit_hash: full hash of the commit, None for a folder.
     """

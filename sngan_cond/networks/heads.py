@@ -28,7 +28,6 @@ class Head(nn.Module):
     adds class logits beside it (Odena et al. 2017); the unconditional and the concat head add nothing here.
 
     Args:
-        config: of the discriminator.
         features: length C of the feature vector.
         bias: whether the score layer has one.
     """

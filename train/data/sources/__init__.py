@@ -31,7 +31,6 @@ def open_source(
         split: which part; each source has its own.
         unlabelled: leave classes out.
         limit: number of shapes to draw; other sources are thinned later, by `build.select`.
-        seed: of the shapes.
         download: let torchvision fetch what is missing.
         label_column: of an hf source.
     Raises:
