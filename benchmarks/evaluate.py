@@ -93,12 +93,12 @@ def measure(extractor: Extractor, stream: Stream, G: Generator, batch_size: int)
 def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evaluate", description=__doc__)
-    parser.add_argument("--images", type=int, default=256, metavar="N", help="of each kind (default 256)")
+    parser.add_argument("--images", type=int, default=256, metavar="N", help="images of each kind (default 256)")
     parser.add_argument("--resolution", type=int, default=32, metavar="PX", help="side of the images (default 32)")
     parser.add_argument("--batch", type=int, default=64, metavar="N", help="images at once (default 64)")
     parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default) or cuda")
     parser.add_argument("--extractor", default="efficientnet-lite0", metavar="NAME", help="default efficientnet-lite0")
-    parser.add_argument("--weights", metavar="FILE", help="of the extractor")
+    parser.add_argument("--weights", metavar="FILE", help="the extractor's weights")
     parser.add_argument("--out", type=Path, default=RESULT, metavar="FILE", help=f"default {RESULT.name}")
     args = parser.parse_args()
 

@@ -41,7 +41,9 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=32, help="clients that ask at once (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=60.0, help="for how long they ask (default: %(default)s)")
     parser.add_argument("--count", type=int, default=1, help="images in each of their requests (default: %(default)s)")
-    parser.add_argument("--resolution", type=int, default=128, help="of the generator, in px (default: %(default)s)")
+    parser.add_argument(
+        "--resolution", type=int, default=128, help="side of the generator's images in px (default: %(default)s)"
+    )
     parser.add_argument("--device", default="auto", help="as of python -m app (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="also write the JSON here")
     options = parser.parse_args()

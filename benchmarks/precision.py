@@ -126,8 +126,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--steps", type=int, default=200, help="G updates of each run (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=16, help="images of the single pass (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="of the single pass (default: cpu)")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="overrides", help="of the preset")
+    parser.add_argument(
+        "--device", default="cpu", choices=["cpu", "cuda"], help="where the single pass runs (default: cpu)"
+    )
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", dest="overrides", help="override keys of the preset"
+    )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="JSON file (default: benchmarks/results/precision-...)"
     )

@@ -61,7 +61,9 @@ def parser() -> argparse.ArgumentParser:
         help="inception-v3-compat (default), efficientnet-lite0 (a stand-in, never called fid) or identity",
     )
     p.add_argument(
-        "--weights", metavar="FILE", help="of the extractor (default: from torch hub's cache or the installed package)"
+        "--weights",
+        metavar="FILE",
+        help="the extractor's weights (default: torch hub's cache or the installed package)",
     )
     p.add_argument("--weights-sha256", metavar="HEX", help="refuse weights with another checksum (default: accept any)")
     p.add_argument("--classifier", metavar="FILE", help="from train.evaluation.classifier; adds classifier_accuracy")
@@ -69,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
         "--fakes", type=int, metavar="N", help="fewer generated images; the protocol is then called NAME(reduced)"
     )
     p.add_argument("--reals", type=int, metavar="N", help="another number of real images; renames the protocol too")
-    p.add_argument("--seed", type=int, default=0, metavar="N", help="of latents and labels, from 0 (default 0)")
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of latents and labels, from 0 (default 0)")
     p.add_argument(
         "--truncation",
         type=float,

@@ -87,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--label-column", metavar="NAME", help="where an hf source has its labels (default: its class labels)"
     )
-    p.add_argument("--seed", type=int, default=0, metavar="N", help="of drawn shapes, integer from 0 (default: 0)")
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of drawn shapes, from 0 (default: 0)")
     p.add_argument(
         "--workers",
         type=int,

@@ -48,10 +48,22 @@ def parser() -> argparse.ArgumentParser:
         choices=("smoke", "short", "paper"),
         help="smoke: five steps of narrow networks; short: a percentage of the updates; paper: all of them",
     )
-    p.add_argument("--percent", type=float, default=1.0, metavar="P", help="of the updates, under short (default 1)")
+    p.add_argument(
+        "--percent",
+        type=float,
+        default=1.0,
+        metavar="P",
+        help="share of the updates under short, in percent (default 1)",
+    )
     p.add_argument("--seeds", type=int, metavar="N", help="runs of each row (default 5; smoke: 1)")
     p.add_argument("--run-dir", type=Path, metavar="DIR", help="folder of runs and results")
-    p.add_argument("--data-root", type=Path, default=Path("data"), metavar="DIR", help="of data sets (default: data)")
+    p.add_argument(
+        "--data-root",
+        type=Path,
+        default=Path("data"),
+        metavar="DIR",
+        help="folder of the prepared data sets (default: data)",
+    )
     p.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at the same time (default 1)")
     p.add_argument(
         "--extractor",
@@ -59,7 +71,9 @@ def parser() -> argparse.ArgumentParser:
         help="feature extractor, or none (default: inception-v3-compat; smoke falls back on efficientnet-lite0)",
     )
     p.add_argument(
-        "--weights", metavar="FILE", help="of the extractor (default: from torch hub's cache or the installed package)"
+        "--weights",
+        metavar="FILE",
+        help="the extractor's weights (default: torch hub's cache or the installed package)",
     )
     p.add_argument("--fakes", type=int, metavar="N", help="fake images scored (default: the protocol's; smoke: 20)")
     p.add_argument("--reals", type=int, metavar="N", help="real images scored (default: the protocol's; smoke: 20)")

@@ -73,7 +73,7 @@ def parse_repo(repo: str, *, argument: str = "repo") -> str:
     """
     if not isinstance(repo, str) or not _REPO.fullmatch(repo) or ".." in repo or "--" in repo:
         more = f" or user/name@revision, an existing folder, or {BUNDLED!r}" if argument == "model" else ""
-        raise PretrainedError(f"{argument}={short_repr(repo)}: user/name{more} is allowed; addresses are not")
+        raise PretrainedError(f"{argument}={short_repr(repo)}: user/name{more} is allowed; URLs are not")
     return repo
 
 

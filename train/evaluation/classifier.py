@@ -111,7 +111,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--width", type=int, default=32, metavar="N", help="channels of the first convolution (default 32)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of initialisation and shuffling (default 0)")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of initialisation and shuffling (default 0)"
+    )
     return parser
 
 
