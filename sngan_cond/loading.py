@@ -7,15 +7,14 @@ from typing import Any
 from sngan_cond.hub.download import locate
 from sngan_cond.hub.files import (
     CARD_FILE,
-    MAX_TEXT_BYTES,
     METRICS_FILE,
     SAMPLES_FILE,
     TRAINING_FILE,
     ModelFiles,
     PretrainedError,
 )
-from sngan_cond.hub.weights import read_json
 from sngan_cond.networks.generator import Generator
+from sngan_cond.stored import MAX_TEXT_BYTES, read_json
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def load_generator(
 
 
 def _optional(path: Path) -> dict[str, Any] | None:
-    return read_json(path) if path.is_file() else None
+    return read_json(path, error=PretrainedError) if path.is_file() else None
 
 
 def _text(path: Path) -> str | None:

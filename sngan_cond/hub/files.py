@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from sngan_cond.stored import MAX_TEXT_BYTES
+
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 DISCRIMINATOR_FILE = "discriminator.safetensors"
@@ -24,7 +26,6 @@ MODEL_FILES = (
 BUNDLED = "bundled"
 BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled"
 
-MAX_TEXT_BYTES = 16 * 2**20  # of a JSON file or card: 100,000 class names fit
 MAX_WEIGHTS_BYTES = 8 * 2**30  # 50 times the largest generator of the papers
 MAX_NAME = 4096  # longer than any path
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".npz", ".h5", ".msgpack")

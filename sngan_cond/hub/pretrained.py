@@ -34,7 +34,8 @@ from sngan_cond.hub.files import (
     parse_repo,
 )
 from sngan_cond.hub.upload import push_folder
-from sngan_cond.hub.weights import parse_config, read_json, read_weights
+from sngan_cond.hub.weights import parse_config, read_weights
+from sngan_cond.stored import read_json
 
 
 class PretrainedMixin(PyTorchModelHubMixin):
@@ -83,7 +84,9 @@ class PretrainedMixin(PyTorchModelHubMixin):
             PretrainedError: if a file is damaged, or the two do not fit each other.
         """
         # Checked before the mixin reads it: of a dataclass it would drop unknown fields and fill in missing ones.
-        config = parse_config(read_json(files.folder / CONFIG_FILE), f"{files.source}: {CONFIG_FILE}")
+        config = parse_config(
+            read_json(files.folder / CONFIG_FILE, error=PretrainedError), f"{files.source}: {CONFIG_FILE}"
+        )
         network: Self = super().from_pretrained(str(files.folder), config=config)
         network.provenance = files
         return network

@@ -1,6 +1,5 @@
 """Reading `config.json` and `model.safetensors`, which may come from anybody: each is checked before it is used."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields
@@ -12,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from sngan_cond.config import GeneratorConfig
-from sngan_cond.hub.files import MAX_TEXT_BYTES, PretrainedError
+from sngan_cond.hub.files import PretrainedError
 from sngan_cond.validation import nearest
 
 _FOREIGN = {
@@ -24,30 +23,6 @@ _FOREIGN = {
     "pretrained_cfg": "timm",
 }
 _DTYPES = {"F32": torch.float32, "I64": torch.int64}
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object of at most `MAX_TEXT_BYTES`.
-
-    Raises:
-        PretrainedError: if it is missing, too large, no JSON, or no object.
-    """
-    try:
-        size = path.stat().st_size
-        if size > MAX_TEXT_BYTES:
-            raise PretrainedError(f"{path}: {size:,} bytes, at most {MAX_TEXT_BYTES:,} are read")
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PretrainedError(f"{path}: cannot be read ({error.strerror})") from error
-    except RecursionError as error:
-        raise PretrainedError(f"{path}: not JSON of ours (nested too deeply)") from error
-    except ValueError as error:
-        if isinstance(error, PretrainedError):
-            raise
-        raise PretrainedError(f"{path}: not JSON ({str(error)[:100]})") from error
-    if not isinstance(values, dict):
-        raise PretrainedError(f"{path}: a JSON object is expected, there is a {type(values).__name__}")
-    return values
 
 
 def parse_config(values: dict[str, Any], source: str) -> GeneratorConfig:

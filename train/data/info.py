@@ -3,15 +3,22 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
+import pydantic
+from pydantic import Field
+
+from sngan_cond.hub.files import short_repr
+from sngan_cond.stored import read_json
 from train.errors import DataError
+from train.stored import STRICT, check_as
 
 VERSION = 1
 INFO_NAME, IMAGES_NAME, LABELS_NAME = "dataset.json", "images.npy", "labels.npy"
+_DIGESTS = f"digests of {IMAGES_NAME} and {LABELS_NAME}"
 
 
-@dataclasses.dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class DatasetInfo:
     """Everything about a prepared data set but its two arrays.
 
@@ -30,14 +37,14 @@ class DatasetInfo:
     """
 
     source: str
-    split: str | None
-    resolution: int
-    count: int
-    class_names: list[str]
-    class_ids: list[str] | None
-    images_per_class: list[int]
+    split: Annotated[str | None, Field(description="a string or null")]
+    resolution: Annotated[int, Field(description="a positive integer (pixels)", gt=0)]
+    count: Annotated[int, Field(description="a positive integer", gt=0)]
+    class_names: Annotated[list[str], Field(description="a list of strings")]
+    class_ids: Annotated[list[str] | None, Field(description="null or a list of strings")]
+    images_per_class: Annotated[list[int], Field(description="a list of integers")]
     preparation: dict[str, Any]
-    sha256: dict[str, str]
+    sha256: Annotated[dict[str, str], Field(description=_DIGESTS)]
     skipped: dict[str, Any]
     version: int = VERSION
 
@@ -47,60 +54,25 @@ class DatasetInfo:
         path.write_text(text, encoding="utf-8")
 
     @classmethod
-    def read(cls, path: Path) -> "DatasetInfo":
+    def read(cls, path: Path) -> Self:
         """Read and check types, ranges and mutual agreement of the fields.
 
         Raises:
             DataError: if the file is missing, no JSON, of another version, or a field is missing, unknown or wrong.
         """
-        try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise DataError(f"{path}: cannot be read as JSON ({error})") from error
-        if not isinstance(fields, dict) or fields.get("version") != VERSION:
-            found = fields.get("version") if isinstance(fields, dict) else type(fields).__name__
-            raise DataError(f"{path}: version is {found!r}, allowed is {VERSION}; prepare the data set again")
-        names = {field.name for field in dataclasses.fields(cls)}
-        if wrong := sorted(names ^ fields.keys()):
-            kind = "missing" if wrong[0] in names else "unknown"
-            raise DataError(f"{path}: field {wrong[0]!r} is {kind}; allowed are exactly {', '.join(sorted(names))}")
-        info = cls(**fields)
-        info._check(path)
-        return info
-
-    def _check(self, path: Path) -> None:
-        """Raise DataError at the first field that is wrong in itself or contradicts another."""
-
-        def all_are(values: object, kind: type) -> bool:
-            return isinstance(values, list) and all(type(value) is kind for value in values)
-
-        def require(ok: bool, name: str, allowed: str) -> None:
-            if not ok:
-                shown = repr(getattr(self, name))
-                shown = shown if len(shown) <= 60 else shown[:57] + "..."
-                raise DataError(f"{path}: {name} is {shown}; allowed is {allowed}")
-
-        require(isinstance(self.source, str), "source", "a string")
-        require(self.split is None or isinstance(self.split, str), "split", "a string or null")
-        require(type(self.resolution) is int and self.resolution > 0, "resolution", "a positive integer (pixels)")
-        require(type(self.count) is int and self.count > 0, "count", "a positive integer")
-        require(all_are(self.class_names, str), "class_names", "a list of strings")
-        classes = len(self.class_names)
+        fields = read_json(path, error=DataError)
+        if (version := fields.get("version")) != VERSION:
+            raise DataError(f"{path}: version is {version!r}, allowed is {VERSION}; prepare the data set again")
+        info = check_as(cls, fields, error=DataError, name=path)
+        classes = len(info.class_names)
         per_class = f"a list of {classes} entries, one a class"
-        require(
-            self.class_ids is None or (all_are(self.class_ids, str) and len(self.class_ids) == classes),
-            "class_ids",
-            f"null or {per_class}",
-        )
-        require(
-            all_are(self.images_per_class, int) and len(self.images_per_class) == classes, "images_per_class", per_class
-        )
-        require(
-            classes == 0 or sum(self.images_per_class) == self.count,
-            "images_per_class",
-            f"counts that sum to {self.count}",
-        )
-        require(isinstance(self.preparation, dict), "preparation", "an object")
-        require(isinstance(self.skipped, dict), "skipped", "an object")
-        digests = self.sha256 if isinstance(self.sha256, dict) else {}
-        require(digests.keys() == {IMAGES_NAME, LABELS_NAME}, "sha256", f"digests of {IMAGES_NAME} and {LABELS_NAME}")
+        total = f"counts that sum to {info.count}"
+        for ok, name, allowed in (
+            (info.class_ids is None or len(info.class_ids) == classes, "class_ids", f"null or {per_class}"),
+            (len(info.images_per_class) == classes, "images_per_class", per_class),
+            (not classes or sum(info.images_per_class) == info.count, "images_per_class", total),
+            (info.sha256.keys() == {IMAGES_NAME, LABELS_NAME}, "sha256", _DIGESTS),
+        ):
+            if not ok:
+                raise DataError(f"{path}: {name} is {short_repr(fields[name])}; allowed is {allowed}")
+        return info

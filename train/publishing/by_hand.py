@@ -9,7 +9,7 @@ from pathlib import Path
 from sngan_cond import Generator
 from sngan_cond.hub.files import BUNDLED, CARD_FILE, METRICS_FILE, parse_repo, parse_revision
 from sngan_cond.hub.upload import push_folder
-from sngan_cond.hub.weights import read_json
+from sngan_cond.stored import read_json
 from train.errors import TrainError
 from train.evaluation.report import weights_sha256
 from train.publishing.cards import GENERIC, load_facts
@@ -71,7 +71,7 @@ def _send(folder: Path, step: int, args: argparse.Namespace) -> None:
 
 def _check_metrics(folder: Path, G: Generator) -> None:
     path = folder / METRICS_FILE
-    measured = read_json(path).get("model", {}).get("weights_sha256") if path.exists() else None
+    measured = read_json(path, error=TrainError).get("model", {}).get("weights_sha256") if path.exists() else None
     if measured is not None and measured != weights_sha256(G):
         raise TrainError(
             "--metrics: measured on other weights than this checkpoint's; evaluate it, or give --checkpoint"

@@ -16,7 +16,8 @@ from sngan_cond.hub.files import (
     TRAINING_FILE,
     WEIGHTS_FILE,
 )
-from sngan_cond.hub.weights import parse_config, read_json
+from sngan_cond.hub.weights import parse_config
+from sngan_cond.stored import read_json
 from train.errors import TrainError
 from train.files import sha256
 from train.publishing.cards import Facts, render_card
@@ -42,7 +43,7 @@ def export_checkpoint(
     Raises:
         TrainError: if the checkpoint lacks a file, or the disk refuses.
     """
-    state = read_json(checkpoint / STATE_FILE)
+    state = read_json(checkpoint / STATE_FILE, error=TrainError)
     if not isinstance(state.get("files"), dict) or not isinstance(state.get("step"), int):
         raise TrainError(f"{checkpoint / STATE_FILE}: damaged, it names no step or no files")
     partial = target.with_name(f".{target.name}.partial")
@@ -57,7 +58,9 @@ def export_checkpoint(
         (partial / TRAINING_FILE).write_text(json.dumps(without_folders(training), indent=2) + "\n")
         source = metrics or checkpoint / METRICS_FILE
         if metrics is not None or source.exists():
-            (partial / METRICS_FILE).write_text(json.dumps(without_folders(read_json(source)), indent=2) + "\n")
+            (partial / METRICS_FILE).write_text(
+                json.dumps(without_folders(read_json(source, error=TrainError)), indent=2) + "\n"
+            )
         if (grid := _samples(run_dir, state["step"])) is not None:
             _link(grid, partial / SAMPLES_FILE)
         shutil.rmtree(target, ignore_errors=True)
@@ -81,11 +84,11 @@ def write_card(folder: Path, *, repo: str, facts: Facts) -> None:
     """
     has_metrics = (folder / METRICS_FILE).exists()
     card = render_card(
-        parse_config(read_json(folder / CONFIG_FILE), str(folder / CONFIG_FILE)),
+        parse_config(read_json(folder / CONFIG_FILE, error=TrainError), str(folder / CONFIG_FILE)),
         repo=repo,
         facts=facts,
-        training=read_json(folder / TRAINING_FILE),
-        metrics=read_json(folder / METRICS_FILE) if has_metrics else None,
+        training=read_json(folder / TRAINING_FILE, error=TrainError),
+        metrics=read_json(folder / METRICS_FILE, error=TrainError) if has_metrics else None,
         samples=(folder / SAMPLES_FILE).exists(),
     )
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
@@ -107,7 +110,7 @@ def commit_marker(folder: Path) -> str:
 
 def _training(checkpoint: Path, state: Mapping[str, Any]) -> dict[str, Any]:
     if (checkpoint / TRAINING_FILE).exists():
-        return read_json(checkpoint / TRAINING_FILE)
+        return read_json(checkpoint / TRAINING_FILE, error=TrainError)
     return {**{key: state[key] for key in _STATE_KEYS if key in state}, "config": state.get("config", {})}
 
 
@@ -116,7 +119,7 @@ def _data(state: Mapping[str, Any]) -> dict[str, Any]:
     path = Path(state.get("config", {}).get("data", {}).get("path", "")) / "dataset.json"
     if not path.is_file():
         return {}
-    info = read_json(path)
+    info = read_json(path, error=TrainError)
     keys = ("source", "split", "resolution", "count", "preparation", "sha256")
     return {"data": {key: info[key] for key in keys if info.get(key) is not None}}
 

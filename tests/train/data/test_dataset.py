@@ -68,7 +68,7 @@ DAMAGES: list[tuple[Callable[[Path], object], str]] = [
     (edit_labels(with_label(0)), "class 0 has 5 images, dataset.json says 4"),
     (lambda folder: (folder / "dataset.json").write_text("{"), "dataset.json: cannot be read as JSON"),
     (lambda folder: (folder / "dataset.json").write_bytes(b"\xff"), "dataset.json: cannot be read as JSON"),
-    (lambda folder: (folder / "dataset.json").write_text("[]"), "version is 'list', allowed is 1"),
+    (lambda folder: (folder / "dataset.json").write_text("[]"), "a JSON object is expected, there is a list"),
     (edit_info(version=2), "version is 2, allowed is 1"),
     (edit_info(resolution=-8), "resolution is -8; allowed is a positive integer"),
     (edit_info(resolution=16), r"asks for \(14, 16, 16, 3\)"),

@@ -1,0 +1,125 @@
+"""Reading JSON that anybody may have written: nothing in a file can exhaust the memory or the stack of who reads it."""
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+MAX_TEXT_BYTES = 16 * 2**20  # of a JSON file or card: 100,000 class names fit
+MAX_DEPTH = 64
+MAX_DIGITS = 20  # of an integer: seeds of 64 bits fit
+_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can escape half a character, which no terminal or file can show
+_NAMES: dict[type, str] = {dict: "object", list: "list"}
+
+
+def read_text(path: Path, kind: str, *, error: type[ValueError], name: object = None, limit: int) -> str:
+    """Read a text in UTF-8.
+
+    Args:
+        path: of the file.
+        kind: what it should hold, for messages.
+        error: what is raised.
+        name: what its message begins with; None takes the path.
+        limit: bytes that a file may have.
+    Raises:
+        ValueError: the given kind of it, if the file is missing, too large or no text.
+    """
+    name = path if name is None else name
+    try:
+        if (size := path.stat().st_size) > limit:
+            raise error(f"{name}: {size:,} bytes, at most {limit:,} are read")
+        return path.read_bytes().decode("utf-8-sig")  # editors on Windows write a byte order mark
+    except OSError as reason:
+        raise error(f"{name}: cannot be read as {kind} ({reason.strerror})") from reason
+    except UnicodeDecodeError as reason:
+        raise error(f"{name}: cannot be read as {kind} ({reason})") from reason
+
+
+def read_json(
+    path: Path,
+    kind: type[T] = dict,  # type: ignore[assignment]  # the default of a type variable
+    *,
+    error: type[ValueError] = ValueError,
+    name: object = None,
+    limit: int = MAX_TEXT_BYTES,
+) -> T:
+    """Read a JSON file in UTF-8; arguments and errors are those of `read_text` and `parse_json`."""
+    text = read_text(path, "JSON", error=error, name=name, limit=limit)
+    return parse_json(text, kind, error=error, name=path if name is None else name)
+
+
+def parse_json(
+    text: str,
+    kind: type[T] = dict,  # type: ignore[assignment]
+    *,
+    error: type[ValueError] = ValueError,
+    name: object,
+    finite: bool = True,
+) -> T:
+    """Parse JSON of at most `MAX_DEPTH` levels and `MAX_DIGITS` digits an integer, without repeated keys.
+
+    Args:
+        text: one JSON value.
+        kind: type of the value; `object` allows all.
+        error: what is raised.
+        name: what its message begins with.
+        finite: refuse NaN and infinities, which JSON does not have and Python writes; else they are read as None.
+    Raises:
+        ValueError: the given kind of it, in one line.
+    """
+
+    def number(text: str) -> float | None:
+        value = float(text)
+        if finite and not math.isfinite(value):
+            raise ValueError(f"{text[:20]} is no finite number")
+        return value if math.isfinite(value) else None
+
+    try:
+        value = json.loads(
+            text, parse_int=_integer, parse_float=number, parse_constant=number, object_pairs_hook=_without_repeats
+        )
+        check_tree(value)
+    except RecursionError as reason:
+        raise error(f"{name}: cannot be read as JSON (nested too deeply)") from reason
+    except ValueError as reason:
+        raise error(f"{name}: cannot be read as JSON ({str(reason)[:100]})") from reason
+    if not isinstance(value, kind):
+        raise error(f"{name}: a JSON {_NAMES[kind]} is expected, there is a {type(value).__name__}")
+    return value
+
+
+def check_tree(value: object) -> None:
+    """Raise a ValueError if a value of dictionaries and lists is nested too deeply or holds half a character."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        if any(isinstance(item, str) and _SURROGATE.search(item) for item in level):
+            raise ValueError("half of a surrogate pair is no character")
+        level = [inner for item in level for inner in _children(item)]
+        if not level:
+            return
+    raise ValueError(f"nested too deeply, at most {MAX_DEPTH} levels are read")
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return (*value, *value.values())
+    return value if isinstance(value, list) else ()
+
+
+def _integer(text: str) -> int:
+    if (digits := len(text.lstrip("-"))) > MAX_DIGITS:
+        raise ValueError(f"an integer of {digits:,} digits, at most {MAX_DIGITS} are read")
+    return int(text)
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        seen: set[str] = set()
+        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {repeated[:40]!r} stands twice")
+    return values
