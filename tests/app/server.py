@@ -1,17 +1,15 @@
 """`python -m app` in a process of its own, as users run it."""
 
-import os
 import socket
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.processes import ROOT, started, wait_for
+
 START_S = 120  # on a machine that does other things too
 
 
@@ -32,21 +30,19 @@ def served(
     port = free_port()
     address = f"http://127.0.0.1:{port}/"
     log = folder / "log.txt"
-    values = os.environ | {"GRADIO_TEMP_DIR": str(folder / "files"), "GRADIO_SERVER_PORT": str(port)}
+    values = {"GRADIO_TEMP_DIR": str(folder / "files"), "GRADIO_SERVER_PORT": str(port)}
     values |= {"NO_PROXY": "127.0.0.1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), **(environment or {})}
     if program == ("-m", "app"):
         words = [*words, "--port", str(port), "--no-browser", "--device", "cpu"]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, *program, *words], cwd=folder, env=values, stdout=output, stderr=output
-        )
-    try:
-        _wait(process, address, log)
-        yield address
-        assert process.poll() is None, f"the server died:\n{log.read_text()}"
-    finally:
-        process.terminate()
-        process.wait(20)
+    with started([sys.executable, *program, *words], log, cwd=folder, env=values) as process:
+        wait_for(lambda: _answers(address), process, longest_s=START_S)
+        assert process.poll() is None, "the server died"
+        try:
+            yield address
+            assert process.poll() is None, "the server died"
+        finally:
+            process.terminate()
+            process.wait(20)
     # Gradio prints what is wrong with a malformed call; nothing may get as far as our code and fail there.
     assert str(ROOT / "app") not in log.read_text(), log.read_text()
 
@@ -58,13 +54,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"the server died:\n{log.read_text()}"
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.2)
-    raise AssertionError(f"no answer within {START_S} s:\n{log.read_text()}")
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5):
+            return True
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False

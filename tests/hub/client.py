@@ -6,13 +6,14 @@
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Self
 
-ROOT = Path(__file__).parents[2]
+from tests.processes import clean_environment, started
+
+__all__ = ["clean_environment"]
 
 
 class ClientError(Exception):
@@ -32,17 +33,8 @@ class HubClient:
     """
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
-        self.log = log
-        with log.open("w") as stderr:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.hub.client"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                cwd=ROOT,
-                env=clean_environment() | environment,
-                text=True,
-            )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self._started = started([sys.executable, "-m", "tests.hub.client"], log, env=environment, **pipes)
 
     def run(self, code: str, **values: Any) -> Any:
         """Execute code with some variables set, and return what it left in `result`."""
@@ -51,22 +43,19 @@ class HubClient:
         self._process.stdin.write(json.dumps({"code": code, "values": values}) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
-        assert line, f"the client died:\n{self.log.read_text()}"
+        assert line, "the client died"
         answer = json.loads(line)
         if "error" in answer:
             raise ClientError(*answer["error"])
         return answer["result"]
 
     def __enter__(self) -> Self:
+        self._process = self._started.__enter__()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._process.communicate(timeout=60)
-
-
-def clean_environment() -> dict[str, str]:
-    """Return this process' environment without what it says about the Hub."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
+        self._started.__exit__(*error)
 
 
 def main() -> None:

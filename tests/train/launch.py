@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,46 +12,22 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from tests.processes import ROOT, run
 from train.__main__ import main
 from train.prepare import main as prepare
 
-ROOT = Path(__file__).parents[2]
+__all__ = ["ROOT", "run"]
 
-
-TWO = [
-    str(Path(sys.executable).with_name("accelerate")),
-    "launch",
-    *(
-        "--multi_gpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-        "--mixed_precision",
-        "no",
-        "--dynamo_backend",
-        "no",
-    ),
-    *("--main_process_port", "0"),
-]
+_LAUNCH = [str(Path(sys.executable).with_name("accelerate")), "launch"]
+_LAUNCH += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--num_processes"]
+ONE = [*_LAUNCH, "1"]
+TWO = [*_LAUNCH, "2", "--multi_gpu", "--main_process_port", "0"]
 
 
 def tiny_command(data: Path, run_dir: Path, *overrides: str) -> list[str]:
     """The `tiny` preset on a prepared folder, without trackers."""
     sets = ["--set", f"data.path={data}", "trackers=[]", *overrides]
     return [sys.executable, "-m", "train", "--preset", "tiny", "--run-dir", str(run_dir), *sets]
-
-
-def environment(**extra: str) -> dict[str, str]:
-    """This process's environment with one thread, so that runs can be compared bit for bit."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", **extra}
-
-
-def run(command: list[str], **extra: str) -> subprocess.CompletedProcess[str]:
-    """Run a command from the project's root to its end."""
-    return subprocess.run(
-        command, cwd=ROOT, env=environment(**extra), capture_output=True, text=True, timeout=240, check=False
-    )
 
 
 def run_here(command: list[str]) -> int:

@@ -1,23 +1,7 @@
-from collections.abc import Iterator
-
 import pytest
 
 from tests.hub.client import HubClient
-from tests.hub.stand_in import HubStandIn
 from tests.sngan_cond.hub.session import ROWS, SETUP
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubStandIn]:
-    with HubStandIn(tmp_path_factory.mktemp("hub")) as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def client(hub: HubStandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubClient]:
-    home = tmp_path_factory.mktemp("home")
-    with HubClient(hub.environment(home), home / "log.txt") as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

@@ -3,16 +3,16 @@
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
+from subprocess import Popen
 
 import psutil
 import pytest
 import torch
 
-from tests.train.launch import ROOT, environment, run, tiny_command, weights
+from tests.processes import run, started, wait_for
+from tests.train.launch import ONE, tiny_command, weights
 
 # A checkpoint at every step, so that a kill falls into a save as often as into an update.
 LONG = ("steps=60", "decay_from=30", "save_every=1", "sample_every=20", "log_every=10")
@@ -27,35 +27,25 @@ def assert_same_bits(a: Path, b: Path) -> None:
 
 @pytest.mark.slow
 def test_twenty_kills_change_no_bit(tmp_path: Path, tiny_data: Path) -> None:
-    straight = run(tiny_command(tiny_data, tmp_path / "straight", *LONG))
-    assert straight.returncode == 0, straight.stderr
+    run(tiny_command(tiny_data, tmp_path / "straight", *LONG))
     chance = random.Random(20)
     command = tiny_command(tiny_data, tmp_path / "killed", *LONG)
-    for kill in range(20):
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        _wait_for_training(process, tmp_path / "killed", previous=kill)
-        time.sleep(chance.uniform(0, 0.3))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    finished = run(command)
-    assert finished.returncode == 0, finished.stderr
+    for _ in range(20):
+        with started(command, tmp_path / "log.txt") as process:
+            _wait_for_training(process, tmp_path / "killed")
+            time.sleep(chance.uniform(0, 0.3))
+    run(command)
     assert_same_bits(tmp_path / "straight/checkpoints/step-00000060", tmp_path / "killed/checkpoints/step-00000060")
     steps = [json.loads(line)["step"] for line in (tmp_path / "killed/scalars.jsonl").read_text().splitlines()]
     assert steps == [10, 20, 30, 40, 50, 60]
     assert not list((tmp_path / "killed/checkpoints").glob(".*"))
 
 
-def _wait_for_training(process: subprocess.Popen[bytes], folder: Path, previous: int) -> None:
+def _wait_for_training(process: Popen[str], folder: Path) -> None:
     """Wait until this start writes its first checkpoint (imports alone take seconds), or ends."""
     before = _newest(folder)
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline:
-        if _newest(folder) != before or list((folder / "checkpoints").glob(".partial-*")):
-            return
-        time.sleep(0.01)
-    assert process.poll() in (None, 0), f"start {previous} ended with {process.poll()}"
+    wait_for(lambda: _newest(folder) != before or list((folder / "checkpoints").glob(".partial-*")), process)
+    assert process.poll() in (None, 0)
 
 
 def _newest(folder: Path) -> str:
@@ -67,37 +57,30 @@ def test_a_launcher_that_is_stopped_takes_its_run_along(tmp_path: Path, tiny_dat
     """`accelerate launch` passes no signal on; while the run saves, nobody else trains in its folder."""
     sets = ("steps=100000", "save_every=100000", "sample_every=100000", "log_every=1")
     command = tiny_command(tiny_data, tmp_path / "run", *sets)
-    options = "--num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no"
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", *options.split(), *command[1:]]
-    process = subprocess.Popen(launcher, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL)
-    log, deadline = tmp_path / "run/scalars.jsonl", time.monotonic() + 90
-    while not log.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    trainers = psutil.Process(process.pid).children(recursive=True)
-    second = run(command)
-    process.terminate()
-    process.wait(timeout=60)
+    with started([*ONE, *command[1:]], tmp_path / "log.txt") as process:
+        wait_for((tmp_path / "run/scalars.jsonl").exists, process)
+        trainers = psutil.Process(process.pid).children(recursive=True)
+        second = run(command, status=2)
+        process.terminate()
+        process.wait(timeout=60)
     _, left = psutil.wait_procs(trainers, timeout=60)
     for trainer in left:
         trainer.kill()
     assert not left
     assert len(list((tmp_path / "run/checkpoints").glob("step-*"))) == 1
-    assert second.returncode == 2
     assert second.stderr.strip().endswith(f"error: --run-dir {tmp_path / 'run'}: another process trains in it")
 
 
 @pytest.mark.slow
 def test_sigterm_saves_and_a_damaged_checkpoint_is_passed_over(tmp_path: Path, tiny_data: Path) -> None:
     sets = ("steps=40", "decay_from=30", "save_every=10", "sample_every=40", "log_every=10")
-    straight = run(tiny_command(tiny_data, tmp_path / "straight", *sets))
-    assert straight.returncode == 0, straight.stderr
+    run(tiny_command(tiny_data, tmp_path / "straight", *sets))
     command = tiny_command(tiny_data, tmp_path / "stopped", *sets)
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
-    _wait_for_training(process, tmp_path / "stopped", previous=0)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert "SIGTERM" in output
+    with started(command, tmp_path / "log.txt") as process:
+        _wait_for_training(process, tmp_path / "stopped")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+    assert "SIGTERM" in (tmp_path / "log.txt").read_text()
     newest = max((tmp_path / "stopped/checkpoints").glob("step-*"))
     assert int(newest.name[5:]) < 40
     damaged = newest / "generator.safetensors"
@@ -105,6 +88,5 @@ def test_sigterm_saves_and_a_damaged_checkpoint_is_passed_over(tmp_path: Path, t
     data[-1] ^= 1
     damaged.write_bytes(data)
     finished = run(command)
-    assert finished.returncode == 0, finished.stderr
     assert f"{newest}: damaged checkpoint skipped (generator.safetensors: sha256" in finished.stdout
     assert_same_bits(tmp_path / "straight/checkpoints/step-00000040", tmp_path / "stopped/checkpoints/step-00000040")
