@@ -19,8 +19,7 @@ import torch
 
 from app.limits import LIMITS, InvalidRequest, short_repr
 from sngan_cond import Generator, GeneratorConfig
-from sngan_cond.hub.download import locate
-from sngan_cond.hub.files import BUNDLED, CARD_FILE, METRICS_FILE, TRAINING_FILE, WEIGHTS_FILE
+from sngan_cond.hub.files import BUNDLED, WEIGHTS_FILE
 from sngan_cond.loading import load_generator
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
@@ -72,22 +71,19 @@ def read_model(source: str, *, name: str, revision: str, given: str, device: tor
         InvalidRequest: if it is missing, damaged or too large.
     """
     try:
-        extras = (CARD_FILE, METRICS_FILE, TRAINING_FILE)
-        files = locate(source, extras=extras, max_weights_bytes=LIMITS.model_bytes)
-        # By commit, not by `source`: a branch may move between the two calls.
-        loaded = load_generator(files.folder if files.repo is None else f"{files.repo}@{files.commit_hash}")
+        loaded = load_generator(source, max_weights_bytes=LIMITS.model_bytes)
     except ValueError as error:
         raise InvalidRequest(_FOLDERS.sub("", str(error).replace(given, name))) from error
     return Model(
         name=name,
         revision=revision,
         G=loaded.generator.to(device),
-        commit_hash=files.commit_hash,
-        weights_sha256=_sha256(files.folder / WEIGHTS_FILE) if files.commit_hash is None else None,
+        commit_hash=loaded.commit_hash,
+        weights_sha256=_sha256(loaded.folder / WEIGHTS_FILE) if loaded.commit_hash is None else None,
         metrics=loaded.metrics or {},
         training=loaded.training or {},
         card=loaded.card or "",
-        source=name if files.repo is None else f"{files.repo}@{files.commit_hash}",
+        source=loaded.public_name,
     )
 
 

@@ -18,7 +18,6 @@ from train.evaluation.protocols import METRICS, PROTOCOLS, allowed_names, protoc
 if TYPE_CHECKING:
     import torch
 
-    from sngan_cond.loading import LoadedModel
     from train.evaluation.classifier_file import LoadedClassifier
     from train.evaluation.extractors import Extractor
 
@@ -153,7 +152,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         accelerator=state,
         cache=None if args.no_cache else args.cache or default_cache(),
         work_dir=work_dir,
-        model=_model_name(model),
+        model=model.public_name,
         progress=not args.no_progress,
     )
     if state.is_main_process:
@@ -181,11 +180,6 @@ def _load_scoring_networks(
     if classifier is not None:
         classifier.network.to(device)
     return extractor, classifier
-
-
-def _model_name(model: "LoadedModel") -> str:
-    """Name a model without saying where its files are on this machine."""
-    return f"{model.files.repo}@{model.commit_hash}" if model.files.repo else model.files.folder.resolve().name
 
 
 def _device(name: str) -> str:

@@ -56,6 +56,11 @@ class ModelFiles:
     repo: str | None = None
     commit_hash: str | None = None
 
+    @property
+    def public_name(self) -> str:
+        """What names the model to others: "user/name@commit", or a folder's name without the way to it."""
+        return f"{self.repo}@{self.commit_hash}" if self.repo else self.folder.resolve().name
+
 
 def short_repr(value: object) -> str:
     """Return a value for an error message: quoted, on one line and of readable length."""
