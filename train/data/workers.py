@@ -9,13 +9,10 @@ import collections
 import contextlib
 import dataclasses
 import multiprocessing
-import os
 import signal
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +21,7 @@ from train.data.image import BadImageError, Fitting
 from train.data.sources.base import Item
 from train.errors import DataError
 from train.files import sync
+from train.processes import end_with_parent
 
 QUEUED_PER_WORKER = 2  # enough that no worker waits, few enough that memory holds the images on their way
 
@@ -142,16 +140,6 @@ def _ctrl_c_deferred() -> Iterator[None]:
 
 
 def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with it even if it is killed.
-
-    An idle worker would wait for ever: it and its siblings hold the pipe that it reads from open, so it sees no end of
-    file. A worker that is busy may still write a little, which harms nobody: whoever goes on writes the same bytes.
-    """
+    """Leave Ctrl-C to the parent, and end with it: whoever goes on writes the same bytes once more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if (parent := multiprocessing.parent_process()) is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: BaseProcess) -> None:
-    parent.join()
-    os._exit(1)  # sys.exit would end this thread alone
+    end_with_parent()

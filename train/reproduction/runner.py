@@ -3,13 +3,12 @@
 import json
 import os
 import signal
-import threading
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from train.files import write_text_atomically
 from train.prepare import main as prepare
 from train.presets.load import config_to_dict
 from train.presets.tables import Row, Table
+from train.processes import end_with_parent
 from train.reproduction.budget import SMOKE_DATA_IMAGES, Budget, row_config
 from train.reproduction.measures import Scoring, measure
 from train.trainer.loop import train
@@ -153,15 +153,7 @@ def _in_processes(tasks: list[Task], jobs: int) -> Generator[tuple[Task, dict[st
 
 def _start_worker(threads: int) -> None:
     torch.set_num_threads(threads)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Let no worker outlive a killed command; a run may be cut off at any instant and resumes at the next start."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    end_with_parent()  # a run may be cut off at any instant and resumes at the next start
 
 
 def draw_smoke_data(folder: Path, sides: set[int]) -> None:
