@@ -5,11 +5,12 @@ Nothing here imports torch, so that help and mistakes in the arguments take no s
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from sngan_cond import __version__
+from sngan_cond.validation import one_line
 
 _LONGEST_MESSAGE = 1000
 _MODEL = "Hub repo (user/name or user/name@revision), folder, or 'bundled' for the small model inside this package"
@@ -24,9 +25,48 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {_one_line(message)} (--help says more)\n")
 
 
-def _one_line(message: str) -> str:
-    flat = " ".join(message.split())
-    return flat if len(flat) <= _LONGEST_MESSAGE else flat[:_LONGEST_MESSAGE] + "…"
+def integer(low: int, high: int | None = None) -> Callable[[str], int]:
+    """Return the type of an argument that is an integer from `low` to `high`; None is no limit."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1  # refused, as all that is out of range
+        if value < low or (high is not None and value > high):
+            to = "" if high is None else f" to {high}"
+            raise argparse.ArgumentTypeError(f"{text!r}: an integer from {low}{to} is allowed")
+        return value
+
+    return parse
+
+
+def run_command(
+    work: Callable[[], int | None], errors: type[Exception] | tuple[type[Exception], ...], *, name: str = ""
+) -> int:
+    """Do what a command does, and turn how it ends into its exit status.
+
+    Args:
+        work: returns the status; None is 0.
+        errors: what the user can mend, which is said in one line without a traceback.
+        name: what that line begins with.
+    Returns:
+        The status of `work`, 2 after one of the errors, 130 after Ctrl-C.
+    """
+    try:
+        return work() or 0
+    except KeyboardInterrupt:
+        return 130
+    except errors as error:
+        message: object = error
+        if isinstance(error, OSError):
+            message = (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error))
+        print(f"{name}error: {_one_line(message)}", file=sys.stderr)
+        return 2
+
+
+def _one_line(message: object) -> str:
+    return one_line(message, _LONGEST_MESSAGE, more="…")
 
 
 def _parser() -> OneLineParser:
@@ -145,28 +185,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = vars(_parser().parse_args(argv))
     verb = arguments.pop("verb")
+    return run_command(lambda: _run(verb, arguments), (ValueError, OSError), name=f"sngan-cond {verb}: ")
+
+
+def _run(verb: str, arguments: dict[str, Any]) -> None:
+    from sngan_cond import commands  # once the flags are known to be right: importing torch takes seconds
+
     try:
-        print(_run(verb, arguments))
-    except KeyboardInterrupt:
-        return 130
+        print(getattr(commands, verb)(**arguments))
     except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
         advice = "; try a smaller --batch-size" if "batch_size" in arguments else ""
-        return _fail(verb, f"out of memory on the device{advice}")
-    except OSError as error:
-        named = f"{error.filename}: " if error.filename else ""
-        return _fail(verb, f"{named}{error.strerror or error}")
-    except ValueError as error:
-        return _fail(verb, str(error))
-    return 0
-
-
-def _run(verb: str, arguments: dict[str, Any]) -> str:
-    from sngan_cond import commands  # once the flags are known to be right: importing torch takes seconds
-
-    text: str = getattr(commands, verb)(**arguments)
-    return text
+        raise ValueError(f"out of memory on the device{advice}") from error
 
 
 def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
@@ -174,8 +205,3 @@ def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
     import torch
 
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator:" in str(error)
-
-
-def _fail(verb: str, message: str) -> int:
-    print(f"sngan-cond {verb}: error: {_one_line(message)}", file=sys.stderr)
-    return 2

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
 from typing import Any, Self
 
+_MEANT = " (did you mean {!r}?)"
+
 
 def nearest(name: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str | None:
     """Return the choice that an abbreviated or mistyped name most likely means.
@@ -20,15 +22,39 @@ def nearest(name: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str | 
     return next(iter(begun or difflib.get_close_matches(name, choices, n=1, cutoff=cutoff)), None)
 
 
-def did_you_mean(name: str, choices: Iterable[str], otherwise: str) -> str:
-    """Return the end of a message about a name that is none of the choices: the nearest one, else `otherwise`."""
+def did_you_mean(name: str, choices: Iterable[str], otherwise: str = "", *, form: str = "did you mean {}?") -> str:
+    """Return the end of a message about a name that is none of the choices: the nearest one, else `otherwise`.
+
+    Args:
+        choices: as for `nearest`.
+        form: of the hint, with braces for the choice.
+    """
     near = nearest(name, choices)
-    return otherwise if near is None else f"did you mean {near}?"
+    return otherwise if near is None else form.format(near)
 
 
-def _hint(name: str, choices: Iterable[str]) -> str:
-    near = nearest(name, choices)
-    return f" (did you mean {near!r}?)" if near else ""
+def allowed_names(name: object, choices: Iterable[str]) -> str:
+    """Return the end of a message about a name that is none of the choices: all of them, and the nearest."""
+    choices = list(choices)
+    return f"allowed are {', '.join(choices)}{did_you_mean(str(name), choices, form=_MEANT)}"
+
+
+def one_line(text: object, longest: int | None = None, *, more: str = "") -> str:
+    """Return a text that anybody may have written on one line.
+
+    Args:
+        text: an error or anything else that has a text.
+        longest: characters kept of it; None keeps all.
+        more: put where the rest is cut off.
+    """
+    flat = " ".join(str(text).split())
+    return flat if longest is None or len(flat) <= longest else flat[:longest] + more
+
+
+def short_repr(value: object) -> str:
+    """Return a value for an error message: quoted, on one line and of readable length."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:90]}... ({len(text)} characters)"
 
 
 def check_range(name: str, value: object, low: int, high: int) -> None:
@@ -40,7 +66,7 @@ def check_range(name: str, value: object, low: int, high: int) -> None:
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise a ValueError that names field, value, choices and the nearest of them if a value is none of the choices."""
     if value not in choices:
-        raise ValueError(f"{name}={value!r}: allowed are {', '.join(choices)}{_hint(str(value), choices)}")
+        raise ValueError(f"{name}={value!r}: {allowed_names(value, choices)}")
 
 
 def check_number(name: str, value: object, is_allowed: Callable[[float], bool], allowed: str) -> None:
@@ -77,9 +103,8 @@ class StrictConfig:
         names = [field.name for field in fields(cls)]  # type: ignore[arg-type]  # every subclass is a dataclass
         for key in values:
             if key not in names:
-                raise ValueError(
-                    f"{cls.__name__} has no field {key!r}{_hint(key, names)}; its fields are {', '.join(names)}"
-                )
+                meant = did_you_mean(key, names, form=_MEANT)
+                raise ValueError(f"{cls.__name__} has no field {key!r}{meant}; its fields are {', '.join(names)}")
         missing = [name for name in names if name not in values]
         if missing:
             raise ValueError(f"{cls.__name__} misses the field {', '.join(missing)}")

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from sngan_cond.hub.files import short_repr
 from sngan_cond.stored import check_tree, read_json, read_text
+from sngan_cond.validation import one_line, short_repr
 from train.errors import TrainError
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ def parse_yaml(text: str, *, error: type[ValueError] = TrainError, name: str) ->
     except RecursionError as reason:
         raise error(f"{name} (nested too deeply)") from reason
     except (yaml.YAMLError, ValueError) as reason:
-        raise error(f"{name} ({' '.join(str(reason).split())[:200]})") from reason
+        raise error(f"{name} ({one_line(reason, 200)})") from reason
 
 
 class _Loader(yaml.SafeLoader):

@@ -24,8 +24,8 @@ from sngan_cond.hub.files import (
     check_files,
     parse_repo,
     parse_revision,
-    short_repr,
 )
+from sngan_cond.validation import short_repr
 
 _HASH = re.compile(r"[0-9a-f]{40}")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sngan_cond.stored import MAX_TEXT_BYTES
+from sngan_cond.validation import short_repr
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -60,12 +61,6 @@ class ModelFiles:
     def public_name(self) -> str:
         """What names the model to others: "user/name@commit", or a folder's name without the way to it."""
         return f"{self.repo}@{self.commit_hash}" if self.repo else self.folder.resolve().name
-
-
-def short_repr(value: object) -> str:
-    """Return a value for an error message: quoted, on one line and of readable length."""
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:90]}... ({len(text)} characters)"
 
 
 def parse_repo(repo: str, *, argument: str = "repo") -> str:

@@ -13,8 +13,8 @@ from sngan_cond.hub.files import (
     PretrainedError,
     parse_repo,
     parse_revision,
-    short_repr,
 )
+from sngan_cond.validation import short_repr
 
 
 def push_folder(
