@@ -2,7 +2,9 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sngan_cond.latents import MAX_SEED, check_seed, check_truncation
@@ -89,6 +91,23 @@ def text(name: str, value: Any) -> str:
     return value
 
 
+def classes(value: Any, limit: int) -> tuple[str, ...]:
+    """Check a list of classes without looking them up; empty entries are dropped.
+
+    Args:
+        value: a sequence of indices or texts, or a single one; None is an empty list.
+        limit: how many at most.
+    Raises:
+        InvalidRequest: if it is no list, too long, or an entry is not text.
+    """
+    entries = [] if value is None else [value] if isinstance(value, str | int) else value
+    if not isinstance(entries, Sequence):
+        raise InvalidRequest(f"class is {short_repr(value)}: a list of class names is expected")
+    if len(entries) > limit:
+        raise InvalidRequest(f"{len(entries)} classes are given: at most {limit} are allowed")
+    return tuple(filter(None, (text("class", entry) for entry in entries)))
+
+
 def whole_number(name: str, value: Any, low: int, high: int) -> int:
     """Check an integer, which may also come as digits or as a float without a fraction.
 
@@ -102,6 +121,10 @@ def whole_number(name: str, value: Any, low: int, high: int) -> int:
     if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
         raise InvalidRequest(f"{name} is {short_repr(number)}: a whole number from {low} to {high} is allowed")
     return number
+
+
+count = partial(whole_number, "number of images", low=1, high=LIMITS.images)
+steps = partial(whole_number, "steps", low=2, high=LIMITS.steps)
 
 
 def seed(name: str, value: Any) -> int:

@@ -19,6 +19,7 @@ import torch
 
 from app.limits import LIMITS, InvalidRequest, short_repr
 from sngan_cond import Generator, GeneratorConfig
+from sngan_cond.classes import class_label
 from sngan_cond.hub.files import BUNDLED, WEIGHTS_FILE
 from sngan_cond.loading import load_generator
 
@@ -56,6 +57,11 @@ class Model:
     def config(self) -> GeneratorConfig:
         """The generator's configuration."""
         return self.G.config
+
+    def described(self, label: int) -> dict[str, Any]:
+        """Return a class as recipes and the endpoint list it."""
+        ids = self.config.class_ids
+        return {"index": label, "name": class_label(self.config, label), "wordnet_id": ids[label] if ids else None}
 
 
 def read_model(source: str, *, name: str, revision: str, given: str, device: torch.device) -> Model:

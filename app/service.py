@@ -1,6 +1,7 @@
 """What the page does, without the page: open models, list classes, make images."""
 
 import contextlib
+import math
 import random
 import threading
 from collections.abc import Callable, Sequence
@@ -14,8 +15,7 @@ from app.engine import Engine, choose_device, on_zero_gpu
 from app.limits import LIMITS, InvalidRequest, text, whole_number
 from app.models import Model, ModelStore
 from app.recipe import recipe_for
-from app.requests.base import square_side
-from app.requests.links import AnyRequest
+from app.requests.base import Request
 from app.requests.sample import SampleRequest
 from sngan_cond.classes import class_label, search_classes
 
@@ -34,7 +34,7 @@ class Result:
         recipe: how to make them again.
     """
 
-    request: AnyRequest
+    request: Request
     model: Model
     images: Tensor
     captions: list[str]
@@ -43,22 +43,22 @@ class Result:
     @property
     def columns(self) -> int:
         """Columns of the grid, as `sngan-cond` lays it out: a row for each class, one strip for a path."""
-        return self.request.columns(len(self.images), len(self.recipe["classes"]))
+        return len(self.images) // self._rows if self._rows else self._side
 
     @property
     def columns_shown(self) -> int:
         """Columns where the page is wide enough for them: at most 8, at least 4 where rows mean nothing."""
-        in_rows = self.request.keeps_rows(len(self.recipe["classes"])) and self.columns >= 3
-        return min(8, self.columns if in_rows else max(4, square_side(len(self.images))))
+        means_rows = self.request.moves or self._rows > 1
+        return min(8, self.columns if means_rows and self.columns >= 3 else max(4, self._side))
 
+    @property
+    def _rows(self) -> int:
+        return self.request.rows(len(self.recipe["classes"]))
 
-@dataclass(frozen=True)
-class ClassEntry:
-    """A class as the endpoint lists it."""
-
-    index: int
-    name: str
-    wordnet_id: str | None
+    @property
+    def _side(self) -> int:
+        """Side of the smallest square of cells that holds the images."""
+        return math.isqrt(len(self.images) - 1) + 1
 
 
 class Service:
@@ -90,7 +90,7 @@ class Service:
         with contextlib.suppress(InvalidRequest):  # the first visitor will see the message
             self.make(SampleRequest(classes=("0",) if self.open().config.num_classes else (), count=1))
 
-    def make(self, request: AnyRequest, *, visitor: str = "", progress: Progress | None = None) -> Result:
+    def make(self, request: Request, *, visitor: str = "", progress: Progress | None = None) -> Result:
         """Make the images of a request.
 
         Args:
@@ -105,7 +105,8 @@ class Service:
             self._running.setdefault(visitor, set()).add(cancelled)
         try:
             model = self.open(request.model, request.revision)
-            (z, y), labels = request.inputs(model.G)
+            labels = request.labels(model.G)
+            z, y = request.inputs(model.G, labels)
             batches = []
             for batch in self.engine.run(model.G, z, y, cancelled):
                 batches.append(batch)
@@ -116,9 +117,8 @@ class Service:
                 self._running[visitor].discard(cancelled)
                 if not self._running[visitor]:
                     del self._running[visitor]
-        names = [[class_label(model.config, label) for label in row] for row in labels]
-        recipe = recipe_for(model, request, labels)
-        return Result(request, model, torch.cat(batches), request.captions(names), recipe)
+        captions = request.captions(len(z), [class_label(model.config, label) for label in labels])
+        return Result(request, model, torch.cat(batches), captions, recipe_for(model, request, labels))
 
     def cancel(self, visitor: str) -> int:
         """Stop what a visitor has running.
@@ -134,8 +134,8 @@ class Service:
             event.set()
         return len(events)
 
-    def classes(self, model: Model, query: Any = "", limit: Any = 20) -> list[ClassEntry]:
-        """Find classes.
+    def classes(self, model: Model, query: Any = "", limit: Any = 20) -> list[dict[str, Any]]:
+        """Find classes, best first.
 
         Args:
             query: part of a name or WordNet id, or an index; empty for the first classes.
@@ -143,11 +143,8 @@ class Service:
         Raises:
             InvalidRequest: if a value is not allowed.
         """
-        found = search_classes(
-            model.config, text("query", query), whole_number("limit", limit, 1, LIMITS.listed_classes)
-        )
-        ids = model.config.class_ids
-        return [ClassEntry(i, class_label(model.config, i), None if ids is None else ids[i]) for i in found]
+        query, limit = text("query", query), whole_number("limit", limit, 1, LIMITS.listed_classes)
+        return [model.described(label) for label in search_classes(model.config, query, limit)]
 
     def random_classes(self, model: Model, count: int) -> list[int]:
         """Choose distinct classes at random: `count` of them, or all if there are fewer.

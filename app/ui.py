@@ -8,17 +8,17 @@ import gradio as gr
 from app.api import add_api
 from app.limits import LIMITS, InvalidRequest
 from app.models import Model
-from app.requests.base import Query, labels_of
-from app.requests.links import AnyRequest, request_from_query
+from app.requests.base import Query, Request, labels_of, request_of
 from app.service import Service
 from app.summary import summarise, summary_html
 from app.tabs.about import AboutTab
 from app.tabs.mixture import MixtureTab
 from app.tabs.morph import MorphTab
-from app.tabs.page import Page, friendly
 from app.tabs.sample import SampleTab
+from app.tabs.tab import Page, Tab, friendly
 from app.tabs.walk import WalkTab
 
+TABS: tuple[type[Tab], ...] = (SampleTab, MorphTab, MixtureTab, WalkTab)
 TITLE = "sngan-cond"
 _HEADER = """<header class="masthead">
   <h1>Images by class</h1>
@@ -73,32 +73,18 @@ class Ui:
             self.summary = gr.HTML(summary_html([]), elem_id="summary")
         self.run = gr.Textbox("", visible="hidden", label="Tab that a link starts", elem_id="run")
         page = Page(service, self.model_box, self.revision_box)
+        self.parts: dict[str, Tab | AboutTab] = {}  # by the names that requests and links give them
         with gr.Tabs(elem_id="tabs") as self.tabs:
-            with gr.Tab("Sample", id="sample"):
-                self.sample = SampleTab(page)
-            with gr.Tab("Morph", id="morph"):
-                self.morph = MorphTab(page)
-            with gr.Tab("Mixture", id="mixture"):
-                self.mixture = MixtureTab(page)
-            with gr.Tab("Walk", id="walk"):
-                self.walk = WalkTab(page)
+            for part in TABS:
+                with gr.Tab(part.kind.tab.capitalize(), id=part.kind.tab):
+                    self.parts[part.kind.tab] = part(page)
             with gr.Tab("About", id="about"):
-                self.about = AboutTab()
-
-    @property
-    def tab_parts(self) -> dict[str, SampleTab | MorphTab | MixtureTab | WalkTab]:
-        """The tabs that make images, by the name that requests and links give them."""
-        return {"sample": self.sample, "morph": self.morph, "mixture": self.mixture, "walk": self.walk}
+                self.parts["about"] = AboutTab()
 
     def connect(self, demo: gr.Blocks) -> None:
         """Add the events that reach across tabs to the Blocks that this was made in."""
-        outputs = [self.model_box, self.revision_box, self.summary, self.tabs]
-        outputs += [self.sample.classes, self.sample.surprise, self.sample.count, *self.sample.latents.inputs]
-        outputs += [self.morph.from_class, self.morph.to_class, self.morph.steps, *self.morph.latents.inputs]
-        outputs += [self.mixture.classes, self.mixture.count, self.mixture.before, *self.mixture.sliders]
-        outputs += [*self.mixture.latents.inputs, self.walk.class_, self.walk.to_seed, self.walk.steps]
-        outputs += [*self.walk.latents.inputs, self.about.card]
-        outputs += [self.run]
+        outputs = [self.model_box, self.revision_box, self.summary, self.tabs, self.run]
+        outputs += [component for part in self.parts.values() for component in part.components]
         arrived = demo.load(
             self._arrive, None, outputs, show_progress="hidden", concurrency_limit=8, api_visibility="private"
         )
@@ -118,38 +104,33 @@ class Ui:
         with friendly():
             return self._show_model(self.service.open(name, revision, again=True))
 
-    def _show_model(self, model: Model) -> dict[Any, Any]:
+    def _show_model(self, model: Model, request: Request | None = None) -> dict[Any, Any]:
         updates: dict[Any, Any] = {self.summary: summary_html(summarise(model))}
-        for part in (*self.tab_parts.values(), self.about):
-            updates |= part.blank(model)
+        for name, part in self.parts.items():
+            updates |= part.show(model, request if request is not None and request.tab == name else None)
         return updates
 
     def _arrive(self, http_request: gr.Request) -> dict[Any, Any]:
         """Show the first model, or what a link asks for, and start making it."""
         query: Query = {key: http_request.query_params.getlist(key) for key in http_request.query_params}
         try:
-            request = request_from_query(query)
+            request = request_of(query, [part.kind for part in TABS])
             if request is None:
                 name, revision = (query.get(key, [""])[0] for key in ("model", "revision"))
+                model = self.service.open(name, revision)
+                updates = self._show_model(model)
             else:
-                name, revision = request.model, request.revision
-            model = self.service.open(name, revision)
-            updates = self._show_model(model) | {self.model_box: model.name, self.revision_box: revision}
-            return updates if request is None else updates | self._restore(request, model)
+                revision = request.revision
+                model = self.service.open(request.model, revision)
+                updates = self._show_model(model, request.with_labels(labels_of(model.G, request.class_texts)))
+                updates |= {self.tabs: gr.Tabs(selected=request.tab), self.run: request.tab}
+            return updates | {self.model_box: model.name, self.revision_box: revision}
         except InvalidRequest as error:
             gr.Warning(html.escape(str(error), quote=False), title="This link does not work", duration=20)
-        return self._show_first()
-
-    def _show_first(self) -> dict[Any, Any]:
         try:
             return self._show_model(self.service.open())
         except InvalidRequest as error:
             return {self.summary: summary_html([("Not opened", str(error))])}
-
-    def _restore(self, request: AnyRequest, model: Model) -> dict[Any, Any]:
-        labels = [str(label) for label in labels_of(model.G, request.class_texts)]
-        fields = self.tab_parts[request.tab].restore(request, model, labels)  # type: ignore[arg-type]  # its own kind
-        return {self.tabs: gr.Tabs(selected=request.tab), self.run: request.tab, **fields}
 
     def _leave(self, http_request: gr.Request) -> None:
         self.service.cancel(http_request.session_hash or "")

@@ -1,9 +1,12 @@
-"""What all requests share: model, seed and truncation, how they are checked, and what each kind has to provide."""
+"""What every request is: fields that say how they are checked, and all that is told of a request by walking them."""
 
+import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from functools import partial
 from typing import Any, ClassVar, Self
+from urllib.parse import urlencode
 
 from app import limits
 from app.limits import InvalidRequest
@@ -12,6 +15,31 @@ from sngan_cond.classes import resolve_class
 from sngan_cond.inputs import Inputs
 
 Query = dict[str, list[str]]  # a link's query as `urllib.parse.parse_qs` returns it
+
+
+def asked(
+    key: str,
+    check: Callable[..., Any],
+    default: Any = MISSING,
+    *,
+    many: bool = False,
+    names_classes: bool = False,
+    beside: tuple[str, ...] = (),
+    recipe: str | None = None,
+) -> Any:
+    """Declare a field of a request.
+
+    Args:
+        key: its name in links, and its option in a command.
+        check: turns what came from the page, a link or a client into a value, or raises `InvalidRequest`.
+        default: taken where nothing came, and checked too; without one, `check` is given None.
+        many: whether it holds several values.
+        names_classes: whether it holds classes: indices, names or WordNet ids.
+        beside: fields declared before it, whose checked values `check` is given too.
+        recipe: its name in the recipe, among the entries that only this kind of request has.
+    """
+    metadata = {"key": key, "check": check, "many": many, "names_classes": names_classes}
+    return field(default=default, metadata=metadata | {"beside": beside, "recipe": recipe})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,15 +55,18 @@ class Request(ABC):
 
     tab: ClassVar[str]  # also the name of the function in sngan_cond and of the subcommand, where there is one
     trigger_keys: ClassVar[tuple[str, ...]]  # a link with any of these keys asks for images at once
+    draw: ClassVar[Callable[..., Inputs]]  # of sngan_cond.inputs: takes what the function `tab` takes
     moves: ClassVar[bool] = False  # whether the images are the steps of a path, to be shown as an animation too
+    has_command: ClassVar[bool] = False
+    no_class: ClassVar[str | None] = None  # refusal, where the class may be left out for models without classes only
+    class_twice: ClassVar[str | None] = None  # refusal, where classes have to be distinct
 
-    model: str = ""
-    revision: str = ""
-    seed: int = 0
-    truncation: float | None = None
+    model: str = asked("model", partial(limits.text, "model"), "")
+    revision: str = asked("revision", partial(limits.text, "revision"), "")
+    seed: int = asked("seed", partial(limits.seed, "seed"), 0)
+    truncation: float | None = asked("truncation", limits.truncation, None)
 
     @classmethod
-    @abstractmethod
     def parse(cls, **values: Any) -> Self:
         """Check values as they came from the page, a link or a client.
 
@@ -44,118 +75,165 @@ class Request(ABC):
         Raises:
             InvalidRequest: naming the field, the value and what is allowed.
         """
-
-    @staticmethod
-    def _parse_shared(values: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "model": limits.text("model", values.get("model")),
-            "revision": limits.text("revision", values.get("revision")),
-            "seed": limits.seed("seed", values.get("seed", 0)),
-            "truncation": limits.truncation(values.get("truncation")),
-        }
+        checked: dict[str, Any] = {}
+        for entry in cls._own_first():
+            value = values.get(entry.name, None if entry.default is MISSING else entry.default)
+            beside = (checked[name] for name in entry.metadata["beside"])
+            checked[entry.name] = entry.metadata["check"](value, *beside)
+        return cls(**checked)
 
     @classmethod
-    @abstractmethod
     def from_query(cls, query: Query) -> Self:
         """Read a link's query and check it as `parse` does; keys that mean nothing here are ignored."""
+        values: dict[str, Any] = {}
+        for entry in fields(cls):
+            if texts := query.get(entry.metadata["key"]):
+                values[entry.name] = texts if entry.metadata["many"] else texts[0]
+        return cls.parse(**values)
 
-    @staticmethod
-    def _first_values(query: Query, **keys: str) -> dict[str, str]:
-        """Return what a query says about the shared fields and the given ones, each field with its first value."""
-        keys |= {key: key for key in ("model", "revision", "seed", "truncation")}
-        return {field: query[key][0] for field, key in keys.items() if query.get(key)}
+    def link(self) -> str:
+        """Return a link that asks for the same images again, from the question mark on."""
+        return "?" + urlencode([("tab", self.tab), *self._texts(fields(self))])
 
-    def query(self) -> Query:
-        """Return the query of a link that asks for the same again."""
-        values: Query = {"tab": [self.tab], "model": [self.model], "revision": [self.revision]}
-        values["seed"] = [str(self.seed)]
-        values["truncation"] = [] if self.truncation is None else [repr(self.truncation)]
-        return {key: [value for value in entries if value] for key, entries in (values | self._own_query()).items()}
+    def command(self, source: str) -> str | None:
+        """Return the shell command that makes the images again; None where the command line has none.
 
-    @abstractmethod
-    def _own_query(self) -> Query: ...
+        Args:
+            source: what `--model` takes.
+        """
+        if not self.has_command:
+            return None
+        words = ["sngan-cond", self.tab, "--model", source]
+        for key, text in replace(self, model="", revision="")._texts(self._own_first()):  # the source says both
+            words += [f"--{key}", text]
+        return shlex.join([*words, "--out", f"{self.tab}.gif" if self.moves else "grid.png"])
+
+    def python(self, source: str, labels: list[int]) -> str:
+        """Return Python that makes the images again, as `images` (N, 3, R, R) uint8."""
+        arguments = f"{self.python_arguments(labels)}, seed={self.seed}, truncation={self.truncation}"
+        return "\n".join(
+            [
+                f"from sngan_cond import Generator, {self.tab}",
+                f"G = Generator.from_pretrained({source!r})",
+                f"images = {self.tab}(G, {arguments})",
+            ]
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Return the recipe's entries that only this kind of request has."""
+        own = {entry.metadata["recipe"]: getattr(self, entry.name) for entry in fields(self)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in own.items() if name}
 
     @property
-    @abstractmethod
     def class_texts(self) -> tuple[str, ...]:
         """The classes as the visitor named them: indices, names or WordNet ids."""
+        return tuple(
+            text for _, text in self._texts(entry for entry in fields(self) if entry.metadata["names_classes"])
+        )
 
-    @abstractmethod
+    @classmethod
+    def deal(cls, labels: Iterable[str]) -> dict[str, Any]:
+        """Return the values of the fields that hold classes, by name, if these are the classes."""
+        rest = iter(labels)
+        return {f.name: tuple(rest) if f.metadata["many"] else next(rest, "") for f in cls._class_fields()}
+
     def with_labels(self, labels: list[int]) -> Self:
         """Return the same request with its classes written as indices.
 
         Args:
-            labels: distinct labels of `class_texts`, in order of appearance.
+            labels: of `class_texts`.
         """
+        return replace(self, **self.deal(map(str, labels)))
 
-    @abstractmethod
-    def inputs(self, G: Generator) -> tuple[Inputs, list[list[int]]]:
-        """Draw the latents and find the labels.
+    def labels(self, G: Generator) -> list[int]:
+        """Find the labels of `class_texts`.
 
-        Returns:
-            The generator's inputs, and for each image the labels that it shows.
         Raises:
             InvalidRequest: if a class is unknown or ambiguous, or the model has none.
         """
+        if self.no_class and self.class_texts and not G.config.num_classes:
+            raise InvalidRequest("this model has no classes: leave the class out")
+        if self.no_class and G.config.num_classes and not self.class_texts:
+            raise InvalidRequest(self.no_class)
+        labels = labels_of(G, self.class_texts)
+        if self.class_twice and len(set(labels)) != len(labels):
+            raise InvalidRequest(self.class_twice)
+        return labels
 
-    def captions(self, names: list[list[str]]) -> list[str]:
+    def inputs(self, G: Generator, labels: list[int]) -> Inputs:
+        """Draw the generator's inputs.
+
+        Raises:
+            InvalidRequest: if sampling refuses them, such as weights that are 0 in float32.
+        """
+        try:
+            return self.draw(G, **self.arguments(labels), seed=self.seed, truncation=self.truncation)
+        except ValueError as error:
+            raise InvalidRequest(str(error)) from error
+
+    @abstractmethod
+    def arguments(self, labels: list[int]) -> dict[str, Any]:
+        """Return the arguments of the function `tab` of `sngan_cond` that only it has."""
+
+    def python_arguments(self, labels: list[int]) -> str:
+        """Return `arguments` as source code."""
+        return ", ".join(f"{name}={value!r}" for name, value in self.arguments(labels).items())
+
+    def captions(self, images: int, names: list[str]) -> list[str]:
         """Return the text below each image.
 
         Args:
-            names: of the classes that each image shows.
+            images: in all.
+            names: of the classes.
         """
-        return [f"{i + 1}" for i in range(len(names))]
+        return [f"{i + 1}" for i in range(images)]
 
-    def columns(self, images: int, classes: int) -> int:
-        """Return how many columns the grid has, as the command line lays it out.
+    def rows(self, classes: int) -> int:
+        """Return how many rows the command line lays the images out in; 0 for no rows but a square.
 
         Args:
-            images: in all, at least 1.
-            classes: distinct classes that they show.
+            classes: distinct classes that the images show.
         """
-        return images if self.moves else square_side(images)
+        return 1 if self.moves else 0
 
-    def keeps_rows(self, classes: int) -> bool:
-        """Whether a row of the grid means something and should stay a row on the page."""
-        return self.moves
+    @classmethod
+    def _class_fields(cls) -> "list[Field[Any]]":
+        return [entry for entry in fields(cls) if entry.metadata["names_classes"]]
 
-    @abstractmethod
-    def settings(self) -> dict[str, Any]:
-        """Return the recipe's entries that only this kind of request has."""
+    @classmethod
+    def _own_first(cls) -> "list[Field[Any]]":
+        """Return the fields in the order in which they are checked, and options of a command are written."""
+        shared = {entry.name for entry in fields(Request)}
+        return sorted(fields(cls), key=lambda entry: entry.name in shared)
 
-    def command_options(self, labels: list[int]) -> list[str] | None:
-        """Return the options of the command `tab` that only it has; None where the command line has no such command."""
-        return None
-
-    @abstractmethod
-    def python_arguments(self, labels: list[int]) -> str:
-        """Return the arguments of the function `tab` of `sngan_cond` that only it has, as source code."""
-
-
-def square_side(count: int) -> int:
-    """Return the side of the smallest square of cells that holds so many images."""
-    return next(side for side in range(1, count + 1) if side * side >= count)
+    def _texts(self, chosen: "Iterable[Field[Any]]") -> Iterator[tuple[str, str]]:
+        """Yield key and text of each value of some fields; what is empty is left out."""
+        for entry in chosen:
+            value = getattr(self, entry.name)
+            for single in value if entry.metadata["many"] else [value]:
+                if single not in ("", None):
+                    yield entry.metadata["key"], str(single)
 
 
-def parse_classes(value: Any, limit: int) -> tuple[str, ...]:
-    """Check a list of classes without looking them up; empty entries are dropped.
+def request_of(query: Query, kinds: Iterable[type[Request]]) -> Request | None:
+    """Read a link's query.
 
     Args:
-        value: a sequence of indices or texts, or a single one; None is an empty list.
-        limit: how many at most.
+        query: unknown keys are ignored.
+        kinds: of requests that there may be.
+    Returns:
+        The request, or None if the link asks for no images, such as one to a model alone or to another tab.
     Raises:
-        InvalidRequest: if it is no list, too long, or an entry is not text.
+        InvalidRequest: if a value is not allowed.
     """
-    entries = [] if value is None else [value] if isinstance(value, str | int) else value
-    if not isinstance(entries, Sequence):
-        raise InvalidRequest(f"class is {limits.short_repr(value)}: a list of class names is expected")
-    if len(entries) > limit:
-        raise InvalidRequest(f"{len(entries)} classes are given: at most {limit} are allowed")
-    texts = (limits.text("class", entry) for entry in entries)
-    return tuple(text for text in texts if text)
+    tab = next(iter(query.get("tab", [])), "sample")
+    kind = next((kind for kind in kinds if kind.tab == tab), None)
+    if kind is None or not any(query.get(key) for key in kind.trigger_keys):
+        return None
+    return kind.from_query(query)
 
 
-def labels_of(G: Generator, classes: tuple[str, ...]) -> list[int]:
+def labels_of(G: Generator, classes: Sequence[str]) -> list[int]:
     """Look up classes.
 
     Args:

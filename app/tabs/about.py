@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from app.models import Model
 
@@ -23,7 +24,12 @@ class AboutTab:
     def __init__(self) -> None:
         self.card = gr.Markdown("", sanitize_html=True, elem_id="about-card", elem_classes="card")
 
-    def blank(self, model: Model) -> dict[Any, Any]:
+    @property
+    def components(self) -> list[Component]:
+        """What `show` may change."""
+        return [self.card]
+
+    def show(self, model: Model, request: Any = None) -> dict[Any, Any]:
         """Return the updates that show a model's card."""
         return {self.card: harmless_card(model.card) or f"**{_plain(model.name)}** has no model card."}
 

@@ -1,13 +1,11 @@
 """Fields that several tabs have: class pickers, the seed with its dice, and truncation with its switch."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from app.limits import LIMITS
 from app.models import Model
-from app.requests.base import Request
 from sngan_cond.classes import class_label
 
 TRUNCATION_INFO = (
@@ -18,18 +16,19 @@ _ROLL = "() => String(Math.floor(Math.random() * 2 ** 31))"
 _SHOW_IF = "(on) => ({__type__: 'update', visible: on})"  # what gr.update returns, without a call of the server
 
 
-def class_update(model: Model, value: list[str] | str | None) -> Any:
+def class_update(model: Model, picker: gr.Dropdown, value: tuple[str, ...] | str) -> Any:
     """Return the update that makes a class picker list a model's classes; it is hidden if there are none.
 
     Args:
-        value: chosen labels, as text.
+        value: chosen labels, or one, as text.
     """
+    chosen = list(value) if picker.multiselect else value or None
     ids = model.config.class_ids
     listed = range(min(model.config.num_classes, LIMITS.listed_classes))
     choices = [(f"{class_label(model.config, i)} · {ids[i] if ids else i}", str(i)) for i in listed]
     total = model.config.num_classes
     # Where every class is listed, Enter takes the first that matches; otherwise what was typed is looked up later.
-    return gr.update(choices=choices, value=value, visible=total > 0, allow_custom_value=total > len(choices))
+    return gr.update(choices=choices, value=chosen, visible=total > 0, allow_custom_value=total > len(choices))
 
 
 def class_names(model: Model, classes: list[str]) -> list[str]:
@@ -45,27 +44,11 @@ def first_classes(model: Model, count: int) -> list[str]:
     return [str(i * total // count) for i in range(count)]
 
 
-@dataclass
-class Latents:
-    """Fields for the latents: seed, and truncation with its switch."""
-
-    seed: gr.Textbox
-    truncates: gr.Checkbox
-    threshold: gr.Slider
-
-    @property
-    def inputs(self) -> list[Any]:
-        """The components, in the order in which they are declared."""
-        return [self.seed, self.truncates, self.threshold]
-
-    def restore(self, request: Request) -> dict[Any, Any]:
-        """Return the updates that show a request's latents."""
-        truncation = request.truncation
-        if truncation is None:
-            threshold = gr.update(visible=False)
-        else:  # a link may ask for more than the slider's usual maximum
-            threshold = gr.update(visible=True, value=truncation, maximum=max(2.0, truncation))
-        return {self.seed: str(request.seed), self.truncates: truncation is not None, self.threshold: threshold}
+def threshold_update(truncation: float | None) -> Any:
+    """Return the update that makes the threshold's slider show a request's truncation, or hides it."""
+    if truncation is None:
+        return gr.update(visible=False)
+    return gr.update(visible=True, value=truncation, maximum=max(2.0, truncation))  # links may ask for more than 2
 
 
 def seed_field(label: str, value: str, elem_id: str) -> gr.Textbox:
@@ -87,8 +70,12 @@ def seed_field(label: str, value: str, elem_id: str) -> gr.Textbox:
     return field
 
 
-def latent_fields(tab: str, seed_label: str = "Seed") -> Latents:
-    """Add the fields for the latents; their ids start with `tab`."""
+def latent_fields(tab: str, seed_label: str = "Seed") -> dict[str, Any]:
+    """Add the fields for the latents: "seed", "truncates" and, for the threshold, "truncation".
+
+    Args:
+        tab: their ids start with it.
+    """
     seed = seed_field(seed_label, "0", f"{tab}-seed")
     truncates = gr.Checkbox(False, label="Truncate the latents", info=TRUNCATION_INFO, elem_id=f"{tab}-truncates")
     threshold = gr.Slider(
@@ -101,4 +88,4 @@ def latent_fields(tab: str, seed_label: str = "Seed") -> Latents:
         elem_id=f"{tab}-threshold",
     )
     truncates.change(None, truncates, threshold, js=_SHOW_IF, api_visibility="private")
-    return Latents(seed, truncates, threshold)
+    return {"seed": seed, "truncates": truncates, "truncation": threshold}

@@ -96,8 +96,8 @@ class Panel:
         self.link.change(None, self.link, None, js=_SET_ADDRESS, api_visibility="private")
 
     @property
-    def outputs(self) -> list[Any]:
-        """The components that a result changes."""
+    def components(self) -> list[Any]:
+        """What a result changes."""
         components: list[Any] = [self.status, self.animation, self.gallery, self.grid, self.bundle, self.copy]
         return [*components, self.link, self.recipe_box, self.command, self.python, self.recipe]
 
@@ -136,11 +136,5 @@ def _folded(command: str | None) -> str:
     """Break a command into lines, one for each option."""
     if command is None:
         return ""
-    lines = [""]
-    for word in shlex.split(command):
-        quoted = shlex.quote(word)
-        if word.startswith("--"):
-            lines.append(f"  {quoted}")
-        else:
-            lines[-1] = f"{lines[-1]} {quoted}".lstrip() if len(lines) == 1 else f"{lines[-1]} {quoted}"
-    return " \\\n".join(lines)
+    words = [shlex.quote(word) for word in shlex.split(command)]
+    return " ".join(f"\\\n  {word}" if word.startswith("--") else word for word in words)

@@ -13,7 +13,7 @@ import torch
 from app.files import write_result
 from app.limits import CancelledError, InvalidRequest
 from app.recipe import recipe_for
-from app.requests.links import AnyRequest, request_from_query
+from app.requests.base import Request, request_of
 from app.requests.mixture import MixtureRequest
 from app.requests.morph import MorphRequest
 from app.requests.sample import SampleRequest
@@ -47,6 +47,11 @@ def test_a_mixture_of_one_class_is_that_class(service: Service) -> None:
     assert torch.equal(mixed.images, plain.images)
     blended = service.make(MixtureRequest(classes=("1", "0"), weights=(0.5, 0.5), count=4, seed=3))
     assert not torch.equal(blended.images, plain.images)
+
+
+def test_weights_that_float32_rounds_to_0_are_refused(service: Service) -> None:
+    with pytest.raises(InvalidRequest, match="at least one above 0 is needed"):
+        service.make(MixtureRequest(classes=("0", "1"), weights=(1e-300, 1e-300)))
 
 
 def test_a_walk_ends_at_its_seeds(service: Service) -> None:
@@ -83,7 +88,7 @@ def test_a_model_without_classes(service: Service, classless: Path) -> None:
         (SampleRequest(model="classless", count=10), 4, 4),
     ],
 )
-def test_how_images_are_laid_out(service: Service, wanted: AnyRequest, columns: int, shown: int) -> None:
+def test_how_images_are_laid_out(service: Service, wanted: Request, columns: int, shown: int) -> None:
     result = service.make(wanted)
     assert (result.columns, result.columns_shown) == (columns, shown)
 
@@ -93,7 +98,8 @@ def test_a_name_with_two_meanings_lists_them(service: Service) -> None:
         service.make(SampleRequest(classes=("crane",)))
 
 
-REQUESTS: list[AnyRequest] = [
+KINDS = (SampleRequest, MorphRequest, MixtureRequest, WalkRequest)
+REQUESTS: list[Request] = [
     SampleRequest(classes=("2", "0"), count=3, seed=11, truncation=0.5),
     MorphRequest(from_class="0", to_class="3", steps=4, seed=12, truncation=0.7),
     MorphRequest(from_class="1", to_class="1", steps=3, seed=12),
@@ -106,7 +112,7 @@ REQUESTS: list[AnyRequest] = [
 
 @pytest.mark.parametrize("wanted", REQUESTS, ids=lambda wanted: wanted.tab)
 def test_the_recipes_python_makes_the_images_again(
-    service: Service, wanted: AnyRequest, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    service: Service, wanted: Request, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = service.make(wanted)
     monkeypatch.chdir(tiny.parent if wanted.model == "" else _parent_of(service, wanted.model))
@@ -120,9 +126,9 @@ def _parent_of(service: Service, name: str) -> Path:
 
 
 @pytest.mark.parametrize("wanted", REQUESTS, ids=lambda wanted: wanted.tab)
-def test_the_recipes_link_makes_the_images_again(service: Service, wanted: AnyRequest) -> None:
+def test_the_recipes_link_makes_the_images_again(service: Service, wanted: Request) -> None:
     result = service.make(wanted)
-    again = request_from_query(parse_qs(result.recipe["link"].removeprefix("?")))
+    again = request_of(parse_qs(result.recipe["link"].removeprefix("?")), KINDS)
     assert again is not None
     assert torch.equal(service.make(again).images, result.images)
 
@@ -131,8 +137,8 @@ def test_a_link_to_a_repo_names_the_commit_that_made_the_images(service: Service
     result = service.make(SampleRequest(classes=("2",), count=1, revision=""))
     commit = "0123456789" * 4
     model = replace(result.model, name="alice/toy", commit_hash=commit, source=f"alice/toy@{commit}")
-    recipe = recipe_for(model, replace(result.request, model="alice/toy", revision="main"), [[2]])
-    again = request_from_query(parse_qs(recipe["link"].removeprefix("?")))
+    recipe = recipe_for(model, replace(result.request, model="alice/toy", revision="main"), [2])
+    again = request_of(parse_qs(recipe["link"].removeprefix("?")), KINDS)
     assert again is not None
     assert (again.model, again.revision) == ("alice/toy", commit)
     for words in (recipe["command"], recipe["python"]):
@@ -174,7 +180,7 @@ def test_old_results_are_removed(service: Service, tmp_path: Path) -> None:
 
 def test_visitors_at_once_share_batches_and_get_their_own_images(service: Service) -> None:
     """Requests with labels and requests with class weights, which cannot share a batch."""
-    requests: list[AnyRequest] = [SampleRequest(classes=(str(i % 4),), count=1 + i % 5, seed=i) for i in range(24)]
+    requests: list[Request] = [SampleRequest(classes=(str(i % 4),), count=1 + i % 5, seed=i) for i in range(24)]
     requests[::5] = [MixtureRequest(classes=("0", "3"), weights=(1.0, 0.5), count=4, seed=i) for i in range(5)]
     alone = [service.make(request).images for request in requests]
     before = service.engine.batches
@@ -234,8 +240,8 @@ def test_surprises_are_classes(service: Service) -> None:
 
 def test_classes_are_found(service: Service) -> None:
     model = service.open()
-    assert [entry.index for entry in service.classes(model, "crane")] == [1, 3]
-    assert service.classes(model, "n00000003")[0].name == "golf <b>ball</b>"
+    assert [entry["index"] for entry in service.classes(model, "crane")] == [1, 3]
+    assert service.classes(model, "n00000003")[0]["name"] == "golf <b>ball</b>"
     with pytest.raises(InvalidRequest, match="limit is 0"):
         service.classes(model, "", 0)
     with pytest.raises(InvalidRequest, match="at most 200 characters"):

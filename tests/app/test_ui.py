@@ -89,7 +89,10 @@ def test_a_visitor_who_leaves_leaves_no_work_behind(demo: gr.Blocks, ui: Ui, mon
 
 
 def test_a_class_of_a_mixture_keeps_its_weight_while_others_go_and_come(ui: Ui) -> None:
-    classes, *sliders = ui.mixture._follow(["2", "1"], ["0", "2"], "", "", 0.2, 0.7, 0.3, 0.4, 0.5, 0.6)
+    mixture = ui.parts["mixture"]
+    data = {mixture.fields["classes"]: ["2", "1"], mixture.before: ["0", "2"], ui.model_box: "", ui.revision_box: ""}
+    data |= dict(zip(mixture.sliders, (0.2, 0.7, 0.3, 0.4, 0.5, 0.6), strict=True))
+    classes, *sliders = mixture._follow(data)
     assert classes == ["2", "1"]
     assert [(slider["value"], slider["label"]) for slider in sliders[:2]] == [
         (0.7, "Weight of golf <b>ball</b>"),
@@ -102,12 +105,14 @@ def test_a_class_of_a_mixture_keeps_its_weight_while_others_go_and_come(ui: Ui) 
 def test_a_link_to_a_walk_fills_its_fields(ui: Ui, service: Service, truncation: float | None) -> None:
     """With no two values alike; the threshold's slider reaches as far as the link asks."""
     request = WalkRequest(class_="1", seed=3, to_seed=9, steps=5, truncation=truncation)
-    fields = ui.walk.restore(request, service.open(), ["1"])
-    assert (fields[ui.walk.to_seed], fields[ui.walk.steps], fields[ui.walk.latents.seed]) == ("9", 5, "3")
-    assert fields[ui.walk.class_]["value"] == "1"
-    assert fields[ui.walk.latents.truncates] == (truncation is not None)
+    walk = ui.parts["walk"]
+    updates = walk.show(service.open(), request)
+    shown = {name: updates[component] for name, component in walk.fields.items()}
+    assert (shown["to_seed"], shown["steps"], shown["seed"]) == ("9", 5, "3")
+    assert shown["class_"]["value"] == "1"
+    assert shown["truncates"] == (truncation is not None)
     if truncation is not None:
-        slider = fields[ui.walk.latents.threshold]
+        slider = shown["truncation"]
         assert slider["value"] == truncation <= slider["maximum"] == max(2.0, truncation)
 
 

@@ -7,12 +7,13 @@ from urllib.parse import parse_qs
 import pytest
 
 from app.limits import LIMITS, InvalidRequest
-from app.requests.links import AnyRequest, link_to, request_from_query
+from app.requests.base import Request, request_of
 from app.requests.mixture import MixtureRequest
 from app.requests.morph import MorphRequest
 from app.requests.sample import SampleRequest
 from app.requests.walk import WalkRequest
 
+KINDS = (SampleRequest, MorphRequest, MixtureRequest, WalkRequest)
 HUGE = "x" * 1_000_000
 
 
@@ -26,21 +27,21 @@ HUGE = "x" * 1_000_000
         WalkRequest(class_="3", seed=8, to_seed=9, steps=48),
     ],
 )
-def test_a_link_carries_the_whole_request(wanted: AnyRequest) -> None:
-    assert request_from_query(parse_qs(link_to(wanted).removeprefix("?"))) == wanted
+def test_a_link_carries_the_whole_request(wanted: Request) -> None:
+    assert request_of(parse_qs(wanted.link().removeprefix("?")), KINDS) == wanted
 
 
 def test_a_link_without_a_tab_samples() -> None:
-    request = request_from_query({"class": ["207", "1"], "seed": ["3"], "truncation": ["0.7"], "utm_source": ["mail"]})
+    request = request_of({"class": ["207", "1"], "seed": ["3"], "truncation": ["0.7"], "utm_source": ["mail"]}, KINDS)
     assert request == SampleRequest(classes=("207", "1"), seed=3, truncation=0.7)
 
 
 def test_a_link_to_a_walk_without_its_end_goes_to_the_next_seed() -> None:
-    assert request_from_query({"tab": ["walk"], "class": ["3"]}) == WalkRequest(class_="3", seed=0, to_seed=1)
+    assert request_of({"tab": ["walk"], "class": ["3"]}, KINDS) == WalkRequest(class_="3", seed=0, to_seed=1)
 
 
 def test_a_link_to_a_model_alone_asks_for_no_images() -> None:
-    assert request_from_query({"model": ["alice/toy"], "__theme": ["dark"]}) is None
+    assert request_of({"model": ["alice/toy"], "__theme": ["dark"]}, KINDS) is None
 
 
 @pytest.mark.parametrize(

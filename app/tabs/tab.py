@@ -1,0 +1,167 @@
+"""What a tab that makes images is: fields on the left, a `Panel` on the right, and the events between them."""
+
+import html
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gradio as gr
+from gradio.components import Component
+from gradio.utils import get_upload_folder
+
+from app.files import ResultFiles, write_result
+from app.limits import LIMITS, CancelledError, InvalidRequest
+from app.models import Model
+from app.requests.base import Request
+from app.service import Result, Service
+from app.tabs.fields import class_update, first_classes, threshold_update
+from app.tabs.panel import Panel
+
+GROUP = "images"  # Gradio's concurrency_id: whatever needs the device waits in one queue
+PROGRESS = gr.Progress()  # Gradio finds the parameter by this default
+
+
+@contextmanager
+def friendly() -> Iterator[None]:
+    """Show a visitor's mistake as one sentence, on the page and in the API: no traceback, and no markup in it."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise gr.Error(
+            html.escape(str(error), quote=False), title="That did not work", print_exception=False
+        ) from error
+
+
+def make(
+    service: Service,
+    kind: type[Request],
+    values: dict[str, Any],
+    http_request: gr.Request | None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Result, ResultFiles]:
+    """Make what a visitor asks for, as files that Gradio serves.
+
+    Args:
+        values: of the request's fields, unchecked.
+        http_request: says whose work it is.
+        progress: as for `Service.make`.
+    Raises:
+        gr.Error: if a value is not allowed.
+        CancelledError: if the visitor cancelled.
+    """
+    visitor = "" if http_request is None else http_request.session_hash or ""
+    with friendly():
+        result = service.make(kind.parse(**values), visitor=visitor, progress=progress)
+    return result, write_result(result, Path(get_upload_folder()) / "results")
+
+
+@dataclass
+class Page:
+    """The parts of the page that every tab needs."""
+
+    service: Service
+    model_box: gr.Dropdown
+    revision_box: gr.Textbox
+
+
+class Tab(ABC):
+    """Fields and events of a tab; made inside its `gr.Tab`."""
+
+    kind: ClassVar[type[Request]]
+    button: ClassVar[str]  # on the button that makes the images
+    hint: ClassVar[str]  # shown as long as there are no images
+    seeds: ClassVar[tuple[str, ...]] = ("seed",)  # fields in which Enter makes the images too
+    first: ClassVar[int]  # classes to begin with
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        tab = self.kind.tab
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=4, min_width=260, elem_classes="fields"):
+                self.fields = self.layout()
+                with gr.Row(elem_classes="actions"):
+                    run = gr.Button(self.button, variant="primary", elem_id=f"{tab}-run", scale=3, min_width=140)
+                    stop = gr.Button("Stop", variant="secondary", elem_id=f"{tab}-stop", scale=1, min_width=90)
+            with gr.Column(scale=7, min_width=260, elem_classes="results"):
+                self.panel = Panel(tab, moves=self.kind.moves, hint=self.hint)
+        self.inputs = {**self.fields, "model": page.model_box, "revision": page.revision_box}
+        gr.on([run.click, *(self.fields[name].submit for name in self.seeds)], self._make, **self.making)
+        # No limit on concurrency, and not GROUP's queue: it would wait there for what it is to stop.
+        stop.click(self._stop, None, None, concurrency_limit=None, show_progress="hidden", api_visibility="private")
+
+    @abstractmethod
+    def layout(self) -> dict[str, Any]:
+        """Add the fields.
+
+        Returns:
+            Them, by the names of the request's fields, and with those of `latent_fields`.
+        """
+
+    @property
+    def components(self) -> list[Component]:
+        """What `show` may change."""
+        return list(self.fields.values())
+
+    @property
+    def making(self) -> dict[str, Any]:
+        """What every event that makes images is declared with."""
+        return {
+            "inputs": set(self.inputs.values()),  # of a set Gradio passes one dictionary, by component
+            "outputs": self.panel.components,
+            "concurrency_id": GROUP,
+            "concurrency_limit": LIMITS.requests_at_once,
+            "show_progress_on": self.panel.gallery,
+            "api_visibility": "private",
+        }
+
+    def values(self, data: dict[Component, Any]) -> dict[str, Any]:
+        """Return the values of the request's fields, unchecked.
+
+        Args:
+            data: values of the components in `making`.
+        """
+        values = {name: data[component] for name, component in self.inputs.items()}
+        return values | {"truncation": values["truncation"] if values["truncates"] else None}
+
+    def show(self, model: Model, request: Any = None) -> dict[Any, Any]:
+        """Return the updates that fit the fields to a model.
+
+        Args:
+            request: of this tab's kind and for this model, to be shown in the fields; its classes are labels.
+        """
+        updates: dict[Any, Any] = {}
+        if request is not None:
+            shown = {name: value for name, value in vars(request).items() if name in self.fields}
+            shown |= {name: str(shown[name]) for name in self.seeds}
+            shown |= {"truncates": request.truncation is not None, "truncation": threshold_update(request.truncation)}
+            updates = {self.fields[name]: value for name, value in shown.items()}
+        for name, value in self.kind.deal(self.shown_classes(model, request)).items():
+            updates[self.fields[name]] = class_update(model, self.fields[name], value)
+        return updates
+
+    def shown_classes(self, model: Model, request: Request | None) -> list[str]:
+        """Return the labels of the request's classes, or of those to begin with, as text."""
+        return first_classes(model, self.first) if request is None else list(request.class_texts)
+
+    def _make(
+        self, data: dict[Component, Any], http_request: gr.Request, progress: gr.Progress = PROGRESS
+    ) -> dict[Any, Any]:
+        started = time.perf_counter()
+
+        def advance(done: int, total: int) -> None:
+            progress((done, total), desc="Making images", unit="images")
+
+        progress(0, desc="Opening the model")
+        try:
+            result, files = make(self.page.service, self.kind, self.values(data), http_request, advance)
+        except CancelledError:
+            return self.panel.stopped()
+        return self.panel.show(result, files, time.perf_counter() - started)
+
+    def _stop(self, http_request: gr.Request) -> None:
+        if not self.page.service.cancel(http_request.session_hash or ""):
+            gr.Info("Nothing is being made.", duration=3)
