@@ -172,7 +172,7 @@ def _reproduce(args: argparse.Namespace, rows: list[tuple[Table, Row]]) -> int:
     ]
     for task in tasks:  # what does not fit is said before anything is trained
         _ = task.config
-        _ = protocol_named(task.table.protocol).reduced(fakes=scoring.fakes, reals=scoring.reals)
+        _ = protocol_named(task.table.paper.protocol).reduced(fakes=scoring.fakes, reals=scoring.reals)
     results: dict[str, list[dict[str, object]]] = {}
 
     def made() -> list[tuple[Table, list[dict[str, object]]]]:

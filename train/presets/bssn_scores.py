@@ -1,7 +1,7 @@
 """Tables 1, 6 and 7 of Lin et al. 2021: scores of SN and BSN, scaled and with gamma."""
 
 from train.presets.bssn_shared import CNNS, RESNET_IMAGENET, sn
-from train.presets.tables import NOT_TRAINED, Row, Table, Values, adam, both, merged
+from train.presets.tables import NOT_TRAINED, Row, Table, adam, constraint, row
 
 COLUMNS = (
     *(("cifar10", "IS"), ("cifar10", "FID"), ("stl10", "IS"), ("stl10", "FID"), ("celeba", "FID")),
@@ -23,12 +23,12 @@ _TABLE_6 = {  # gamma, method
     ("none", "bsn"): ("7.58+-0.04", "26.62+-0.21", "9.25+-0.01", "42.98+-0.54", "8.54+-0.20"),
 }
 # Table 7, in its order.
-SETTINGS: dict[str, Values] = {
-    "1": {"d_updates_per_step": 5, **both(adam(0.0001, 0.5, 0.9)), "steps": 400_000},
-    "2": both(adam(0.0001, 0.5, 0.999)),
-    "3": both(adam(0.0002, 0.5, 0.999)),
-    "4": {"optim_g": adam(0.0001, 0.5, 0.999), "optim_d": adam(0.0002, 0.5, 0.999)},
-    "5": {"optim_g": adam(0.0002, 0.5, 0.999), "optim_d": adam(0.0001, 0.5, 0.999)},
+SETTINGS = {
+    "1": adam(0.0001, 0.5, 0.9, n_dis=5) | {"steps": 400_000},
+    "2": adam(0.0001, 0.5, 0.999),
+    "3": adam(0.0002, 0.5, 0.999),
+    "4": adam(0.0001, 0.5, 0.999) | {"optim_d.lr": 0.0002},
+    "5": adam(0.0002, 0.5, 0.999) | {"optim_d.lr": 0.0001},
 }
 
 # Scales of SN and of BSN that were tried: appendices P.1, Q.1 and R.1.
@@ -53,25 +53,25 @@ def _scores(line: tuple[str, ...], dataset: str, remark: str = "") -> dict[str, 
 
 def _real(*datasets: str) -> list[Row]:
     return [
-        Row(f"{dataset}_real", f"Real data, {dataset}", absent=NOT_TRAINED, **_scores(_TABLE_1["real"], dataset))
+        row(f"{dataset}_real", f"Real data, {dataset}", absent=NOT_TRAINED, **_scores(_TABLE_1["real"], dataset))
         for dataset in datasets
     ]
 
 
 def _scaled(dataset: str, method: str, scale: float) -> Row:
-    scaled = {"sn": "ssn", "bsn": "bssn"}[method]
     at_one = scale == 1
+    line, remark = (method, "") if at_one else ({"sn": "ssn", "bsn": "bssn"}[method], " (best scale)")
     note = (
         "Appendices P.1, Q.1 and R.1 name the first setting of Table 7; config.py of fjxmlzn/BSN sweeps the scale at "
         "the second, which is taken."
     )
-    return Row(
+    return row(
         f"{dataset}_{method}_{scale:g}",
-        f"{(method if at_one else scaled).upper()}, scale {scale:g}, {dataset}",
+        f"{line.upper()}, scale {scale:g}, {dataset}",
         RESNET_IMAGENET if dataset == "imagenet" else CNNS[dataset],
         sn(ESTIMATES[method], scale),
         note="" if dataset == "imagenet" else note,
-        **(_scores(_TABLE_1[method], dataset) if at_one else _scores(_TABLE_1[scaled], dataset, " (best scale)")),
+        **_scores(_TABLE_1[line], dataset, remark),
     )
 
 
@@ -99,19 +99,20 @@ _GAMMA_NAMES = {
 
 
 def _at_setting(dataset: str, gamma: str, method: str, setting: str) -> Row:
-    values, note = merged(SETTINGS[setting], sn(ESTIMATES[method], 1.0)), ""
+    extra, note = {}, ""
     if gamma != "none":
-        constraint = {"gamma": gamma, "gamma_start": "one", "gradient_penalty": 10.0}
-        values = merged(values, {"constraint": constraint})
+        extra = constraint(gamma=gamma, gamma_start="one", gradient_penalty=10.0)
         note = "Appendix O: gradient penalty 10; gamma starts at 1 as in fjxmlzn/BSN, whose gamma also scales biases."
         if dataset == "stl10":
-            values["steps"] = 400_000  # appendix Q.1: only SN and BSN with one D update run for 800,000
+            extra["steps"] = 400_000  # appendix Q.1: only SN and BSN with one D update run for 800,000
     name, label = _GAMMA_NAMES[gamma]
-    return Row(
+    return row(
         f"{dataset}_{method}_{name}{setting}",
         f"{method.upper()}{label}, row {setting} of Table 7, {dataset}",
         CNNS[dataset],
-        values,
+        SETTINGS[setting],
+        sn(ESTIMATES[method]),
+        extra,
         note=note,
         **_scores(_TABLE_6[gamma, method], dataset, " (best row)"),
     )

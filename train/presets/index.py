@@ -7,32 +7,10 @@ from typing import NamedTuple
 from sngan_cond.validation import did_you_mean
 from train.errors import TrainError
 from train.presets import bssn_figures, bssn_scores, feng, sngan_figures, sngan_scores
-from train.presets.tables import Base, Row, Table, Values, merged
+from train.presets.tables import Table, Values
 
-TABLES: tuple[Table, ...] = (
-    sngan_scores.FIGURE_1,
-    sngan_scores.TABLE_2,
-    sngan_figures.FIGURE_4,
-    sngan_figures.FIGURE_5,
-    sngan_figures.FIGURE_13,
-    sngan_figures.FIGURE_9,
-    sngan_figures.FIGURE_10,
-    sngan_figures.FIGURE_11,
-    sngan_figures.TABLE_7,
-    sngan_figures.TABLE_8,
-    feng.TABLE_1,
-    bssn_scores.TABLE_1,
-    bssn_scores.TABLE_6,
-    bssn_figures.FIGURE_4,
-    bssn_figures.FIGURE_6,
-    bssn_figures.FIGURE_8,
-    bssn_figures.FIGURE_3,
-    bssn_figures.FIGURE_14,
-    bssn_figures.FIGURE_15,
-    bssn_figures.FIGURE_2,
-    bssn_figures.FIGURE_13,
-    bssn_figures.FIGURE_10,
-)
+_FILES = (sngan_scores, sngan_figures, feng, bssn_scores, bssn_figures)
+TABLES = tuple(found for file in _FILES for found in vars(file).values() if isinstance(found, Table))
 
 
 def find_tables(name: str) -> tuple[Table, ...]:
@@ -44,23 +22,17 @@ def find_tables(name: str) -> tuple[Table, ...]:
     Raises:
         TrainError: if no table, or more than one, is meant.
     """
-    if name == "all":
-        return TABLES
-    of_paper = tuple(table for table in TABLES if table.paper == name)
-    if of_paper:
+    if of_paper := tuple(table for table in TABLES if name in ("all", table.paper.name)):
         return of_paper
-    for found in ([t for t in TABLES if name in (t.key, t.name)], [t for t in TABLES if _makes(t, name)]):
-        if len(found) == 1:
-            return (found[0],)
-        if found:
-            raise TrainError(f"--table {name}: several are called so: {', '.join(table.key for table in found)}")
-    names = [table.key for table in TABLES]
-    hint = did_you_mean(name, [*names, *(table.name for table in TABLES)], f"allowed are all, {', '.join(names)}")
-    raise TrainError(f"--table {name}: no such table; {hint}")
-
-
-def _makes(table: Table, name: str) -> bool:
-    return name in table.also or name in (f"{table.paper}/{other}" for other in table.also)
+    found = [table for table in TABLES if name in (table.key, table.name)]
+    found = found or [table for table in TABLES if name.removeprefix(f"{table.paper.name}/") in table.also]
+    if not found:
+        keys = [table.key for table in TABLES]
+        hint = did_you_mean(name, [*keys, *(table.name for table in TABLES)], f"allowed are all, {', '.join(keys)}")
+        raise TrainError(f"--table {name}: no such table; {hint}")
+    if len(found) > 1:
+        raise TrainError(f"--table {name}: several are called so: {', '.join(table.key for table in found)}")
+    return tuple(found)
 
 
 class TablePreset(NamedTuple):
@@ -80,44 +52,29 @@ class TablePreset(NamedTuple):
 @functools.cache
 def table_presets() -> dict[str, TablePreset]:
     """Return every row that is trained and every base, by preset name."""
-    presets = []
+    presets = {}
     for table in TABLES:
+        paper = _entry("Paper", table.paper.citation)
         for row in table.rows:
-            base = row.base
-            if base is not None:
-                name, values = table.preset(row), merged(base.values, row.values)
-                presets += [
-                    TablePreset(f"{table.paper}/{base.name}", base.values, _about_base(base, table)),
-                    TablePreset(name, values, _about_row(row, base, table)),
-                ]
-    return {preset.name: preset for preset in presets}
-
-
-def _about_base(base: Base, table: Table) -> tuple[str, ...]:
-    return (
-        f"{base.title}; extended by the rows, no row itself.",
-        *_entry("Paper", table.citation),
-        *_entry("Source", base.source),
-        _data(base),
-    )
-
-
-def _about_row(row: Row, base: Base, table: Table) -> tuple[str, ...]:
-    name = table.preset(row)
-    reported = ", ".join(f"{metric} {score or 'only drawn'}" for metric, score in row.reported.items())
-    return (
-        *_entry("Paper", table.citation),
-        *_entry("Table", table.title),
-        *_entry("Row", row.label),
-        *_entry("Reported", reported),
-        *_entry("Open", row.note),
-        _data(base),
-        f"Run:      accelerate launch -m train --preset {name} --run-dir runs/{name}",
-    )
-
-
-def _data(base: Base) -> str:
-    return f"Data:     python -m train.prepare {base.data} --out {base.data_path}"
+            if (base := row.base) is None:
+                continue
+            data = f"Data:     python -m train.prepare {base.dataset.prepare} --out {base.dataset.path}"
+            head = f"{base.title}; extended by the rows, no row itself."
+            about = (head, *paper, *_entry("Source", base.source), data)
+            presets[base.name] = TablePreset(base.name, base.values, about)
+            name = table.preset(row)
+            reported = ", ".join(f"{metric} {score or 'only drawn'}" for metric, score in row.reported.items())
+            about = (
+                *paper,
+                *_entry("Table", table.title),
+                *_entry("Row", row.label),
+                *_entry("Reported", reported),
+                *_entry("Open", row.note),
+                data,
+                f"Run:      accelerate launch -m train --preset {name} --run-dir runs/{name}",
+            )
+            presets[name] = TablePreset(name, row.values, about)
+    return presets
 
 
 def _entry(word: str, text: str) -> list[str]:

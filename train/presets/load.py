@@ -14,11 +14,11 @@ from train.config import SHARED_KEYS, TrainConfig
 from train.errors import TrainError
 from train.presets.index import TablePreset, table_presets
 from train.presets.tables import Values
+from train.stored import parse_yaml, read_yaml
 
 FOLDER = Path(__file__).parent
 _ADAPTER = TypeAdapter(TrainConfig)
 KeyPath = tuple[str, ...]
-Sources = dict[KeyPath, str]  # key path to the preset, file or flag that set it, for messages
 
 
 def preset_names() -> list[str]:
@@ -39,6 +39,41 @@ def preset_notes(preset: str) -> tuple[str, ...]:
     return tuple(line.lstrip("# ") for line in head)
 
 
+def load_config(preset: str | None, overrides: Iterable[str] = ()) -> TrainConfig:
+    """Read a preset, apply overrides and check the whole.
+
+    Args:
+        preset: a name, the last part of a name where no other ends so, or a YAML file; None takes the defaults.
+        overrides: "key=value" strings, keys dotted, values in YAML.
+    Raises:
+        TrainError: naming file (or --set), key path, value and what is allowed.
+    """
+    settings = _Settings()
+    if preset is not None:
+        settings.read(preset)
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key:
+            raise TrainError(f"--set {override}: key=value is allowed, for example --set batch_total=64")
+        value = parse_yaml(text, name=f"--set {override}: the value is not YAML")
+        settings.add({key: value}, "--set")
+    return settings.config()
+
+
+def config_to_dict(config: TrainConfig) -> dict[str, Any]:
+    """Return the resolved configuration as plain values; what both networks share stands once, at the top."""
+    plain: dict[str, Any] = _ADAPTER.dump_python(config, mode="json")
+    for section in ("generator", "discriminator"):
+        for key in SHARED_KEYS:
+            del plain[section][key]
+    return plain
+
+
+def config_to_yaml(config: TrainConfig) -> str:
+    """Return the resolved configuration as YAML that `load_config` reads back."""
+    return yaml.safe_dump(config_to_dict(config), sort_keys=False, width=120)
+
+
 def _find(preset: str) -> TablePreset | Path:
     """Return the row of a table, or the file, that the user means."""
     if preset.endswith((".yaml", ".yml")):
@@ -55,147 +90,92 @@ def _find(preset: str) -> TablePreset | Path:
     raise TrainError(f"--preset {preset}: no such preset; {hint}")
 
 
-def load_config(preset: str | None, overrides: Iterable[str] = ()) -> TrainConfig:
-    """Read a preset, apply overrides and check the whole.
+class _Settings:
+    """What differs from the defaults, nested, and for messages the preset, file or flag that set it, by key path."""
 
-    Args:
-        preset: a name, the last part of a name where no other ends so, or a YAML file; None takes the defaults.
-        overrides: "key=value" strings, keys dotted, values in YAML.
-    Raises:
-        TrainError: naming file (or --set), key path, value and what is allowed.
-    """
-    values, sources = ({}, {}) if preset is None else _read(preset, extends_allowed=True)
-    for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator or not key:
-            raise TrainError(f"--set {override}: key=value is allowed, for example --set batch_total=64")
+    def __init__(self) -> None:
+        self.values: Values = {}
+        self.sources: dict[KeyPath, str] = {}
+
+    def read(self, preset: str, *, extends_allowed: bool = True) -> None:
+        """Add a row of a table, or a file over what it extends."""
+        found = _find(preset)
+        if isinstance(found, TablePreset):
+            self.add(found.values, f"preset {found.name}")
+            return
+        if not found.is_file():
+            raise TrainError(f"--preset {preset}: no such file")
+        own = read_yaml(found)
+        parent = own.pop("extends", None)
+        if parent is not None:
+            if not extends_allowed:
+                raise TrainError(
+                    f"{found}: extends={parent!r} in a preset that is extended itself; one level is allowed"
+                )
+            self.read(str(parent), extends_allowed=False)
+        self._merge(self.values, own, str(found), ())
+
+    def add(self, values: Values, source: str) -> None:
+        """Add values by their dotted keys."""
+        for key, value in values.items():
+            for part in reversed(key.split(".")):
+                value = {part: value}
+            self._merge(self.values, value, source, ())
+
+    def _merge(self, into: Values, values: Values, source: str, at: KeyPath) -> None:
+        """Write nested values over `into`, which is left sharing none of their mappings."""
+        for key, value in values.items():
+            path = (*at, str(key))
+            if isinstance(value, dict):
+                if not isinstance(into.get(key), dict):
+                    into[key] = {}
+                self._merge(into[key], value, source, path)
+            else:
+                into[key] = value
+            self.sources[path] = source
+
+    def config(self) -> TrainConfig:
+        """Check everything and build the configuration."""
+        self._check_keys(TrainConfig, self.values, ())
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise TrainError(f"--set {override}: the value is not YAML ({_one_line(error)})") from error
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        _merge(values, value, sources, "--set")
-    return parse_config(values, sources)
+            return _ADAPTER.validate_python(_share_keys(self.values))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            path = tuple(str(part) for part in first["loc"])
+            message = first["msg"].removeprefix("Value error, ")
+            ours = isinstance(first.get("ctx", {}).get("error"), ValueError)  # its message names the value already
+            if ours:
+                raise TrainError(f"{self._where(path)}: {message}" if path else message) from error
+            raise TrainError(f"{self._where(path)}={first['input']!r}: {message}") from error
+
+    def _check_keys(self, cls: type, values: Mapping[str, Any], at: KeyPath) -> None:
+        hints = get_type_hints(cls)
+        for key, value in values.items():
+            path = (*at, str(key))
+            if key not in hints:
+                near = nearest(str(key), hints)
+                hint = f"did you mean {'.'.join((*at, near))}?" if near else f"keys here are {', '.join(hints)}"
+                raise TrainError(f"{self._where(path)}: no such key; {hint}")
+            if dataclasses.is_dataclass(hints[key]):
+                if not isinstance(value, Mapping):
+                    raise TrainError(f"{self._where(path)}={value!r}: a mapping of keys is allowed")
+                self._check_keys(hints[key], value, path)
+
+    def _where(self, path: KeyPath) -> str:
+        """Return a dotted key behind what set it, or set the nearest section above it."""
+        key = ".".join(path)
+        source = next((self.sources[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.sources), None)
+        if source is None:
+            return key
+        return f"--set {key}" if source == "--set" else f"{source}: {key}"
 
 
-def parse_config(values: Values, sources: Sources | None = None) -> TrainConfig:
-    """Check plain values and build the configuration.
-
-    Args:
-        values: nested mapping of what differs from the defaults.
-        sources: what set each key, for messages.
-    Raises:
-        TrainError: on an unknown key, a wrong type or a value out of range.
-    """
-    sources = sources or {}
-    _check_keys(TrainConfig, values, (), sources)
-    try:
-        return _ADAPTER.validate_python(_share_keys(values))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = tuple(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        ours = isinstance(first.get("ctx", {}).get("error"), ValueError)  # its message names the value already
-        if ours:
-            raise TrainError(f"{_where(path, sources)}: {message}" if path else message) from error
-        raise TrainError(f"{_where(path, sources)}={first['input']!r}: {message}") from error
-
-
-def config_to_dict(config: TrainConfig) -> dict[str, Any]:
-    """Return the resolved configuration as plain values; what both networks share stands once, at the top."""
-    plain = _plain(dataclasses.asdict(config))
-    for section in ("generator", "discriminator"):
-        for key in SHARED_KEYS:
-            del plain[section][key]
-    return plain
-
-
-def config_to_yaml(config: TrainConfig) -> str:
-    """Return the resolved configuration as YAML that `load_config` reads back."""
-    return yaml.safe_dump(config_to_dict(config), sort_keys=False, width=120)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _read(preset: str, *, extends_allowed: bool) -> tuple[Values, Sources]:
-    """Read a file or a row of a table, over what it extends."""
-    values: Values = {}
-    sources: Sources = {}
-    found = _find(preset)
-    if isinstance(found, TablePreset):
-        _merge(values, found.values, sources, f"preset {found.name}")
-        return values, sources
-    if not found.is_file():
-        raise TrainError(f"--preset {preset}: no such file")
-    own = _read_file(found)
-    parent = own.pop("extends", None)
-    if parent is not None:
-        if not extends_allowed:
-            raise TrainError(f"{found}: extends={parent!r} in a preset that is extended itself; one level is allowed")
-        values, sources = _read(str(parent), extends_allowed=False)
-    _merge(values, own, sources, str(found))
-    return values, sources
-
-
-def _read_file(path: Path) -> Values:
-    try:
-        values = yaml.safe_load(path.read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TrainError(f"{path}: cannot be read as YAML ({_one_line(error)})") from error
-    if not isinstance(values, dict):
-        raise TrainError(f"{path}: a mapping of keys to values is allowed, not {type(values).__name__}")
-    return values
-
-
-def _merge(into: Values, values: Values, sources: Sources, source: str, at: KeyPath = ()) -> None:
-    """Write nested values over `into`, which is left sharing none of their mappings, and note what set each key."""
-    for key, value in values.items():
-        path = (*at, str(key))
-        if isinstance(value, dict):
-            if not isinstance(into.get(key), dict):
-                into[key] = {}
-            _merge(into[key], value, sources, source, path)
-        else:
-            into[key] = value
-        sources[path] = source
-
-
-def _where(path: KeyPath, sources: Sources) -> str:
-    """Return a dotted key behind what set it, or set the nearest section above it."""
-    key, source = ".".join(path), None
-    while path and source is None:
-        source = sources.get(path)
-        path = path[:-1]
-    if source is None:
-        return key
-    return f"--set {key}" if source == "--set" else f"{source}: {key}"
-
-
-def _check_keys(cls: type, values: Mapping[str, Any], at: KeyPath, sources: Sources) -> None:
-    hints = get_type_hints(cls)
-    for key, value in values.items():
-        path = (*at, str(key))
-        if key not in hints:
-            near = nearest(str(key), hints)
-            hint = f"did you mean {'.'.join((*at, near))}?" if near else f"keys here are {', '.join(hints)}"
-            raise TrainError(f"{_where(path, sources)}: no such key; {hint}")
-        if dataclasses.is_dataclass(hints[key]):
-            if not isinstance(value, Mapping):
-                raise TrainError(f"{_where(path, sources)}={value!r}: a mapping of keys is allowed")
-            _check_keys(hints[key], value, path, sources)
-
-
-def _share_keys(values: Mapping[str, Any]) -> dict[str, Any]:
+def _share_keys(values: Values) -> Values:
     """Copy resolution, num_classes and architecture from the top into both networks."""
     shared = {key: values.get(key, getattr(TrainConfig, key)) for key in SHARED_KEYS}
     full = dict(values)
     for section in ("generator", "discriminator"):
-        own = dict(full.get(section, {}))
+        own = full.get(section, {})
         for key in SHARED_KEYS:
             if key in own and own[key] != shared[key]:
                 raise TrainError(
@@ -203,7 +183,3 @@ def _share_keys(values: Mapping[str, Any]) -> dict[str, Any]:
                 )
         full[section] = {**shared, **own}
     return full
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -4,64 +4,80 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-Values = dict[str, Any]
+Values = dict[str, Any]  # dotted keys of `TrainConfig`, as after `--set`, with their values
 
 
 class Paper(NamedTuple):
     """A paper and the evaluation protocol of `train.evaluation.protocols` that its scores follow."""
 
+    name: str
     citation: str
     protocol: str
 
 
-PAPERS = {
-    "sngan": Paper(
-        "Miyato et al. 2018, Spectral normalization for generative adversarial networks (arXiv 1802.05957)", "paper"
+_PAPERS = (
+    Paper(
+        "sngan",
+        "Miyato et al. 2018, Spectral normalization for generative adversarial networks (arXiv 1802.05957)",
+        "paper",
     ),
-    "report": Paper(
-        "Feng et al. 2019, ICLR reproducibility of SNGAN (COMP6248 challenge, University of Southampton)", "paper"
+    Paper(
+        "report",
+        "Feng et al. 2019, ICLR reproducibility of SNGAN (COMP6248 challenge, University of Southampton)",
+        "paper",
     ),
-    "bssn": Paper("Lin et al. 2021, Why spectral normalization stabilizes GANs (arXiv 2009.02773)", "bsn"),
-}
+    Paper("bssn", "Lin et al. 2021, Why spectral normalization stabilizes GANs (arXiv 2009.02773)", "bsn"),
+)
+PAPERS = {paper.name: paper for paper in _PAPERS}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Base:
+class Dataset(NamedTuple):
+    """A data set as its images are prepared: the arguments of `train.prepare` without `--out`, which is the path."""
+
+    prepare: str
+    path: str
+    resolution: int
+
+
+class Base(NamedTuple):
     """What the rows of a group share: a preset that they extend.
 
     Args:
-        name: preset name below its paper's, e.g. "base/cnn_cifar10".
+        name: preset name, e.g. "sngan/base/cnn_cifar10".
         title: what it is, one line.
         source: where in the paper it is described.
-        data: the `train.prepare` command for its data, without `--out`.
-        values: what differs from the defaults of `TrainConfig`.
+        dataset: gives the values their resolution and path.
+        others: what else differs from the defaults of `TrainConfig`.
     """
 
     name: str
     title: str
     source: str
-    data: str
-    values: Values
+    dataset: Dataset
+    others: Values
 
     @property
-    def data_path(self) -> str:
-        """Folder of the prepared data set."""
-        return str(self.values["data"]["path"])
+    def values(self) -> Values:
+        """What differs from the defaults."""
+        return {"resolution": self.dataset.resolution, "data.path": self.dataset.path, **self.others}
 
 
-@dataclass(frozen=True, init=False)
-class Row:
-    """One row of a table or one curve of a figure.
+class Method(NamedTuple):
+    """A way to constrain D that rows of several tables share.
 
     Args:
-        name: last part of its preset's name.
-        label: the row as the paper writes it.
-        base: what it extends; None where nothing is trained.
-        values: what differs from the base; a later one wins.
-        note: choices that the paper leaves open, and how they were made.
-        absent: why the row has no preset, where it has none.
-        reported: metric to the number as printed, "" where the paper only draws it; IS and FID are short forms.
+        label: the paper's name for it.
+        values: what differs from spectral normalisation, the default of `TrainConfig`.
+        note: what the paper leaves open about it, said of every row.
     """
+
+    label: str
+    values: Values
+    note: str = ""
+
+
+class Row(NamedTuple):
+    """One row of a table or one curve of a figure, as `row` makes it; without a base, nothing is trained."""
 
     name: str
     label: str
@@ -71,25 +87,37 @@ class Row:
     note: str
     absent: str
 
-    def __init__(
-        self,
-        name: str,
-        label: str,
-        base: Base | None = None,
-        *values: Values,
-        note: str = "",
-        absent: str = "",
-        **reported: str,
-    ) -> None:
-        numbers = {_METRICS.get(metric, metric): number for metric, number in reported.items()}
-        settings = merged(*values)
-        vars(self).update(
-            name=name, label=label, base=base, values=settings, reported=numbers, note=note, absent=absent
-        )
 
-
-_METRICS = {"IS": "inception_score", "FID": "fid"}
 NOT_TRAINED = "nothing is trained"  # real data
+
+
+def row(
+    name: str,
+    label: str,
+    base: Base | None = None,
+    *parts: Values | Method,
+    note: str = "",
+    absent: str = "",
+    **reported: str,
+) -> Row:
+    """Describe a row.
+
+    Args:
+        name: last part of its preset's name.
+        label: the row as the paper writes it.
+        base: what it extends; None where nothing is trained.
+        parts: what differs from the base; a later one wins.
+        note: choices that the paper leaves open, and how they were made.
+        absent: why the row has no preset, where it has none.
+        reported: metric to the number as printed, "" where the paper only draws it; IS and FID are short forms.
+    """
+    settings: Values = {} if base is None else base.values
+    for part in parts:
+        settings |= part.values if isinstance(part, Method) else part
+        note = f"{note} {part.note}".strip() if isinstance(part, Method) else note
+    names = {"IS": "inception_score", "FID": "fid"}
+    numbers = {names.get(metric, metric): number for metric, number in reported.items()}
+    return Row(name, label, base, settings, numbers, note, absent)
 
 
 @dataclass(frozen=True)
@@ -109,24 +137,14 @@ class Table:
     also: tuple[str, ...] = ()
 
     @property
-    def paper(self) -> str:
-        """Name of its paper in `PAPERS`."""
-        return self.key.split("/")[0]
+    def paper(self) -> Paper:
+        """The paper whose table it is."""
+        return PAPERS[self.key.split("/")[0]]
 
     @property
     def name(self) -> str:
         """Name within its paper, e.g. "table2"."""
         return self.key.split("/")[1]
-
-    @property
-    def citation(self) -> str:
-        """The paper in words."""
-        return PAPERS[self.paper].citation
-
-    @property
-    def protocol(self) -> str:
-        """Evaluation protocol of its scores."""
-        return PAPERS[self.paper].protocol
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -139,24 +157,16 @@ class Table:
 
 
 # The papers score the generator itself; a decay of 0 makes the average that is saved a copy of it.
-NO_AVERAGE: Values = {"decay": 0.0}
+NO_AVERAGE: Values = {"ema.decay": 0.0}
 
 
-def adam(lr: float, beta1: float, beta2: float) -> Values:
-    """Return the settings of one Adam optimiser."""
-    return {"lr": lr, "beta1": beta1, "beta2": beta2}
+def adam(lr: float, beta1: float, beta2: float, n_dis: int = 1) -> Values:
+    """Return the settings of Adam, the same for both networks, and the number of D updates for each of G."""
+    settings = {"lr": lr, "beta1": beta1, "beta2": beta2}
+    both = {f"optim_{network}.{key}": value for network in "gd" for key, value in settings.items()}
+    return {**both, "d_updates_per_step": n_dis}
 
 
-def both(optimiser: Values) -> Values:
-    """Return the same optimiser for both networks."""
-    return {"optim_g": dict(optimiser), "optim_d": dict(optimiser)}
-
-
-def merged(*parts: Values) -> Values:
-    """Join nested settings; a later part wins."""
-    result: Values = {}
-    for part in parts:
-        for key, value in part.items():
-            old = result.get(key)
-            result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return result
+def constraint(**settings: Any) -> Values:
+    """Return settings of `sngan_cond.ConstraintConfig`, on D."""
+    return {f"constraint.{key}": value for key, value in settings.items()}

@@ -27,7 +27,7 @@ def print_overview(rows: Sequence[tuple[Table, Row]], hours: Callable[[TrainConf
 
 def _print_table(table: Table, rows: list[Row], hours: Callable[[TrainConfig], float] | None) -> None:
     print(f"\n{table.key}: {table.title}")
-    _print_wrapped(table.citation)
+    _print_wrapped(table.paper.citation)
     if table.also:
         _print_wrapped(f"the same runs make {', '.join(table.also)}")
     metrics = [metric for metric in table.metrics if any(metric in row.reported for row in rows)]

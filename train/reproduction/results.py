@@ -95,7 +95,7 @@ def _markdown(made: Sequence[tuple[Table, list[dict[str, Any]]]], facts: dict[st
         "A score carries its extractor's name: only `inception_score` and `fid` may be held against the paper's.",
     ]
     for table, found in made:
-        lines += ["", f"## {table.key}", "", f"{table.citation}.", f"{table.title}.", ""]
+        lines += ["", f"## {table.key}", "", f"{table.paper.citation}.", f"{table.title}.", ""]
         lines += ["| row | metric | paper | measured | status |", "| --- | --- | --- | --- | --- |"]
         for cell in found:
             numbers = "<br>".join(_number(number) for number in cell["measured"]) or cell["reason"]

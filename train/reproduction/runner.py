@@ -93,7 +93,7 @@ def run_task(task: Task) -> dict[str, Any]:
     if steps < config.steps:
         return {**_failed(task, request, TrainError("stopped")), "stopped": True}
     metrics = [metric for metric in task.table.metrics if metric in task.row.reported]
-    measured, reasons = measure(task.run_dir, config, metrics, protocol=task.table.protocol, scoring=task.scoring)
+    measured, reasons = measure(task.run_dir, config, metrics, protocol=task.table.paper.protocol, scoring=task.scoring)
     result = {
         "seed": task.seed,
         "request": request,

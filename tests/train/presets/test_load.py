@@ -8,7 +8,7 @@ from sngan_cond import Discriminator, Generator
 from train.__main__ import main
 from train.config import TrainConfig
 from train.errors import TrainError
-from train.presets.load import FOLDER, config_to_yaml, load_config, parse_config, preset_names
+from train.presets.load import FOLDER, config_to_yaml, load_config, preset_names
 
 TOP_LEVEL = [name for name in preset_names() if "/" not in name]
 
@@ -20,7 +20,7 @@ def test_a_preset_says_where_it_comes_from_and_only_what_differs(name: str) -> N
         assert word in text
     assert f"--preset {name}" in text
     values = yaml.safe_load(text)
-    parent = load_config(values.pop("extends")) if "extends" in values else parse_config({})
+    parent = load_config(values.pop("extends")) if "extends" in values else load_config(None)
     mine = load_config(name)
     for key, value in values.items():
         if dataclasses.is_dataclass(getattr(parent, key)):

@@ -18,7 +18,7 @@ def test_list_shows_every_table_row_and_reported_number(capsys: pytest.CaptureFi
     assert list(sections) == [table.key for table in TABLES]
     for table in TABLES:
         words = " ".join(sections[table.key].split())
-        for text in (table.title, table.citation, ", ".join(table.also), *(row.absent for row in table.rows)):
+        for text in (table.title, table.paper.citation, ", ".join(table.also), *(row.absent for row in table.rows)):
             assert text in words
         lines = {line.split()[0]: line for line in sections[table.key].splitlines() if line.strip()}
         for row in table.rows:
