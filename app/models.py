@@ -78,6 +78,8 @@ def read_model(source: str, *, name: str, revision: str, given: str, device: tor
     """
     try:
         loaded = load_generator(source, max_weights_bytes=LIMITS.model_bytes)
+        # Read now: a folder may change later, and whoever opens a model is told that one of its files is damaged.
+        metrics, training, card = loaded.metrics or {}, loaded.training or {}, loaded.card or ""
     except ValueError as error:
         raise InvalidRequest(_FOLDERS.sub("", str(error).replace(given, name))) from error
     return Model(
@@ -86,9 +88,9 @@ def read_model(source: str, *, name: str, revision: str, given: str, device: tor
         G=loaded.generator.to(device),
         commit_hash=loaded.commit_hash,
         weights_sha256=_sha256(loaded.folder / WEIGHTS_FILE) if loaded.commit_hash is None else None,
-        metrics=loaded.metrics or {},
-        training=loaded.training or {},
-        card=loaded.card or "",
+        metrics=metrics,
+        training=training,
+        card=card,
         source=loaded.public_name,
     )
 

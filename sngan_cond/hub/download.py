@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi, constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import HfApi, constants, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.hf_api import ModelInfo
 
@@ -44,12 +44,11 @@ def locate(
 ) -> ModelFiles:
     """Find a model's files, downloading what the cache does not have.
 
+    What a branch or tag means is asked every time. A Hub that fails is not asked twice where the cache has an answer:
+    whoever waits for a page is served at once. A first load tries again for seconds.
+
     Args:
-        model: "user/name", "user/name@revision", a folder, or "bundled" for the model inside this package.
-        revision: branch, tag or full commit hash of a repo; None takes "main".
-        token: for the Hub; None takes the login's, or HF_TOKEN.
-        cache_dir: of the Hub's client; None takes its own.
-        local_files_only: do not use the network.
+        model: as for `Generator.from_pretrained`, like those not named here.
         extras: optional files that are fetched where a repo has them.
         max_weights_bytes: larger weights are refused, those of a repo before they are downloaded.
     Returns:
@@ -69,105 +68,96 @@ def locate(
     if separator and revision not in (None, named):
         raise PretrainedError(f"model={short_repr(name)} with revision={short_repr(revision)}: give the revision once")
     wanted = parse_revision(named if separator else "main" if revision is None else revision)
-    hub = _Hub(repo, wanted, token, None if cache_dir is None else str(cache_dir), max_weights_bytes)
-    return ModelFiles(name, *hub.fetch(extras, offline=local_files_only or constants.HF_HUB_OFFLINE))
+    cache = Path(cache_dir or constants.HF_HUB_CACHE).expanduser()
+    hub = _Hub(HfApi(token=token), repo, wanted, cache, max_weights_bytes)
+    folder = hub.fetch(extras, offline=local_files_only or constants.HF_HUB_OFFLINE)
+    return ModelFiles(name, folder, repo, folder.name)
 
 
 def _folder(name: str, folder: Path, revision: str | None, max_weights_bytes: int) -> ModelFiles:
     if revision is not None:
         raise PretrainedError(f"revision={short_repr(revision)}: {short_repr(name)} is a folder, which has none")
     try:
-        names = [path.name for path in folder.iterdir()]
-        sizes = {own: (folder / own).stat().st_size for own in MODEL_FILES if own in names}
-        check_files(name, names, dict(sizes), max_weights_bytes=max_weights_bytes)
+        sizes = {path.name: path.stat().st_size if path.name in MODEL_FILES else None for path in folder.iterdir()}
     except OSError as error:
         raise PretrainedError(f"model={short_repr(name)}: the folder cannot be read ({error.strerror})") from error
+    check_files(name, sizes, max_weights_bytes=max_weights_bytes)
     return ModelFiles(name, folder)
 
 
 @dataclass(frozen=True)
 class _Hub:
-    """One revision of one repo, as the Hub and the client's cache know it."""
+    """One revision of one repo, as the Hub and the client's cache know it.
 
+    `HfApi.resolve_revision` does not serve here: it notes a new commit in the cache before its files are there, so that
+    a download which breaks off would hide the older ones, and it does not say whether the repo is gated.
+    """
+
+    api: HfApi
     repo: str
     revision: str
-    token: str | bool | None
-    cache_dir: str | None
+    cache: Path
     max_weights_bytes: int
 
     @property
     def source(self) -> str:
         return f"{self.repo}@{self.revision}"
 
-    def fetch(self, extras: tuple[str, ...], *, offline: bool) -> tuple[Path, str, str]:
-        """Return folder, repo and full commit hash."""
-        cached = self._cached()
-        # A commit never changes, so one in the cache needs no network. What a branch or tag means is asked every time;
-        # the cache's last answer serves while the Hub is away.
-        if cached is not None and (offline or (_HASH.fullmatch(self.revision) and self._is_complete(extras))):
+    def fetch(self, extras: tuple[str, ...], *, offline: bool) -> Path:
+        """Return the folder of the commit, which has its full hash for a name."""
+        config, weights = self._in_cache(CONFIG_FILE), self._in_cache(WEIGHTS_FILE)
+        cached = Path(config).parent if isinstance(config, str) and isinstance(weights, str) else None
+        # A commit never changes, so one in the cache needs no network.
+        is_commit = _HASH.fullmatch(self.revision)
+        if cached and (offline or (is_commit and all(self._in_cache(name) is not None for name in extras))):
             return cached
         if offline:
             raise PretrainedError(
-                f"model={short_repr(self.source)}: not in the cache ({self._cache}), and the network is off "
+                f"model={short_repr(self.source)}: not in the cache ({self.cache}), and the network is off "
                 "(HF_HUB_OFFLINE=1 or local_files_only): load it once with the network, or unset it"
             )
         try:
-            api = HfApi(token=self.token)
-            info = with_retries(lambda: api.model_info(self.repo, revision=self.revision, files_metadata=True))
+            info = with_retries(
+                lambda: self.api.model_info(self.repo, revision=self.revision, files_metadata=True),
+                again=cached is None,
+            )
         except HUB_ERRORS as error:
             if cached is None or not is_outage(error):
                 raise self._error(error) from error
-            logger.warning("%s: the Hub does not answer; using commit %s of the cache", self.source, cached[2])
+            logger.warning("%s: the Hub does not answer; using commit %s of the cache", self.source, cached.name)
             return cached
         return self._download(info, extras)
 
-    def _download(self, info: ModelInfo, extras: tuple[str, ...]) -> tuple[Path, str, str]:
-        files = info.siblings or []
-        sizes = {file.rfilename: file.size for file in files}
-        check_files(self.source, list(sizes), sizes, max_weights_bytes=self.max_weights_bytes)
+    def _download(self, info: ModelInfo, extras: tuple[str, ...]) -> Path:
+        sizes = {file.rfilename: file.size for file in info.siblings or []}
+        check_files(self.source, sizes, max_weights_bytes=self.max_weights_bytes)
         # From here on by commit, not by branch: somebody may push between two downloads.
         assert info.sha is not None
-        there = {file.rfilename for file in files}
+        commit: str = info.sha
         try:
             if info.gated:  # anybody may list a gated repo's files, and what the cache has is taken without a request
-                config = hf_hub_url(self.repo, CONFIG_FILE, revision=info.sha)
-                with_retries(lambda: HfApi(token=self.token).get_hf_file_metadata(url=config))
-            for name in (*(extra for extra in extras if extra in there), CONFIG_FILE, WEIGHTS_FILE):
-                path = self._get(name, info.sha)
-            if self.revision != info.sha:  # downloads by commit leave no note of the branch, which `_cached` looks up
-                self._remember(info.sha)
+                config = hf_hub_url(self.repo, CONFIG_FILE, revision=commit)
+                with_retries(lambda: self.api.get_hf_file_metadata(url=config))
+            for name in (*(extra for extra in extras if extra in sizes), CONFIG_FILE, WEIGHTS_FILE):
+                path = self._get(name, commit)
+            if self.revision != commit:  # downloads by commit leave no note of the branch, which `fetch` looks up
+                self._remember(commit)
         except HUB_ERRORS as error:
             raise self._error(error) from error
-        return Path(path).parent, self.repo, info.sha
+        return Path(path).parent
 
     def _get(self, name: str, commit: str) -> str:
-        return with_retries(
-            lambda: hf_hub_download(self.repo, name, revision=commit, token=self.token, cache_dir=self.cache_dir)
-        )
-
-    @property
-    def _cache(self) -> Path:
-        return Path(self.cache_dir or constants.HF_HUB_CACHE)
+        return with_retries(lambda: self.api.hf_hub_download(self.repo, name, revision=commit, cache_dir=self.cache))
 
     def _remember(self, commit: str) -> None:
         """Note in the cache which commit the revision is, as the client does."""
-        ref = self._cache / f"models--{self.repo.replace('/', '--')}" / "refs" / self.revision
+        ref = self.cache / f"models--{self.repo.replace('/', '--')}" / "refs" / self.revision
         ref.parent.mkdir(parents=True, exist_ok=True)
         ref.write_text(commit)
 
-    def _cached(self) -> tuple[Path, str, str] | None:
-        config, weights = self._in_cache(CONFIG_FILE), self._in_cache(WEIGHTS_FILE)
-        if not isinstance(config, str) or not isinstance(weights, str):
-            return None
-        folder = Path(config).parent
-        return folder, self.repo, folder.name
-
-    def _is_complete(self, extras: tuple[str, ...]) -> bool:
-        return all(self._in_cache(name) is not None for name in extras)
-
     def _in_cache(self, name: str) -> object:
         """Return a file's path, None, or a mark where the cache knows that the commit has no such file."""
-        return try_to_load_from_cache(self.repo, name, cache_dir=self.cache_dir, revision=self.revision)
+        return try_to_load_from_cache(self.repo, name, cache_dir=self.cache, revision=self.revision)
 
     def _error(self, error: BaseException) -> PretrainedError:
         return pretrained_error(f"model={short_repr(self.source)}", error, self._explain(error))
@@ -186,7 +176,7 @@ class _Hub:
 
     def _revisions(self) -> str:
         try:
-            refs = HfApi(token=self.token).list_repo_refs(self.repo)
+            refs = self.api.list_repo_refs(self.repo)
         except HUB_ERRORS:
             return ""
         return f"; it has {', '.join([ref.name for ref in (*refs.branches, *refs.tags)][:8])}"

@@ -1,10 +1,13 @@
 """What a model folder or repo may hold, how models are named, and what is refused before it is read."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from sngan_cond.stored import MAX_TEXT_BYTES
+from sngan_cond.stored import MAX_TEXT_BYTES, read_json, read_text
 from sngan_cond.validation import short_repr
 
 CONFIG_FILE = "config.json"
@@ -44,7 +47,7 @@ class HubUnavailableError(PretrainedError):
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A model's files on this machine.
+    """A model's files on this machine; what those beside the weights say is read when it is asked for, and kept.
 
     Args:
         source: what the user asked for, as they wrote it.
@@ -61,6 +64,39 @@ class ModelFiles:
     def public_name(self) -> str:
         """What names the model to others: "user/name@commit", or a folder's name without the way to it."""
         return f"{self.repo}@{self.commit_hash}" if self.repo else self.folder.resolve().name
+
+    @cached_property
+    def metrics(self) -> dict[str, Any] | None:
+        """Content of `metrics.json`, None where there is none."""
+        path = self._path(METRICS_FILE)
+        return None if path is None else read_json(path, error=PretrainedError)
+
+    @cached_property
+    def training(self) -> dict[str, Any] | None:
+        """Content of `training.json`, None where there is none."""
+        path = self._path(TRAINING_FILE)
+        return None if path is None else read_json(path, error=PretrainedError)
+
+    @cached_property
+    def card(self) -> str | None:
+        """Text of `README.md`, None where there is none."""
+        path = self._path(CARD_FILE)
+        return None if path is None else read_text(path, "text", error=PretrainedError, limit=MAX_TEXT_BYTES)
+
+    @property
+    def step(self) -> int | None:
+        """Training steps behind the weights, None where that is not known."""
+        step = (self.training or {}).get("step")
+        return step if isinstance(step, int) else None
+
+    @property
+    def samples(self) -> Path | None:
+        """The PNG of samples, None where there is none."""
+        return self._path(SAMPLES_FILE)
+
+    def _path(self, name: str) -> Path | None:
+        path = self.folder / name
+        return path if path.is_file() else None
 
 
 def parse_repo(repo: str, *, argument: str = "repo") -> str:
@@ -89,26 +125,19 @@ def parse_revision(revision: str) -> str:
     return revision
 
 
-def check_files(
-    source: str,
-    names: list[str],
-    sizes: dict[str, int | None] | None = None,
-    *,
-    max_weights_bytes: int = MAX_WEIGHTS_BYTES,
-) -> None:
+def check_files(source: str, sizes: Mapping[str, int | None], *, max_weights_bytes: int = MAX_WEIGHTS_BYTES) -> None:
     """Refuse a repo or folder without our two files, or with files of a size no model has.
 
     Args:
         source: what the user asked for, for the message.
-        names: all files there.
-        sizes: in bytes by name, where known.
+        sizes: of all files there, in bytes by name; None where not known.
         max_weights_bytes: limit for a weights file; others may have `MAX_TEXT_BYTES`.
     Raises:
         PretrainedError: saying what is missing and what the repo seems to be instead.
     """
-    missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE) if name not in names]
+    missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE) if name not in sizes]
     if missing:
-        pickles = sorted(name for name in names if name.endswith(_PICKLES))
+        pickles = sorted(name for name in sizes if name.endswith(_PICKLES))
         hint = ""
         if WEIGHTS_FILE in missing and pickles:
             hint = (
@@ -118,7 +147,7 @@ def check_files(
         raise PretrainedError(
             f"model={short_repr(source)}: no {' and no '.join(missing)} there{hint or '; save_pretrained writes both'}"
         )
-    for name, size in (sizes or {}).items():
-        limit = max_weights_bytes if name.endswith(".safetensors") else MAX_TEXT_BYTES
-        if name in MODEL_FILES and size is not None and size > limit:
+    for name in MODEL_FILES:
+        size, limit = sizes.get(name), max_weights_bytes if name.endswith(".safetensors") else MAX_TEXT_BYTES
+        if size is not None and size > limit:
             raise PretrainedError(f"model={short_repr(source)}: {name} has {size:,} bytes, at most {limit:,} are read")

@@ -34,8 +34,7 @@ from sngan_cond.hub.files import (
     parse_repo,
 )
 from sngan_cond.hub.upload import push_folder
-from sngan_cond.hub.weights import parse_config, read_weights
-from sngan_cond.stored import read_json
+from sngan_cond.hub.weights import read_config, read_weights
 
 
 class PretrainedMixin(PyTorchModelHubMixin):
@@ -57,8 +56,9 @@ class PretrainedMixin(PyTorchModelHubMixin):
         """Load a generator in inference mode, from one commit of a Hub repo or from a folder.
 
         Args:
-            pretrained_model_name_or_path: "user/name", "user/name@revision", a folder, or "bundled".
-            revision: branch, tag or full commit hash; None takes "main".
+            pretrained_model_name_or_path: "user/name", "user/name@revision", a folder, or "bundled" for the model
+                inside this package.
+            revision: branch, tag or full commit hash of a repo; None takes "main".
             token: for the Hub; None takes the login's, or HF_TOKEN.
             cache_dir: of the Hub's client; None takes its own.
             local_files_only: do not use the network.
@@ -83,21 +83,11 @@ class PretrainedMixin(PyTorchModelHubMixin):
         Raises:
             PretrainedError: if a file is damaged, or the two do not fit each other.
         """
-        # Checked before the mixin reads it: of a dataclass it would drop unknown fields and fill in missing ones.
-        config = parse_config(
-            read_json(files.folder / CONFIG_FILE, error=PretrainedError), f"{files.source}: {CONFIG_FILE}"
-        )
-        network: Self = super().from_pretrained(str(files.folder), config=config)
-        network.provenance = files
-        return network
-
-    @classmethod
-    def _from_pretrained(cls, *, config: GeneratorConfig, model_id: str, **_: Any) -> Self:  # type: ignore[override]
-        network: Any = _shape_of(cls, config)
-        weights = read_weights(Path(model_id) / WEIGHTS_FILE, network.state_dict())
+        network = _shape_of(cls, read_config(files.folder / CONFIG_FILE, f"{files.source}: {CONFIG_FILE}"))
+        weights = read_weights(files.folder / WEIGHTS_FILE, network.state_dict())
         network.load_state_dict(weights, strict=True, assign=True)
-        network.eval()
-        return network  # type: ignore[no-any-return]
+        network.provenance = files
+        return network.eval()  # type: ignore[no-any-return]
 
     def save_pretrained(  # type: ignore[override]
         self,

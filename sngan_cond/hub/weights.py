@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.hub.files import PretrainedError
+from sngan_cond.stored import read_json
 from sngan_cond.validation import nearest
 
 _FOREIGN = {
@@ -25,15 +26,16 @@ _FOREIGN = {
 _DTYPES = {"F32": torch.float32, "I64": torch.int64}
 
 
-def parse_config(values: dict[str, Any], source: str) -> GeneratorConfig:
-    """Build a generator's configuration from what its file holds.
+def read_config(path: Path, source: str) -> GeneratorConfig:
+    """Read a generator's configuration: every field of `GeneratorConfig` and no other.
 
     Args:
-        values: every field of `GeneratorConfig` and no other.
-        source: what errors begin with.
+        path: of a JSON file.
+        source: what errors about its content begin with.
     Raises:
-        PretrainedError: if it is another library's, or a field is missing, unknown or not allowed.
+        PretrainedError: if it cannot be read, is another library's, or a field is missing, unknown or not allowed.
     """
+    values: dict[str, Any] = read_json(path, error=PretrainedError)
     known = {field.name for field in fields(GeneratorConfig)}
     library = next((_FOREIGN[key] for key in values if key in _FOREIGN and key not in known), None)
     if library or not known & values.keys():

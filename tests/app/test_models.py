@@ -82,6 +82,9 @@ def test_two_folders_of_one_name_are_refused(tmp_path: Path) -> None:
         ("foreign", "not of sngan-cond"),
         ("lying", "model.safetensors"),
         ("pickle", "safetensors"),
+        ("metrics.json", "metrics.json: cannot be read as JSON"),
+        ("training.json", "training.json: a JSON object is expected"),
+        ("README.md", "README.md: cannot be read as text"),
     ],
 )
 def test_damaged_models_are_refused_without_a_path(tmp_path: Path, damage: str, message: str) -> None:
@@ -94,8 +97,10 @@ def test_damaged_models_are_refused_without_a_path(tmp_path: Path, damage: str, 
         config.write_text(json.dumps({"model_type": "bert", "hidden_size": 768}))
     elif damage == "lying":
         weights.write_bytes((2**62).to_bytes(8, "little") + weights.read_bytes()[8:])
-    else:
+    elif damage == "pickle":
         weights.rename(folder / "pytorch_model.bin")
+    else:
+        (folder / damage).write_bytes({"metrics.json": b"{", "training.json": b"[]", "README.md": b"\xff"}[damage])
     service = Service([str(folder)], device="cpu")
     with pytest.raises(InvalidRequest, match=message) as error:
         service.open("toy")

@@ -16,7 +16,7 @@ from sngan_cond.hub.files import (
     TRAINING_FILE,
     WEIGHTS_FILE,
 )
-from sngan_cond.hub.weights import parse_config
+from sngan_cond.hub.weights import read_config
 from sngan_cond.stored import read_json
 from train.errors import TrainError
 from train.files import sha256
@@ -84,7 +84,7 @@ def write_card(folder: Path, *, repo: str, facts: Facts) -> None:
     """
     has_metrics = (folder / METRICS_FILE).exists()
     card = render_card(
-        parse_config(read_json(folder / CONFIG_FILE, error=TrainError), str(folder / CONFIG_FILE)),
+        read_config(folder / CONFIG_FILE, str(folder / CONFIG_FILE)),
         repo=repo,
         facts=facts,
         training=read_json(folder / TRAINING_FILE, error=TrainError),

@@ -2,9 +2,12 @@
 
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
 
+from sngan_cond.hub import errors
 from tests.hub.client import ClientError, HubClient
 from tests.hub.stand_in import HubStandIn
 from tests.hub.store import StoreError
@@ -93,6 +96,40 @@ def test_passing_failures_are_ridden_out(hub: HubStandIn, client: HubClient, tmp
     finally:
         hub.fail_rate = 0.0
     assert any(status >= 500 for _, _, status in hub.requests[before:])
+
+
+def test_a_hub_that_fails_is_asked_once_where_the_cache_serves(
+    hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path
+) -> None:
+    load = {"seed": 2, "name": "alice/toy", "revision": None}
+    client.run(LOAD, **load, cache=str(tmp_path / "full"))
+    before = len(hub.requests)
+    hub.fail_rate = 1.0
+    try:
+        assert client.run(LOAD, **load, cache=str(tmp_path / "full"))[:2] == [True, commits[1]]
+        assert len(hub.requests) == before + 1
+        with pytest.raises(ClientError, match="answers with status 50"):  # a first load tries four times
+            client.run(LOAD, **load, cache=str(tmp_path / "empty"))
+        assert len(hub.requests) == before + 5
+    finally:
+        hub.fail_rate = 0.0
+
+
+@pytest.mark.parametrize(("takes_s", "tries"), [(0.1, 4), (23.0, 1)])
+def test_what_the_client_has_tried_for_long_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch, takes_s: float, tries: int
+) -> None:
+    asked, now_s = itertools.count(), itertools.count(0.0, takes_s)  # each reading of the clock is a try later
+    clock = SimpleNamespace(monotonic=lambda: next(now_s), sleep=lambda _: None)
+    monkeypatch.setattr(errors, "time", clock)
+
+    def fail() -> None:
+        next(asked)
+        raise LocalEntryNotFoundError("gone")
+
+    with pytest.raises(LocalEntryNotFoundError):
+        errors.with_retries(fail)
+    assert next(asked) == tries
 
 
 def test_cache_serves_while_the_hub_is_away(

@@ -126,11 +126,11 @@ def test_a_header_that_lies_is_refused(folder: Path, case: str) -> None:
 
 
 def test_files_of_absurd_size_are_refused_before_their_download() -> None:
-    names = ["config.json", "model.safetensors", "notes.txt"]
-    check_files("user/name@main", names, {"config.json": 2**20, "model.safetensors": 2**30, "notes.txt": 2**50})
+    sizes: dict[str, int | None] = {"config.json": 2**20, "model.safetensors": 2**30, "notes.txt": 2**50}
+    check_files("user/name@main", sizes)
     for name, size in (("config.json", 2**24 + 1), ("model.safetensors", 2**33 + 1)):
         with pytest.raises(PretrainedError, match=rf"{name} has {size:,} bytes, at most {size - 1:,}"):
-            check_files("user/name@main", names, {name: size})
+            check_files("user/name@main", sizes | {name: size})
 
 
 def test_a_pickle_is_named_and_left_alone(folder: Path) -> None:
