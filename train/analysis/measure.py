@@ -1,10 +1,9 @@
 """Numbers of a run: its logged scalars, and the singular values of its discriminator's weights."""
 
 import copy
-import json
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -17,7 +16,8 @@ from train.config import TrainConfig
 from train.errors import TrainError
 from train.presets.load import load_config
 from train.run.checkpoint import Checkpoint, whole_checkpoints
-from train.run.run import CONFIG_FILE, SCALARS_FILE
+from train.run.run import CONFIG_FILE
+from train.run.scalars import SCALARS_FILE, log_lines
 
 _NOT_PLOTTED = ("step", "images_seen", "seconds", "lr_g", "lr_d")
 
@@ -101,7 +101,7 @@ def measure_run(folder: Path, argument: str) -> RunNumbers:
         except (OSError, SafetensorError) as error:  # a run in progress removes its oldest checkpoints
             _warn(f"{checkpoint.folder}: checkpoint skipped ({' '.join(str(error).split())})")
             continue
-        norms.append(CheckpointNorms(checkpoint.step, int(checkpoint.state["images_seen"]), layers))
+        norms.append(CheckpointNorms(checkpoint.step, checkpoint.state.images_seen, layers))
         spectra = spectra or {name: _scaled(values) for name, values in squared.items()}
     if not norms:
         raise TrainError(f"{argument} {folder}: no whole checkpoint there yet")
@@ -124,26 +124,21 @@ def load_discriminator(config: TrainConfig, checkpoint: Checkpoint) -> Discrimin
 
 
 def read_curves(path: Path) -> dict[str, Curve]:
-    """Read the logged scalars, apart from a last line without a line break, which is still being written.
+    """Read the logged scalars, of which a last one may still be being written.
 
-    Args:
-        path: JSON lines, each with "step", "images_seen" and numbers by name.
     Raises:
         TrainError: naming the first damaged line.
     """
     curves: dict[str, Curve] = {}
-    for number, line in enumerate(path.read_text(errors="replace").split("\n")[:-1], start=1):
-        try:
-            logged: dict[str, Any] = json.loads(line, parse_constant=lambda _: None)
-            images_seen = int(logged["images_seen"])
-        except (ValueError, KeyError, TypeError) as error:
+    for number, (line, logged) in enumerate(log_lines(path), start=1):
+        if logged is None:
             raise TrainError(
                 f"{path}: line {number} is damaged: {line[:40]!r}; a JSON object with images_seen is allowed"
-            ) from error
+            )
         for name, value in logged.items():
             if name not in _NOT_PLOTTED and isinstance(value, float | int | None):
                 curve = curves.setdefault(name, Curve([], []))
-                curve.images_seen.append(images_seen)
+                curve.images_seen.append(logged["images_seen"])
                 curve.values.append(value)
     for net in ("d", "g"):  # without classification and penalties the total is the loss: one curve is enough
         if f"{net}/total" in curves and curves[f"{net}/total"] == curves.get(f"{net}/loss"):

@@ -13,7 +13,7 @@ from train.reproduction.gradients import gradient_norms
 from train.reproduction.measures import real_images
 from train.reproduction.runner import Task
 from train.run.checkpoint import whole_checkpoints
-from train.run.run import SCALARS_FILE
+from train.run.scalars import SCALARS_FILE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,8 +71,7 @@ def _gradients(axes: "Axes", tasks: Sequence[Task]) -> None:
         config = task.config
         for checkpoint in whole_checkpoints(task.run_dir / "checkpoints", lambda line: print(line, file=sys.stderr)):
             norms = gradient_norms(load_discriminator(config, checkpoint), *real_images(config))
-            seen = int(checkpoint.state["images_seen"])
-            logs.setdefault(seen, []).append([math.log(max(norm, 1e-30)) for norm in norms])
+            logs.setdefault(checkpoint.state.images_seen, []).append([math.log(max(norm, 1e-30)) for norm in norms])
     images_seen = sorted(logs)
     layers = [[math.exp(_mean(layer)) for layer in zip(*logs[seen], strict=True)] for seen in images_seen]
     by_layer = list(zip(*layers, strict=True))

@@ -1,7 +1,6 @@
 """What a finished run is measured by: the evaluator's scores, and numbers that only some figures ask for."""
 
 import functools
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from train.evaluation.protocols import CLASS_SCORE, FRECHET, MS_SSIM, protocol_n
 from train.evaluation.real_features import default_cache
 from train.reproduction.gradients import gradient_norms, gradient_ratios
 from train.run.checkpoint import Checkpoint, newest_checkpoint
-from train.run.run import SCALARS_FILE
+from train.run.scalars import SCALARS_FILE, log_lines
 
 # Metric of a table to the protocol's metric and, where it is another than the table's, its protocol.
 SCORED = {"inception_score": (CLASS_SCORE, None), "fid": (FRECHET, None), "ms_ssim": (MS_SSIM, "intra_class")}
@@ -162,8 +161,8 @@ def _scores(
 
 
 def _seconds_per_100(run_dir: Path, config: TrainConfig) -> float:
-    lines = [json.loads(line) for line in (run_dir / SCALARS_FILE).read_text().splitlines()]
-    rate = [line["images_per_second"] for line in lines if "images_per_second" in line][-1]  # others hold scores
+    logged = (values or {} for _, values in log_lines(run_dir / SCALARS_FILE))
+    rate = [values["images_per_second"] for values in logged if "images_per_second" in values][-1]  # others hold scores
     return 100 * config.d_updates_per_step * config.batch_total / float(rate)
 
 

@@ -5,14 +5,18 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from sngan_cond.stored import read_json
 from train.errors import TrainError
 from train.files import sha256, sync
+from train.stored import check_as
 
 STATE_FILE = "state.json"
 FORMAT = 1
@@ -20,16 +24,33 @@ _PARTIAL = ".partial-"
 _DELETING = ".deleting-"
 
 
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True))
+class StateFile:
+    """What is read of a `state.json`, which also notes processes and configuration.
+
+    Args:
+        step: number of steps that were taken.
+        images_seen: real images shown to D.
+        seconds: spent in the run, over all its starts.
+        files: names of all other files to their sha256.
+    """
+
+    step: Annotated[int, Field(ge=0)]
+    images_seen: Annotated[int, Field(ge=0)]
+    seconds: Annotated[float, Field(ge=0)]
+    files: dict[str, str]
+
+
 class Checkpoint(NamedTuple):
-    """A whole checkpoint on disk; `state` is the content of its `state.json`."""
+    """A whole checkpoint on disk."""
 
     folder: Path
-    state: dict[str, Any]
+    state: StateFile
 
     @property
     def step(self) -> int:
         """Number of steps that were taken."""
-        return int(self.state["step"])
+        return self.state.step
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         """Read one file of tensors, named without its suffix, onto the CPU."""
@@ -53,7 +74,7 @@ def save_checkpoint(
 
     Args:
         root: folder of all checkpoints.
-        state: goes to `state.json`; needs "step".
+        state: goes to `state.json`; needs what `StateFile` has, without the files.
         tensors: file name without suffix to named tensors.
         texts: file name to text.
         keep: number of whole checkpoints kept.
@@ -104,7 +125,8 @@ def whole_checkpoints(root: Path, warn: Callable[[str], None]) -> Iterator[Check
     """
     for folder in _newest_first(root):
         try:
-            state = _verified_state(folder)
+            state = _read_state(folder)
+            _verify(folder, state)
         except (OSError, ValueError) as error:
             warn(f"{folder}: damaged checkpoint skipped ({_reason(error)})")
         else:
@@ -122,23 +144,25 @@ def _newest_first(root: Path) -> Iterator[Path]:
     yield from sorted(root.glob("step-*"), reverse=True)
 
 
-def _verified_state(folder: Path) -> dict[str, Any]:
-    state = json.loads((folder / STATE_FILE).read_text())
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+def _read_state(folder: Path) -> StateFile:
+    state = read_json(folder / STATE_FILE, name=STATE_FILE)
+    if state.get("format") != FORMAT:
         raise ValueError(f"{STATE_FILE}: format {FORMAT} is expected")
-    for name, expected in state["files"].items():
+    return check_as(StateFile, state, name=STATE_FILE)
+
+
+def _verify(folder: Path, state: StateFile) -> None:
+    for name, expected in state.files.items():
         found = sha256(folder / name)
         if found != expected:
             raise ValueError(f"{name}: sha256 {found:.12}, expected {expected:.12}")
-    return state
 
 
 def _looks_whole(folder: Path) -> bool:
     """Check format and files without reading gigabytes; only a start of the run asks for every byte."""
     try:
-        state = json.loads((folder / STATE_FILE).read_text())
-        return state["format"] == FORMAT and all((folder / name).is_file() for name in state["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return all((folder / name).is_file() for name in _read_state(folder).files)
+    except (OSError, ValueError):
         return False
 
 

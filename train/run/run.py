@@ -21,9 +21,9 @@ from train.presets.load import config_to_dict, config_to_yaml, load_config
 from train.run.checkpoint import Checkpoint, clean_leftovers, newest_checkpoint
 from train.run.launch import AnyRankFlag, open_accelerator
 from train.run.provenance import commit, hardware, versions
+from train.run.scalars import SCALARS_FILE, log_lines
 
 CONFIG_FILE = "config.yaml"
-SCALARS_FILE = "scalars.jsonl"
 TRAINING_FILE = "training.json"
 LOCK_FILE = ".lock"
 
@@ -188,16 +188,9 @@ class Run:
 
     def _keep_scalars(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
         path = self.folder / SCALARS_FILE
-        if not path.exists():
-            return
-        kept = []
-        for line in path.read_text().splitlines():
-            try:
-                if wanted(json.loads(line)):
-                    kept.append(line)
-            except (json.JSONDecodeError, KeyError, TypeError):
-                continue  # the last line of a killed process may be cut
-        write_text_atomically(path, "".join(f"{line}\n" for line in kept))
+        if path.exists():
+            kept = [line for line, logged in log_lines(path) if logged is not None and wanted(logged)]
+            write_text_atomically(path, "".join(f"{line}\n" for line in kept))
 
 
 def check_batches(config: TrainConfig, processes: int) -> None:

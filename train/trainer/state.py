@@ -72,7 +72,7 @@ class Networks:
         except (RuntimeError, KeyError, ValueError) as error:
             reason = " ".join(str(error).split())[:300]
             raise TrainError(f"{checkpoint.folder}: does not fit this configuration ({reason})") from error
-        self.run.seconds_before = float(checkpoint.state["seconds"])
+        self.run.seconds_before = checkpoint.state.seconds
         self.last_saved = checkpoint.folder
         self.run.print(f"continuing at step {checkpoint.step} from {checkpoint.folder}")
         return checkpoint.step

@@ -1,5 +1,6 @@
 import errno
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from train.run.checkpoint import clean_leftovers, newest_checkpoint, save_checkp
 def save(root: Path, step: int, value: float = 1.0, keep: int = 2) -> Path:
     return save_checkpoint(
         root,
-        state={"step": step},
+        state={"step": step, "images_seen": 64 * step, "seconds": 0.5},
         tensors={"generator": {"w": torch.full((3, 2), value)}},
         texts={"config.json": "{}"},
         keep=keep,
@@ -45,28 +46,40 @@ def test_an_empty_folder_has_none(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path / "nothing", warn=pytest.fail) is None
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "missing", "no state", "state is not JSON"])
-def test_a_damaged_checkpoint_is_named_skipped_and_left(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "damage", "reason"),
+    [
+        ("generator.safetensors", lambda data: data[:-1] + bytes([data[-1] ^ 1]), "generator.safetensors: sha256"),
+        ("generator.safetensors", lambda data: data[:-4], "generator.safetensors: sha256"),
+        ("generator.safetensors", None, "No such file or directory"),
+        ("state.json", None, "state.json: cannot be read as JSON (No such file or directory)"),
+        ("state.json", lambda _: b"{", "state.json: cannot be read as JSON"),
+        ("state.json", lambda _: b"[" * 100_000, "state.json: cannot be read as JSON (nested too deeply)"),
+        ("state.json", lambda _: b"[]", "state.json: a JSON object is expected, there is a list"),
+        ("state.json", lambda data: data.replace(b'"format": 1', b'"format": 2'), "state.json: format 1 is expected"),
+        ("state.json", lambda data: data.replace(b'"files"', b'"f"'), "state.json: field 'files' is missing"),
+        ("state.json", lambda _: b'{"format":1,"step":2,"images_seen":3,"seconds":4,"files":[]}', "files is []"),
+        ("state.json", lambda data: data.replace(b'"step": 2', b'"step": "2"'), "state.json: step is '2'"),
+        ("state.json", lambda data: data.replace(b'"seconds": 0.5', b'"seconds": -1'), "state.json: seconds is -1"),
+    ],
+)  # fmt: skip
+def test_a_damaged_checkpoint_is_named_skipped_and_left(
+    tmp_path: Path, name: str, damage: Callable[[bytes], bytes] | None, reason: str
+) -> None:
     save(tmp_path, 1)
     newest = save(tmp_path, 2)
-    tensors, state = newest / "generator.safetensors", newest / "state.json"
-    data = tensors.read_bytes()
-    if damage == "flip":
-        tensors.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    elif damage == "cut":
-        tensors.write_bytes(data[:-4])
-    elif damage == "missing":
-        tensors.unlink()
-    elif damage == "no state":
-        state.unlink()
+    if damage is None:
+        (newest / name).unlink()
     else:
-        state.write_text("{")
+        (newest / name).write_bytes(damage((newest / name).read_bytes()))
     warnings: list[str] = []
     found = newest_checkpoint(tmp_path, warn=warnings.append)
     assert found is not None
     assert found.step == 1
-    assert len(warnings) == 1
-    assert warnings[0].startswith(f"{newest}: damaged checkpoint skipped (")
+    (warning,) = warnings
+    assert warning.startswith(f"{newest}: damaged checkpoint skipped (")
+    assert reason in warning
+    assert "\n" not in warning
     assert newest.exists()
     again = save(tmp_path, 2, 3.0)  # the run comes to this step again
     assert newest_checkpoint(tmp_path, warn=pytest.fail).folder == again  # type: ignore[union-attr]
