@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from app.serving import set_environment_defaults
-from sngan_cond.cli import OneLineParser
+from sngan_cond.cli import OneLineParser, integer, run_command
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -31,7 +31,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on, 0.0.0.0 for all (default: %(default)s)"
     )
-    parser.add_argument("--port", type=_port, default=7860, help="TCP port, 1 to 65535 (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=integer(1, 65535), default=7860, help="TCP port, 1 to 65535 (default: %(default)s)"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto, the GPU if any)")
     parser.add_argument("--mcp", action="store_true", help="offer the endpoints as tools of the Model Context Protocol")
     parser.add_argument("--root-path", default="", help="path below which a proxy shows the page, such as /gan")
@@ -39,29 +41,22 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r}: an integer from 1 to 65535 is allowed")
-    return int(text)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
+    return run_command(lambda: _serve(options), ValueError, name="python -m app: ")
+
+
+def _serve(options: argparse.Namespace) -> None:
     set_environment_defaults()
     try:
         from app.service import Service  # torch and Gradio take seconds to import: --help and mistakes need not wait
         from app.serving import launch_options
         from app.ui import build_demo
     except ModuleNotFoundError as error:
-        print(f"python -m app: error: {error.name} is not installed: pip install '.[app]'", file=sys.stderr)
-        return 2
+        raise ValueError(f"{error.name} is not installed: pip install '.[app]'") from error
+    service = Service(options.model or ["bundled"], allow_repos=options.allow_repo, device=options.device)
+    demo = build_demo(service)
     try:
-        service = Service(options.model or ["bundled"], allow_repos=options.allow_repo, device=options.device)
-    except ValueError as error:
-        print(f"python -m app: error: {error}", file=sys.stderr)
-        return 2
-    try:
-        demo = build_demo(service)
         _, address, _ = demo.launch(
             server_name=options.host,
             server_port=options.port,
@@ -73,17 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             **launch_options(),
         )
     except OSError as error:
-        print(f"python -m app: error: port={options.port} on host={options.host}: {error}", file=sys.stderr)
-        return 2
+        raise ValueError(f"port={options.port} on host={options.host}: {error}") from error
     if options.mcp and demo.mcp_error:
-        reason = demo.mcp_error.strip().splitlines()[0]
-        print(f"python -m app: error: --mcp: {reason}", file=sys.stderr)
         demo.close(verbose=False)
-        return 2
+        raise ValueError(f"--mcp: {demo.mcp_error.strip().splitlines()[0]}")
     threading.Thread(target=service.warm_up, daemon=True).start()
     print(f"The page is at {address} (Ctrl+C ends it)", flush=True)
     demo.block_thread()
-    return 0
 
 
 if __name__ == "__main__":

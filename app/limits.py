@@ -1,4 +1,8 @@
-"""What a visitor may ask for: every limit and every check of a value, in one place."""
+"""What a visitor may ask for: every limit and every check of a value, in one place.
+
+A check returns the value as requests hold it, or raises `InvalidRequest` with field, value and what is allowed. Numbers
+may also come as digits.
+"""
 
 import math
 import re
@@ -7,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sngan_cond.latents import MAX_SEED, check_seed, check_truncation
+from sngan_cond.latents import MAX_SEED, check_truncation
 
 SHOWN_CHARACTERS = 60
 
@@ -22,33 +26,19 @@ class CancelledError(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may ask for, and how much one server takes on; each is a maximum.
+    """What one request may ask for, and how much one server takes on; each is a maximum."""
 
-    Args:
-        images: in one request.
-        steps: images of one morph or walk.
-        classes: in one request.
-        mixture_classes: in one mixture; the page has a slider for each.
-        text_characters: in the name of a class, model or revision.
-        model_bytes: size of a model's weights file.
-        models_loaded: models in memory at once.
-        queue: waiting requests, beyond which the page says that it is busy.
-        requests_at_once: requests whose images share the device's batches.
-        listed_classes: classes in a picker's list; others can be typed.
-        keep_results_s: seconds for which a result can be downloaded.
-    """
-
-    images: int = 64
-    steps: int = 48
-    classes: int = 16
-    mixture_classes: int = 6
-    text_characters: int = 200
-    model_bytes: int = 1_600_000_000
-    models_loaded: int = 3
-    queue: int = 64
-    requests_at_once: int = 16
-    listed_classes: int = 2000
-    keep_results_s: int = 3600
+    images: int = 64  # in one request
+    steps: int = 48  # images of one morph or walk
+    classes: int = 16  # in one request
+    mixture_classes: int = 6  # in one mixture; the page has a slider for each
+    text_characters: int = 200  # in the name of a class, model or revision
+    model_bytes: int = 1_600_000_000  # size of a model's weights file
+    models_loaded: int = 3  # in memory at once
+    queue: int = 64  # waiting requests, beyond which the page says that it is busy
+    requests_at_once: int = 16  # requests whose images share the device's batches
+    listed_classes: int = 2000  # in a picker's list; others can be typed
+    keep_results_s: int = 3600  # seconds for which a result can be downloaded
 
 
 LIMITS = Limits()
@@ -67,15 +57,11 @@ def short_repr(value: object) -> str:
 
 
 def text(name: str, value: Any) -> str:
-    """Check a piece of text.
+    """Check a text, and strip it.
 
     Args:
         name: what the message calls the field.
         value: None counts as empty text, an integer as its digits.
-    Returns:
-        The text without surrounding whitespace.
-    Raises:
-        InvalidRequest: if it is no text, too long, or has control characters.
     """
     if value is None:
         return ""
@@ -97,8 +83,6 @@ def classes(value: Any, limit: int) -> tuple[str, ...]:
     Args:
         value: a sequence of indices or texts, or a single one; None is an empty list.
         limit: how many at most.
-    Raises:
-        InvalidRequest: if it is no list, too long, or an entry is not text.
     """
     entries = [] if value is None else [value] if isinstance(value, str | int) else value
     if not isinstance(entries, Sequence):
@@ -109,11 +93,7 @@ def classes(value: Any, limit: int) -> tuple[str, ...]:
 
 
 def whole_number(name: str, value: Any, low: int, high: int) -> int:
-    """Check an integer, which may also come as digits or as a float without a fraction.
-
-    Raises:
-        InvalidRequest: if it is not an integer from `low` to `high`, both included.
-    """
+    """Check an integer from `low` to `high`, both included; a float without a fraction is one."""
     # The length first: `int` takes quadratic time, and beyond 4,300 digits it raises.
     digits = isinstance(value, str) and len(value) <= SHOWN_CHARACTERS and re.fullmatch(r"[+-]?\d+", value.strip())
     whole = isinstance(value, float) and value.is_integer()  # JSON does not tell 2.0 from 2
@@ -124,40 +104,22 @@ def whole_number(name: str, value: Any, low: int, high: int) -> int:
 
 
 count = partial(whole_number, "number of images", low=1, high=LIMITS.images)
+seed = partial(whole_number, low=0, high=MAX_SEED)
 steps = partial(whole_number, "steps", low=2, high=LIMITS.steps)
 
 
-def seed(name: str, value: Any) -> int:
-    """Check a seed, which may also come as digits.
-
-    Raises:
-        InvalidRequest: if it is not an integer from 0 to 2**63 - 1.
-    """
-    return check_seed(whole_number(name, value, 0, MAX_SEED))
-
-
 def truncation(value: Any) -> float | None:
-    """Check a truncation threshold, which may also come as digits; None and empty text mean no truncation.
-
-    Raises:
-        InvalidRequest: if it is not a finite number that sampling accepts.
-    """
+    """Check a threshold that sampling accepts; None and empty text mean no truncation."""
     if value is None or value == "":
         return None
     try:
         return check_truncation(_number("truncation", value))
-    except InvalidRequest:
-        raise
     except ValueError as error:
         raise InvalidRequest(str(error)) from error
 
 
 def weight(value: Any) -> float:
-    """Check the weight of a class in a mixture, which may also come as digits.
-
-    Raises:
-        InvalidRequest: if it is not from 0 to 1,000,000.
-    """
+    """Check the weight of a class in a mixture, 0 to 1,000,000."""
     number = _number("weight", value)
     if not 0 <= number <= 1e6:
         raise InvalidRequest(f"weight is {short_repr(value)}: a number from 0 to 1,000,000 is allowed")

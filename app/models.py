@@ -12,51 +12,44 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from app.limits import LIMITS, InvalidRequest, short_repr
-from sngan_cond import Generator, GeneratorConfig
+from sngan_cond import GeneratorConfig
 from sngan_cond.classes import class_label
 from sngan_cond.hub.files import BUNDLED, WEIGHTS_FILE
-from sngan_cond.loading import load_generator
+from sngan_cond.loading import LoadedModel, load_generator
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 _FOLDERS = re.compile(r"(?<![\w:/.])(?:/[^\s/'\",;:()]+)+/")  # the way to a file, but not the path of a URL
 
 
-@dataclass(frozen=True, eq=False)
-class Model:
-    """An open model and what is known about it.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Model(LoadedModel):
+    """An open model; its generator is on the page's device.
 
     Args:
         name: what visitors call it; never a path of this machine.
-        revision: what was asked for, or empty.
-        G: in eval mode, on the page's device.
-        commit_hash: of the Hub repo; None for a folder.
-        weights_sha256: of the weights file; None where `commit_hash` identifies it already.
-        metrics: content of its `metrics.json`, empty if it has none.
-        training: content of its `training.json`, likewise.
-        card: its README, likewise.
-        source: what `sngan-cond sample --model` takes to open it again.
     """
 
     name: str
-    revision: str
-    G: Generator
-    commit_hash: str | None
-    weights_sha256: str | None
-    metrics: dict[str, Any]
-    training: dict[str, Any]
-    card: str
-    source: str
 
     @property
     def config(self) -> GeneratorConfig:
         """The generator's configuration."""
-        return self.G.config
+        return self.generator.config
+
+    @cached_property
+    def weights_sha256(self) -> str | None:
+        """Of the weights file; None where `commit_hash` identifies it already."""
+        if self.commit_hash is not None:
+            return None
+        with (self.folder / WEIGHTS_FILE).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def described(self, label: int) -> dict[str, Any]:
         """Return a class as recipes and the endpoint list it."""
@@ -64,40 +57,25 @@ class Model:
         return {"index": label, "name": class_label(self.config, label), "wordnet_id": ids[label] if ids else None}
 
 
-def read_model(source: str, *, name: str, revision: str, given: str, device: torch.device) -> Model:
+def read_model(source: str, *, name: str, given: str, device: torch.device) -> Model:
     """Find a model, downloading it if need be, and load it.
 
     Args:
         source: folder, "bundled" or "user/name@revision".
         name: what visitors call it.
-        revision: what was asked for, or empty.
         given: what the operator called it, perhaps a path; `name` replaces it in messages.
         device: where the generator goes.
     Raises:
         InvalidRequest: if it is missing, damaged or too large.
     """
     try:
-        loaded = load_generator(source, max_weights_bytes=LIMITS.model_bytes)
+        model = Model(**vars(load_generator(source, max_weights_bytes=LIMITS.model_bytes)), name=name)
         # Read now: a folder may change later, and whoever opens a model is told that one of its files is damaged.
-        metrics, training, card = loaded.metrics or {}, loaded.training or {}, loaded.card or ""
+        _ = model.metrics, model.training, model.card, model.weights_sha256
     except ValueError as error:
         raise InvalidRequest(_FOLDERS.sub("", str(error).replace(given, name))) from error
-    return Model(
-        name=name,
-        revision=revision,
-        G=loaded.generator.to(device),
-        commit_hash=loaded.commit_hash,
-        weights_sha256=_sha256(loaded.folder / WEIGHTS_FILE) if loaded.commit_hash is None else None,
-        metrics=metrics,
-        training=training,
-        card=card,
-        source=loaded.public_name,
-    )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    model.generator.to(device)
+    return model
 
 
 @dataclass
@@ -184,7 +162,7 @@ class ModelStore:
             if slot.model is None or again:  # whoever had the lock before may have opened it
                 with self._opening:
                     given = self._sources.get(name, name)
-                    slot.model = read_model(source, name=name, revision=revision, given=given, device=self._device)
+                    slot.model = read_model(source, name=name, given=given, device=self._device)
             return slot.model
 
     def _open_already(self, name: str, revision: str) -> Model | None:

@@ -28,7 +28,7 @@ def recipe_for(model: Model, request: Request, labels: list[int]) -> dict[str, A
         "format": FORMAT,
         "kind": request.tab,
         "model": {
-            "source": model.source,
+            "source": model.public_name,
             "commit": model.commit_hash,
             "weights_sha256": model.weights_sha256,
             "resolution": model.config.resolution,
@@ -38,12 +38,12 @@ def recipe_for(model: Model, request: Request, labels: list[int]) -> dict[str, A
         **request.settings(),
         "truncation": request.truncation,
         "link": pinned.link(),
-        "command": pinned.command(model.source),
-        "python": pinned.python(model.source, labels),
+        "command": pinned.command(model.public_name),
+        "python": pinned.python(model.public_name, labels),
         "versions": {
             "sngan_cond": sngan_cond.__version__,
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
-        "device": next(model.G.parameters()).device.type,
+        "device": next(model.generator.parameters()).device.type,
     }

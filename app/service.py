@@ -105,10 +105,10 @@ class Service:
             self._running.setdefault(visitor, set()).add(cancelled)
         try:
             model = self.open(request.model, request.revision)
-            labels = request.labels(model.G)
-            z, y = request.inputs(model.G, labels)
+            labels = request.labels(model.generator)
+            z, y = request.inputs(model.generator, labels)
             batches = []
-            for batch in self.engine.run(model.G, z, y, cancelled):
+            for batch in self.engine.run(model.generator, z, y, cancelled):
                 batches.append(batch)
                 if progress is not None:
                     progress(sum(map(len, batches)), len(z))

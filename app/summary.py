@@ -14,12 +14,12 @@ Summary = list[tuple[str, str]]  # names, which may be empty, and values
 def summarise(model: Model) -> Summary:
     """Return what was loaded, as names and values."""
     config = model.config
-    count = sum(parameter.numel() for parameter in model.G.parameters())
+    count = sum(parameter.numel() for parameter in model.generator.parameters())
     summary = [("", model.name), ("pixels", f"{config.resolution} × {config.resolution}")]
     summary.append(("classes", f"{config.num_classes:,}" if config.num_classes else "none"))
     summary.append(("parameters", f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"))
-    step = model.training.get("step")  # from anyone's training.json: of any type and any size
-    if isinstance(step, int):
+    step = model.step  # from anyone's training.json: of any type and any size
+    if step is not None:
         summary.append(("step", f"{step:,}" if abs(step) < 1e12 else short_repr(step)))
     if model.commit_hash:
         summary.append(("commit", model.commit_hash))

@@ -122,7 +122,7 @@ class Ui:
             else:
                 revision = request.revision
                 model = self.service.open(request.model, revision)
-                updates = self._show_model(model, request.with_labels(labels_of(model.G, request.class_texts)))
+                updates = self._show_model(model, request.with_labels(labels_of(model.generator, request.class_texts)))
                 updates |= {self.tabs: gr.Tabs(selected=request.tab), self.run: request.tab}
             return updates | {self.model_box: model.name, self.revision_box: revision}
         except InvalidRequest as error:

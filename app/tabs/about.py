@@ -31,7 +31,7 @@ class AboutTab:
 
     def show(self, model: Model, request: Any = None) -> dict[Any, Any]:
         """Return the updates that show a model's card."""
-        return {self.card: harmless_card(model.card) or f"**{_plain(model.name)}** has no model card."}
+        return {self.card: harmless_card(model.card or "") or f"**{_plain(model.name)}** has no model card."}
 
 
 def harmless_card(card: str) -> str:

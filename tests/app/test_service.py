@@ -136,7 +136,7 @@ def test_the_recipes_link_makes_the_images_again(service: Service, wanted: Reque
 def test_a_link_to_a_repo_names_the_commit_that_made_the_images(service: Service) -> None:
     result = service.make(SampleRequest(classes=("2",), count=1, revision=""))
     commit = "0123456789" * 4
-    model = replace(result.model, name="alice/toy", commit_hash=commit, source=f"alice/toy@{commit}")
+    model = replace(result.model, name="alice/toy", repo="alice/toy", commit_hash=commit)
     recipe = recipe_for(model, replace(result.request, model="alice/toy", revision="main"), [2])
     again = request_of(parse_qs(recipe["link"].removeprefix("?")), KINDS)
     assert again is not None
