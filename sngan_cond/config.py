@@ -1,10 +1,10 @@
 """Frozen, validated descriptions of networks and losses; the defaults are the papers' 128 px ImageNet setting."""
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args, get_type_hints
+from typing import Annotated, Literal
 
-from sngan_cond.validation import StrictConfig, check_choice, check_number, check_range
+from sngan_cond.validation import Allowed, NotNegative, StrictConfig, between
 
 Architecture = Literal["resnet", "cnn", "dcgan", "mnist"]
 Latent = Literal["normal", "uniform"]
@@ -12,16 +12,10 @@ ConvBackend = Literal["auto", "plain", "strided", "minimal"]  # see sngan_cond.f
 HeadKind = Literal["unconditional", "projection", "concat", "auxiliary_classifier", "reconstruction"]
 
 # Bounds well beyond the papers' networks: a typing error is refused here instead of filling the memory.
-MAX_RESOLUTION = 1024
-MAX_CLASSES = 100_000
-MAX_CHANNELS = 4096
-MAX_LATENT_DIM = 65_536
-
-# Published base widths, where they do not depend on the resolution.
-CNN_CHANNELS = 64
-DCGAN_CHANNELS = 128
-MNIST_CHANNELS = 64
-MNIST_RESOLUTION = 28
+Resolution = Annotated[int, between(1, 1024)]
+Classes = Annotated[int, between(0, 100_000)]
+Channels = Annotated[int, between(1, 4096)]
+LatentDim = Annotated[int, between(1, 65_536)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,29 +37,23 @@ class GeneratorConfig(StrictConfig):
         ValueError: if a value is not allowed; the message names field, value and what is.
     """
 
-    resolution: int = 128
-    num_classes: int = 1000
-    latent_dim: int = 128
+    resolution: Resolution = 128
+    num_classes: Classes = 1000
+    latent_dim: LatentDim = 128
     architecture: Architecture = "resnet"
-    channels: int | None = None
+    channels: Channels | None = None
     latent: Latent = "normal"
     norm: Literal["batch", "none"] = "batch"
     class_names: tuple[str, ...] | None = None
     class_ids: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        check_choice("architecture", self.architecture, get_args(Architecture))
-        check_choice("latent", self.latent, get_args(Latent))
-        check_choice("norm", self.norm, ("batch", "none"))
+        super().__post_init__()
         if self.norm == "none" and (self.architecture != "cnn" or self.num_classes):
             raise ValueError("norm='none': it goes with architecture cnn and num_classes 0")
-        check_range("resolution", self.resolution, 1, MAX_RESOLUTION)
-        check_range("num_classes", self.num_classes, 0, MAX_CLASSES)
-        check_range("latent_dim", self.latent_dim, 1, MAX_LATENT_DIM)
         official = official_channels(self.architecture, self.resolution, "g")  # also refuses a resolution
         if self.channels is None:
             object.__setattr__(self, "channels", official)  # the dataclass is frozen; a saved config names its width
-        check_range("channels", self.channels, 1, MAX_CHANNELS)
         for name in ("class_names", "class_ids"):
             self._check_names(name, getattr(self, name))
 
@@ -109,31 +97,25 @@ class DiscriminatorConfig(StrictConfig):
         ValueError: if a value is not allowed; the message names field, value and what is.
     """
 
-    resolution: int = 128
-    num_classes: int = 1000
+    resolution: Resolution = 128
+    num_classes: Classes = 1000
     head: HeadKind = "projection"
     architecture: Architecture = "resnet"
-    channels: int | None = None
+    channels: Channels | None = None
     hidden: Literal["input", "output"] = "input"
     skip: Literal["auto", "always"] = "auto"
-    embed_dim: int = 128
-    slope: float = 0.1
-    top_size: float = 1.0
+    embed_dim: Channels = 128
+    slope: Annotated[float, Allowed(lambda value: 0 <= value < 1, "a number from 0 to below 1")] = 0.1
+    top_size: Annotated[float, Allowed(lambda value: 0 < value <= 16, "a number above 0 and up to 16")] = 1.0
     pool: Literal["sum", "mean"] = "sum"
     score_bias: bool | None = None
     error: Literal["l1", "l2"] = "l1"
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for name in ("architecture", "head", "hidden", "skip", "pool", "error"):
-            check_choice(name, getattr(self, name), get_args(hints[name]))
-        check_range("resolution", self.resolution, 1, MAX_RESOLUTION)
-        check_range("num_classes", self.num_classes, 0, MAX_CLASSES)
-        check_range("embed_dim", self.embed_dim, 1, MAX_CHANNELS)
+        super().__post_init__()
         official = official_channels(self.architecture, self.resolution, "d")
         if self.channels is None:
             object.__setattr__(self, "channels", official)
-        check_range("channels", self.channels, 1, MAX_CHANNELS)
         if (self.head in ("unconditional", "reconstruction")) != (self.num_classes == 0):
             raise ValueError(
                 f"head={self.head!r} with num_classes={self.num_classes}: unconditional and reconstruction go with 0 "
@@ -146,8 +128,6 @@ class DiscriminatorConfig(StrictConfig):
             )
         if self.head == "reconstruction" and self.architecture != "cnn":
             raise ValueError(f"head='reconstruction' with architecture={self.architecture!r}: cnn is allowed")
-        check_number("slope", self.slope, lambda value: 0 <= value < 1, "a number from 0 to below 1")
-        check_number("top_size", self.top_size, lambda value: 0 < value <= 16, "a number above 0 and up to 16")
         if self.score_bias not in (None, True, False):
             raise ValueError(f"score_bias={self.score_bias!r}: true, false or null is allowed")
 
@@ -174,16 +154,19 @@ class LossConfig(StrictConfig):
     """
 
     kind: Literal["hinge", "non_saturating", "minimax", "wasserstein", "began", "ebgan"] = "hinge"
-    classification_d: float = 1.0
-    classification_g: float = 0.1
-    diversity: float = 0.75
-    balance_rate: float = 0.001
-    margin: float = 1.0
+    classification_d: NotNegative = 1.0
+    classification_g: NotNegative = 0.1
+    diversity: NotNegative = 0.75
+    balance_rate: NotNegative = 0.001
+    margin: NotNegative = 1.0
 
-    def __post_init__(self) -> None:
-        check_choice("kind", self.kind, get_args(get_type_hints(type(self))["kind"]))
-        for name in ("classification_d", "classification_g", "diversity", "balance_rate", "margin"):
-            check_number(name, getattr(self, name), lambda value: 0 <= value < math.inf, "a finite number from 0")
+
+# Published base width of the architectures beside the resnet, whose plans say it, and the sides in pixels they take.
+_FAMILIES: dict[str, tuple[int, Callable[[int], bool], str]] = {
+    "cnn": (64, lambda side: side >= 16 and side % 8 == 0, "takes multiples of 8 from 16 px"),
+    "dcgan": (128, lambda side: side >= 16 and side & (side - 1) == 0, "takes powers of 2 from 16 px"),
+    "mnist": (64, lambda side: side == 28, "is 28 px"),
+}
 
 
 def official_channels(architecture: Architecture, resolution: int, network: Literal["g", "d"]) -> int:
@@ -194,20 +177,13 @@ def official_channels(architecture: Architecture, resolution: int, network: Lite
     Raises:
         ValueError: if the architecture does not exist at this resolution.
     """
-    if architecture == "mnist":
-        if resolution != MNIST_RESOLUTION:
-            raise ValueError(f"resolution={resolution}: the mnist architecture is {MNIST_RESOLUTION} px")
-        return MNIST_CHANNELS
-    if architecture == "dcgan":
-        if resolution < 16 or resolution & (resolution - 1):
-            raise ValueError(f"resolution={resolution}: the dcgan architecture takes powers of 2 from 16 px")
-        return DCGAN_CHANNELS
-    if architecture == "cnn":
-        if resolution % 8 or resolution < 16:
-            raise ValueError(f"resolution={resolution}: the cnn architecture takes multiples of 8 from 16 px")
-        return CNN_CHANNELS
-    plan = plan_for(resolution)
-    return plan.g_channels if network == "g" else plan.d_channels
+    if architecture == "resnet":
+        plan = plan_for(resolution)
+        return plan.g_channels if network == "g" else plan.d_channels
+    channels, takes, sides = _FAMILIES[architecture]
+    if not takes(resolution):
+        raise ValueError(f"resolution={resolution}: the {architecture} architecture {sides}")
+    return channels
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,17 @@
 """Images by class, morphs, mixtures and walks, from a generator and a seed."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from sngan_cond.inputs import mixture_inputs, morph_inputs, sample_inputs, walk_inputs
 from sngan_cond.networks.generator import Generator
-from sngan_cond.validation import check_range
+from sngan_cond.validation import between, check
 
-MAX_BATCH_SIZE = 65_536  # every batch is computed in full, so a typing error could otherwise ask for terabytes
+# Every batch is computed in full, so a typing error could otherwise ask for terabytes.
+BatchSize = Annotated[int, between(1, 65_536)]
 
 
 def sample(
@@ -55,7 +57,7 @@ def sample_batches(
         Iterator of (n, 3, R, R) uint8 on the CPU.
     """
     if batch_size is not None:  # `generate` is a generator function: its own check waits for the first batch
-        check_range("batch_size", batch_size, 1, MAX_BATCH_SIZE)
+        check("batch_size", batch_size, BatchSize)
     z, y = sample_inputs(G, classes=classes, n=n, seed=seed, truncation=truncation)
     return generate(G, z, y, batch_size=batch_size)
 
@@ -161,12 +163,12 @@ def generate(G: Generator, z: Tensor, y: Tensor | None, *, batch_size: int | Non
     Yields:
         uint8 (n, 3, R, R) on the CPU.
     Raises:
-        ValueError: if `batch_size` is not from 1 to MAX_BATCH_SIZE.
+        ValueError: if `batch_size` is not from 1 to 65,536.
     """
     device = next(G.parameters()).device
     if batch_size is None:
         batch_size = 1 if device.type == "cpu" else 16
-    check_range("batch_size", batch_size, 1, MAX_BATCH_SIZE)
+    check("batch_size", batch_size, BatchSize)
     was_training = G.training
     G.eval()
     try:

@@ -2,9 +2,10 @@
 
 import difflib
 import json
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
-from typing import Any, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args, get_origin, get_type_hints
 
 _MEANT = " (did you mean {!r}?)"
 
@@ -57,32 +58,56 @@ def short_repr(value: object) -> str:
     return text if len(text) <= 100 else f"{text[:90]}... ({len(text)} characters)"
 
 
-def check_range(name: str, value: object, low: int, high: int) -> None:
-    """Raise a ValueError that names field, value and range if a value is not an integer from `low` to `high`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name}={value!r}: an integer from {low} to {high} is allowed")
-
-
-def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Raise a ValueError that names field, value, choices and the nearest of them if a value is none of the choices."""
-    if value not in choices:
-        raise ValueError(f"{name}={value!r}: {allowed_names(value, choices)}")
-
-
-def check_number(name: str, value: object, is_allowed: Callable[[float], bool], allowed: str) -> None:
-    """Raise a ValueError that names field, value and what is allowed if a value is not an allowed number.
+class Allowed(NamedTuple):
+    """What a number may be, for `check`.
 
     Args:
-        value: a bool is not a number.
-        is_allowed: called with numbers only.
-        allowed: in words, what `is_allowed` accepts.
+        test: called with numbers only; a bool is none.
+        words: what it accepts.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not is_allowed(value):
-        raise ValueError(f"{name}={value!r}: {allowed} is allowed")
+
+    test: Callable[[float], bool]
+    words: str
+
+
+def between(low: int, high: int) -> Allowed:
+    """Allow the integers from `low` to `high`."""
+    return Allowed(lambda value: low <= value <= high, f"an integer from {low} to {high}")
+
+
+NotNegative = Annotated[float, Allowed(lambda value: 0 <= value < math.inf, "a finite number from 0")]
+Positive = Annotated[float, Allowed(lambda value: 0 < value < math.inf, "a finite number above 0")]
+
+
+def check(name: str, value: object, kind: Any) -> None:
+    """Raise a ValueError that names a field, its value and what is allowed if the value is not.
+
+    Args:
+        kind: `Literal[...]`, `Annotated[..., Allowed(...)]`, or a union of these with None; all others pass.
+    """
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ValueError(f"{name}={value!r}: {allowed_names(value, get_args(kind))}")
+    elif get_origin(kind) is Annotated:
+        number, allowed = get_args(kind)
+        is_number = isinstance(value, (int, number)) and not isinstance(value, bool)  # 1 is a float too
+        if not is_number or not allowed.test(value):
+            raise ValueError(f"{name}={value!r}: {allowed.words} is allowed")
+    elif value is not None:
+        for other in get_args(kind):
+            check(name, value, other)
 
 
 class StrictConfig:
-    """Base class of frozen dataclasses that are converted to and from plain dictionaries, strictly."""
+    """Base class of frozen dataclasses of checked fields, converted to and from plain dictionaries strictly.
+
+    Raises:
+        ValueError: if a value is not what `check` allows for its field's type.
+    """
+
+    def __post_init__(self) -> None:
+        for name, kind in get_type_hints(type(self), include_extras=True).items():
+            check(name, getattr(self, name), kind)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values that JSON can hold."""

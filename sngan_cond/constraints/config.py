@@ -1,10 +1,9 @@
 """Frozen, validated description of a constraint; the default is the spectral normalisation of the official code."""
 
-import math
 from dataclasses import dataclass
-from typing import Literal, get_args, get_type_hints
+from typing import Annotated, Literal
 
-from sngan_cond.validation import StrictConfig, check_choice, check_number, check_range
+from sngan_cond.validation import Allowed, NotNegative, Positive, StrictConfig, between
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,36 +44,26 @@ class ConstraintConfig(StrictConfig):
 
     kind: Literal["spectral", "weight", "frobenius", "none"] = "spectral"
     estimate: Literal["matrix", "bidirectional", "operator"] = "matrix"
-    scale: float = 1.0
-    scale_spread: float = 0.0
-    scale_seed: int = 0
+    scale: Positive = 1.0
+    scale_spread: Annotated[float, Allowed(lambda value: 0 <= value <= 5, "a number from 0 to 5")] = 0.0
+    scale_seed: Annotated[int, between(0, 2**31 - 1)] = 0
     gamma: Literal["none", "shared", "per_layer", "per_row"] = "none"
     gamma_start: Literal["norm", "one"] = "norm"
-    iterations: int = 1
+    iterations: Annotated[int, between(1, 1000)] = 1
     power_iterations_at: Literal["forward", "update"] = "forward"
     features: Literal["none", "batch", "layer"] = "none"
     init: Literal["as_built", "orthonormal", "lecun"] = "as_built"
-    init_scale: float = 1.0
-    gradient_penalty: float = 0.0
-    orthonormal_penalty: float = 0.0
-    spectral_penalty: float = 0.0
-    weight_clip: float = 0.0
-    singular_clip_every: int = 0
-    singular_clip: float = 1.0
+    init_scale: Positive = 1.0
+    gradient_penalty: NotNegative = 0.0
+    orthonormal_penalty: NotNegative = 0.0
+    spectral_penalty: NotNegative = 0.0
+    weight_clip: NotNegative = 0.0
+    singular_clip_every: Annotated[int, between(0, 1_000_000)] = 0
+    singular_clip: Positive = 1.0
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for name in ("kind", "estimate", "gamma", "gamma_start", "power_iterations_at", "features", "init"):
-            check_choice(name, getattr(self, name), get_args(hints[name]))
-        check_range("iterations", self.iterations, 1, 1000)
-        check_range("singular_clip_every", self.singular_clip_every, 0, 1_000_000)
-        check_range("scale_seed", self.scale_seed, 0, 2**31 - 1)
-        check_number("scale_spread", self.scale_spread, lambda value: 0 <= value <= 5, "a number from 0 to 5")
-        for name in ("gradient_penalty", "orthonormal_penalty", "spectral_penalty", "weight_clip"):
-            check_number(name, getattr(self, name), lambda value: 0 <= value < math.inf, "a finite number from 0")
-        for name in ("scale", "init_scale", "singular_clip"):
-            check_number(name, getattr(self, name), lambda value: 0 < value < math.inf, "a finite number above 0")
+        super().__post_init__()
         if not isinstance(self.exclude, tuple) or not all(isinstance(name, str) for name in self.exclude):
             raise ValueError(f"exclude={self.exclude!r}: a list of layer names is allowed")
         self._check_together()
