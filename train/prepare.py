@@ -1,18 +1,21 @@
 """`python -m train.prepare`: Turn any source of images into a folder that training reads without decoding."""
 
 import argparse
+import dataclasses
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sngan_cond.cli import OneLineParser
-from train.data.build import Request, build
-from train.data.dataset import PreparedDataset
-from train.data.finish import SKIPPED_NAME
 from train.data.image import FILTERS, FITS, Fitting
-from train.data.sources import KINDS, open_source
-from train.data.sources.base import Source
+from train.data.sources import FORMS, open_source
+from train.data.sources.base import Source, SourceRequest
+from train.data.workers import SKIPPED_NAME
 from train.errors import DataError
+
+if TYPE_CHECKING:
+    from train.data.dataset import PreparedDataset
 
 MAX_RESOLUTION = 1024
 EPILOG = """examples:
@@ -35,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    p.add_argument("--source", required=True, metavar="S", help=f"where images come from: {', '.join(KINDS)}")
+    p.add_argument("--source", required=True, metavar="S", help=f"where images come from: {FORMS}")
     p.add_argument("--resolution", required=True, type=int, metavar="PX", help="side of the result in pixels, integer")
     p.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="folder to be made; DIR.partial until it is whole"
@@ -109,47 +112,32 @@ def main(arguments: list[str] | None = None) -> int:
         Exit status: 0, 2 for a user's mistake, 130 after Ctrl-C.
     """
     p = parser()
-    options = p.parse_args(arguments)
     try:
-        dataset, was_there = _prepare(options)
+        _prepare(p.parse_args(arguments))
     except DataError as error:
         print(f"{p.prog}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{p.prog}: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
-    _report(dataset, was_there)
     return 0
 
 
-def _prepare(options: argparse.Namespace) -> tuple[PreparedDataset, bool]:
+def _prepare(options: argparse.Namespace) -> None:
+    # Here, for worker processes import this module anew, and pydantic would double their start.
+    from train.data.build import Request, build
+    from train.data.dataset import PreparedDataset
+
     _check(options)
-    source = open_source(
-        options.source,
-        resolution=options.resolution,
-        split=options.split,
-        unlabelled=options.unlabelled,
-        limit=options.limit,
-        seed=options.seed,
-        download=options.download,
-        label_column=options.label_column,
-    )
+    asked = SourceRequest(**{field.name: getattr(options, field.name) for field in dataclasses.fields(SourceRequest)})
+    source = open_source(asked)
     for remark in source.remarks:
         print(f"note: {remark}", file=sys.stderr)
-    request = Request(
-        source=options.source,
-        split=options.split,
-        fitting=_fitting(options, source),
-        on_bad_image=options.on_bad_image,
-        limit=options.limit,
-        seed=options.seed,
-        unlabelled=options.unlabelled,
-        label_column=options.label_column,
-    )
+    request = Request(asked, _fitting(options, source), options.on_bad_image)
     dataset, was_there = build(source, request, options.out, workers=options.workers)
     if was_there and options.verify:
         dataset = PreparedDataset.open(options.out, verify=True)
-    return dataset, was_there
+    _report(dataset, was_there)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -177,7 +165,7 @@ def _fitting(options: argparse.Namespace, source: Source) -> Fitting:
     return Fitting(options.resolution, options.crop or source.crop, fit, options.filter, min_side_px)
 
 
-def _report(dataset: PreparedDataset, was_there: bool) -> None:
+def _report(dataset: "PreparedDataset", was_there: bool) -> None:
     info, side = dataset.info, dataset.resolution
     counts = info.images_per_class
     classes = f"{len(counts)} classes of {min(counts):,} to {max(counts):,}" if counts else "no classes"

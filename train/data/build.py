@@ -10,16 +10,14 @@ import numpy as np
 import PIL
 from tqdm import tqdm
 
-from train.data.dataset import PreparedDataset
+from train.data.dataset import PreparedDataset, first_faults
 from train.data.finish import finish
 from train.data.image import Fitting
 from train.data.info import INFO_NAME, DatasetInfo
 from train.data.partial import Partial, first_difference
-from train.data.sources.base import Source
-from train.data.workers import BadImage, Chunk, make_chunks
+from train.data.sources.base import Source, SourceRequest
+from train.data.workers import make_chunks
 from train.errors import DataError
-
-CHUNK_IMAGES = 128  # what a kill may cost each worker; also how often the disk is waited for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,38 +25,25 @@ class Request:
     """Everything but the images themselves that decides the result.
 
     Args:
-        source: as the user gave it, for dataset.json.
-        fitting: how images become squares.
+        source: which images.
+        fitting: how they become squares.
         on_bad_image: `skip` leaves out and reports images that cannot be used, `fail` stops at the first.
-        limit: keep this many images, as evenly over the classes as they allow; None keeps all.
-        seed: of drawn images.
-        unlabelled: leave classes out.
-        label_column: of an hf source.
     """
 
-    source: str
-    split: str | None
+    source: SourceRequest
     fitting: Fitting
     on_bad_image: Literal["skip", "fail"] = "skip"
-    limit: int | None = None
-    seed: int = 0
-    unlabelled: bool = False
-    label_column: str | None = None
 
     def plan(self, source: Source, count: int) -> dict[str, Any]:
         """Return what two preparations must have in common to give the same bytes."""
-        fitting = dataclasses.asdict(self.fitting)
+        asked, fitting = dataclasses.asdict(self.source), dataclasses.asdict(self.fitting)
+        del asked["download"]
         return {
-            "source": self.source,
-            "split": self.split,
-            "resolution": fitting.pop("resolution"),
+            **{name: asked.pop(name) for name in ("source", "split", "resolution")},
             "preparation": {
-                **fitting,
+                **{name: value for name, value in fitting.items() if name != "resolution"},
                 "on_bad_image": self.on_bad_image,
-                "limit": self.limit,
-                "seed": self.seed,
-                "unlabelled": self.unlabelled,
-                "label_column": self.label_column,
+                **asked,
                 "exif_orientation": "applied",
                 "pictures_listed": count,
                 "listing_sha256": source.listing,
@@ -99,16 +84,16 @@ def build(source: Source, request: Request, out: Path, *, workers: int) -> tuple
     Raises:
         DataError: if anything keeps it from being made; what is finished is kept for the next attempt.
     """
-    chosen = select(source.labels, request.limit)
+    chosen = select(source.labels, request.source.limit)
     plan = request.plan(source, len(chosen))
-    _check_classes(source, chosen)
+    _check_classes(source.labels[chosen], source.class_names)
     try:
         if _is_there(out, plan):
             shutil.rmtree(Partial(out, plan).folder, ignore_errors=True)  # left by a kill right after the rename
             return PreparedDataset.open(out), True
-        with Partial(out, plan) as partial:
-            bad = _make_all(source, chosen, request, partial, workers)
-            finish(partial, source, chosen, bad, plan, out)
+        with Partial(out, plan).locked() as partial:
+            _make_all(source, chosen, request, partial, workers)
+            finish(partial, source, source.labels[chosen], out)
         shutil.rmtree(partial.folder)  # after its lock is released, for Windows deletes no open file
     except OSError as error:
         where = error.filename or out
@@ -117,19 +102,19 @@ def build(source: Source, request: Request, out: Path, *, workers: int) -> tuple
     return PreparedDataset.open(out), False
 
 
-def _check_classes(source: Source, chosen: np.ndarray) -> None:
+def _check_classes(labels: np.ndarray, class_names: list[str]) -> None:
     """Raise DataError if a label has no class name or a class has no image among those chosen."""
-    labels, classes = source.labels[chosen], max(len(source.class_names), 1)
-    if len(chosen) == 0:
+    classes = max(len(class_names), 1)
+    if len(labels) == 0:
         raise DataError("--source: holds no image; allowed is at least one")
-    if labels.min() < 0 or labels.max() >= classes:
+    outside, empty = first_faults(labels, classes)
+    if outside is not None:
         wrong = labels.min() if labels.min() < 0 else labels.max()
         raise DataError(f"--source: label {wrong}; allowed is 0 to {classes - 1} (or pass --unlabelled)")
-    present = np.bincount(labels, minlength=classes) > 0
-    if not present.all() and len(chosen) < classes:
-        raise DataError(f"--limit is {len(chosen)}; allowed is at least one image for each of {classes} classes")
-    if not present.all():
-        raise DataError(f"--source: class {source.class_names[int(present.argmin())]!r} has no image")
+    if empty is not None and len(labels) < classes:
+        raise DataError(f"--limit is {len(labels)}; allowed is at least one image for each of {classes} classes")
+    if empty is not None:
+        raise DataError(f"--source: class {class_names[empty]!r} has no image")
 
 
 def _is_there(out: Path, plan: dict[str, Any]) -> bool:
@@ -144,30 +129,17 @@ def _is_there(out: Path, plan: dict[str, Any]) -> bool:
     return True
 
 
-def _make_all(source: Source, chosen: np.ndarray, request: Request, partial: Partial, workers: int) -> list[BadImage]:
-    """Make the chunks that are missing, and return the bad images of all chunks."""
-    starts = range(0, len(chosen), CHUNK_IMAGES)
-    done = partial.done()
-    bad = [image for chunk in done for image in chunk]
-    if len(done) == len(starts):
-        return bad  # not through allocate: `finish` may have cut the file already
-    header_bytes = partial.allocate(len(chosen), request.fitting.resolution)
-    missing = (
-        Chunk(number, starts[number], source.items(chosen[starts[number] : starts[number] + CHUNK_IMAGES]))
-        for number in range(len(done), len(starts))
-    )
-    finished = len(done) * CHUNK_IMAGES
-    with tqdm(total=len(chosen), initial=finished, unit=" images", desc="preparing", mininterval=0.5) as progress:
-        for chunk, found in make_chunks(partial.images, header_bytes, missing, request.fitting, workers):
-            if found and request.on_bad_image == "fail":
-                raise DataError(
-                    f"{found[0].name}: {found[0].reason} ({found[0].detail}); to go on pass --on-bad-image skip"
-                )
-            partial.mark_done(found)
-            bad += found
-            progress.update(len(chunk.items))
-            progress.set_postfix(skipped=len(bad), refresh=False)
-    return bad
+def _make_all(source: Source, chosen: np.ndarray, request: Request, partial: Partial, workers: int) -> None:
+    """Make the images that are missing."""
+    total, made = len(chosen), partial.made
+    partial.reserve(total - made)
+    with tqdm(total=total, initial=made, unit=" images", desc="preparing", mininterval=0.5) as progress:
+        for chunk in make_chunks(source, chosen, made, request.fitting, workers):
+            if chunk.bad and request.on_bad_image == "fail":
+                raise DataError(f"{chunk.bad[0]}; to go on pass --on-bad-image skip")
+            partial.append(chunk)
+            progress.update(partial.made - progress.n)
+            progress.set_postfix(skipped=len(partial.bad), refresh=False)
 
 
 def _nearest(path: Path) -> Path:

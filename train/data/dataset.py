@@ -100,17 +100,24 @@ def _open_array(path: Path, shape: tuple[int, ...], dtype: np.dtype, *, mapped: 
 
 def _check_labels(path: Path, labels: np.ndarray, info: DatasetInfo) -> None:
     classes = max(len(info.class_names), 1)
+    outside, empty = first_faults(labels, classes)
+    if outside is not None:
+        raise DataError(f"{path}: label {labels[outside]} at position {outside}; allowed is 0 to {classes - 1}")
+    if empty is not None:
+        raise DataError(f"{path}: class {empty} ({info.class_names[empty]!r}) has no image; allowed is at least one")
+    for label, (found, expected) in enumerate(zip(np.bincount(labels), info.images_per_class, strict=False)):
+        if found != expected:
+            raise DataError(f"{path}: class {label} has {found} images, {INFO_NAME} says {expected}")
+
+
+def first_faults(labels: np.ndarray, classes: int) -> tuple[int | None, int | None]:
+    """Look for what no data set may have; of what there is none, None is returned.
+
+    Returns:
+        Position of the first label that is not in [0, classes), and the first class without an image.
+    """
     outside = (labels < 0) | (labels >= classes)
     if outside.any():
-        position = int(outside.argmax())
-        raise DataError(f"{path}: label {int(labels[position])} at position {position}; allowed is 0 to {classes - 1}")
-    if not info.class_names:
-        return
-    counts = np.bincount(labels, minlength=classes)
-    if (counts == 0).any():
-        empty = int((counts == 0).argmax())
-        raise DataError(f"{path}: class {empty} ({info.class_names[empty]!r}) has no image; allowed is at least one")
-    if counts.tolist() != info.images_per_class:
-        wrong = int((counts != np.array(info.images_per_class)).argmax())
-        expected = info.images_per_class[wrong]
-        raise DataError(f"{path}: class {wrong} has {counts[wrong]} images, {INFO_NAME} says {expected}")
+        return int(outside.argmax()), None
+    empty = np.bincount(labels, minlength=classes) == 0
+    return None, int(empty.argmax()) if empty.any() else None

@@ -2,11 +2,12 @@
 
     lock        held by the process that works here; the system releases it when that process dies
     plan.json   written first and atomically: what is being made, so that another command cannot mix its images in
-    data/       images.npy, at its full size from the start, its rows written by the workers in any order
-    done.jsonl  a line for each chunk, in order, appended only after the rows of the chunk have been synced
+    data/       images.npy: room for the header, then the images that could be used, appended in order
+    done.jsonl  a line for each chunk: how many images the file holds with it, and which could not be used
 
-So a line in done.jsonl vouches for its rows. Rows without a line cost only the time to make them again: the same bytes
-go to the same place. Nothing but a preparation reads `data/` before `finish` has renamed it to DIR.
+A line is appended only after its images have been synced, so it vouches for them. Images without a line cost only the
+time to make them again: the next attempt writes them over. Nothing but a preparation reads `data/` before `finish` has
+renamed it to DIR.
 """
 
 import dataclasses
@@ -14,44 +15,50 @@ import io
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
+import pydantic
 from filelock import FileLock
+from pydantic import Field
 
+from sngan_cond.stored import parse_json, read_json
 from train.data.dataset import PARTIAL_SUFFIX
 from train.data.info import IMAGES_NAME
-from train.data.workers import BadImage
+from train.data.workers import BadImage, Chunk
 from train.errors import DataError
 from train.files import lock, sync, write_text_atomically
+from train.stored import STRICT, check_as
 
 PLAN_NAME, DONE_NAME, LOCK_NAME, DATA_NAME = "plan.json", "done.jsonl", "lock", "data"
+LAYOUT = 2  # of this folder; 1 had a row for every image, good or bad, and lines without a count
 
 
-def npy_header(count: int, side_px: int) -> bytes:
-    """Return the header of an (N, R, R, 3) uint8 .npy file.
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
+class Note:
+    """A line of done.jsonl.
 
-    NumPy pads headers to a multiple of 64 bytes, so this one is equally long for every N. Images therefore keep their
-    place in the file when the bad ones are dropped and the final N is written over the first.
+    Args:
+        rows: images in the file when it was written.
+        bad: those of the chunk that could not be used.
     """
-    buffer = io.BytesIO()
-    fields = {"descr": "|u1", "fortran_order": False, "shape": (count, side_px, side_px, 3)}
-    np.lib.format.write_array_header_1_0(buffer, fields)
-    return buffer.getvalue()
+
+    rows: Annotated[int, Field(ge=0)]
+    bad: list[BadImage]
 
 
 class Partial:
     """The work folder: a lock, the plan, a line for each finished chunk, and the data set in the making under `data`.
 
-    Use as a context manager; the lock keeps a second process out while it is entered.
-
     Args:
         out: the final folder DIR.
-        plan: everything that decides the result; a folder begun with another plan is refused.
-    Raises:
-        DataError: on entering, if another process holds it or it was begun with another plan.
+        plan: everything that decides the result.
+    Attributes:
+        rows: number of images in the file that need not be made again.
+        bad: the images that could not be used.
     """
 
     def __init__(self, out: Path, plan: dict[str, Any]) -> None:
@@ -59,9 +66,19 @@ class Partial:
         self.data = self.folder / DATA_NAME
         self.images = self.data / IMAGES_NAME
         self.plan = plan
+        self.rows = 0
+        self.bad: list[BadImage] = []
+        self._done = self.folder / DONE_NAME
+        self._row_bytes = plan["resolution"] ** 2 * 3
         self._lock: FileLock | None = None
 
-    def __enter__(self) -> Self:
+    @contextmanager
+    def locked(self) -> Iterator[Self]:
+        """Begin or continue the work, and keep a second process out meanwhile.
+
+        Raises:
+            DataError: if another process is at it, or it was begun with another plan.
+        """
         self.data.mkdir(parents=True, exist_ok=True)
         try:
             self._lock = lock(self.folder / LOCK_NAME)
@@ -69,15 +86,10 @@ class Partial:
             raise DataError(f"--out: {self.folder} is being written by another process") from error
         try:
             self._check_plan()
-        except BaseException:
-            self._release()  # Python calls no __exit__ when __enter__ raises
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._release()
+            self._read_done()
+            yield self
+        finally:
+            self._release()
 
     def _release(self) -> None:
         if self._lock is not None:
@@ -86,69 +98,100 @@ class Partial:
     def _check_plan(self) -> None:
         path = self.folder / PLAN_NAME
         if not path.exists():
-            write_text_atomically(path, json.dumps(self.plan, indent=1) + "\n")
+            write_text_atomically(path, json.dumps({"layout": LAYOUT, **self.plan}, indent=1) + "\n")
             return
-        begun = json.loads(path.read_text(encoding="utf-8"))
-        if difference := first_difference(begun, self.plan):
-            raise DataError(
-                f"--out: {self.folder} was begun with {difference}; repeat that, or delete it to start anew"
-            )
+        begun = read_json(path, error=DataError, name=f"--out: {path}")
+        if begun.pop("layout", 1) != LAYOUT:
+            why = "by another version of train.prepare; finish it with that"
+        elif difference := first_difference(begun, self.plan):
+            why = f"with {difference}; repeat that"
+        else:
+            return
+        raise DataError(f"--out: {self.folder} was begun {why}, or delete it to start anew")
 
-    def allocate(self, count: int, side_px: int) -> int:
-        """Give the image file its full size, so that a full disk shows at once and not after hours.
-
-        Args:
-            count: number of images N.
-            side_px: their side R in pixels.
-        Returns:
-            Number of bytes before the first image.
-        Raises:
-            OSError: if the disk has no room.
-        """
-        header = npy_header(count, side_px)
-        total = len(header) + count * side_px * side_px * 3
-        # "w+b" would empty a file whose chunks are already marked as done.
-        with self.images.open("r+b" if self.images.exists() else "w+b") as file:
-            # truncate alone makes a sparse file and reserves nothing; macOS and Windows lack posix_fallocate.
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, total)
-            file.truncate(total)
-            file.write(header)
-        return len(header)
-
-    def done(self) -> list[list[BadImage]]:
-        """Return the bad images of each finished chunk, in order; a line cut by a kill is dropped."""
-        path = self.folder / DONE_NAME
-        if not self.images.exists():  # the rows that the lines vouch for are gone
-            path.unlink(missing_ok=True)
-        if not path.exists():
-            return []
-        content = path.read_bytes()
+    def _read_done(self) -> None:
+        if not self._done.exists():
+            return
+        content = self._done.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
         if len(whole) < len(content):
-            os.truncate(path, len(whole))  # otherwise the next line would be appended to the torn one
-        return [[BadImage(*fields) for fields in json.loads(line)] for line in whole.splitlines()]
+            os.truncate(self._done, len(whole))  # otherwise the next line would be appended to the torn one
+        for number, line in enumerate(whole.decode("utf-8", "replace").splitlines(), 1):
+            name = f"--out: {self._done}: line {number}"
+            note = check_as(Note, parse_json(line, error=DataError, name=name), error=DataError, name=name)
+            before = self.made
+            self.rows = note.rows
+            self.bad += note.bad
+            if self.made <= before or not all(before <= image.index < self.made for image in note.bad):
+                raise DataError(f"{name} does not follow from those before; delete {self.folder} to start anew")
+        if not self.images.exists() or self.images.stat().st_size < self._end:  # the images vouched for are gone
+            self._done.unlink()
+            self.rows, self.bad = 0, []
 
-    def mark_done(self, bad: list[BadImage]) -> None:
-        """Note that the next chunk is finished.
+    @property
+    def made(self) -> int:
+        """How many of the images chosen have been tried."""
+        return self.rows + len(self.bad)
 
-        Its rows must have been synced before. If the line reached the disk first, a power cut between the two would
-        leave black images that count as finished.
+    @property
+    def _header(self) -> bytes:
+        return npy_header(self.rows, self.plan["resolution"])
 
-        Args:
-            bad: the images of the chunk that could not be used.
+    @property
+    def _end(self) -> int:
+        """Where the next image goes in the file."""
+        return len(self._header) + self.rows * self._row_bytes
+
+    def reserve(self, count: int) -> None:
+        """Reserve room for so many images more, so that a full disk shows at once and not after hours.
+
+        Raises:
+            OSError: if the disk has no room; macOS and Windows cannot say.
         """
-        path = self.folder / DONE_NAME
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([dataclasses.astuple(image) for image in bad]) + "\n")
-        sync(path)
+        self.images.touch()  # "wb" would empty a file that holds images already
+        if hasattr(os, "posix_fallocate"):
+            with self.images.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, self._end + count * self._row_bytes)
+
+    def append(self, chunk: Chunk) -> None:
+        """Write the good images of the next chunk, wait until they are on the disk, and note that they are.
+
+        If the line reached the disk first, a power cut between the two would leave black images that count as made.
+        """
+        with self.images.open("r+b") as file:
+            file.seek(self._end)
+            file.write(chunk.good.data)
+        sync(self.images)
+        self.rows += len(chunk.good)
+        self.bad += chunk.bad
+        with self._done.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dataclasses.asdict(Note(self.rows, chunk.bad))) + "\n")
+        sync(self._done)
+
+    def seal(self) -> None:
+        """Make the image file whole: its header, and an end after the last good image."""
+        with self.images.open("r+b") as file:
+            file.write(self._header)
+            file.truncate(self._end)
 
     def discard(self) -> None:
         """Delete everything that was made."""
         # First, for a kill within rmtree must not leave the lines without the plan that they belong to.
-        (self.folder / DONE_NAME).unlink(missing_ok=True)
+        self._done.unlink(missing_ok=True)
         self._release()  # Windows deletes no file that is open
         shutil.rmtree(self.folder)
+
+
+def npy_header(count: int, side_px: int) -> bytes:
+    """Return the header of an (N, R, R, 3) uint8 .npy file.
+
+    NumPy pads headers to a multiple of 64 bytes, so this one is equally long for every N, which is known only when
+    every image has been tried.
+    """
+    buffer = io.BytesIO()
+    fields = {"descr": "|u1", "fortran_order": False, "shape": (count, side_px, side_px, 3)}
+    np.lib.format.write_array_header_1_0(buffer, fields)
+    return buffer.getvalue()
 
 
 def first_difference(begun: dict[str, Any], asked: dict[str, Any]) -> str | None:

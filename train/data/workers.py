@@ -1,44 +1,35 @@
-"""Turning items into rows of the image file, in this process or in several, always in the same order of results.
+"""Turning items into pixels, in this process or in several, with the results always in the order of the items.
 
-A row's place depends on its index alone, and every chunk is a stretch of rows that nobody else writes. So workers need
-no locks, a chunk may be made twice, and the bytes do not depend on how many workers there are. Workers sync their rows
-before they report; the parent alone writes the line that says so (`Partial.mark_done`), in the order of the chunks.
+Workers write to no file: the parent alone appends what they made (`Partial.append`). So the bytes do not depend on how
+many workers there are.
 """
 
 import collections
 import contextlib
 import dataclasses
+import itertools
+import math
 import multiprocessing
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
+from ctypes import Array
+from typing import Any
 
 import numpy as np
 
 from train.data.image import BadImageError, Fitting
-from train.data.sources.base import Item
+from train.data.sources.base import Item, Source
 from train.errors import DataError
-from train.files import sync
 from train.processes import end_with_parent
 
+SKIPPED_NAME = "skipped.tsv"  # where a prepared data set lists its bad images
+CHUNK_IMAGES = 128  # what a kill may cost each worker; also how often the disk is waited for
+CHUNK_BYTES = 1 << 24  # of larger images fewer
 QUEUED_PER_WORKER = 2  # enough that no worker waits, few enough that memory holds the images on their way
 
-
-@dataclasses.dataclass(frozen=True)
-class Chunk:
-    """A stretch of rows to be made.
-
-    Args:
-        number: from 0, in the order of the rows.
-        first_row: where it starts in the image file.
-        items: an image for each of its rows.
-    """
-
-    number: int
-    first_row: int
-    items: Sequence[Item]
+_blocks: np.ndarray  # in a worker: memory that it shares with the parent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,80 +37,115 @@ class BadImage:
     """An image that could not be used.
 
     Args:
-        row: its row in the image file, which is black until `finish` drops it.
+        index: its place among the images chosen.
         name: as its source calls it.
         reason: one of train.data.image.REASONS.
         detail: what exactly, on one line.
     """
 
-    row: int
+    index: int
     name: str
     reason: str
     detail: str
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason} ({self.detail})"
 
-def make_chunk(path: Path, header_bytes: int, chunk: Chunk, fitting: Fitting) -> list[BadImage]:
-    """Decode, fit and write the rows of a chunk, and wait until they are on disk.
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """A stretch of the images chosen.
 
     Args:
-        path: the image file, allocated in full.
-        header_bytes: where row 0 starts.
-    Returns:
-        The images that could not be used.
+        good: (n, R, R, 3) uint8, those that can be used, in order; overwritten once the next chunk is asked for.
+        bad: the others.
     """
-    side = fitting.resolution
-    block = np.zeros((len(chunk.items), side, side, 3), np.uint8)
-    bad = []
-    for offset, item in enumerate(chunk.items):
-        try:
-            block[offset] = fitting.apply(item.read())
-        except BadImageError as error:
-            bad.append(BadImage(chunk.first_row + offset, item.name, error.reason, error.detail))
-    with path.open("r+b") as file:
-        file.seek(header_bytes + chunk.first_row * block[0].nbytes)
-        file.write(block.data)
-    sync(path)
-    return bad
+
+    good: np.ndarray
+    bad: list[BadImage]
 
 
-def make_chunks(
-    path: Path, header_bytes: int, chunks: Iterable[Chunk], fitting: Fitting, workers: int
-) -> Iterator[tuple[Chunk, list[BadImage]]]:
-    """Make chunks, several at a time, and hand their results back in order.
+def make_chunks(source: Source, chosen: np.ndarray, first: int, fitting: Fitting, workers: int) -> Iterator[Chunk]:
+    """Make chunks, several at a time, and hand them out in order.
 
     Args:
-        path: the image file.
-        header_bytes: where row 0 starts.
-        chunks: an iterator is advanced only as fast as chunks are made.
+        chosen: (M,) indices into the source.
+        first: where among them to begin.
         workers: number of processes; 1 works in this one.
-    Yields:
-        Each chunk with the images of it that could not be used.
     Raises:
         DataError: if a worker process was ended from outside.
     """
-    if workers == 1:
-        for chunk in chunks:
-            yield chunk, make_chunk(path, header_bytes, chunk, fitting)
+    row = (fitting.resolution, fitting.resolution, 3)
+    size = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // math.prod(row)))
+    starts = range(first, len(chosen), size)
+    stretches = ((start, source.items(chosen[start : start + size])) for start in starts)
+    if workers > 1 and len(starts) > 1:
+        shape = (min(QUEUED_PER_WORKER * workers, len(starts)), size, *row)
+        yield from _make_in_pool(stretches, shape, fitting, workers)
         return
+    block = np.empty((size, *row), np.uint8)
+    for start, items in stretches:
+        good, bad = _fill(block, start, items, fitting)
+        yield Chunk(block[:good], bad)
+
+
+def _make_in_pool(
+    stretches: Iterable[tuple[int, Sequence[Item]]], shape: tuple[int, ...], fitting: Fitting, workers: int
+) -> Iterator[Chunk]:
+    """Make chunks in processes, which write into memory that they share with this one.
+
+    Args:
+        stretches: first place and items of each; advanced only as fast as chunks are made.
+        shape: (B, size, R, R, 3) for B chunks at a time.
+    """
     # spawn, not fork: a fork copies locks that other threads (BLAS, tqdm's monitor) hold, and nobody ever frees them.
     context = multiprocessing.get_context("spawn")
-    queue: collections.deque[tuple[Chunk, Future[list[BadImage]]]] = collections.deque()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    # Through the pool's pipe, pixels would cost 30 % more processor time. No name, so a kill leaves nothing behind.
+    memory = context.RawArray("B", math.prod(shape))
+    blocks = np.frombuffer(memory, np.uint8).reshape(shape)
+    queue: collections.deque[tuple[int, Future[tuple[int, list[BadImage]]]]] = collections.deque()
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(memory, shape))
+
+    def oldest() -> Chunk:  # though another may be ready: images are appended in order
+        number, future = queue.popleft()
+        good, bad = future.result()
+        return Chunk(blocks[number, :good], bad)
+
     try:
-        for chunk in chunks:
+        for number, (start, items) in zip(itertools.cycle(range(len(blocks))), stretches, strict=False):
             with _ctrl_c_deferred():  # submit starts a worker as long as there are fewer than asked for
-                queue.append((chunk, pool.submit(make_chunk, path, header_bytes, chunk, fitting)))
-            # Always the oldest, though another may be ready: done.jsonl counts chunks from the start and has no gaps.
-            if len(queue) >= QUEUED_PER_WORKER * workers:
-                oldest, future = queue.popleft()
-                yield oldest, future.result()
+                queue.append((number, pool.submit(_fill_shared, number, start, items, fitting)))
+            if len(queue) == len(blocks):
+                yield oldest()
         while queue:
-            oldest, future = queue.popleft()
-            yield oldest, future.result()
+            yield oldest()
     except BrokenProcessPool as error:
         raise DataError(f"--workers {workers}: a worker process was ended from outside (out of memory?)") from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _fill(block: np.ndarray, start: int, items: Sequence[Item], fitting: Fitting) -> tuple[int, list[BadImage]]:
+    """Decode and fit a stretch of images.
+
+    Args:
+        block: (size, R, R, 3) uint8, takes the images that can be used, in order.
+        start: place of the first item among the images chosen.
+    Returns:
+        How many can be used, and the others.
+    """
+    good, bad = 0, []
+    for index, item in enumerate(items, start):
+        try:
+            block[good] = fitting.apply(item.load())
+            good += 1
+        except BadImageError as error:
+            bad.append(BadImage(index, item.name, error.reason, error.detail))
+    return good, bad
+
+
+def _fill_shared(number: int, start: int, items: Sequence[Item], fitting: Fitting) -> tuple[int, list[BadImage]]:
+    return _fill(_blocks[number], start, items, fitting)
 
 
 @contextlib.contextmanager
@@ -139,7 +165,9 @@ def _ctrl_c_deferred() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with it: whoever goes on writes the same bytes once more."""
+def _start_worker(memory: "Array[Any]", shape: tuple[int, ...]) -> None:
+    """Leave Ctrl-C to the parent, end with it, and take the memory that it shares."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
+    global _blocks
+    _blocks = np.frombuffer(memory, np.uint8).reshape(shape)

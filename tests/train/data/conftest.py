@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.train.data.images import flawed_images
-from train.data import build as building
+from train.data import workers
 
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "CHUNK_IMAGES", 8)
+    monkeypatch.setattr(workers, "CHUNK_IMAGES", 8)
 
 
 @pytest.fixture

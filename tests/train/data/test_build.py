@@ -1,4 +1,4 @@
-"""Building: the same bytes whatever the workers and the interruptions, gaps, choice, faults of the disk."""
+"""Building: the same bytes whatever the workers, what is left out, choice, and what is refused."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.train.data.images import arguments, contents, prepare, run, smooth_image
+from tests.train.data.images import arguments, contents, image_folder, prepare, run, smooth_image
 from train.data import build as building
 from train.data.build import select
 from train.data.dataset import PreparedDataset
-from train.data.finish import gap_moves
 from train.data.partial import npy_header
 
 
@@ -34,33 +33,34 @@ def test_bad_images_are_named_counted_and_left_out(source: Path, tmp_path: Path)
     assert listed[3] == "bee/narrow.png\ttoo_small\t9x30 px, allowed is 16 px a side or more"
 
 
-def test_every_image_that_is_left_is_there_once_with_its_label(source: Path, tmp_path: Path) -> None:
-    """Against a set made without the bad files: the same images and labels, in another order."""
-    prepare(*arguments(source, tmp_path / "gaps", workers=1))
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("bad", [{0}, {39}, {0, 39}, {7, 8}, set(range(8, 16)), {1, 2, 7, 20}, set(range(39))], ids=str)
+def test_bad_images_leave_the_others_in_their_order(tmp_path: Path, bad: set[int], workers: int) -> None:
+    """Byte for byte as if the bad files had never been there."""
+    root = image_folder(tmp_path / "images", {"ant": 40})
+    files = sorted(root.rglob("*.jpg"))
+    for i in bad:
+        files[i].write_text("no image")
+    assert prepare(*arguments(root, tmp_path / "some", workers=workers))[0] == 0
+    for i in bad:
+        files[i].unlink()
+    assert prepare(*arguments(root, tmp_path / "all", workers=1))[0] == 0
+    some, rest = contents(tmp_path / "some"), contents(tmp_path / "all")
+    assert (some["images.npy"], some["labels.npy"]) == (rest["images.npy"], rest["labels.npy"])
+    assert some["skipped.tsv"].count(b"\n") == 1 + len(bad)
+
+
+def test_every_label_stays_with_its_image(source: Path, tmp_path: Path) -> None:
+    """Against a set made without the bad files: 40 different images of three classes."""
+    prepare(*arguments(source, tmp_path / "flawed", workers=1))
     for bad in ("ant/004.jpg", "bee/empty.jpg", "bee/narrow.png", "cat/zzz.jpg"):
         (source / bad).unlink()
     prepare(*arguments(source, tmp_path / "clean", workers=1))
-    gaps, clean = (PreparedDataset.open(tmp_path / name) for name in ("gaps", "clean"))
-
-    def rows(dataset: PreparedDataset) -> list[tuple[int, bytes]]:
-        return sorted((int(y), x.tobytes()) for x, y in zip(dataset.images, dataset.labels, strict=True))
-
-    assert rows(gaps) == rows(clean)
-    assert len(set(rows(clean))) == 40
-
-
-@pytest.mark.parametrize(
-    ("total", "bad"),
-    [(10, []), (10, [9]), (10, [0]), (10, [0, 9]), (10, [8, 9]), (10, [1, 2, 7]), (3, [0, 1]), (5, [0, 2, 4])],
-)
-def test_gaps_are_filled_from_the_end_and_may_be_filled_twice(total: int, bad: list[int]) -> None:
-    moves, kept = gap_moves(total, bad)
-    rows = np.arange(total)
-    for _ in range(2):
-        for origin, gap in moves:
-            rows[gap] = rows[origin]
-    assert kept == total - len(bad)
-    assert sorted(rows[:kept].tolist()) == sorted(set(range(total)) - set(bad))
+    flawed, clean = (PreparedDataset.open(tmp_path / name) for name in ("flawed", "clean"))
+    np.testing.assert_array_equal(flawed.images, clean.images)
+    np.testing.assert_array_equal(flawed.labels, clean.labels)
+    assert len({image.tobytes() for image in clean.images}) == 40
 
 
 def test_headers_have_one_length_whatever_the_count() -> None:
@@ -70,6 +70,7 @@ def test_headers_have_one_length_whatever_the_count() -> None:
 
 @pytest.mark.slow
 def test_the_number_of_workers_changes_no_byte(source: Path, tmp_path: Path) -> None:
+    image_folder(source / "more", {"ant": 400})  # several chunks
     for workers in (1, 2, 3):
         done = run(*arguments(source, tmp_path / f"out{workers}", workers=workers))
         assert done.returncode == 0, done.stderr

@@ -17,7 +17,9 @@ from tests.durability import assert_durable, disk_events
 from tests.train.data.images import ROOT, arguments, command, contents, image_folder, prepare, run
 from train.data import build as building
 from train.data import finish as finishing
+from train.data import partial as partials
 from train.data.dataset import PreparedDataset
+from train.data.partial import Partial
 
 
 @pytest.mark.slow
@@ -50,37 +52,37 @@ def test_killed_at_many_instants_and_started_again_gives_the_same_bytes(tmp_path
     assert not (tmp_path / "out.partial").exists()
 
 
+INSTANTS = {
+    "before a chunk": (Partial, "append", "before"),
+    "between images and line": (partials, "sync", "before"),
+    "after a chunk": (Partial, "append", "after"),
+    "before the header": (Partial, "seal", "before"),
+    "after the header": (Partial, "seal", "after"),
+    "before labels": (finishing.np, "save", "before"),
+    "before dataset.json": (finishing, "_describe", "before"),
+    "before the rename": (Path, "rename", "before"),
+}
+
+
 @pytest.mark.usefixtures("small_chunks")
-@pytest.mark.parametrize("instant", ["mark", "gaps", "truncated", "labels", "describe", "rename"])
-def test_interrupted_at_any_instant_of_the_end(
+@pytest.mark.parametrize("instant", INSTANTS)
+def test_interrupted_at_any_instant(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instant: str
 ) -> None:
     assert prepare(*arguments(source, tmp_path / "whole", workers=1))[0] == 0
-    calls = 0
+    target, name, when = INSTANTS[instant]
+    real, calls = getattr(target, name), []
 
-    def stop(*_: object, **__: object) -> None:
-        nonlocal calls
-        calls += 1
+    def stop(*given: Any) -> None:
+        calls.append(given)
+        if when == "after":
+            real(*given)
         raise KeyboardInterrupt
 
-    close_gaps = finishing._close_gaps
-
-    def close_gaps_and_stop(*given: Any) -> None:
-        close_gaps(*given)
-        stop()
-
-    target, name, instead = {
-        "mark": (building.Partial, "mark_done", stop),
-        "gaps": (finishing, "_close_gaps", stop),
-        "truncated": (finishing, "_close_gaps", close_gaps_and_stop),
-        "labels": (finishing.np, "save", stop),
-        "describe": (finishing, "_describe", stop),
-        "rename": (Path, "rename", stop),
-    }[instant]
     with monkeypatch.context() as patch:
-        patch.setattr(target, name, instead)
+        patch.setattr(target, name, stop)
         assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 130
-    assert calls == 1
+    assert len(calls) == 1
     assert not (tmp_path / "out").exists()
     assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
@@ -93,39 +95,66 @@ def test_everything_is_on_disk_before_a_data_set_has_its_name(source: Path, tmp_
     assert_durable(events, tmp_path / "out")
 
 
+def begin(line: list[object]) -> None:
+    """Make every image and be interrupted at the end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(building, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert prepare(*line)[0] == 130
+
+
 @pytest.mark.usefixtures("small_chunks")
-def test_a_torn_mark_and_a_lost_image_file_cost_work_and_no_more(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_torn_line_and_a_lost_image_file_cost_work_and_no_more(source: Path, tmp_path: Path) -> None:
     prepare(*arguments(source, tmp_path / "whole", workers=1))
-    partial = tmp_path / "out.partial"
-
-    def begin() -> None:
-        with monkeypatch.context() as patch:
-            patch.setattr(building, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-            assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 130
-
-    begin()
+    line, partial = arguments(source, tmp_path / "out", workers=1), tmp_path / "out.partial"
+    begin(line)
     marks = (partial / "done.jsonl").read_bytes()
     assert marks.count(b"\n") == 6
     (partial / "done.jsonl").write_bytes(marks[:-2])
-    begin()
+    begin(line)
+    assert (partial / "done.jsonl").read_bytes() == marks
+    os.truncate(partial / "data" / "images.npy", 10_000)
+    begin(line)
     assert (partial / "done.jsonl").read_bytes() == marks
     (partial / "data" / "images.npy").unlink()
-    assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 0
+    assert prepare(*line)[0] == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_finished_chunks_are_not_made_again(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_chunks_are_not_made_again(source: Path, tmp_path: Path) -> None:
     line = arguments(source, tmp_path / "out", workers=1, on_bad_image="skip")
-    with monkeypatch.context() as patch:
-        patch.setattr(building, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        assert prepare(*line)[0] == 130
+    begin(line)
     for path in source.rglob("*.jpg"):
         path.write_text("gone bad since")
     assert prepare(*line)[0] == 0
     assert PreparedDataset.open(tmp_path / "out").info.skipped["total"] == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("plan.json", ' "layout": 2,\n', "", " was begun by another version of train.prepare; finish it with that, or"),
+        ("plan.json", "{", "[", "/plan.json: cannot be read as JSON ("),
+        ("done.jsonl", '{"rows"', "{rows", "/done.jsonl: line 1: cannot be read as JSON ("),
+        ("done.jsonl", '"rows": 40', '"rows": -1', "/done.jsonl: line 1: rows is -1; allowed is a number from 0 on"),
+        ("done.jsonl", '"rows": 40', '"rows": "x"', "/done.jsonl: line 1: rows is 'x'; allowed is an integer"),
+        ("done.jsonl", '"bad"', '"good"', "/done.jsonl: line 1: field 'bad' is missing; allowed are exactly bad, rows"),
+        ("done.jsonl", '"index": 4', '"index": 99', "/done.jsonl: line 1 does not follow from those before; delete "),
+    ],
+)
+def test_a_damaged_or_foreign_folder_is_refused_and_left_alone(
+    source: Path, tmp_path: Path, name: str, old: str, new: str, message: str
+) -> None:
+    line, partial = arguments(source, tmp_path / "out", workers=1), tmp_path / "out.partial"
+    begin(line)
+    text = (partial / name).read_text()
+    assert old in text
+    (partial / name).write_text(text.replace(old, new, 1))
+    before = {path: path.read_bytes() for path in partial.rglob("*") if path.is_file()}
+    status, _, err = prepare(*line)
+    assert (status, err.count("\n")) == (2, 0)
+    assert f"error: --out: {partial}{message}" in err
+    assert {path: path.read_bytes() for path in partial.rglob("*") if path.is_file()} == before
 
 
 def test_a_deletion_that_is_interrupted_leaves_no_finished_chunks_to_another_command(

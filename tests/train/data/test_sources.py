@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.train.data.images import image_folder, made, refused, smooth_image
 from train.data.sources import open_source
+from train.data.sources.base import SourceRequest
 from train.data.sources.folder import IMAGENET_CLASSES
 from train.errors import DataError
 
@@ -34,7 +35,7 @@ def test_wordnet_folders_get_imagenets_names(tmp_path: Path) -> None:
     assert dataset.class_ids == ["n01440764", "n03888257"]
     (root / "mine").mkdir()
     smooth_image(1, 30, 30).save(root / "mine" / "a.png")
-    mixed = open_source(f"imagefolder:{root}", resolution=16)
+    mixed = open_source(SourceRequest(f"imagefolder:{root}", resolution=16))
     assert (mixed.class_names, mixed.class_ids) == (["mine", "n01440764", "n03888257"], None)
 
 
@@ -106,6 +107,12 @@ def test_arrays_of_the_cifar_layout(tmp_path: Path) -> None:
     assert "array is (5,) int64; allowed is (12,) integers" in refused(f"arrays:{tmp_path}")
     np.save(tmp_path / "train_images.npy", np.zeros((12, 3, 16, 16), np.uint8))
     assert "array is (12, 3, 16, 16) uint8; allowed is (N, H, W, 3)" in refused(f"arrays:{tmp_path}")
+    np.save(tmp_path / "train_images.npy", np.zeros((5, 16, 16), np.uint8))
+    for names in ("[1]", "[]", "{}"):
+        (tmp_path / "class_names.json").write_text(names)
+        assert refused(f"arrays:{tmp_path}").endswith("class_names.json is no list of class names")
+    (tmp_path / "class_names.json").write_text("[")
+    assert "class_names.json: cannot be read as JSON (" in refused(f"arrays:{tmp_path}")
     (tmp_path / "train_images.npy").write_bytes(b"")
     assert "train_images.npy is not a whole array" in refused(f"arrays:{tmp_path}")
 
@@ -161,4 +168,4 @@ def test_unknown_kinds_are_named_with_the_nearest() -> None:
     assert "--split is 'val'; allowed for shapes are train, test" in refused("shapes", "--split", "val")
     assert "--limit is 1000000000; allowed for shapes is 1 to 10000000" in refused("shapes", "--limit", 10**9)
     with pytest.raises(DataError, match=r"--seed is -1"):
-        open_source("shapes", resolution=8, seed=-1)
+        open_source(SourceRequest("shapes", resolution=8, seed=-1))

@@ -1,55 +1,39 @@
 """Where images come from: a module for each kind of source, and the function that opens any of them."""
 
+from collections.abc import Callable
+
 from sngan_cond.validation import nearest
 from train.data.sources.arrays import arrays
-from train.data.sources.base import Source
+from train.data.sources.base import Source, SourceRequest
 from train.data.sources.drawn import shapes
 from train.data.sources.folder import imagefolder
 from train.data.sources.hub import hub_dataset
 from train.data.sources.torchvision_sets import torchvision_set
 from train.errors import DataError
 
-KINDS = ("imagefolder:PATH", "torchvision:NAME[:ROOT]", "hf:REPO[:CONFIG]", "arrays:DIR", "shapes[:CLASSES]")
+# What may follow the name in `--source`, and what opens it.
+KINDS: dict[str, tuple[str, Callable[[SourceRequest], Source]]] = {
+    "imagefolder": (":PATH", imagefolder),
+    "torchvision": (":NAME[:ROOT]", torchvision_set),
+    "hf": (":REPO[:CONFIG]", hub_dataset),
+    "arrays": (":DIR", arrays),
+    "shapes": ("[:CLASSES]", shapes),
+}
+FORMS = ", ".join(kind + argument for kind, (argument, _) in KINDS.items())
 
 
-def open_source(
-    source: str,
-    *,
-    resolution: int,
-    split: str | None = None,
-    unlabelled: bool = False,
-    limit: int | None = None,
-    seed: int = 0,
-    download: bool = False,
-    label_column: str | None = None,
-) -> Source:
+def open_source(request: SourceRequest) -> Source:
     """List the images of a source; none is decoded yet.
 
-    Args:
-        source: in one of the forms of KINDS.
-        resolution: side in pixels at which shapes are drawn.
-        split: which part; each source has its own.
-        unlabelled: leave classes out.
-        limit: number of shapes to draw; other sources are thinned later, by `build.select`.
-        download: let torchvision fetch what is missing.
-        label_column: of an hf source.
     Raises:
         DataError: if the kind is unknown or the source cannot be opened.
     """
-    kind, colon, argument = source.partition(":")
-    if kind == "shapes":
-        return shapes(argument, split=split, unlabelled=unlabelled, resolution=resolution, limit=limit, seed=seed)
-    names = [allowed.partition(":")[0].partition("[")[0] for allowed in KINDS]
-    if kind not in names:
-        near = nearest(kind, names)
+    kind = request.source.partition(":")[0]
+    if kind not in KINDS:
+        near = nearest(kind, KINDS)
         hint = f"; did you mean {near}?" if near else ""
-        raise DataError(f"--source is {source!r}; allowed are {', '.join(KINDS)}{hint}")
-    if not colon or not argument:
-        raise DataError(f"--source is {source!r}; allowed is {KINDS[names.index(kind)]}")
-    if kind == "imagefolder":
-        return imagefolder(argument, split=split, unlabelled=unlabelled)
-    if kind == "arrays":
-        return arrays(argument, split=split, unlabelled=unlabelled)
-    if kind == "torchvision":
-        return torchvision_set(argument, split=split, unlabelled=unlabelled, download=download)
-    return hub_dataset(argument, split=split, unlabelled=unlabelled, label_column=label_column)
+        raise DataError(f"--source is {request.source!r}; allowed are {FORMS}{hint}")
+    argument, opened = KINDS[kind]
+    if not request.argument and not argument.startswith("["):
+        raise DataError(f"--source is {request.source!r}; allowed is {kind}{argument}")
+    return opened(request)

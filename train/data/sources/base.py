@@ -1,66 +1,62 @@
-"""What every source offers, and the forms in which an image travels to a worker process."""
+"""What is asked of a source of images, and what every source answers: a list of images that are not decoded yet."""
 
 import dataclasses
 import hashlib
-import io
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
-from train.data.image import decode
+from train.data.image import to_rgb
 
 
-class Item(Protocol):
-    """One image, not yet decoded; small enough to be sent to another process."""
+@dataclasses.dataclass(frozen=True)
+class SourceRequest:
+    """Which images are wanted, as on the command line; each source reads what concerns it.
+
+    All but `download` goes into `dataset.json`, in this order. A field to come defaults to None, which is also what
+    sets made before it are taken to say.
+
+    Args:
+        source: as the user gave it, a name of `KINDS` and what may follow it.
+        resolution: side in pixels at which shapes are drawn.
+        split: which part, None for the source's default.
+        limit: number of shapes to draw; other sources are thinned later, by `build.select`.
+        seed: of drawn shapes.
+        unlabelled: leave classes out.
+        label_column: where an hf source has its labels, None for its class labels.
+        download: let torchvision fetch what is missing.
+    """
+
+    source: str
+    resolution: int
+    split: str | None = None
+    limit: int | None = None
+    seed: int = 0
+    unlabelled: bool = False
+    label_column: str | None = None
+    download: bool = False
 
     @property
-    def name(self) -> str:
-        """What reports call it."""
-        ...
-
-    def read(self) -> Image.Image:
-        """Decode to RGB, or raise BadImageError."""
-        ...
+    def argument(self) -> str:
+        """What follows the kind's name."""
+        return self.source.partition(":")[2]
 
 
 @dataclasses.dataclass(frozen=True)
-class FileItem:
-    """An image file."""
+class Item:
+    """One image, not yet decoded; small enough to be sent to another process.
+
+    Args:
+        name: what reports call it.
+        load: gives RGB or raises BadImageError; a `partial` of a module's function, for it is pickled.
+    """
 
     name: str
-    path: Path
-
-    def read(self) -> Image.Image:
-        """Decode the file."""
-        return decode(self.path)
-
-
-@dataclasses.dataclass(frozen=True)
-class BytesItem:
-    """An image file held in memory."""
-
-    name: str
-    content: bytes
-
-    def read(self) -> Image.Image:
-        """Decode the bytes."""
-        return decode(io.BytesIO(self.content))
-
-
-@dataclasses.dataclass(frozen=True)
-class ArrayItem:
-    """Pixels: (H, W) or (H, W, 3) uint8."""
-
-    name: str
-    pixels: np.ndarray
-
-    def read(self) -> Image.Image:
-        """Convert to RGB; grey pixels get three equal channels."""
-        return Image.fromarray(self.pixels).convert("RGB")
+    load: Callable[[], Image.Image]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,19 +94,26 @@ def arrays_source(
     Args:
         images: (N, H, W) or (N, H, W, 3) uint8.
         labels: (N,) integers, None for images without classes.
-        class_names: in label order, empty if `labels` is None.
+        class_names: as for `Source`, but not read without `labels`.
         name: what reports call the whole; image i is `name[i]`.
-        fit: default of `--fit`.
+        fit: as for `Source`.
     """
-    labels = np.zeros(len(images), np.int64) if labels is None else np.asarray(labels, dtype=np.int64)
+    if labels is None:
+        labels, class_names = np.zeros(len(images), np.int64), []
+    labels = np.asarray(labels, dtype=np.int64)
 
     def items(indices: np.ndarray) -> list[Item]:
-        return [ArrayItem(f"{name}[{i}]", np.ascontiguousarray(images[i])) for i in indices.tolist()]
+        return [Item(f"{name}[{i}]", partial(from_pixels, np.ascontiguousarray(images[i]))) for i in indices.tolist()]
 
     digest = hashlib.sha256(labels.tobytes())
     for start in range(0, len(images), 4096):  # a memory-mapped array may be larger than memory
         digest.update(np.ascontiguousarray(images[start : start + 4096]).data)
     return Source(class_names, None, labels, items, digest.hexdigest(), fit=fit)
+
+
+def from_pixels(pixels: np.ndarray) -> Image.Image:
+    """Return (H, W) or (H, W, 3) uint8 pixels as RGB; grey pixels get three equal channels."""
+    return to_rgb(Image.fromarray(pixels))
 
 
 def printable(path: Path | str) -> str:

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from train.data.sources.base import FileItem, Item, Source, printable
+from train.data.image import decode
+from train.data.sources.base import Item, Source, SourceRequest, printable
 from train.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
@@ -15,26 +17,24 @@ SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testi
 IMAGENET_CLASSES = Path(__file__).parents[3] / "sngan_cond" / "assets" / "imagenet_classes.json"
 
 
-def imagefolder(path: str, *, split: str | None, unlabelled: bool) -> Source:
-    """List the images below PATH, or below PATH/SPLIT.
+def imagefolder(request: SourceRequest) -> Source:
+    """List the images below PATH, or below PATH/SPLIT; unlabelled, every image below, in no class.
 
     Classes are the sub-folders in sorted order (which for WordNet ids is ImageNet's order); images are sorted within
     them and may lie deeper. Names that start with a dot are left out.
 
-    Args:
-        split: a sub-folder to go into first.
-        unlabelled: take every image below, without classes.
     Raises:
         DataError: if the folder is missing or empty, holds splits instead of classes, or a class has no image.
     """
-    root = Path(path) / split if split else Path(path)
+    top = Path(request.argument)
+    root = top / request.split if request.split else top
     if not root.is_dir():
-        hint = f"; {printable(path)} holds {_some(_folders(Path(path)))}" if split and Path(path).is_dir() else ""
+        hint = f"; {printable(request.argument)} holds {_some(_folders(top))}" if request.split and top.is_dir() else ""
         raise DataError(f"--source imagefolder: {printable(root)} is no folder{hint}")
-    classes = [""] if unlabelled else _folders(root)
+    classes = [""] if request.unlabelled else _folders(root)
     if not classes:
         raise DataError(f"--source imagefolder: {printable(root)} holds no class sub-folder (or pass --unlabelled)")
-    if not unlabelled and {name.lower() for name in classes} <= SPLIT_NAMES:
+    if not request.unlabelled and {name.lower() for name in classes} <= SPLIT_NAMES:
         raise DataError(f"--source imagefolder: {printable(root)} holds splits, not classes; pass --split {classes[0]}")
     files: list[str] = []
     labels: list[int] = []
@@ -48,11 +48,12 @@ def imagefolder(path: str, *, split: str | None, unlabelled: bool) -> Source:
         others += left_out
 
     def items(indices: np.ndarray) -> list[Item]:
-        return [FileItem(printable(Path(files[i]).relative_to(root)), Path(files[i])) for i in indices.tolist()]
+        paths = [Path(files[i]) for i in indices.tolist()]
+        return [Item(printable(path.relative_to(root)), partial(decode, path)) for path in paths]
 
     relative = "\0".join(os.path.relpath(file, root) for file in files)
     listing = hashlib.sha256(os.fsencode(relative) + bytes(np.array(labels))).hexdigest()
-    names, ids = ([], None) if unlabelled else _names(classes)
+    names, ids = ([], None) if request.unlabelled else _names(classes)
     remarks = (f"{others} files without an image's suffix were left out",) if others else ()
     return Source(names, ids, np.array(labels, np.int64), items, listing, min_side_px=None, remarks=remarks)
 

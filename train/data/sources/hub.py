@@ -1,23 +1,24 @@
 """`hf:REPO[:CONFIG]`: any data set of images and labels on the Hugging Face Hub, through the `datasets` package."""
 
 import hashlib
+import io
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from train.data.sources.base import BytesItem, FileItem, Item, Source
+from train.data.image import decode
+from train.data.sources.base import Item, Source, SourceRequest
 from train.errors import DataError
 
 
-def hub_dataset(argument: str, *, split: str | None, unlabelled: bool, label_column: str | None) -> Source:
-    """Open a split of a data set; images stay encoded until a worker decodes them.
+def hub_dataset(request: SourceRequest) -> Source:
+    """Open a split of a data set, train by default; images stay encoded until a worker decodes them.
 
-    Args:
-        argument: `REPO` or `REPO:CONFIG`; REPO may be a local folder that `datasets` understands.
-        split: the split's name, train if None.
-        unlabelled: leave the labels unread.
-        label_column: where the labels are; None looks for the one column of class labels, or one named label.
+    REPO may be a local folder that `datasets` understands. Labels are looked for in the one column of class labels, or
+    one named label; unlabelled, they stay unread.
+
     Raises:
         DataError: if the package is absent, the data set cannot be loaded, or its columns are ambiguous.
     """
@@ -25,9 +26,9 @@ def hub_dataset(argument: str, *, split: str | None, unlabelled: bool, label_col
         import datasets
     except ImportError as error:
         raise DataError("--source hf: needs the package datasets; pip install datasets") from error
-    repo, _, config = argument.partition(":")
+    repo, _, config = request.argument.partition(":")
     try:
-        table = datasets.load_dataset(repo, name=config or None, split=split or "train")
+        table = datasets.load_dataset(repo, name=config or None, split=request.split or "train")
     except (OSError, ValueError, RuntimeError) as error:
         raise DataError(f"--source hf: {repo} cannot be loaded ({' '.join(str(error).split())})") from error
     column = _image_column(datasets, table, repo)
@@ -35,20 +36,15 @@ def hub_dataset(argument: str, *, split: str | None, unlabelled: bool, label_col
 
     def items(indices: np.ndarray) -> list[Item]:
         cells = table.select(indices)[column]
-        return [_item(f"{repo}[{i}]", cell) for i, cell in zip(indices.tolist(), cells, strict=True)]
+        # A cell holds the encoded bytes of its image, or the path of its file.
+        files = [Path(cell["path"]) if cell["bytes"] is None else io.BytesIO(cell["bytes"]) for cell in cells]
+        return [Item(f"{repo}[{i}]", partial(decode, file)) for i, file in zip(indices.tolist(), files, strict=True)]
 
     listing = hashlib.sha256(f"{repo} {config} {table._fingerprint} {len(table)}".encode()).hexdigest()
-    if unlabelled:
+    if request.unlabelled:
         return Source([], None, np.zeros(len(table), np.int64), items, listing, min_side_px=None)
-    names, labels = _labels(datasets, table, repo, label_column)
+    names, labels = _labels(datasets, table, repo, request.label_column)
     return Source(names, None, labels, items, listing, min_side_px=None)
-
-
-def _item(name: str, cell: dict[str, Any]) -> Item:
-    """A cell holds the encoded bytes of its image, or the path of its file."""
-    if cell["bytes"] is not None:
-        return BytesItem(name, cell["bytes"])
-    return FileItem(name, Path(cell["path"]))
 
 
 def _image_column(datasets: Any, table: Any, repo: str) -> str:

@@ -1,14 +1,15 @@
 """`torchvision:NAME[:ROOT]`: the small data sets of the papers, through torchvision's readers."""
 
 import hashlib
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sngan_cond.validation import nearest
-from train.data.sources.base import FileItem, Item, Source, arrays_source, printable
+from train.data.image import decode
+from train.data.sources.base import Item, Source, SourceRequest, arrays_source, printable
 from train.data.sources.idx import find_idx, read_idx
 from train.errors import DataError
 
@@ -22,35 +23,33 @@ SPLITS = {
     "MNIST": ("train", "test"),
     "CelebA": ("train", "valid", "test", "all"),
 }
+Labelled = tuple[np.ndarray, np.ndarray | None, list[str]]  # images, labels and class names
 
 
-def torchvision_set(argument: str, *, split: str | None, unlabelled: bool, download: bool) -> Source:
-    """Open one of torchvision's data sets.
+def torchvision_set(request: SourceRequest) -> Source:
+    """Open one of SPLITS[NAME] of one of torchvision's data sets, train by default.
 
-    Args:
-        argument: `NAME` or `NAME:ROOT`; ROOT is where torchvision keeps it (default data/torchvision). For MNIST and
-            FashionMNIST it may also hold the idx files themselves, compressed or not.
-        split: one of SPLITS[NAME], train if None.
-        unlabelled: leave the classes out. STL10's unlabelled splits and CelebA have none.
-        download: fetch it into ROOT if it is not there.
+    ROOT is where torchvision keeps it, or downloads it to; for MNIST and FashionMNIST it may also hold the idx files
+    themselves, compressed or not. STL10's unlabelled splits and CelebA have no classes.
+
     Raises:
         DataError: if the name or split is unknown, or the files are missing or damaged.
     """
-    name, _, root = argument.partition(":")
+    name, _, root = request.argument.partition(":")
     if name not in SPLITS:
         known = {known.lower(): known for known in SPLITS}
         near = nearest(name.lower(), known)
         hint = f"; did you mean {known[near]}?" if near else ""
         raise DataError(f"--source torchvision: {name!r} is unknown; allowed are {', '.join(SPLITS)}{hint}")
-    split = split or "train"
+    split = request.split or "train"
     if split not in SPLITS[name]:
         raise DataError(f"--split is {split!r}; allowed for {name} are {', '.join(SPLITS[name])}")
     folder = Path(root or DEFAULT_ROOT)
-    if name in ("MNIST", "FashionMNIST"):
-        return _mnist_like(name, folder, split, unlabelled, download)
     if name == "CelebA":
-        return _celeba(folder, split, download)
-    return _pixels(name, folder, split, unlabelled, download)
+        return _celeba(folder, split, request.download)
+    read, fit = (_mnist_like, "pad") if name.endswith("MNIST") else (_pixels, "resize")
+    images, labels, names = read(name, folder, split, request.download)
+    return arrays_source(images, None if request.unlabelled else labels, names, name, fit)
 
 
 def _load(name: str, folder: Path, download: bool, options: dict[str, Any]) -> Any:
@@ -59,9 +58,8 @@ def _load(name: str, folder: Path, download: bool, options: dict[str, Any]) -> A
         from torchvision import datasets
     except ImportError as error:
         raise DataError("--source torchvision: needs the package torchvision; pip install torchvision") from error
-    reader: Callable[..., Any] = getattr(datasets, name)
     try:
-        return reader(root=folder, download=download, **options)
+        return getattr(datasets, name)(root=folder, download=download, **options)
     except ImportError as error:  # SVHN's files are MATLAB's, CelebA's lie on Google Drive
         missing = error.name or f"named in: {error}"
         raise DataError(f"--source torchvision: {name} needs the package {missing}; pip install {missing}") from error
@@ -76,7 +74,7 @@ def _load(name: str, folder: Path, download: bool, options: dict[str, Any]) -> A
         ) from error
 
 
-def _mnist_like(name: str, folder: Path, split: str, unlabelled: bool, download: bool) -> Source:
+def _mnist_like(name: str, folder: Path, split: str, download: bool) -> Labelled:
     """MNIST and FashionMNIST: padded from 28 px by default, and read without torchvision's own copy of the files."""
     files = find_idx(folder, name, split)
     if files is None and download:
@@ -94,20 +92,17 @@ def _mnist_like(name: str, folder: Path, split: str, unlabelled: bool, download:
         )
     from torchvision import datasets
 
-    names = list(getattr(datasets, name).classes)
-    return arrays_source(images, None if unlabelled else labels, [] if unlabelled else names, name, fit="pad")
+    return images, labels, list(getattr(datasets, name).classes)
 
 
-def _pixels(name: str, folder: Path, split: str, unlabelled: bool, download: bool) -> Source:
+def _pixels(name: str, folder: Path, split: str, download: bool) -> Labelled:
     """CIFAR-10, CIFAR-100, STL-10 and SVHN, which torchvision holds as arrays."""
     by_flag = name.startswith("CIFAR")
     loaded = _load(name, folder, download, {"train": split == "train"} if by_flag else {"split": split})
     images = loaded.data if by_flag else loaded.data.transpose(0, 2, 3, 1)  # (N, H, W, 3)
-    if unlabelled or "unlabeled" in split:
-        return arrays_source(images, None, [], name)
     labels = np.asarray(loaded.targets if by_flag else loaded.labels)
     names = [str(digit) for digit in range(10)] if name == "SVHN" else list(loaded.classes)
-    return arrays_source(images, labels, names, name)
+    return images, None if "unlabeled" in split else labels, names
 
 
 def _celeba(folder: Path, split: str, download: bool) -> Source:
@@ -116,7 +111,7 @@ def _celeba(folder: Path, split: str, download: bool) -> Source:
     files = folder / "celeba" / "img_align_celeba"
 
     def items(indices: np.ndarray) -> list[Item]:
-        return [FileItem(names[i], files / names[i]) for i in indices.tolist()]
+        return [Item(names[i], partial(decode, files / names[i])) for i in indices.tolist()]
 
     listing = hashlib.sha256("\0".join(names).encode()).hexdigest()
     return Source([], None, np.zeros(len(names), np.int64), items, listing, crop="center:128")
