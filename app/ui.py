@@ -24,15 +24,6 @@ _HEADER = """<header class="masthead">
   <h1>Images by class</h1>
   <p>A class-conditional GAN with spectral normalisation. Choose classes, roll the seed, share the link.</p>
 </header>"""
-# A link shows its images at once, by a click on its tab's button, which exists only a moment after the tab is selected.
-_PRESS = """(tab) => {
-  const press = (tries) => {
-    const button = document.getElementById(`${tab}-run`);
-    if (button) button.click();
-    else if (tries) setTimeout(() => press(tries - 1), 100);
-  };
-  if (tab) press(50);
-}"""
 
 
 class Ui:
@@ -88,7 +79,7 @@ class Ui:
         arrived = demo.load(
             self._arrive, None, outputs, show_progress="hidden", concurrency_limit=8, api_visibility="private"
         )
-        arrived.success(None, self.run, None, js=_PRESS, api_visibility="private")
+        arrived.success(None, self.run, None, js="(tab) => window.sngan.press(tab)", api_visibility="private")
         gr.on(
             [self.open_button.click, self.revision_box.submit, self.model_box.input],
             self._open,
@@ -106,6 +97,8 @@ class Ui:
 
     def _show_model(self, model: Model, request: Request | None = None) -> dict[Any, Any]:
         updates: dict[Any, Any] = {self.summary: summary_html(summarise(model))}
+        if request is not None:
+            updates |= {self.tabs: gr.Tabs(selected=request.tab), self.run: request.tab}
         for name, part in self.parts.items():
             updates |= part.show(model, request if request is not None and request.tab == name else None)
         return updates
@@ -118,13 +111,11 @@ class Ui:
             if request is None:
                 name, revision = (query.get(key, [""])[0] for key in ("model", "revision"))
                 model = self.service.open(name, revision)
-                updates = self._show_model(model)
             else:
                 revision = request.revision
                 model = self.service.open(request.model, revision)
-                updates = self._show_model(model, request.with_labels(labels_of(model.generator, request.class_texts)))
-                updates |= {self.tabs: gr.Tabs(selected=request.tab), self.run: request.tab}
-            return updates | {self.model_box: model.name, self.revision_box: revision}
+                request = request.with_labels(labels_of(model.generator, request.class_texts))
+            return self._show_model(model, request) | {self.model_box: model.name, self.revision_box: revision}
         except InvalidRequest as error:
             gr.Warning(html.escape(str(error), quote=False), title="This link does not work", duration=20)
         try:

@@ -127,9 +127,7 @@ class Request(ABC):
     @property
     def class_texts(self) -> tuple[str, ...]:
         """The classes as the visitor named them: indices, names or WordNet ids."""
-        return tuple(
-            text for _, text in self._texts(entry for entry in fields(self) if entry.metadata["names_classes"])
-        )
+        return tuple(text for _, text in self._texts(self._class_fields()))
 
     @classmethod
     def deal(cls, labels: Iterable[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import html
 import json
 import shlex
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -11,28 +12,6 @@ from app.files import ResultFiles
 from app.service import Result
 
 SMALL_PX = 64  # images up to this size are enlarged without blur
-
-_COPY = """(query) => {
-  const address = new URL(window.location.href);
-  const link = address.origin + address.pathname + query;
-  const done = () => window.sngan.toast('The link is in your clipboard.');
-  const byHand = () => {
-    const field = document.createElement('textarea');
-    field.value = link;
-    document.body.appendChild(field);
-    field.select();
-    document.execCommand('copy');
-    field.remove();
-    done();
-  };
-  if (navigator.clipboard && window.isSecureContext) navigator.clipboard.writeText(link).then(done, byHand);
-  else byHand();
-}"""
-_SET_ADDRESS = """(query) => {
-  if (!query) return;
-  window.sngan.address(query);
-  window.sngan.reveal(new URLSearchParams(query).get('tab'));
-}"""
 
 
 class Panel:
@@ -69,31 +48,19 @@ class Panel:
             elem_id=f"{tab}-gallery",
             elem_classes="images",
         )
+        small: dict[str, Any] = {"interactive": False, "size": "sm", "min_width": 130}
         with gr.Row(elem_classes="downloads"):
-            name = "strip" if moves else "grid"
-            self.grid = gr.DownloadButton(
-                f"Download {name}", interactive=False, size="sm", elem_id=f"{tab}-grid", min_width=130
-            )
-            self.bundle = gr.DownloadButton(
-                "Download all (zip)", interactive=False, size="sm", elem_id=f"{tab}-bundle", min_width=130
-            )
-            self.copy = gr.Button("Copy link", interactive=False, size="sm", elem_id=f"{tab}-copy", min_width=130)
+            self.grid = gr.DownloadButton(f"Download {'strip' if moves else 'grid'}", elem_id=f"{tab}-grid", **small)
+            self.bundle = gr.DownloadButton("Download all (zip)", elem_id=f"{tab}-bundle", **small)
+            self.copy = gr.Button("Copy link", elem_id=f"{tab}-copy", **small)
         self.link = gr.Textbox(visible="hidden", label="Link to these images", elem_id=f"{tab}-link")
+        code = partial(gr.Code, interactive=False, lines=1, wrap_lines=True)
         with gr.Accordion("How to make these again", open=False, visible=False) as self.recipe_box:
-            self.command = gr.Code(
-                label="In a shell", language="shell", interactive=False, lines=1, wrap_lines=True, visible=False
-            )
-            self.python = gr.Code(label="In Python", language="python", interactive=False, lines=1, wrap_lines=True)
-            self.recipe = gr.Code(
-                label="recipe.json, as in the zip",
-                language="json",
-                interactive=False,
-                lines=1,
-                max_lines=20,
-                wrap_lines=True,
-            )
-        self.copy.click(None, self.link, None, js=_COPY, api_visibility="private")
-        self.link.change(None, self.link, None, js=_SET_ADDRESS, api_visibility="private")
+            self.command = code(label="In a shell", language="shell", visible=False)
+            self.python = code(label="In Python", language="python")
+            self.recipe = code(label="recipe.json, as in the zip", language="json", max_lines=20)
+        self.copy.click(None, self.link, None, js="(query) => window.sngan.copy(query)", api_visibility="private")
+        self.link.change(None, self.link, None, js="(query) => window.sngan.made(query)", api_visibility="private")
 
     @property
     def components(self) -> list[Any]:
