@@ -166,7 +166,7 @@ class TrainConfig:
     constraint: ConstraintConfig = field(default_factory=ConstraintConfig)
     constraint_g: ConstraintConfig = field(default_factory=lambda: ConstraintConfig(kind="none"))
     loss: LossConfig = field(default_factory=LossConfig)
-    seed: NotNegative = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     steps: Positive = 450_000
     d_updates_per_step: Positive = 5
     batch_total: Positive = 64

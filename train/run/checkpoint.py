@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sngan_cond.stored import read_json
+from sngan_cond.validation import one_line
+from train.config import NotNegative, Positive
 from train.errors import TrainError
 from train.files import sha256, sync
-from train.stored import check_as
+from train.stored import STRICT, check_as
 
 STATE_FILE = "state.json"
 FORMAT = 1
@@ -24,20 +26,24 @@ _PARTIAL = ".partial-"
 _DELETING = ".deleting-"
 
 
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True))
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class StateFile:
-    """What is read of a `state.json`, which also notes processes and configuration.
+    """The content of a checkpoint's `state.json`.
 
     Args:
         step: number of steps that were taken.
         images_seen: real images shown to D.
         seconds: spent in the run, over all its starts.
+        config: resolved configuration.
         files: names of all other files to their sha256.
     """
 
-    step: Annotated[int, Field(ge=0)]
-    images_seen: Annotated[int, Field(ge=0)]
+    format: int
+    step: NotNegative
+    images_seen: NotNegative
     seconds: Annotated[float, Field(ge=0)]
+    world_size: Positive
+    config: dict[str, Any]
     files: dict[str, str]
 
 
@@ -74,7 +80,7 @@ def save_checkpoint(
 
     Args:
         root: folder of all checkpoints.
-        state: goes to `state.json`; needs what `StateFile` has, without the files.
+        state: the fields of `StateFile`, without format and files.
         tensors: file name without suffix to named tensors.
         texts: file name to text.
         keep: number of whole checkpoints kept.
@@ -177,5 +183,4 @@ def _remove_oldest(root: Path, keep: int, *, newest: Path) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(text.split())
+    return one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)

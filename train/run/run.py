@@ -53,7 +53,7 @@ class Run:
         self._stop_flag: AnyRankFlag | None = None
         self._started = time.monotonic()
         self.seconds_before = 0.0
-        self.bar: tqdm[Any] | None = None
+        self.bar: tqdm[Any] = tqdm(disable=True)  # until `start`
 
     @property
     def checkpoints(self) -> Path:
@@ -116,9 +116,8 @@ class Run:
 
     def show(self, step: int, images_per_second: float, d_loss: float) -> None:
         """Move the progress bar."""
-        if self.bar is not None:
-            self.bar.set_postfix_str(f"{images_per_second:,.0f} img/s, D loss {d_loss:.3f}", refresh=False)
-            self.bar.update(step - self.bar.n)
+        self.bar.set_postfix_str(f"{images_per_second:,.0f} img/s, D loss {d_loss:.3f}", refresh=False)
+        self.bar.update(step - self.bar.n)
 
     def catch_signals(self) -> None:
         """From here on SIGTERM and SIGINT only ask for a stop."""
@@ -154,8 +153,7 @@ class Run:
 
     def close(self) -> None:
         """Close bar and trackers, and let others into the folder."""
-        if self.bar is not None:
-            self.bar.close()
+        self.bar.close()
         self.accelerator.end_training()
         if self._lock is not None:
             self._lock.release()
@@ -174,17 +172,13 @@ class Run:
         if self.is_main:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                self._lock = self._locked()
+                self._lock = lock(self.folder / LOCK_FILE)
                 write_text_atomically(path, config_to_yaml(self.config))
+            except BlockingIOError as error:
+                raise TrainError(f"--run-dir {self.folder}: another process trains in it") from error
             except OSError as error:
                 raise TrainError(f"--run-dir {self.folder}: cannot be written ({error.strerror})") from error
         self.accelerator.wait_for_everyone()
-
-    def _locked(self) -> FileLock | None:
-        try:
-            return lock(self.folder / LOCK_FILE)
-        except BlockingIOError as error:
-            raise TrainError(f"--run-dir {self.folder}: another process trains in it") from error
 
     def _keep_scalars(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
         path = self.folder / SCALARS_FILE

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from sngan_cond.validation import one_line
+
 WARM_UP_UPDATES = 3  # eager updates first: libraries choose algorithms, optimisers make their state
 
 Batches = Sequence[tuple[Any, ...]]  # micro-batches of tensors, or None where there are no labels
@@ -83,7 +85,7 @@ class GraphedUpdate:
             with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
                 self._outputs = self.update(static, rng)
         except RuntimeError as error:
-            self.failure = " ".join(str(error).split())[:200]
+            self.failure = one_line(error, 200)
             self.zero_grad()  # what was made during the recording lies in memory that goes with the graph
             return False
         self._graph = graph

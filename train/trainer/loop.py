@@ -1,10 +1,9 @@
 """The training loop: one G update, then n_dis D updates on fresh batches, as in the official updater."""
 
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
 from train.data.feed import RealBatches
 from train.errors import TrainError
-from train.publishing.publisher import NoPublisher, Publisher, open_publisher
+from train.publishing.publisher import open_publisher
 from train.run.run import Run
 from train.trainer.noise import LatentSampler
 from train.trainer.samples import save_sample_grid
@@ -23,24 +22,10 @@ if TYPE_CHECKING:
     from train.trainer.scoring import EvaluationCallback
 
 
-class _Training(NamedTuple):
-    """What a run has open while it trains; the evaluation is None where none is asked for."""
-
-    config: TrainConfig
-    run: Run
-    networks: Networks
-    noise: LatentSampler
-    real: RealBatches
-    evaluation: "EvaluationCallback | None"
-    publisher: Publisher | NoPublisher
-    throughput: "_Throughput"
-
-
 def train(config: TrainConfig, run_dir: Path) -> int:
     """Train, or continue, a run until its last step or a request to stop.
 
     Args:
-        config: what to train.
         run_dir: where the run is kept; the same call continues it.
     Returns:
         Number of steps taken in all.
@@ -50,25 +35,153 @@ def train(config: TrainConfig, run_dir: Path) -> int:
     """
     dataset = open_dataset(config)
     with ExitStack() as stack:
-        t, step = _open(config, run_dir, dataset, stack)
+        t = _Training(config, run_dir, dataset, stack)
         updates, stopping = t.networks.updates, False
-        while step < config.steps and not stopping:
-            factor = linear_decay(step, decay_from=config.decay_from, steps=config.steps)
-            updates.start_step(step, lr_g=config.optim_g.lr * factor, lr_d=config.optim_d.lr * factor)
-            g = updates.step_g(list(_g_batches(config, t.noise, step)))
+        while t.step < config.steps and not stopping:
+            factor = linear_decay(t.step, decay_from=config.decay_from, steps=config.steps)
+            updates.start_step(t.step, lr_g=config.optim_g.lr * factor, lr_d=config.optim_d.lr * factor)
+            g = updates.step_g(t.g_batches())
             for i in range(config.d_updates_per_step):
-                update = step * config.d_updates_per_step + i
-                rng = t.noise.rank_rng("penalty", update)
-                d = updates.step_d(list(_d_batches(config, t.noise, t.real, update)), rng=rng)
+                update = t.step * config.d_updates_per_step + i
+                d = updates.step_d(t.d_batches(update), rng=t.noise.rank_rng("penalty", update))
             # After D's updates, which move the running statistics of G's batch norms: the official snapshots have them.
-            t.networks.ema.update(updates.unwrapped_G, step)
-            step += 1
-            stopping = _after_step(t, step, g, d, factor)
-        if step == config.steps:
+            t.networks.ema.update(updates.unwrapped_G, t.step)
+            t.step += 1
+            stopping = t.after_step(g, d, factor)
+        if t.step == config.steps:
             t.publisher.drain()
     if t.networks.last_saved is not None:
-        t.run.print(_summary(t.run, t.networks.last_saved, step))
-    return step
+        t.run.print(_summary(t.run, t.networks.last_saved, t.step))
+    return t.step
+
+
+class _Training:
+    """A run while it trains, with all that is open: each part is brought to the step where the run goes on.
+
+    Args:
+        stack: closes what was opened.
+    """
+
+    evaluation: "EvaluationCallback | None" = None
+
+    def __init__(self, config: TrainConfig, run_dir: Path, dataset: PreparedDataset, stack: ExitStack) -> None:
+        self.config = config
+        self.run = run = Run(config, run_dir)
+        stack.callback(run.close)
+        self.networks = Networks(config, run, dataset)
+        self.step = self.networks.resume()
+        rank, device = run.accelerator.process_index, run.accelerator.device
+        self.noise = LatentSampler(self.networks.generator_config, config.seed, rank, run.world_size, device)
+        self.real = RealBatches(
+            dataset,
+            config.batch_total,
+            seed=config.seed,
+            rank=rank,
+            world_size=run.world_size,
+            device=device,
+            flip=config.data.flip,
+            resident=config.data.resident,
+        )
+        stack.callback(self.real.close)
+        if config.evaluation.every:
+            from train.trainer.scoring import open_evaluation  # it takes longer to import than all others
+
+            self.evaluation = open_evaluation(config, dataset, run, self.networks)
+        self.publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, log=run.print)
+        stack.callback(self.publisher.close)
+        run.start(self.step)
+        run.catch_signals()
+        # The run may have been killed after saving a step and before publishing or scoring it; both skip what is done.
+        self._publish()
+        if self.evaluation is not None and self._scores():
+            self.evaluation.catch_up(self.networks, self.step, images_seen=self.images_seen)
+        self._restart_clock()
+        self._print_speed_notes()
+
+    @property
+    def images_seen(self) -> int:
+        """Real images shown to D."""
+        return self.step * self.config.d_updates_per_step * self.config.batch_total
+
+    def g_batches(self) -> list[tuple[Tensor, Tensor | None]]:
+        """Return this process's micro-batches of the G update: latents and labels."""
+        n = self.config.accumulate
+        z, y = self.noise.fakes("g", self.step, self.config.fakes_per_step)
+        return list(zip(z.chunk(n), _chunks(y, n), strict=True))
+
+    def d_batches(self, update: int) -> list[DiscriminatorBatch]:
+        """Return this process's micro-batches of a D update."""
+        n = self.config.accumulate
+        x, y = self.real.at(update)
+        z, y_fake = self.noise.fakes("d", update, self.config.batch_total)
+        parts = (x.chunk(n), _chunks(y if self.config.num_classes else None, n), z.chunk(n), _chunks(y_fake, n))
+        return [DiscriminatorBatch(*part) for part in zip(*parts, strict=True)]
+
+    def after_step(self, g: dict[str, Tensor], d: dict[str, Tensor], factor: float) -> bool:
+        """Log, draw samples, save, publish and score where it is time; returns whether the run is asked to stop."""
+        config, run, networks, step = self.config, self.run, self.networks, self.step
+        if self._is_due(config.log_every):
+            self._log(g, d, factor)
+        if self._is_due(config.sample_every):
+            save_sample_grid(run, networks, step)
+        stopping = run.should_stop()
+        if self._is_due(config.save_every) or stopping or self._publishes():
+            self._check_finite()
+            networks.save(step, images_seen=self.images_seen)
+        self._publish()
+        if self.evaluation is not None and self._scores():
+            if stopping:  # whoever sent the signal may kill the process seconds later
+                run.print(f"step {step}: not scored yet; the same command does it")
+            else:
+                self.evaluation.score(networks, step, images_seen=self.images_seen)
+                self._restart_clock()
+        return stopping
+
+    def _log(self, g: dict[str, Tensor], d: dict[str, Tensor], factor: float) -> None:
+        self._print_speed_notes()
+        self._check_finite()
+        seen, since = self._clock
+        rate = (self.images_seen - seen) / (time.monotonic() - since)
+        scalars: dict[str, Tensor | float] = {f"g/{name}": value for name, value in g.items()}
+        scalars |= {f"d/{name}": value for name, value in d.items()}
+        scalars |= {"images_per_second": rate}
+        scalars |= {"lr_g": self.config.optim_g.lr * factor, "lr_d": self.config.optim_d.lr * factor}
+        self.run.log(self.step, self.images_seen, scalars)
+        self.run.show(self.step, rate, float(d["loss"]))
+        self._restart_clock()
+
+    def _restart_clock(self) -> None:
+        """Count the images a second from here on."""
+        self._clock = self.images_seen, time.monotonic()
+
+    def _print_speed_notes(self) -> None:
+        for note in self.networks.updates.new_notes():
+            self.run.print(f"speed: {note}")
+
+    def _check_finite(self) -> None:
+        for name, bad_step in self.networks.updates.first_nonfinite_step().items():
+            last = self.networks.last_saved or "none yet"
+            raise TrainError(
+                f"step {bad_step}: loss or gradient of {name} is not finite; the run stops. Last good checkpoint: "
+                f"{last}. Lower the learning rate, or use precision=fp32"
+            )
+
+    def _is_due(self, every: int) -> bool:
+        return self.step % every == 0 or self.step == self.config.steps
+
+    def _publishes(self) -> bool:
+        return self.config.hub.repo is not None and self._is_due(self.config.hub.every)
+
+    def _publish(self) -> None:
+        if self.networks.last_saved is not None and self._publishes():
+            self.publisher.submit(self.networks.last_saved, self.step)
+
+    def _scores(self) -> bool:
+        return self.config.evaluation.every > 0 and self.step > 0 and self.step % self.config.evaluation.every == 0
+
+
+def _chunks(y: Tensor | None, n: int) -> tuple[Tensor | None, ...]:
+    return (None,) * n if y is None else y.chunk(n)
 
 
 def linear_decay(step: int, *, decay_from: int | None, steps: int) -> float:
@@ -107,109 +220,6 @@ def open_dataset(config: TrainConfig) -> PreparedDataset:
     return dataset
 
 
-def _open(config: TrainConfig, run_dir: Path, dataset: PreparedDataset, stack: ExitStack) -> tuple[_Training, int]:
-    """Open all parts of a run and bring them to the step where it goes on; `stack` closes them."""
-    run = Run(config, run_dir)
-    stack.callback(run.close)
-    networks = Networks(config, run, dataset)
-    step = networks.resume()
-    rank, device = run.accelerator.process_index, run.accelerator.device
-    noise = LatentSampler(networks.generator_config, config.seed, rank, run.world_size, device)
-    real = RealBatches(
-        dataset,
-        config.batch_total,
-        seed=config.seed,
-        rank=rank,
-        world_size=run.world_size,
-        device=device,
-        flip=config.data.flip,
-        resident=config.data.resident,
-    )
-    stack.callback(real.close)
-    evaluation = None
-    if config.evaluation.every:
-        from train.trainer.scoring import open_evaluation  # it takes longer to import than all others
-
-        evaluation = open_evaluation(config, dataset, run, networks)
-    publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, log=run.print)
-    stack.callback(publisher.close)
-    run.start(step)
-    run.catch_signals()
-    # The run may have been killed after saving a step and before publishing or scoring it; both skip what is done.
-    if networks.last_saved is not None and _publishes(config, step):
-        publisher.submit(networks.last_saved, step)
-    if evaluation is not None and _scores(config, step):
-        evaluation.catch_up(networks, step, images_seen=_images_seen(config, step))
-    throughput = _Throughput(config, step)
-    t = _Training(config, run, networks, noise, real, evaluation, publisher, throughput)
-    _print_speed_notes(t)
-    return t, step
-
-
-def _after_step(t: _Training, step: int, g: dict[str, Tensor], d: dict[str, Tensor], factor: float) -> bool:
-    """Log, draw samples, save, publish and score where it is time; returns whether the run is asked to stop."""
-    config, run, networks = t.config, t.run, t.networks
-    is_last = step == config.steps
-    if step % config.log_every == 0 or is_last:
-        _log(t, step, g, d, factor)
-    if step % config.sample_every == 0 or is_last:
-        save_sample_grid(run, networks, step)
-    stopping = run.should_stop()
-    if step % config.save_every == 0 or is_last or stopping or _publishes(config, step):
-        _check_finite(networks)
-        networks.save(step, images_seen=_images_seen(config, step))
-    if networks.last_saved is not None and _publishes(config, step):
-        t.publisher.submit(networks.last_saved, step)
-    if t.evaluation is not None and _scores(config, step):
-        if stopping:  # whoever sent the signal may kill the process seconds later
-            run.print(f"step {step}: not scored yet; the same command does it")
-        else:
-            t.evaluation.score(networks, step, images_seen=_images_seen(config, step))
-            t.throughput.restart(step)
-    return stopping
-
-
-class _Throughput:
-    """Real images a second since the last log line, evaluation apart."""
-
-    def __init__(self, config: TrainConfig, step: int) -> None:
-        self._config = config
-        self.restart(step)
-
-    def restart(self, step: int) -> None:
-        self._step, self._since = step, time.monotonic()
-
-    def read(self, step: int) -> float:
-        return _images_seen(self._config, step - self._step) / (time.monotonic() - self._since)
-
-
-def _log(t: _Training, step: int, g: dict[str, Tensor], d: dict[str, Tensor], factor: float) -> None:
-    _print_speed_notes(t)
-    _check_finite(t.networks)
-    rate = t.throughput.read(step)
-    scalars: dict[str, Tensor | float] = {f"g/{name}": value for name, value in g.items()}
-    scalars |= {f"d/{name}": value for name, value in d.items()}
-    scalars |= {"images_per_second": rate}
-    scalars |= {"lr_g": t.config.optim_g.lr * factor, "lr_d": t.config.optim_d.lr * factor}
-    t.run.log(step, _images_seen(t.config, step), scalars)
-    t.run.show(step, rate, float(d["loss"]))
-    t.throughput.restart(step)
-
-
-def _print_speed_notes(t: _Training) -> None:
-    for note in t.networks.updates.new_notes():
-        t.run.print(f"speed: {note}")
-
-
-def _check_finite(networks: Networks) -> None:
-    for name, bad_step in networks.updates.first_nonfinite_step().items():
-        last = networks.last_saved or "none yet"
-        raise TrainError(
-            f"step {bad_step}: loss or gradient of {name} is not finite; the run stops. Last good checkpoint: {last}. "
-            "Lower the learning rate, or use precision=fp32"
-        )
-
-
 def _summary(run: Run, model: Path, step: int) -> str:
     """Say where the images are and how to make more."""
     grids = sorted((run.folder / "samples").glob("step-*.png"))
@@ -219,34 +229,3 @@ def _summary(run: Run, model: Path, step: int) -> str:
         + (f"samples: {grids[-1]}\n" if grids else "")
         + f"sample again: sngan-cond sample --model {model}{named} --n 16 --out grid.png"
     )
-
-
-def _publishes(config: TrainConfig, step: int) -> bool:
-    return config.hub.repo is not None and (step % config.hub.every == 0 or step == config.steps)
-
-
-def _scores(config: TrainConfig, step: int) -> bool:
-    return config.evaluation.every > 0 and step > 0 and step % config.evaluation.every == 0
-
-
-def _images_seen(config: TrainConfig, steps: int) -> int:
-    return steps * config.d_updates_per_step * config.batch_total
-
-
-def _g_batches(config: TrainConfig, noise: LatentSampler, step: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-    z, y = noise.fakes("g", step, config.fakes_per_step)
-    return zip(z.chunk(config.accumulate), _chunks(y, config.accumulate), strict=True)
-
-
-def _d_batches(
-    config: TrainConfig, noise: LatentSampler, real: RealBatches, update: int
-) -> Iterator[DiscriminatorBatch]:
-    n = config.accumulate
-    x, y = real.at(update)
-    z, y_fake = noise.fakes("d", update, config.batch_total)
-    parts = (x.chunk(n), _chunks(y if config.num_classes else None, n), z.chunk(n), _chunks(y_fake, n))
-    return (DiscriminatorBatch(*part) for part in zip(*parts, strict=True))
-
-
-def _chunks(y: Tensor | None, n: int) -> tuple[Tensor | None, ...]:
-    return (None,) * n if y is None else y.chunk(n)

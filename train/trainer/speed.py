@@ -44,9 +44,8 @@ def set_tf32(config: SpeedConfig, device: torch.device) -> None:
     """Set for the whole process whether float32 products on a GPU may round; by default PyTorch rounds convolutions."""
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high" if config.tf32 else "highest")
-        torch.backends.cudnn.allow_tf32 = (
-            config.tf32
-        )  # once the newer switch by operator is set, reading this one raises
+        # Not by the newer switch of single operators: once that is set, reading this one raises.
+        torch.backends.cudnn.allow_tf32 = config.tf32
 
 
 def plan_speed(

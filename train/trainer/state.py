@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sngan_cond import Discriminator, Ema, Generator, GeneratorConfig, build_constraint
 from sngan_cond.constraints.fold import fold
 from sngan_cond.randomness import seed_for
+from sngan_cond.validation import one_line
 from train.config import AdamConfig, TrainConfig
 from train.data.dataset import PreparedDataset
 from train.errors import TrainError
@@ -55,6 +56,11 @@ class Networks:
             accelerator, G=G, D=D, opt_g=opt_g, opt_d=opt_d, constraint=constraint, loss=config.loss, speed=config.speed
         )
         self.last_saved: Path | None = None
+        # What a checkpoint holds, by file: "model" is the plain average, from which a constrained one cannot go on.
+        average = "model" if config.constraint_g.kind == "none" else "ema"
+        G, D = self.updates.unwrapped_G, self.updates.unwrapped_D
+        self._networks = {"generator": G, "discriminator": D, average: self.ema.network}
+        self._optimised = {"optimizer_g": (G, opt_g), "optimizer_d": (D, opt_d)}
 
     def resume(self) -> int:
         """Load the newest whole checkpoint, if there is one.
@@ -70,7 +76,7 @@ class Networks:
         try:
             self._load(checkpoint)
         except (RuntimeError, KeyError, ValueError) as error:
-            reason = " ".join(str(error).split())[:300]
+            reason = one_line(error, 300)
             raise TrainError(f"{checkpoint.folder}: does not fit this configuration ({reason})") from error
         self.run.seconds_before = checkpoint.state.seconds
         self.last_saved = checkpoint.folder
@@ -105,32 +111,18 @@ class Networks:
         self.run.accelerator.wait_for_everyone()
 
     def _tensors(self) -> dict[str, dict[str, Tensor]]:
-        updates = self.updates
-        tensors = {
-            "model": exported(self.ema.network).state_dict(),
-            "generator": updates.unwrapped_G.state_dict(),
-            "discriminator": updates.unwrapped_D.state_dict(),
-            "optimizer_g": moments(updates.unwrapped_G, updates.opt_g),
-            "optimizer_d": moments(updates.unwrapped_D, updates.opt_d),
-            "objective": updates.objective_state,
-        }
-        if self._ema_is_constrained:
-            tensors["ema"] = self.ema.network.state_dict()
-        return tensors
+        tensors = {name: network.state_dict() for name, network in self._networks.items()}
+        tensors |= {name: moments(*optimised) for name, optimised in self._optimised.items()}
+        tensors["model"] = exported(self.ema.network).state_dict()
+        return {**tensors, "objective": self.updates.objective_state}
 
     def _load(self, checkpoint: Checkpoint) -> None:
-        updates = self.updates
-        updates.unwrapped_G.load_state_dict(checkpoint.tensors("generator"))
-        updates.unwrapped_D.load_state_dict(checkpoint.tensors("discriminator"))
-        self.ema.network.load_state_dict(checkpoint.tensors("ema" if self._ema_is_constrained else "model"))
-        load_moments(updates.unwrapped_G, updates.opt_g, checkpoint.tensors("optimizer_g"))
-        load_moments(updates.unwrapped_D, updates.opt_d, checkpoint.tensors("optimizer_d"))
+        for name, network in self._networks.items():
+            network.load_state_dict(checkpoint.tensors(name))
+        for name, optimised in self._optimised.items():
+            load_moments(*optimised, checkpoint.tensors(name))
         device = self.run.accelerator.device
-        updates.objective_state = {k: v.to(device) for k, v in checkpoint.tensors("objective").items()}
-
-    @property
-    def _ema_is_constrained(self) -> bool:
-        return self.config.constraint_g.kind != "none"
+        self.updates.objective_state = {k: v.to(device) for k, v in checkpoint.tensors("objective").items()}
 
 
 def synchronised(G: nn.Module) -> nn.Module:

@@ -1,7 +1,7 @@
 """One D update and one G update: objective, backward pass, optimiser; the only place where gradients are made."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -113,8 +113,6 @@ class Updates:
 
         Args:
             step: number of steps taken before.
-            lr_g: learning rate of G.
-            lr_d: learning rate of D.
         """
         self._step.fill_(step)
         for optimizer, lr in ((self.opt_g, lr_g), (self.opt_d, lr_d)):
@@ -133,20 +131,17 @@ class Updates:
         """
         self.opt_d.zero_grad()
         parts = []
-        for i, batch in enumerate(batches):
-            with ExitStack() as stack:
-                if i + 1 < len(batches):  # gradients are exchanged with the last micro-batch alone
-                    stack.enter_context(self.accelerator.no_sync(self.D))
-                objective = discriminator_objective(
-                    self.D,
-                    self.unwrapped_G,
-                    DiscriminatorBatch(*batch),
-                    loss=self.loss,
-                    constraint=self.constraint,
-                    rng=rng,
-                    state=self.objective_state,
-                )
-                parts.append(self._backward(objective, len(batches)))
+        for batch in self._micro_batches(batches, self.D):
+            objective = discriminator_objective(
+                self.D,
+                self.unwrapped_G,
+                DiscriminatorBatch(*batch),
+                loss=self.loss,
+                constraint=self.constraint,
+                rng=rng,
+                state=self.objective_state,
+            )
+            parts.append(self._backward(objective, len(batches)))
         self._note_nonfinite("D", self.unwrapped_D, parts)
         self.opt_d.step()
         self.constraint.after_step(self.unwrapped_D)
@@ -169,12 +164,9 @@ class Updates:
         # unwrapped D does not wait for an exchange that will not come.
         self.unwrapped_D.requires_grad_(False)
         try:
-            for i, (z, y) in enumerate(batches):
-                with ExitStack() as stack:
-                    if i + 1 < len(batches):
-                        stack.enter_context(self.accelerator.no_sync(self.G))
-                    objective = generator_objective(self.unwrapped_D, self.G, z, y, loss=self.loss)
-                    parts.append(self._backward(objective, len(batches)))
+            for z, y in self._micro_batches(batches, self.G):
+                objective = generator_objective(self.unwrapped_D, self.G, z, y, loss=self.loss)
+                parts.append(self._backward(objective, len(batches)))
         finally:
             self.unwrapped_D.requires_grad_(True)
         self._note_nonfinite("G", self.unwrapped_G, parts)
@@ -185,6 +177,13 @@ class Updates:
         """Return the first step at which a network's loss or gradient was not finite; waits for the device."""
         steps = {name: int(step) for name, step in self._first_nonfinite.items()}
         return {name: step for name, step in steps.items() if step != _NEVER}
+
+    def _micro_batches(self, batches: Batches, network: nn.Module) -> Iterator[tuple[Any, ...]]:
+        """Go through micro-batches; processes exchange the network's gradients with the last one alone."""
+        *earlier, last = batches
+        with self.accelerator.no_sync(network):
+            yield from earlier
+        yield last
 
     def _backward(self, objective: Objective, micro_batches: int) -> dict[str, Tensor]:
         self.accelerator.backward(objective.total / micro_batches)

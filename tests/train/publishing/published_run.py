@@ -55,7 +55,7 @@ def add_checkpoint(run_dir: Path, step: int, *, config: GeneratorConfig = CONFIG
     (run_dir / "samples" / f"step-{step:08d}.png").write_bytes(b"picture %d" % step)
     return save_checkpoint(
         run_dir / "checkpoints",
-        state={"step": step, "images_seen": 64 * step, "seconds": 1.0, "config": TRAINING["config"]},
+        state={"step": step, "images_seen": 64 * step, "seconds": 1.0, "world_size": 1, "config": TRAINING["config"]},
         tensors={"model": Generator(config).state_dict(), "discriminator": {"weight": torch.ones(2)}},
         texts={"config.json": config.to_json(), "training.json": json.dumps({**TRAINING, "step": step})},
         keep=5,

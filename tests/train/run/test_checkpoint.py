@@ -1,5 +1,6 @@
 import errno
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from train.run.checkpoint import clean_leftovers, newest_checkpoint, save_checkp
 def save(root: Path, step: int, value: float = 1.0, keep: int = 2) -> Path:
     return save_checkpoint(
         root,
-        state={"step": step, "images_seen": 64 * step, "seconds": 0.5},
+        state={"step": step, "images_seen": 64 * step, "seconds": 0.5, "world_size": 1, "config": {}},
         tensors={"generator": {"w": torch.full((3, 2), value)}},
         texts={"config.json": "{}"},
         keep=keep,
@@ -58,7 +59,7 @@ def test_an_empty_folder_has_none(tmp_path: Path) -> None:
         ("state.json", lambda _: b"[]", "state.json: a JSON object is expected, there is a list"),
         ("state.json", lambda data: data.replace(b'"format": 1', b'"format": 2'), "state.json: format 1 is expected"),
         ("state.json", lambda data: data.replace(b'"files"', b'"f"'), "state.json: field 'files' is missing"),
-        ("state.json", lambda _: b'{"format":1,"step":2,"images_seen":3,"seconds":4,"files":[]}', "files is []"),
+        ("state.json", lambda data: re.sub(rb'"files": {.*?}', b'"files": []', data, flags=re.S), "files is []"),
         ("state.json", lambda data: data.replace(b'"step": 2', b'"step": "2"'), "state.json: step is '2'"),
         ("state.json", lambda data: data.replace(b'"seconds": 0.5', b'"seconds": -1'), "state.json: seconds is -1"),
     ],
