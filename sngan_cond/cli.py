@@ -7,7 +7,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from sngan_cond import __version__
 from sngan_cond.validation import one_line
@@ -183,20 +183,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0, 2 for a mistake in the arguments or files (said in one line), 130 when interrupted.
     """
-    arguments = vars(_parser().parse_args(argv))
-    verb = arguments.pop("verb")
-    return run_command(lambda: _run(verb, arguments), (ValueError, OSError), name=f"sngan-cond {verb}: ")
+    args = _parser().parse_args(argv)
+    return run_command(lambda: _run(args), (ValueError, OSError), name=f"sngan-cond {args.verb}: ")
 
 
-def _run(verb: str, arguments: dict[str, Any]) -> None:
+def _run(args: argparse.Namespace) -> None:
     from sngan_cond import commands  # once the flags are known to be right: importing torch takes seconds
 
     try:
-        print(getattr(commands, verb)(**arguments))
+        print(getattr(commands, args.verb)(args))
     except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
-        advice = "; try a smaller --batch-size" if "batch_size" in arguments else ""
+        advice = "; try a smaller --batch-size" if "batch_size" in args else ""
         raise ValueError(f"out of memory on the device{advice}") from error
 
 

@@ -1,13 +1,12 @@
-"""What each verb of the `sngan-cond` command does; each returns the text to print."""
+"""What each verb of the `sngan-cond` command does with its arguments; each returns the text to print."""
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from argparse import Namespace
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from sngan_cond import sampling
 from sngan_cond.atomic import atomic_folder
@@ -18,6 +17,7 @@ from sngan_cond.images import check_grid, save_animation, save_png, to_grid
 from sngan_cond.latents import check_seed, check_truncation
 from sngan_cond.loading import load_generator
 from sngan_cond.networks.generator import Generator
+from sngan_cond.validation import one_line
 
 MAX_IMAGES = 1_000_000  # in one call: keeps a slip of the finger from filling a disk
 MAX_STEPS = 10_000  # of a morph, which is held in memory
@@ -25,90 +25,65 @@ _LISTED = 8  # class names and metrics that `info` shows
 _LONGEST = 400  # characters of one value that `info` shows
 
 
-def sample(
-    *,
-    model: str,
-    classes: Sequence[str] | None,
-    n: int,
-    seed: int,
-    truncation: float | None,
-    batch_size: int | None,
-    device: str,
-    out: Path,
-) -> str:
-    """Write a grid with one row per class, or a folder of single images; arguments are those of `sngan-cond sample`."""
-    if n < 1 or n * len(classes or [""]) > MAX_IMAGES:
+def sample(args: Namespace) -> str:
+    """Write a grid with one row per class, or a folder of single images."""
+    n, out = args.n, args.out
+    if n < 1 or n * len(args.classes or [""]) > MAX_IMAGES:
         raise ValueError(f"--n {n}: from 1, and with all classes up to {MAX_IMAGES} images, are allowed")
     is_grid = out.suffix.lower() == ".png"
     if (out.suffix and not is_grid and not out.is_dir()) or (is_grid and out.is_dir()):
         raise ValueError(f"--out {out}: a file ending in .png for a grid, or a folder for single images, is allowed")
-    G = _load(model, device, seed, truncation)
-    chosen = _resolve(G.config, classes)
+    G = _load(args)
+    chosen = _resolve(G.config, args.classes)
     labels = None if chosen is None else [label for label in chosen for _ in range(n)]
+    count = n if labels is None else len(labels)
     columns = math.ceil(math.sqrt(n)) if chosen is None else n
     if is_grid:
-        check_grid(len(labels or range(n)), side_px=G.config.resolution, columns=columns)
-    batches = sampling.sample_batches(
-        G, classes=labels, n=n if labels is None else None, seed=seed, truncation=truncation, batch_size=batch_size
-    )
+        check_grid(count, side_px=G.config.resolution, columns=columns)
+    batches = sampling.sample_batches(G, classes=labels, n=n if labels is None else None, **_drawing(args))
     out.parent.mkdir(parents=True, exist_ok=True)
     if is_grid:
         save_png(to_grid(torch.cat(list(batches)), columns=columns), out)
     else:
         prefixes = ["" if labels is None else f"class-{label:04d}-" for label in labels or range(n)]
-        names = [f"{prefix}seed-{seed}-{i % n:04d}.png" for i, prefix in enumerate(prefixes)]
-        _save_singly((image for batch in batches for image in batch), names, out)
-    return f"{out}: {len(labels or range(n))} images{_of(G.config, chosen)}, {G.config.resolution} px, seed {seed}"
+        names = [f"{prefix}seed-{args.seed}-{i % n:04d}.png" for i, prefix in enumerate(prefixes)]
+        with atomic_folder(out) as draft:
+            for image, name in zip((image for batch in batches for image in batch), names, strict=True):
+                save_png(image, draft / name)
+    return f"{out}: {count} images{_of(G.config, chosen)}, {G.config.resolution} px, seed {args.seed}"
 
 
-def morph(
-    *,
-    model: str,
-    from_class: str,
-    to_class: str,
-    steps: int,
-    seed: int,
-    truncation: float | None,
-    batch_size: int | None,
-    device: str,
-    out: Path,
-) -> str:
-    """Write an interpolation from one class to another; arguments are those of `sngan-cond morph`."""
-    if out.suffix.lower() not in (".gif", ".webp", ".png") or out.is_dir():
+def morph(args: Namespace) -> str:
+    """Write an interpolation from one class to another."""
+    steps, out = args.steps, args.out
+    kind = out.suffix.lower()
+    if kind not in (".gif", ".webp", ".png") or out.is_dir():
         raise ValueError(f"--out {out}: a file ending in .gif, .webp or .png is allowed")
     if not 2 <= steps <= MAX_STEPS:
         raise ValueError(f"--steps {steps}: an integer from 2 to {MAX_STEPS} is allowed")
-    G = _load(model, device, seed, truncation)
-    ends = [resolve_class(G.config, text) for text in (from_class, to_class)]
-    if out.suffix.lower() == ".png":
+    G = _load(args)
+    first, last = (resolve_class(G.config, text) for text in (args.from_class, args.to_class))
+    if kind == ".png":
         check_grid(steps, side_px=G.config.resolution, columns=steps)
     out.parent.mkdir(parents=True, exist_ok=True)
-    images = sampling.morph(
-        G,
-        from_class=ends[0],
-        to_class=ends[1],
-        steps=steps,
-        seed=seed,
-        truncation=truncation,
-        batch_size=batch_size,
-    )
-    if out.suffix.lower() == ".png":
+    images = sampling.morph(G, from_class=first, to_class=last, steps=steps, **_drawing(args))
+    if kind == ".png":
         save_png(to_grid(images, columns=steps), out)
     else:
         save_animation(images, out)
-    return f"{out}: {steps} images{_of(G.config, ends)}, {G.config.resolution} px, seed {seed}"
+    return f"{out}: {steps} images{_of(G.config, [first, last])}, {G.config.resolution} px, seed {args.seed}"
 
 
-def convert(*, chainer: Path, out: Path) -> str:
-    """Turn an official snapshot into a model folder; arguments are those of `sngan-cond convert`."""
-    G = generator_from_chainer(chainer)
-    G.save_pretrained(out)
-    return f"{out}: generator, {_size(G)}, from {chainer}"
+def convert(args: Namespace) -> str:
+    """Turn an official snapshot into a model folder."""
+    G = generator_from_chainer(args.chainer)
+    G.save_pretrained(args.out)
+    return f"{args.out}: generator, {_size(G)}, from {args.chainer}"
 
 
-def info(*, model: str) -> str:
-    """Say what a model is and what its files hold; arguments are those of `sngan-cond info`."""
-    loaded = load_generator(model)
+def info(args: Namespace) -> str:
+    """Say what a model is and what its files hold."""
+    loaded = load_generator(args.model)
     lines = [f"{_plain(loaded.source)}: generator, {_size(loaded.generator)}"]
     if loaded.commit_hash is not None:
         lines.append(f"commit: {loaded.commit_hash}")
@@ -122,14 +97,18 @@ def info(*, model: str) -> str:
     return "\n".join(lines)
 
 
-def _load(model: str, device: str, seed: int, truncation: float | None) -> Generator:
+def _load(args: Namespace) -> Generator:
     """Check what can be checked without the model, then load it."""
-    check_seed(seed)
-    check_truncation(truncation)
-    if device == "cuda" and not torch.cuda.is_available():
+    check_seed(args.seed)
+    check_truncation(args.truncation)
+    if args.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: there is no CUDA device here; cpu or auto is allowed")
-    target = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    return load_generator(model).generator.to(target)
+    target = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
+    return load_generator(args.model).generator.to(target)
+
+
+def _drawing(args: Namespace) -> dict[str, Any]:
+    return {"seed": args.seed, "truncation": args.truncation, "batch_size": args.batch_size}
 
 
 def _resolve(config: GeneratorConfig, classes: Sequence[str] | None) -> list[int] | None:
@@ -139,12 +118,6 @@ def _resolve(config: GeneratorConfig, classes: Sequence[str] | None) -> list[int
             f"{_plain(class_label(config, 0))!r}; name at least one (an index, a name or a WordNet id)"
         )
     return None if not classes else [resolve_class(config, text) for text in classes]
-
-
-def _save_singly(images: Iterable[Tensor], names: Sequence[str], out: Path) -> None:
-    with atomic_folder(out) as draft:
-        for image, name in zip(images, names, strict=True):
-            save_png(image, draft / name)
 
 
 def _of(config: GeneratorConfig, rows: Sequence[int] | None) -> str:
@@ -178,5 +151,5 @@ def _shortened(value: object) -> str:
 
 def _plain(text: str) -> str:
     """Return text that anybody may have written as one short line, without the terminal's control characters."""
-    flat = "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
-    return flat if len(flat) <= _LONGEST else f"{flat[:_LONGEST]}…"
+    flat = "".join(character if character.isprintable() else "?" for character in one_line(text))
+    return one_line(flat, _LONGEST, more="…")

@@ -22,6 +22,7 @@ from sngan_cond.constraints.spectral import SpectralNorm, SpectralNormalization
 from sngan_cond.networks.discriminator import Discriminator
 from sngan_cond.networks.generator import Generator
 from sngan_cond.networks.layers import BatchNorm2d, ConditionalBatchNorm2d
+from sngan_cond.validation import one_line
 
 # Number of the last residual block to side in pixels, of gen_models/resnet*.py (where numbering starts at 2) and
 # dis_models/snresnet*.py (from 1). 48 px has no official code.
@@ -233,7 +234,7 @@ def _read(npz: str | Path) -> dict[str, np.ndarray[Any, Any]]:
     except FileNotFoundError as error:
         raise ValueError(f"{npz}: no such file") from error
     except (OSError, EOFError, ValueError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{npz}: not a readable .npz snapshot ({' '.join(str(error).split())[:200]})") from error
+        raise ValueError(f"{npz}: not a readable .npz snapshot ({one_line(error, 200)})") from error
 
 
 def _few(keys: Iterable[str]) -> str:

@@ -2,14 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from sngan_cond.latents import check_seed, check_truncation, draw_latents, slerp, whole_number
 from sngan_cond.networks.generator import Generator
+from sngan_cond.validation import Allowed, check
 
 Inputs = tuple[Tensor, Tensor | None]  # z (N, latent_dim) and y, (N,) labels or (N, K) class weights, or None
+
+_Images = Annotated[int, Allowed(lambda value: value >= 1, "a number of images from 1")]
+_Steps = Annotated[int, Allowed(lambda value: value >= 2, "an integer from 2")]
 
 
 def sample_inputs(
@@ -38,8 +43,7 @@ def mixture_inputs(
     G: Generator, *, weights: Mapping[int, float], n: int = 1, seed: int = 0, truncation: float | None = None
 ) -> Inputs:
     """Draw the inputs of `sampling.mixture`, whose arguments these are."""
-    if not _is_count(n):
-        raise ValueError(f"n={n!r}: a number of images from 1 is allowed")
+    check("n", n, _Images)
     return _latents(G, n, seed, truncation), class_weights(G, weights).repeat(n, 1)
 
 
@@ -71,10 +75,7 @@ def check_class(G: Generator, label: int) -> int:
     """
     if not G.config.num_classes:
         raise ValueError(f"class {label!r}: this generator has no classes")
-    number = whole_number(label)
-    if number is None or not 0 <= number < G.config.num_classes:
-        raise ValueError(f"class {label!r}: an integer from 0 to {G.config.num_classes - 1} is allowed")
-    return number
+    return whole_number(f"class {label!r}", label, 0, G.config.num_classes - 1)
 
 
 def class_weights(G: Generator, weights: Mapping[int, float]) -> Tensor:
@@ -100,8 +101,7 @@ def class_weights(G: Generator, weights: Mapping[int, float]) -> Tensor:
 
 def _alphas(steps: int) -> Tensor:
     """Return where the images of an interpolation lie on its way, (steps, 1) from 0 to 1."""
-    if not _is_count(steps) or steps < 2:
-        raise ValueError(f"steps={steps!r}: an integer from 2 is allowed")
+    check("steps", steps, _Steps)
     return torch.linspace(0, 1, steps)[:, None]
 
 
@@ -119,7 +119,7 @@ def _labels(G: Generator, classes: Sequence[int] | None, n: int | None) -> tuple
     if not G.config.num_classes:
         if classes is not None:
             raise ValueError("classes are given: a generator without classes takes n, the number of images")
-        if n is None or not _is_count(n):
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ValueError(f"n={n}: a number of images from 1 is needed by a generator without classes")
         return n, None
     if classes is None or not len(classes):
@@ -127,7 +127,3 @@ def _labels(G: Generator, classes: Sequence[int] | None, n: int | None) -> tuple
     if n is not None and n != len(classes):
         raise ValueError(f"n={n} with {len(classes)} classes: leave n out: there is one image per class in the list")
     return len(classes), torch.tensor([check_class(G, label) for label in classes])
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

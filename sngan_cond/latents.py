@@ -18,20 +18,25 @@ def check_seed(seed: int, name: str = "seed") -> int:
     Raises:
         ValueError: if it is not an integer from 0 to 2**63 - 1.
     """
-    number = whole_number(seed)
-    if number is None or not 0 <= number <= MAX_SEED:
-        raise ValueError(f"{name}={seed!r}: an integer from 0 to {MAX_SEED} is allowed")
-    return number
+    return whole_number(f"{name}={seed!r}", seed, 0, MAX_SEED)
 
 
-def whole_number(value: object) -> int | None:
-    """Return an integer of any kind, NumPy's and PyTorch's included, as Python's; None for all else, bools included."""
-    if isinstance(value, bool):
-        return None
+def whole_number(given: str, value: object, low: int, high: int) -> int:
+    """Return an integer of any kind, NumPy's and PyTorch's included, as Python's.
+
+    Args:
+        given: name and value, for the message.
+        value: a bool is no integer.
+    Raises:
+        ValueError: if it is not an integer from `low` to `high`.
+    """
     try:
-        return operator.index(value)  # type: ignore[arg-type]  # raises TypeError where there is none
+        number = operator.index(value)  # type: ignore[arg-type]  # raises TypeError where there is none
     except (TypeError, RuntimeError):
-        return None
+        number = low - 1
+    if isinstance(value, bool) or not low <= number <= high:
+        raise ValueError(f"{given}: an integer from {low} to {high} is allowed")
+    return number
 
 
 def check_truncation(truncation: float | None) -> float | None:

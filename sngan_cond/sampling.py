@@ -6,7 +6,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from sngan_cond.inputs import mixture_inputs, morph_inputs, sample_inputs, walk_inputs
+from sngan_cond.inputs import Inputs, mixture_inputs, morph_inputs, sample_inputs, walk_inputs
 from sngan_cond.networks.generator import Generator
 from sngan_cond.validation import between, check
 
@@ -36,8 +36,7 @@ def sample(
     Raises:
         ValueError: if an argument is out of range; the message names it, its value and what is allowed.
     """
-    batches = sample_batches(G, classes=classes, n=n, seed=seed, truncation=truncation, batch_size=batch_size)
-    return torch.cat(list(batches))
+    return _images(G, sample_inputs(G, classes=classes, n=n, seed=seed, truncation=truncation), batch_size)
 
 
 def sample_batches(
@@ -58,8 +57,7 @@ def sample_batches(
     """
     if batch_size is not None:  # `generate` is a generator function: its own check waits for the first batch
         check("batch_size", batch_size, BatchSize)
-    z, y = sample_inputs(G, classes=classes, n=n, seed=seed, truncation=truncation)
-    return generate(G, z, y, batch_size=batch_size)
+    return generate(G, *sample_inputs(G, classes=classes, n=n, seed=seed, truncation=truncation), batch_size=batch_size)
 
 
 def morph(
@@ -81,16 +79,14 @@ def morph(
         from_class: label of the first image.
         to_class: label of the last image.
         steps: number of images, at least 2.
-        seed: 0 to 2**63 - 1.
-        truncation: as in `sample`.
-        batch_size: as in `generate`.
+        seed, truncation, batch_size: as in `sample`.
     Returns:
         (steps, 3, R, R) uint8 on the CPU.
     Raises:
         ValueError: if an argument is out of range.
     """
-    z, y = morph_inputs(G, from_class=from_class, to_class=to_class, steps=steps, seed=seed, truncation=truncation)
-    return torch.cat(list(generate(G, z, y, batch_size=batch_size)))
+    inputs = morph_inputs(G, from_class=from_class, to_class=to_class, steps=steps, seed=seed, truncation=truncation)
+    return _images(G, inputs, batch_size)
 
 
 def mixture(
@@ -108,16 +104,14 @@ def mixture(
         G: generator with classes.
         weights: label to weight, each finite and >= 0, at least one above 0; divided by their sum.
         n: number of images, at least 1.
-        seed: 0 to 2**63 - 1.
-        truncation: as in `sample`.
-        batch_size: as in `generate`.
+        seed, truncation, batch_size: as in `sample`.
     Returns:
         (n, 3, R, R) uint8 on the CPU.
     Raises:
         ValueError: if an argument is out of range.
     """
-    z, y = mixture_inputs(G, weights=weights, n=n, seed=seed, truncation=truncation)
-    return torch.cat(list(generate(G, z, y, batch_size=batch_size)))
+    inputs = mixture_inputs(G, weights=weights, n=n, seed=seed, truncation=truncation)
+    return _images(G, inputs, batch_size)
 
 
 def walk(
@@ -136,16 +130,18 @@ def walk(
         to_seed: seed of the last image, as `seed` is of the first.
         in_class: label of every image; None for a generator without classes.
         steps: number of images, at least 2.
-        seed: 0 to 2**63 - 1.
-        truncation: as in `sample`.
-        batch_size: as in `generate`.
+        seed, truncation, batch_size: as in `sample`.
     Returns:
         (steps, 3, R, R) uint8 on the CPU.
     Raises:
         ValueError: if an argument is out of range.
     """
-    z, y = walk_inputs(G, to_seed=to_seed, in_class=in_class, steps=steps, seed=seed, truncation=truncation)
-    return torch.cat(list(generate(G, z, y, batch_size=batch_size)))
+    inputs = walk_inputs(G, to_seed=to_seed, in_class=in_class, steps=steps, seed=seed, truncation=truncation)
+    return _images(G, inputs, batch_size)
+
+
+def _images(G: Generator, inputs: Inputs, batch_size: int | None) -> Tensor:
+    return torch.cat(list(generate(G, *inputs, batch_size=batch_size)))
 
 
 @torch.inference_mode()
