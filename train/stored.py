@@ -45,7 +45,8 @@ def read_as(model: type[T], path: Path, *, error: type[ValueError] = TrainError,
     """Read a JSON file, or a YAML file by its ending, into a model.
 
     Args:
-        model: a dataclass or model of pydantic, made with `STRICT`. A field's description says what is allowed there.
+        model: a dataclass or model of pydantic, made with `STRICT`, or a type such as `dict[str, int]`. A field's
+            description says what is allowed there.
         path: of the file.
         error: what is raised.
         name: what its message begins with; None takes the path.
@@ -62,14 +63,14 @@ def check_as(model: type[T], values: Mapping[str, Any], *, error: type[ValueErro
         return TypeAdapter(model).validate_json(json.dumps(values))
     except ValidationError as reason:
         first = reason.errors(include_url=False)[0]
-        known = model.__pydantic_fields__  # type: ignore[attr-defined]  # of dataclasses and models alike
+        known = getattr(model, "__pydantic_fields__", {})  # of dataclasses and models alike; a plain type has none
         field = ".".join(str(part) for part in first["loc"])
         if kind := _MISFITS.get(first["type"]):
             listed = f"; allowed are exactly {', '.join(sorted(known))}" if len(first["loc"]) == 1 else ""
             raise error(f"{name}: field {field!r} is {kind}{listed}") from reason
         if first["type"] == "value_error":  # one of ours, whose words name the value already
             raise error(f"{name}: {first['ctx']['error']}") from reason
-        value, described = first["input"], known[first["loc"][0]].description
+        value, described = first["input"], getattr(known.get(first["loc"][0]), "description", None)
         if described:  # of the whole field, whichever entry or kind of it is wrong
             field = str(first["loc"][0])
             value = values[field]

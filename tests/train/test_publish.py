@@ -92,6 +92,9 @@ def test_metrics_of_other_weights_are_refused(
     assert main([*options, "--checkpoint", "2"]) == 0
     assert main([*options, "--checkpoint", "4"]) == 2
     assert "measured on other weights" in capsys.readouterr().err
+    (tmp_path / "metrics.json").write_text(json.dumps({**METRICS, "model": "x"}))
+    assert main(options) == 2
+    assert "--metrics: model is 'x'; allowed is an object" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sngan_cond import Generator
-from sngan_cond.hub.files import BUNDLED, CARD_FILE, METRICS_FILE, parse_repo, parse_revision
+from sngan_cond.hub.files import BUNDLED, CARD_FILE, parse_repo, parse_revision
 from sngan_cond.hub.upload import push_folder
-from sngan_cond.stored import read_json
+from sngan_cond.loading import LoadedModel, load_generator
+from sngan_cond.validation import short_repr
 from train.errors import TrainError
 from train.evaluation.report import weights_sha256
 from train.publishing.cards import GENERIC, load_facts
 from train.publishing.export import commit_marker, commit_title, export_checkpoint, write_card
 from train.publishing.log import PublishLog
-from train.run.checkpoint import Checkpoint, checkpoint_folder, newest_checkpoint
+from train.run.checkpoint import checkpoint_folder, newest_checkpoint
 
 
 def publish(args: argparse.Namespace) -> None:
@@ -33,25 +33,25 @@ def publish(args: argparse.Namespace) -> None:
     if args.out is not None and args.out.exists():
         raise TrainError(f"--out {args.out}: exists already; a new folder is allowed")
     facts = load_facts(args.facts or GENERIC)
-    checkpoint = _find(args.run_dir, args.checkpoint)
+    checkpoint, step = _find(args.run_dir, args.checkpoint)
     with tempfile.TemporaryDirectory(prefix=".publish-", dir=args.run_dir) as holder:
         folder = Path(holder) / "model"
         export_checkpoint(
-            checkpoint.folder,
+            checkpoint,
             folder,
             run_dir=args.run_dir,
             metrics=args.metrics,
             with_discriminator=args.with_discriminator,
         )
         write_card(folder, repo=repo, facts=facts)
-        _check_metrics(folder, Generator.from_pretrained(folder))  # what cannot be loaded is not published
+        _check_metrics(load_generator(folder))  # what cannot be loaded is not published
         if args.dry_run:
-            _show(folder, repo, checkpoint.step)
+            _show(folder, repo, step)
         elif args.out is not None:
             shutil.copytree(folder, args.out)
-            print(f"step {checkpoint.step} written to {args.out}")
+            print(f"step {step} written to {args.out}")
         else:
-            _send(folder, checkpoint.step, args)
+            _send(folder, step, args)
 
 
 def _send(folder: Path, step: int, args: argparse.Namespace) -> None:
@@ -69,16 +69,17 @@ def _send(folder: Path, step: int, args: argparse.Namespace) -> None:
     print(f"step {step} published to {target}, commit {commit}")
 
 
-def _check_metrics(folder: Path, G: Generator) -> None:
-    path = folder / METRICS_FILE
-    measured = read_json(path, error=TrainError).get("model", {}).get("weights_sha256") if path.exists() else None
-    if measured is not None and measured != weights_sha256(G):
+def _check_metrics(model: LoadedModel) -> None:
+    measured = (model.metrics or {}).get("model", {})
+    if not isinstance(measured, dict):
+        raise TrainError(f"--metrics: model is {short_repr(measured)}; allowed is an object, as of train.evaluate")
+    if measured.get("weights_sha256") not in (None, weights_sha256(model.generator)):
         raise TrainError(
             "--metrics: measured on other weights than this checkpoint's; evaluate it, or give --checkpoint"
         )
 
 
-def _find(run_dir: Path, step: int | None) -> Checkpoint:
+def _find(run_dir: Path, step: int | None) -> tuple[Path, int]:
     root = run_dir / "checkpoints"
     if not root.is_dir():
         raise TrainError(f"--run-dir {run_dir}: no run there (it has no folder 'checkpoints')")
@@ -86,12 +87,12 @@ def _find(run_dir: Path, step: int | None) -> Checkpoint:
         found = newest_checkpoint(root, lambda line: print(f"warning: {line}", file=sys.stderr))
         if found is None:
             raise TrainError(f"--run-dir {run_dir}: no whole checkpoint there yet")
-        return found
+        return found.folder, found.step
     folder = checkpoint_folder(root, step)
     if not folder.is_dir():
         there = ", ".join(str(int(path.name.removeprefix("step-"))) for path in sorted(root.glob("step-*"))) or "none"
         raise TrainError(f"--checkpoint {step}: there is none of this step; there are {there}")
-    return Checkpoint(folder, {"step": step})
+    return folder, step
 
 
 def _show(folder: Path, repo: str, step: int) -> None:

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import jinja2
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from sngan_cond import GeneratorConfig
 from sngan_cond.hub.cards import METRIC_KEYS, card_data, check_metrics, escape, evaluation_results, with_metadata
 from train.errors import TrainError
+from train.stored import STRICT, check_as, read_yaml
 
 FOLDER = Path(__file__).parents[2] / "model_cards"
 GENERIC = FOLDER / "generic.yaml"
@@ -19,22 +20,20 @@ MAX_CLASSES_LISTED = 1000
 Text = Annotated[str, Field(min_length=1)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataFacts(_Strict):
+class DataFacts(BaseModel):
     """The training data, for people: name, id on the Hub ("unspecified" without one), address and terms."""
 
+    model_config = STRICT
     name: Text
     id: Text
     url: Annotated[str, Field(pattern=r"^https://[^\s()<>]+$")] | None
     terms: Text
 
 
-class Facts(_Strict):
+class Facts(BaseModel):
     """What a card says that no file of the run knows."""
 
+    model_config = STRICT
     title: Text
     summary: Text
     data: DataFacts
@@ -44,22 +43,22 @@ class Facts(_Strict):
     limits: Annotated[list[Text], Field(min_length=1)]
 
 
+class _Record(BaseModel):
+    """A `training.json`; a card lists what else it notes as it stands."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+    config: dict[str, Any] = {}
+    data: dict[str, Any] = {}
+
+
 def load_facts(path: Path) -> Facts:
     """Read a YAML of facts.
 
     Raises:
         TrainError: if it is missing, no YAML, or a field is missing, unknown or not allowed.
     """
-    try:
-        return Facts.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise TrainError(f"--facts {path}: cannot be read ({error.strerror})") from error
-    except yaml.YAMLError as error:
-        raise TrainError(f"--facts {path}: not YAML ({' '.join(str(error).split())[:200]})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise TrainError(f"--facts {path}: {where}: {first['msg']}") from error
+    name = f"--facts {path}"
+    return check_as(Facts, read_yaml(path, name=name), name=name)
 
 
 def render_card(
@@ -86,8 +85,7 @@ def render_card(
         TrainError: if the template does not fit.
     """
     rows = [] if metrics is None else check_metrics(metrics)
-    known = dict(training or {})
-    preset, data = known.pop("config", {}), known.pop("data", {})
+    record = check_as(_Record, training or {}, name="training.json")
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
@@ -98,10 +96,10 @@ def render_card(
         "repo": repo,
         "samples": samples,
         "classes": (config.class_names or ())[:MAX_CLASSES_LISTED],
-        "decay": _flat(preset).get("ema.decay"),
-        "data": _flat(data),
-        "training": _flat(known),
-        "preset": yaml.safe_dump(preset, sort_keys=False, allow_unicode=True),
+        "decay": flat(record.config).get("ema.decay"),
+        "data": flat(record.data),
+        "training": flat(record.model_extra or {}),
+        "preset": yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True),
         "metrics": [{key: _cell(row.get(key)) for key in (*METRIC_KEYS, "name", "value")} for row in rows],
         "truncation": (metrics or {}).get("truncation"),
         "extractors": {r["extractor"]: r["extractor_sha256"] for r in rows if r.get("extractor_sha256")},
@@ -133,11 +131,12 @@ def _fenced(text: str, language: str) -> str:
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return values of nested mappings under joined keys such as "ema.decay"; lists as text, None left out."""
+    found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
+            found |= flat(value, f"{prefix}{key}.")
         elif value is not None:
-            flat[f"{prefix}{key}"] = ", ".join(map(str, value)) if isinstance(value, list) else value
-    return flat
+            found[f"{prefix}{key}"] = ", ".join(map(str, value)) if isinstance(value, list) else value
+    return found

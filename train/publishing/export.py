@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sngan_cond.atomic import atomic_folder
 from sngan_cond.hub.files import (
     CARD_FILE,
     CONFIG_FILE,
@@ -15,16 +16,15 @@ from sngan_cond.hub.files import (
     SAMPLES_FILE,
     TRAINING_FILE,
     WEIGHTS_FILE,
+    ModelFiles,
 )
 from sngan_cond.hub.weights import read_config
 from sngan_cond.stored import read_json
 from train.errors import TrainError
 from train.files import sha256
-from train.publishing.cards import Facts, render_card
+from train.publishing.cards import Facts, flat, render_card
 from train.run.checkpoint import STATE_FILE
 from train.run.provenance import without_folders
-
-_STATE_KEYS = ("step", "images_seen", "seconds")
 
 
 def export_checkpoint(
@@ -46,31 +46,23 @@ def export_checkpoint(
     state = read_json(checkpoint / STATE_FILE, error=TrainError)
     if not isinstance(state.get("files"), dict) or not isinstance(state.get("step"), int):
         raise TrainError(f"{checkpoint / STATE_FILE}: damaged, it names no step or no files")
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
-        for name in (CONFIG_FILE, WEIGHTS_FILE, *([DISCRIMINATOR_FILE] if with_discriminator else [])):
-            _link(checkpoint / name, partial / name)
-            if sha256(partial / name) != state["files"].get(name):
-                raise TrainError(f"{checkpoint / name}: damaged, its sha256 is not the one that {STATE_FILE} says")
-        training = {**_training(checkpoint, state), **_data(state)}
-        (partial / TRAINING_FILE).write_text(json.dumps(without_folders(training), indent=2) + "\n")
-        source = metrics or checkpoint / METRICS_FILE
-        if metrics is not None or source.exists():
-            (partial / METRICS_FILE).write_text(
-                json.dumps(without_folders(read_json(source, error=TrainError)), indent=2) + "\n"
-            )
-        if (grid := _samples(run_dir, state["step"])) is not None:
-            _link(grid, partial / SAMPLES_FILE)
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
+        with atomic_folder(target) as draft:
+            for name in (CONFIG_FILE, WEIGHTS_FILE, *([DISCRIMINATOR_FILE] if with_discriminator else [])):
+                _link(checkpoint / name, draft / name)
+                if sha256(draft / name) != state["files"].get(name):
+                    raise TrainError(f"{checkpoint / name}: damaged, its sha256 is not the one that {STATE_FILE} says")
+            training = read_json(checkpoint / TRAINING_FILE, error=TrainError)
+            _write(draft / TRAINING_FILE, training | _data(training))
+            if metrics is not None or (checkpoint / METRICS_FILE).exists():
+                _write(draft / METRICS_FILE, read_json(metrics or checkpoint / METRICS_FILE, error=TrainError))
+            if (grid := _samples(run_dir, state["step"])) is not None:
+                _link(grid, draft / SAMPLES_FILE)
+            shutil.rmtree(target, ignore_errors=True)  # an earlier export of this step
     except OSError as error:
         raise TrainError(
             f"{checkpoint}: cannot be prepared for the Hub ({error.strerror}: {error.filename})"
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_card(folder: Path, *, repo: str, facts: Facts) -> None:
@@ -82,14 +74,14 @@ def write_card(folder: Path, *, repo: str, facts: Facts) -> None:
     Raises:
         PretrainedError: if its config or metrics are not what they should be.
     """
-    has_metrics = (folder / METRICS_FILE).exists()
+    files = ModelFiles(str(folder), folder)
     card = render_card(
         read_config(folder / CONFIG_FILE, str(folder / CONFIG_FILE)),
         repo=repo,
         facts=facts,
-        training=read_json(folder / TRAINING_FILE, error=TrainError),
-        metrics=read_json(folder / METRICS_FILE, error=TrainError) if has_metrics else None,
-        samples=(folder / SAMPLES_FILE).exists(),
+        training=files.training,
+        metrics=files.metrics,
+        samples=files.samples is not None,
     )
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
@@ -108,15 +100,13 @@ def commit_marker(folder: Path) -> str:
     return f"{WEIGHTS_FILE} sha256 {sha256(folder / WEIGHTS_FILE)}"
 
 
-def _training(checkpoint: Path, state: Mapping[str, Any]) -> dict[str, Any]:
-    if (checkpoint / TRAINING_FILE).exists():
-        return read_json(checkpoint / TRAINING_FILE, error=TrainError)
-    return {**{key: state[key] for key in _STATE_KEYS if key in state}, "config": state.get("config", {})}
+def _write(path: Path, values: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(without_folders(values), indent=2) + "\n")
 
 
-def _data(state: Mapping[str, Any]) -> dict[str, Any]:
+def _data(training: Mapping[str, Any]) -> dict[str, Any]:
     """Say what the run was trained on, where the prepared data set is still there."""
-    path = Path(state.get("config", {}).get("data", {}).get("path", "")) / "dataset.json"
+    path = Path(str(flat(training).get("config.data.path", "")), "dataset.json")
     if not path.is_file():
         return {}
     info = read_json(path, error=TrainError)

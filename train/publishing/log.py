@@ -6,8 +6,9 @@ from pathlib import Path
 from sngan_cond.hub.upload import find_commit, push_folder
 from train.errors import TrainError
 from train.files import write_text_atomically
-from train.publishing.cards import load_facts
+from train.publishing.cards import GENERIC, load_facts
 from train.publishing.export import commit_marker, commit_title, write_card
+from train.stored import read_as
 
 PUBLISHED_FILE = "published.json"
 
@@ -17,13 +18,10 @@ class PublishLog:
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / PUBLISHED_FILE
-        self._commits: dict[str, dict[str, str]] = {}
         try:
-            self._commits = json.loads(self._path.read_text())
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError) as error:
-            raise TrainError(f"{self._path}: cannot be read ({error}); remove it to publish again") from error
+            self._commits = read_as(dict[str, dict[str, str]], self._path) if self._path.exists() else {}
+        except TrainError as error:
+            raise TrainError(f"{error}; remove it to publish again") from error
 
     def commit(self, target: str, step: int) -> str | None:
         """Return the hash of a step's commit, None if it was not published."""
@@ -35,25 +33,21 @@ class PublishLog:
         write_text_atomically(self._path, json.dumps(self._commits, indent=2) + "\n")
 
 
-def publish_once(folder: Path, step: int, *, repo: str, branch: str | None, private: bool, facts: Path) -> str:
+def publish_once(folder: Path, step: int, *, repo: str, private: bool) -> str:
     """Send one exported checkpoint, unless the Hub has these weights of this step already.
 
     Args:
         folder: made by `export_checkpoint`.
         repo: "user/name"; made if missing.
-        branch: made if missing; None takes "main".
         private: whether a repo that is made is private.
-        facts: YAML for the card.
     Returns:
         Full hash of the commit.
     Raises:
         PretrainedError: if the Hub refuses or does not answer.
-        TrainError: if the facts cannot be used.
+        TrainError: if the card cannot be written.
     """
-    write_card(folder, repo=repo, facts=load_facts(facts))
+    write_card(folder, repo=repo, facts=load_facts(GENERIC))
     title, marker = commit_title(step), commit_marker(folder)
     # Also after an answer that got lost: the commit was made, and is not made again.
-    known = find_commit(repo, title=title, containing=marker, branch=branch)
-    if known is not None:
-        return known
-    return str(push_folder(folder, repo, title=title, description=marker, branch=branch, private=private).oid)
+    known = find_commit(repo, title=title, containing=marker)
+    return known or str(push_folder(folder, repo, title=title, description=marker, private=private).oid)

@@ -3,7 +3,6 @@
 import random
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from huggingface_hub.utils import disable_progress_bars
 from sngan_cond.hub.files import HubUnavailableError, PretrainedError, parse_repo
 from train.config import HubConfig
 from train.errors import TrainError
-from train.publishing.cards import GENERIC
 from train.publishing.export import export_checkpoint
 from train.publishing.log import PublishLog, publish_once
 
@@ -64,9 +62,7 @@ class Publisher:
     Args:
         run_dir: `outbox/` and `published.json` are kept there.
         repo: "user/name"; made if missing.
-        branch: made if missing; None takes "main".
         private: whether a repo that is made is private.
-        facts: YAML for the card.
         log: called with one line for people, from any thread.
         waiting_max: how many steps wait at most while the Hub does not answer; the oldest gives way to a new one.
         pause_s: first pause after a failure; each further one is twice as long.
@@ -77,25 +73,22 @@ class Publisher:
         run_dir: Path,
         repo: str,
         *,
-        branch: str | None = None,
         private: bool = False,
-        facts: Path = GENERIC,
         log: Callable[[str], None],
         waiting_max: int = 4,
         pause_s: float = PAUSE_S,
     ) -> None:
-        self.run_dir, self.repo, self.branch, self.private, self.facts = run_dir, repo, branch, private, facts
-        self.log, self.waiting_max, self.pause_s = log, waiting_max, pause_s
-        self._target = repo if branch is None else f"{repo}@{branch}"
-        self._outbox = run_dir / OUTBOX / self._target.replace("/", "--")
+        self.run_dir, self.repo, self.private, self.log = run_dir, repo, private, log
+        self.waiting_max, self.pause_s = waiting_max, pause_s
+        self.drain_s, self.hurried_drain_s = DRAIN_S, HURRIED_DRAIN_S
+        self._outbox = run_dir / OUTBOX / repo.replace("/", "--")
+        for unfinished in self._outbox.glob(".step-*"):  # an export that a kill cut off
+            shutil.rmtree(unfinished, ignore_errors=True)
         self._published = PublishLog(run_dir)
         self._random = random.Random(repo)
         self._change = threading.Condition()
-        self.drain_s, self.hurried_drain_s = DRAIN_S, HURRIED_DRAIN_S
         self._closing = self._gone = False
-        self._current: int | None = None  # the step in the thread's hands
-        left = sorted(int(path.name.removeprefix("step-")) for path in self._outbox.glob("step-*"))
-        self._waiting = [step for step in left if self._published.commit(self._target, step) is None]
+        self._sending: int | None = None  # the step whose folder the thread reads
         disable_progress_bars()  # their bars would be drawn over the run's
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
         self._thread.start()
@@ -106,22 +99,15 @@ class Publisher:
         Args:
             checkpoint: folder of a whole checkpoint.
         """
-        with self._change:
-            if self._published.commit(self._target, step) is not None or step in self._waiting:
-                return
+        if self._published.commit(self.repo, step) is not None or self._folder(step).exists():
+            return
         try:
             export_checkpoint(checkpoint, self._folder(step), run_dir=self.run_dir)
         except (TrainError, PretrainedError) as error:
             self.log(f"step {step} is not published: {error}")
             return
         with self._change:
-            self._waiting.append(step)
-            dropped = self._waiting[: -self.waiting_max]
-            self._waiting = self._waiting[-self.waiting_max :]
-            for old in dropped:
-                self.log(f"step {old} is not published: newer ones wait and the Hub does not take them")
-                if old != self._current:
-                    shutil.rmtree(self._folder(old), ignore_errors=True)
+            self._give_way([old for old in self._waiting() if old != self._sending])
             self._change.notify_all()
 
     def drain(self) -> None:
@@ -137,12 +123,12 @@ class Publisher:
         self._finish(self.hurried_drain_s)
         with self._change:
             self._gone = True
-            left = list(self._waiting)
+            left = self._waiting()
             self._change.notify_all()
         if left:
             steps = ", ".join(map(str, left))
             self.log(
-                f"not published to {self._target}: step {steps}; start the run again, or "
+                f"not published to {self.repo}: step {steps}; start the run again, or "
                 f"python -m train.publish --run-dir {self.run_dir} --repo {self.repo}"
             )
         return not left
@@ -156,59 +142,52 @@ class Publisher:
     def _folder(self, step: int) -> Path:
         return self._outbox / f"step-{step:08d}"
 
+    def _waiting(self) -> list[int]:
+        """Return the steps whose folders are in the outbox, the oldest first; a run that is killed finds them there."""
+        steps = sorted(int(path.name.removeprefix("step-")) for path in self._outbox.glob("step-*"))
+        return [step for step in steps if self._published.commit(self.repo, step) is None]
+
+    def _give_way(self, steps: list[int]) -> None:
+        for old in steps[: -self.waiting_max]:
+            self.log(f"step {old} is not published: newer ones wait and the Hub does not take them")
+            shutil.rmtree(self._folder(old), ignore_errors=True)
+
     def _work(self) -> None:
         failures = 0
         while (step := self._next()) is not None:
             try:
-                commit = publish_once(
-                    self._folder(step),
-                    step,
-                    repo=self.repo,
-                    branch=self.branch,
-                    private=self.private,
-                    facts=self.facts,
-                )
-                self._published.note(self._target, step, commit)
+                commit = publish_once(self._folder(step), step, repo=self.repo, private=self.private)
+                self._published.note(self.repo, step, commit)
             except (ValueError, OSError, RuntimeError) as error:
                 failures += 1
-                self._let_go(step, done=False)
                 if not self._pause(step, failures, error):
                     return
             else:
                 failures = 0
-                self._let_go(step, done=True)
-                self.log(f"step {step} published to {self._target}, commit {commit}")
+                shutil.rmtree(self._folder(step), ignore_errors=True)
+                self.log(f"step {step} published to {self.repo}, commit {commit}")
 
     def _next(self) -> int | None:
         with self._change:
-            while not self._waiting and not self._closing:
-                self._change.wait()
-            self._current = self._waiting[0] if self._waiting and not self._gone else None
-            return self._current
-
-    def _let_go(self, step: int, *, done: bool) -> None:
-        with self._change:
-            self._current = None
-            if done and step in self._waiting:
-                self._waiting.remove(step)
-            if step not in self._waiting:
-                shutil.rmtree(self._folder(step), ignore_errors=True)
+            self._change.wait_for(lambda: self._closing or self._waiting())
+            if self._gone:
+                return None
+            self._give_way(self._waiting())
+            self._sending = next(iter(self._waiting()), None)
+            return self._sending
 
     def _pause(self, step: int, failures: int, error: Exception) -> bool:
         """Wait a while after a failure; return whether to try again."""
         # Half of the pause is chance, so that many runs do not return to the Hub in step.
         pause_s = min(PAUSE_MAX_S, self.pause_s * 2 ** (failures - 1)) * (0.5 + 0.5 * self._random.random())
         with self._change:
-            if self._closing:
-                pause_s = min(pause_s, CLOSING_PAUSE_MAX_S)
-            if self._closing and not isinstance(error, HubUnavailableError):
+            closing = self._closing
+            if closing and not isinstance(error, HubUnavailableError):
                 return False  # it will not pass by itself, and nobody is there to mend it
-            if step in self._waiting:
+            if closing:
+                pause_s = min(pause_s, CLOSING_PAUSE_MAX_S)
+            if step in self._waiting()[-self.waiting_max :]:
                 self.log(f"step {step} is not published yet: {error}; next try in {pause_s:.0f} s")
-            until = time.monotonic() + pause_s
-            while not self._gone and (left_s := until - time.monotonic()) > 0:
-                was_closing = self._closing
-                self._change.wait(left_s)
-                if self._closing and not was_closing:
-                    break  # the run has ended: one more try now
+            # A run that ends meanwhile is a reason for one more try now.
+            self._change.wait_for(lambda: self._gone or self._closing != closing, pause_s)
             return not self._gone

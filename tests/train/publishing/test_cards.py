@@ -118,10 +118,10 @@ def test_a_run_without_evaluation_or_facts_says_so() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("title:", "titel:"), "title: Field required"),
-        (("limits:", "limits: []\nmore:"), "limits: List should have at least 1 item"),
+        (("title:", "titel:"), "field 'title' is missing"),
+        (("limits:", "limits: []\nmore:"), "limits is []; allowed is a list of at least 1"),
         (("https://github.com", "javascript:alert(1)//"), "data.url"),
-        (("title:", "title: ["), "not YAML"),
+        (("title:", "title: ["), "cannot be read as YAML"),
     ],
 )
 def test_facts_are_read_strictly(tmp_path: Path, change: tuple[str, str], words: str) -> None:
@@ -131,6 +131,8 @@ def test_facts_are_read_strictly(tmp_path: Path, change: tuple[str, str], words:
     assert words in str(error.value)
 
 
-def test_metrics_that_are_none_are_refused() -> None:
+def test_metrics_and_records_that_are_none_are_refused() -> None:
     with pytest.raises(PretrainedError, match="a list of objects"):
         card(metrics={"fid": 3})
+    with pytest.raises(TrainError, match=r"^training\.json: config is 3; allowed is an object$"):
+        card(training={"step": 1, "config": 3})

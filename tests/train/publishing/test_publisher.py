@@ -135,6 +135,16 @@ def test_what_the_hub_did_not_take_goes_first_after_a_new_start(run_dir: Path, h
     assert hub.published == [2, 4]
 
 
+def test_an_export_that_a_kill_cut_off_is_no_step(run_dir: Path, hub: FakeHub) -> None:
+    half = run_dir / "outbox/user--name/.step-00000002.x1y2/step-00000002"
+    half.mkdir(parents=True)
+    (half / "model.safetensors").write_bytes(b"half")
+    publisher, _said = opened(run_dir)
+    assert publisher.close()
+    assert hub.attempts == []
+    assert not half.exists()
+
+
 def test_closing_does_not_wait_for_a_hub_that_is_away(run_dir: Path, hub: FakeHub) -> None:
     hub.answers = dict.fromkeys(range(1, 10_000), HubUnavailableError("away"))
     publisher, said = opened(run_dir)
@@ -217,6 +227,18 @@ def test_only_the_main_process_publishes_and_all_refuse_a_wrong_name(run_dir: Pa
     for is_main in (True, False):
         with pytest.raises(TrainError, match=r"hub\.repo='https"):
             open_publisher(HubConfig(repo="https://x/y"), run_dir, is_main=is_main, log=say)
-    (run_dir / "published.json").write_text("{")
-    with pytest.raises(TrainError, match=r"published\.json: cannot be read"):
-        open_publisher(HubConfig(repo="user/name"), run_dir, is_main=True, log=say)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "a JSON object is expected"),
+        ('{"user/name": 3}', "user/name is 3; allowed is an object"),
+        ('{"user/name": {"2": 3}}', r"user/name\.2 is 3; allowed is a text"),
+    ],
+)
+def test_a_damaged_log_is_told_before_anything_is_sent(run_dir: Path, text: str, words: str) -> None:
+    (run_dir / "published.json").write_text(text)
+    with pytest.raises(TrainError, match=rf"published\.json: {words}.*; remove it to publish again"):
+        open_publisher(HubConfig(repo="user/name"), run_dir, is_main=True, log=print)

@@ -30,12 +30,11 @@ result = [model.commit_hash, model.step, model.card.splitlines()[0]]
 
 PUBLISH_ONCE = """
 from pathlib import Path
-from train.publishing.cards import GENERIC
 from train.publishing.log import publish_once
 from train.publishing.export import export_checkpoint
 
 export_checkpoint(Path(checkpoint), Path(outbox), run_dir=Path(checkpoint).parents[1])
-result = publish_once(Path(outbox), 4, repo="alice/twice", branch=None, private=False, facts=GENERIC)
+result = publish_once(Path(outbox), 4, repo="alice/twice", private=False)
 """
 
 
