@@ -16,7 +16,6 @@ HUB_ERRORS = (OSError, EntryNotFoundError, TRANSPORT_ERROR)
 # Its uploads wrap failures in RuntimeError, and answers that are not JSON (a gateway's page) end as ValueError.
 PUSH_ERRORS = (*HUB_ERRORS, RuntimeError, ValueError)
 _PAUSES_S = (0.25, 0.5, 1.0)
-_PATIENCE_S = 10.0
 
 T = TypeVar("T")
 
@@ -24,21 +23,19 @@ T = TypeVar("T")
 def with_retries(call: Callable[[], T], *, again: bool = True) -> T:
     """Make a request to the Hub, and again after a moment where its failure looks like a passing one.
 
-    Most of the client's calls fail at the first answer; some try again by themselves for half a minute, and are left
-    at that: their tries and ours would multiply to a minute and a half.
+    Not for what the client itself tries again for half a minute: its tries and ours would multiply.
 
     Args:
         call: makes one request; its result is returned.
         again: whether to try again; not where something at hand serves as well.
     """
     for pause_s in _PAUSES_S if again else ():
-        start_s = time.monotonic()
         try:
             return call()
         except PUSH_ERRORS as error:
-            # No server answered at all: the client has tried again by itself.
+            # No server answered at all, or none would say what a file is: the client has tried again by itself.
             unreached = isinstance(error, TRANSPORT_ERROR) and not isinstance(error, HfHubHTTPError)
-            if unreached or not is_outage(error) or time.monotonic() - start_s > _PATIENCE_S:
+            if unreached or isinstance(error, LocalEntryNotFoundError) or not is_outage(error):
                 raise
             time.sleep(pause_s)
     return call()

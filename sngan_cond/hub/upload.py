@@ -76,24 +76,20 @@ def push_folder(
         raise pretrained_error(f"repo={short_repr(repo)}", error) from error
 
 
-def find_commit(
-    repo: str, *, title: str, containing: str, branch: str | None = None, token: str | None = None
-) -> str | None:
-    """Look for an earlier commit.
+def find_commit(repo: str, *, title: str, containing: str) -> str | None:
+    """Look for an earlier commit of the branch "main"; the client alone decides whether to try again.
 
     Args:
         repo: "user/name".
         title: first line of its message, exactly.
         containing: part of its description.
-        branch: None takes "main".
-        token: None takes the login's, or HF_TOKEN.
     Returns:
-        Its full hash, or None where there is no such commit, branch or repo.
+        Its full hash, or None where there is no such commit or repo.
     Raises:
         PretrainedError: if the Hub refuses or does not answer.
     """
     try:
-        commits = with_retries(lambda: HfApi(token=token).list_repo_commits(parse_repo(repo), revision=branch))
+        commits = HfApi().list_repo_commits(parse_repo(repo))
     except (RepositoryNotFoundError, RevisionNotFoundError):
         return None
     except PUSH_ERRORS as error:
