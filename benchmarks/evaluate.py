@@ -78,7 +78,7 @@ def measure(extractor: Extractor, stream: Stream, G: Generator, batch_size: int)
     extractor.module(first)  # kernels are chosen at the first call
     clocks = [NetworkClock(network, extractor.device) for network in (extractor.module, G)]
     started = time.perf_counter()
-    extract(extractor, stream, batch_size=batch_size, processes=Processes(), progress=False)
+    extract(stream, [(extractor, stream.count)], batch_size=batch_size, processes=Processes())
     whole = time.perf_counter() - started
     in_extractor, in_generator = (clock.stop() for clock in clocks)
     return {

@@ -3,23 +3,17 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from train.run.allocator import reexec_with_fast_allocator
 
 if __name__ == "__main__":
     reexec_with_fast_allocator("train.evaluate")  # before torch is imported
 
-from sngan_cond.cli import OneLineParser
+from sngan_cond.cli import OneLineParser, run_command
 from train.cli import check_writable
 from train.errors import EvaluationError, TrainError
-from train.evaluation.protocols import METRICS, PROTOCOLS, allowed_names, protocol_named
-
-if TYPE_CHECKING:
-    import torch
-
-    from train.evaluation.classifier_file import LoadedClassifier
-    from train.evaluation.extractors import Extractor
+from train.evaluation.metrics import METRICS, metrics_named
+from train.evaluation.protocols import PROTOCOLS, protocol_named
 
 EPILOG = """examples:
   python -m train.evaluate --model user/name --data data/imagenet-128 --protocol paper --out metrics.json
@@ -89,26 +83,21 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     args = parser().parse_args(arguments)
-    try:
-        if args.compare is not None:
-            from train.evaluation.compare import compare
-
-            print(compare(args.compare))
-            return 0
-        for name in ("model", "data", "protocol", "out"):
-            if getattr(args, name) is None:
-                raise EvaluationError(f"--{name}: is needed")
-        return _evaluate(args)
-    except TrainError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run_command(lambda: _compare(args.compare) if args.compare is not None else _evaluate(args), TrainError)
 
 
-def _evaluate(args: argparse.Namespace) -> int:
-    protocol = protocol_named(args.protocol).reduced(fakes=args.fakes, reals=args.reals)
-    for metric in args.metrics or ():
-        if metric not in METRICS:
-            raise EvaluationError(f"--metrics {metric!r}: {allowed_names(metric, METRICS)}")
+def _compare(paths: list[Path]) -> None:
+    from train.evaluation.compare import compare
+
+    print(compare(paths))
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    for name in ("model", "data", "protocol", "out"):
+        if getattr(args, name) is None:
+            raise EvaluationError(f"--{name}: is needed")
+    protocol_named(args.protocol).reduced(fakes=args.fakes, reals=args.reals)
+    metrics_named(args.metrics or ())
     check_writable(args.out)
 
     # After the flags are checked: importing torch takes seconds.
@@ -118,8 +107,11 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     from sngan_cond.hub.files import PretrainedError
     from sngan_cond.loading import load_generator
+    from train.config import EvaluationConfig
     from train.data.dataset import PreparedDataset
-    from train.evaluation.intra_class import remove_class_files
+    from train.evaluation.classes import remove_class_files
+    from train.evaluation.distributed import Processes
+    from train.evaluation.job import open_evaluation
     from train.evaluation.measure import evaluate
     from train.evaluation.real_features import default_cache
     from train.run.launch import COLLECTIVE_TIMEOUT, set_num_threads
@@ -134,52 +126,34 @@ def _evaluate(args: argparse.Namespace) -> int:
         model = load_generator(args.model)
     except PretrainedError as error:
         raise EvaluationError(f"--model: {error}") from error
-    metrics = tuple(args.metrics) if args.metrics else protocol.metrics
-    if args.classifier is not None and "classifier_accuracy" not in metrics:
-        metrics += ("classifier_accuracy",)
-    extractor, classifier = _load_scoring_networks(args, metrics, where)
-    work_dir = args.out.with_name(args.out.name + ".classes")
-    report = evaluate(
-        model.generator.to(where),
+    asked = EvaluationConfig(
+        protocol=args.protocol,
+        metrics=tuple(args.metrics or ()),
+        extractor=args.extractor,
+        weights=args.weights,
+        classifier=args.classifier,
+        fakes=args.fakes,
+        reals=args.reals,
+        batch=args.batch,
+    )
+    job = open_evaluation(
+        asked,
         dataset,
-        protocol,
-        extractor=extractor,
-        metrics=metrics,
+        device=where,
+        weights_sha256=args.weights_sha256,
         seed=args.seed,
         truncation=args.truncation,
-        batch_size=args.batch,
-        classifier=classifier,
-        accelerator=state,
         cache=None if args.no_cache else args.cache or default_cache(),
-        work_dir=work_dir,
-        model=model.public_name,
+        processes=Processes(state),
         progress=not args.no_progress,
     )
+    work_dir = args.out.with_name(args.out.name + ".classes")
+    report = evaluate(job, model.generator.to(where), model=model.public_name, work_dir=work_dir)
     if state.is_main_process:
         report.write(args.out)
         remove_class_files(work_dir)
         print("\n".join(report.lines()))
     state.destroy_process_group()
-    return 0
-
-
-def _load_scoring_networks(
-    args: argparse.Namespace, metrics: tuple[str, ...], device: "torch.device"
-) -> "tuple[Extractor | None, LoadedClassifier | None]":
-    """Load the networks that score images, where the metrics need them."""
-    from train.evaluation.checks import needs_extractor
-    from train.evaluation.classifier_file import load_classifier
-    from train.evaluation.extractors import load_extractor
-
-    extractor = None
-    if needs_extractor(metrics):
-        extractor = load_extractor(
-            args.extractor, weights=args.weights, weights_sha256=args.weights_sha256, device=device
-        )
-    classifier = None if args.classifier is None else load_classifier(args.classifier)
-    if classifier is not None:
-        classifier.network.to(device)
-    return extractor, classifier
 
 
 def _device(name: str) -> str:

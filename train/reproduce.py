@@ -210,8 +210,8 @@ def _budget(args: argparse.Namespace) -> "Budget":
 
 def _scoring(args: argparse.Namespace) -> "Scoring":
     """Choose the extractor once, so that every row has the same one."""
+    from sngan_cond.validation import allowed_names
     from train.evaluation.extractors import EXTRACTORS
-    from train.evaluation.protocols import allowed_names
     from train.evaluation.weights import FALLBACK, INCEPTION, find_weights
     from train.reproduction.measures import Scoring
 

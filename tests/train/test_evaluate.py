@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from sngan_cond import Generator
 from sngan_cond.sampling import to_uint8
-from tests.train.evaluation.parts import scores, tiny_generator, write_dataset
+from tests.train.evaluation.parts import measured, scores, tiny_generator, write_dataset
 from tests.train.launch import run
 from train import evaluate as command
 from train.data.dataset import PreparedDataset
@@ -19,7 +19,6 @@ from train.evaluation.classifier import accuracy
 from train.evaluation.classifier import main as classifier_main
 from train.evaluation.classifier_file import load_classifier
 from train.evaluation.extractors import load_extractor
-from train.evaluation.measure import evaluate
 from train.evaluation.protocols import PROTOCOLS
 from train.evaluation.report import weights_sha256
 from train.evaluation.streams import FakeStream, draw_labels
@@ -71,16 +70,9 @@ def test_the_file_says_everything(folder: Path, capsys: pytest.CaptureFixture) -
 def test_the_command_gives_what_the_function_gives(folder: Path) -> None:
     assert call(folder, "--metrics", "class_score", "--batch", "16", out="a.json") == 0
     G, dataset = Generator.from_pretrained(folder / "model"), PreparedDataset.open(folder / "data")
-    report = evaluate(
-        G,
-        dataset,
-        PROTOCOLS["quick"].reduced(fakes=40, reals=50),
-        extractor=load_extractor("identity"),
-        metrics=("class_score",),
-        batch_size=16,
-        progress=False,
-    )
-    assert scores(folder / "a.json") == {"class_score_identity": report.value("class_score_identity")}
+    protocol = PROTOCOLS["quick"].reduced(fakes=40, reals=50)
+    report = measured(G, dataset, protocol, "class_score", extractor=load_extractor("identity"), batch_size=16)
+    assert scores(folder / "a.json") == {row["name"]: row["value"] for row in report.metrics}
 
 
 @pytest.mark.parametrize(

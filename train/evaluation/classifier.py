@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from sngan_cond.cli import OneLineParser
+from sngan_cond.cli import OneLineParser, run_command
 from sngan_cond.randomness import rng_for, seed_for
 from train.cli import check_writable
 from train.data.dataset import PreparedDataset
@@ -120,19 +120,18 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     args = _parser().parse_args(arguments)
-    try:
-        for name in ("epochs", "width"):
-            if getattr(args, name) < 1:
-                raise EvaluationError(f"--{name} {getattr(args, name)}: an integer from 1 is allowed")
-        check_writable(args.out)
-        data, test = PreparedDataset.open(args.data), PreparedDataset.open(args.test)
-        classifier, metadata = train_classifier(data, test, epochs=args.epochs, width=args.width, seed=args.seed)
-        save_classifier(classifier, metadata, args.out)
-    except TrainError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run_command(lambda: _train(args), TrainError)
+
+
+def _train(args: argparse.Namespace) -> None:
+    for name in ("epochs", "width"):
+        if getattr(args, name) < 1:
+            raise EvaluationError(f"--{name} {getattr(args, name)}: an integer from 1 is allowed")
+    check_writable(args.out)
+    data, test = PreparedDataset.open(args.data), PreparedDataset.open(args.test)
+    classifier, metadata = train_classifier(data, test, epochs=args.epochs, width=args.width, seed=args.seed)
+    save_classifier(classifier, metadata, args.out)
     print(f"{args.out}: {metadata.test_accuracy:.2%} of {metadata.test_count:,} test images classified correctly")
-    return 0
 
 
 if __name__ == "__main__":

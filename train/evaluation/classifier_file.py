@@ -3,21 +3,25 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
+import pydantic
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from sngan_cond.stored import parse_json
 from train.errors import EvaluationError
-from train.evaluation.features import Observer
 from train.files import atomic_write, sha256
+from train.stored import STRICT, check_as
 
 METADATA_KEY = "classifier"
 TOP_SIDE_PX = 4
 MAX_WIDTH = 256
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class ClassifierMetadata:
     """What a classifier file says about itself.
 
@@ -79,7 +83,7 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class LoadedClassifier:
-    """A classifier read from a file.
+    """A classifier read from a file; a source of `extract`.
 
     Args:
         network: in eval mode.
@@ -89,6 +93,11 @@ class LoadedClassifier:
     network: Classifier
     metadata: ClassifierMetadata
     sha256: str
+    name: ClassVar[str] = "classifier of the data set"
+
+    def read(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the `classes` (n,) that it takes the images for."""
+        return {"classes": self.network(images).argmax(1)}
 
 
 def save_classifier(classifier: Classifier, metadata: ClassifierMetadata, path: Path) -> None:
@@ -97,7 +106,7 @@ def save_classifier(classifier: Classifier, metadata: ClassifierMetadata, path: 
         save_file(classifier.state_dict(), beside, metadata={METADATA_KEY: json.dumps(asdict(metadata))})
 
 
-def load_classifier(path: str | Path) -> LoadedClassifier:
+def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> LoadedClassifier:
     """Read what `save_classifier` wrote.
 
     Raises:
@@ -108,29 +117,12 @@ def load_classifier(path: str | Path) -> LoadedClassifier:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {})[METADATA_KEY]
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # a file, not a dict
-        metadata = ClassifierMetadata(**json.loads(text))
+        metadata = check_as(ClassifierMetadata, parse_json(text, name="its metadata"), name="its metadata")
         classifier = Classifier(metadata.num_classes, metadata.resolution, metadata.width)
         classifier.load_state_dict(weights)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise EvaluationError(
             f"--classifier {path}: not a classifier ({str(error).splitlines()[0]}); make one with "
             "python -m train.evaluation.classifier"
         ) from error
-    return LoadedClassifier(classifier.eval(), metadata, digest)
-
-
-def count_correct(classifier: LoadedClassifier, labels: Tensor, correct: Tensor) -> Observer:
-    """Return an observer of a stream that counts the images classified as the class they were generated for.
-
-    Args:
-        classifier: on the images' device.
-        labels: (N,) labels of the stream's first N images; further images are not classified.
-        correct: 0-dimensional int64 on the CPU, to which the count is added.
-    """
-
-    def observe(images: Tensor, start: int) -> None:
-        wanted = labels[start : start + len(images)].to(images.device)
-        if len(wanted):
-            correct.add_((classifier.network(images[: len(wanted)]).argmax(1) == wanted).sum().cpu())
-
-    return observe
+    return LoadedClassifier(classifier.eval().to(device), metadata, digest)

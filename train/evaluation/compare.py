@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sngan_cond.stored import read_json
 from train.errors import EvaluationError
 from train.evaluation.report import number
 
@@ -52,10 +53,7 @@ def compare(paths: list[Path]) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise EvaluationError(f"--compare {path}: cannot be read as JSON ({error})") from error
+    result: Any = read_json(path, object, error=EvaluationError, name=f"--compare {path}")
     rows = result.get("metrics") if isinstance(result, dict) else None
     is_table = isinstance(rows, list) and all(_is_row(row) for row in rows)
     if not is_table or not isinstance(result.get("dataset"), dict | None):

@@ -5,42 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
-from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
+from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 from torch_fidelity.utils import create_feature_extractor
 
+from sngan_cond.validation import allowed_names
 from train.errors import EvaluationError
 from train.evaluation.fallback_extractors import FALLBACK_SIDE_PX, EfficientNetLite0, Identity
-from train.evaluation.protocols import (
-    CLASS_SCORE,
-    DIVERSITY,
-    FRECHET,
-    INTRA_FRECHET,
-    KERNEL,
-    PRECISION_RECALL,
-    allowed_names,
-)
 from train.evaluation.weights import FALLBACK, INCEPTION, find_weights, read_tensors
 
 IDENTITY = "identity"
 EXTRACTORS = (INCEPTION, FALLBACK, IDENTITY)
-# Names that readers know belong to one network; every other extractor's scores are named after it.
-_KNOWN_NAMES = {
-    CLASS_SCORE: ("inception_score",),
-    FRECHET: ("fid",),
-    KERNEL: ("kid",),
-    PRECISION_RECALL: ("precision_inception", "recall_inception"),  # the bare names mean VGG-16's features
-    INTRA_FRECHET: ("intra_fid",),
-    DIVERSITY: ("class_diversity_inception",),
-}
-_STEMS = {
-    CLASS_SCORE: ("class_score",),
-    FRECHET: ("frechet",),
-    KERNEL: ("kernel_distance",),
-    PRECISION_RECALL: ("precision", "recall"),
-    INTRA_FRECHET: ("intra_frechet",),
-    DIVERSITY: ("class_diversity",),
-}
 
 
 @dataclass(frozen=True)
@@ -66,27 +42,13 @@ class Extractor:
     is_published: bool
     device: torch.device
 
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """Names of the layers in use, each once."""
-        return tuple(dict.fromkeys((self.layer, self.score_layer)))
-
-    def score_names(self, metric: str) -> tuple[str, ...]:
-        """Return what the values of a metric are called: `fid` with the published network alone.
-
-        Args:
-            metric: one of METRICS that needs an extractor.
-        """
-        if self.is_published:
-            return _KNOWN_NAMES[metric]
-        suffix = "".join(letter if letter.isalnum() else "_" for letter in self.name).strip("_")
-        return tuple(f"{stem}_{suffix}" for stem in _STEMS[metric])
+    def read(self, images: Tensor) -> dict[str, Tensor]:
+        """Return (n, D) `features` of `layer` and (n, K) `logits` of `score_layer`."""
+        layers = self.module.convert_features_tuple_to_dict(self.module(images))
+        return {"features": layers[self.layer], "logits": layers[self.score_layer]}
 
 
-for _name, _class in ((FALLBACK, EfficientNetLite0), (IDENTITY, Identity)):
-    if _name not in FEATURE_EXTRACTORS_REGISTRY:
-        register_feature_extractor(_name, _class)
-
+FEATURE_EXTRACTORS_REGISTRY.update({FALLBACK: EfficientNetLite0, IDENTITY: Identity})
 _RESIZE = {
     INCEPTION: "bilinear as in TensorFlow 1.x, to 299 px",
     FALLBACK: f"bilinear with antialiasing, to {FALLBACK_SIDE_PX} px",

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import timm
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
@@ -35,11 +34,8 @@ class EfficientNetLite0(FeatureExtractorBase):
         names, tensors = list(self.network.state_dict()), list(read_tensors(weights.path).values())
         if len(names) != len(tensors):
             raise EvaluationError(f"--weights {weights.path}: {len(tensors)} tensors, allowed are {len(names)}")
-        try:
-            # The package names its layers differently from timm, but has them in the same order.
-            self.network.load_state_dict(dict(zip(names, tensors, strict=True)))
-        except RuntimeError as error:
-            raise EvaluationError(f"--weights {weights.path}: does not fit {FALLBACK} ({error})") from error
+        # The package names its layers differently from timm, but has them in the same order.
+        self.network.load_state_dict(dict(zip(names, tensors, strict=True)))
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -63,16 +59,6 @@ class EfficientNetLite0(FeatureExtractorBase):
         """Return the layer torch-fidelity takes for one of its metrics."""
         return "logits" if metric == "isc" else "1280"
 
-    @staticmethod
-    def can_be_compiled() -> bool:
-        """Say that torch.compile may wrap it."""
-        return True
-
-    @staticmethod
-    def get_dummy_input_for_compile() -> Tensor:
-        """Return an image for a first compiled call."""
-        return torch.zeros(1, 3, FALLBACK_SIDE_PX, FALLBACK_SIDE_PX, dtype=torch.uint8)
-
 
 class Identity(FeatureExtractorBase):
     """Features are the pixels themselves, for tests of everything around the network."""
@@ -93,13 +79,3 @@ class Identity(FeatureExtractorBase):
     def get_default_feature_layer_for_metric(metric: str) -> str:  # noqa: ARG004  # torch-fidelity's signature
         """Return the only layer."""
         return "pixels"
-
-    @staticmethod
-    def can_be_compiled() -> bool:
-        """Say that there is nothing to compile."""
-        return False
-
-    @staticmethod
-    def get_dummy_input_for_compile() -> Tensor:
-        """Return an image."""
-        return torch.zeros(1, 3, 4, 4, dtype=torch.uint8)

@@ -1,64 +1,29 @@
-"""Features of a stream of images, through torch-fidelity's own extraction."""
+"""The loop of an evaluation: images pass batch by batch through what reads them, on one process or several."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch_fidelity.generative_model_base import GenerativeModelBase
-from torch_fidelity.utils import get_featuresdict_from_generative_model
 from tqdm import tqdm
 
 from train.errors import EvaluationError
 from train.evaluation.distributed import Processes
-from train.evaluation.extractors import Extractor
 from train.evaluation.streams import Stream
 
 LOG_SECONDS = 60.0  # between two lines of a progress bar that goes to a log
 
-Observer = Callable[[Tensor, int], None]  # images (n, 3, R, R) uint8 and the index of the first
 
+class Source(Protocol):
+    """Something that a score is computed through, and that scores are named after."""
 
-class StreamModel(GenerativeModelBase):
-    """A stream in the form that torch-fidelity takes for a generator.
+    name: str
 
-    It claims to have no classes, and of the noise it is given uses only the length: labels and latents are the
-    stream's own. torch-fidelity's draws would depend on batch size and number of processes, and version 0.4.0 draws
-    labels with `np.int`, which numpy no longer has.
-
-    Args:
-        start: index of the first image.
-        observers: called with every batch.
-        bar: advanced by every image.
-    """
-
-    def __init__(self, stream: Stream, start: int, observers: Sequence[Observer], bar: "tqdm[None]") -> None:
-        super().__init__()
-        self._stream, self._next, self._observers, self._bar = stream, start, observers, bar
-
-    @property
-    def z_size(self) -> int:
-        """One number of noise an image, which is not used."""
-        return 1
-
-    @property
-    def z_type(self) -> str:
-        """Kind of the noise, which is not used."""
-        return "normal"
-
-    @property
-    def num_classes(self) -> int:
-        """None, as far as torch-fidelity is concerned."""
-        return 0
-
-    def forward(self, noise: Tensor) -> Tensor:
-        """Return the next len(noise) images."""
-        start, self._next = self._next, self._next + len(noise)
-        images = self._stream.images(start, self._next)
-        for observer in self._observers:
-            observer(images, start)
-        self._bar.update(len(noise))
-        return images
+    def read(self, images: Tensor) -> dict[str, Tensor]:
+        """Return rows (n, ...) by what they are, of images (n, 3, R, R) uint8."""
+        ...
 
 
 def progress_bar(what: str, count: int, *, shown: bool, unit: str = "images") -> "tqdm[None]":
@@ -77,61 +42,45 @@ def progress_bar(what: str, count: int, *, shown: bool, unit: str = "images") ->
 
 
 def extract(
-    extractor: Extractor,
     stream: Stream,
+    sources: Sequence[tuple[Source, int]],
     *,
     batch_size: int,
     processes: Processes,
-    observers: Sequence[Observer] = (),
     what: str = "images",
-    progress: bool = True,
+    progress: bool = False,
 ) -> dict[str, Tensor]:
-    """Extract the features of a whole stream; every process extracts its shard, and all return the whole.
+    """Read a stream; every process reads its shard, and all return the rows of the whole.
 
     Args:
+        sources: each with the number of images, from the first, that it reads.
         batch_size: images at once on each process; changes speed and memory, not results beyond rounding.
-        observers: called with this process's batches of images.
         what: name of the images, for the progress bar and for errors.
         progress: show a bar on the main process.
     Returns:
-        Layer name to float32 (N, D) on the CPU, in the order of the stream.
+        Rows on the CPU in the order of the stream, by the names that the sources give them. Those behind a source's
+        number of images mean nothing.
     Raises:
-        EvaluationError: if an image or a feature is not finite, on any process.
+        EvaluationError: if an image or a row is not finite, on any process.
     """
     start, stop = processes.shard(stream.count)
-    shown = progress and processes.is_main
-    with processes.fail_together(), progress_bar(what, stop - start, shown=shown) as bar:
-        if start < stop:
-            model = StreamModel(stream, start, observers, bar)
-            shard = get_featuresdict_from_generative_model(
-                model, extractor.module, stop - start, batch_size, cuda=False, rng_seed=0, verbose=False
-            )
-        else:  # more processes than images: one image tells width and dtype of the rows that it has none of
-            probe = extractor.module(stream.images(0, 1))
-            named = extractor.module.convert_features_tuple_to_dict(probe)
-            shard = {name: features[:0].cpu() for name, features in named.items()}
-        if not all(shard[name].isfinite().all() for name in extractor.layers):
-            raise EvaluationError(f"extractor {extractor.name}: its features of the {what} are not finite")
-    return {name: processes.gather_rows(shard[name], stream.count) for name in extractor.layers}
+    rows: dict[str, list[Tensor]] = defaultdict(list)
 
+    def read(source: Source, images: Tensor, keep: int) -> None:
+        for name, found in source.read(images).items():
+            rows[name].append(found[:keep].cpu())
+            if not rows[name][-1].isfinite().all():
+                raise EvaluationError(f"extractor {source.name}: its features of the {what} are not finite")
 
-def watch(
-    stream: Stream,
-    observers: Sequence[Observer],
-    *,
-    batch_size: int,
-    processes: Processes,
-    what: str = "images",
-    progress: bool = True,
-) -> None:
-    """Pass every image of this process's shard to observers, for metrics that need no features.
-
-    Raises:
-        EvaluationError: if an image is not finite, on any process.
-    """
-    start, stop = processes.shard(stream.count)
     shown = progress and processes.is_main
     with processes.fail_together(), progress_bar(what, stop - start, shown=shown) as bar, torch.no_grad():
-        model = StreamModel(stream, start, observers, bar)
         for first in range(start, stop, batch_size):
-            model(torch.empty(min(batch_size, stop - first), 1))
+            images = stream.images(first, min(first + batch_size, stop))
+            for source, count in sources:
+                if first < count:
+                    read(source, images[: count - first], len(images))
+            bar.update(len(images))
+        for source, count in sources:
+            if start >= min(stop, count):  # nothing for this process: one image tells width and dtype of its no rows
+                read(source, stream.images(0, 1), 0)
+    return {name: processes.gather_rows(torch.cat(parts), stream.count) for name, parts in rows.items()}

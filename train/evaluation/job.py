@@ -1,37 +1,110 @@
-"""What an evaluation works on; the scores over all classes and those within classes take the same."""
+"""What an evaluation works on, opened in the same way for the command, during a run and for the papers' tables."""
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, ClassVar
 
-from sngan_cond.networks.generator import Generator
+import torch
+from torch import Tensor
+
+from train.config import EvaluationConfig
 from train.data.dataset import PreparedDataset
-from train.evaluation.classifier_file import LoadedClassifier
-from train.evaluation.extractors import Extractor
-from train.evaluation.protocols import Protocol
+from train.evaluation.classifier_file import LoadedClassifier, load_classifier
+from train.evaluation.distributed import Processes
+from train.evaluation.extractors import Extractor, load_extractor
+from train.evaluation.metrics import Metric, metrics_named
+from train.evaluation.protocols import Protocol, protocol_named
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The images themselves, as a source of `extract`."""
+
+    name: ClassVar[str] = "none (pixels)"
+    sha256: ClassVar[None] = None
+
+    def read(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the `images` (n, 3, R, R) uint8."""
+        return {"images": images}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """One evaluation, apart from its metrics.
+class Evaluation:
+    """Everything that an evaluation takes but the generator.
 
     Args:
-        generator: in eval mode.
-        dataset: real images, and the names of the classes.
+        dataset: real images to compare with, and the names of the classes.
         extractor: on the generator's device; None if no metric is computed from features.
         classifier: on the generator's device; None unless its accuracy is measured.
         seed: of latents and labels.
-        truncation: threshold for latents in standard deviations; None draws plain latents.
-        batch_size: images at once on each process; changes no result beyond rounding.
-        cache: folder of cached features of real images; None neither reads nor writes one.
+        truncation: as in `sngan_cond.sample`; None for plain latents, which published scores use.
+        batch_size: images at once on each process; changes no score beyond rounding.
+        cache: folder for features of real images; None neither reads nor writes one.
+        processes: that share out images and classes.
+        progress: show bars.
     """
 
-    generator: Generator
     dataset: PreparedDataset
     protocol: Protocol
-    extractor: Extractor | None
-    classifier: LoadedClassifier | None
-    seed: int
-    truncation: float | None
-    batch_size: int
-    cache: Path | None
-    progress: bool
+    metrics: tuple[Metric, ...]
+    extractor: Extractor | None = None
+    classifier: LoadedClassifier | None = None
+    seed: int = 0
+    truncation: float | None = None
+    batch_size: int = 64
+    cache: Path | None = None
+    processes: Processes = field(default_factory=Processes)
+    progress: bool = False
+
+    def reals(self, label: int | None) -> int:
+        """Return the number of real images that are compared with: of all classes, or of one."""
+        if label is None:
+            return self.protocol.reals
+        return min(self.protocol.reals_per_class or len(self.dataset), self.dataset.info.images_per_class[label])
+
+    @property
+    def sources(self) -> dict[str, Any]:
+        """What images go through for a score, by `Metric.source`: an Extractor, a LoadedClassifier or Pixels."""
+        return {"extractor": self.extractor, "classifier": self.classifier, "pixels": Pixels()}
+
+
+_load_extractor = functools.lru_cache(maxsize=1)(load_extractor)  # of the papers' tables, every row has the same one
+
+
+def open_evaluation(
+    asked: EvaluationConfig,
+    dataset: PreparedDataset,
+    *,
+    device: torch.device | str,
+    weights_sha256: str | None = None,
+    **job: Any,
+) -> Evaluation:
+    """Resolve names and load the networks that score images, where the metrics need them.
+
+    Args:
+        asked: its `data` has been opened as `dataset`. A classifier adds its accuracy to the metrics.
+        device: the generator's.
+        weights_sha256: of the extractor's weights; None accepts any.
+        job: further fields of `Evaluation`.
+    Raises:
+        EvaluationError: if protocol, metrics, extractor or classifier cannot be had.
+    """
+    protocol = protocol_named(asked.protocol).reduced(fakes=asked.fakes, reals=asked.reals)
+    accuracy = () if asked.classifier is None else ("classifier_accuracy",)
+    metrics = metrics_named((*(asked.metrics or protocol.metrics), *accuracy))
+    extractor = None
+    if any(metric.source == "extractor" for metric in metrics):
+        extractor = _load_extractor(
+            asked.extractor, weights=asked.weights, weights_sha256=weights_sha256, device=device
+        )
+    classifier = None if asked.classifier is None else load_classifier(asked.classifier, device)
+    return Evaluation(
+        dataset=dataset,
+        protocol=protocol,
+        metrics=metrics,
+        extractor=extractor,
+        classifier=classifier,
+        batch_size=asked.batch,
+        **job,
+    )

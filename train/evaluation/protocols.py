@@ -1,20 +1,14 @@
 """Named protocols: how many images, which labels, which splits. Every score belongs to one."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from sngan_cond.validation import nearest
+from sngan_cond.validation import allowed_names
 from train.errors import EvaluationError
+from train.evaluation.metrics import METRICS
 
 Labels = Literal["uniform", "balanced"]
-
-CLASS_SCORE, FRECHET, KERNEL, PRECISION_RECALL = "class_score", "frechet", "kernel", "precision_recall"
-INTRA_FRECHET, MS_SSIM, DIVERSITY = "intra_frechet", "ms_ssim", "diversity"
-CLASSIFIER_ACCURACY = "classifier_accuracy"
-
-GLOBAL_METRICS = (CLASS_SCORE, FRECHET, KERNEL, PRECISION_RECALL, CLASSIFIER_ACCURACY)
-CLASS_METRICS = (INTRA_FRECHET, MS_SSIM, DIVERSITY)
-METRICS = GLOBAL_METRICS + CLASS_METRICS
 
 MIN_IMAGES = 20  # with fewer, a covariance or ten splits mean nothing
 MIN_PER_CLASS = 4
@@ -56,6 +50,11 @@ class Protocol:
     reals_per_class: int | None = None
     pairs_per_class: int = 100
 
+    @property
+    def paired_fakes(self) -> int:
+        """Generated images of each class for MS-SSIM: the first of its stream."""
+        return 2 * self.pairs_per_class
+
     def reduced(self, *, fakes: int | None = None, reals: int | None = None) -> "Protocol":
         """Return the protocol with other counts and another name, so that nobody compares its scores with full ones.
 
@@ -69,29 +68,25 @@ class Protocol:
         """
         if fakes is None and reals is None:
             return self
-        low = MIN_PER_CLASS if self.is_by_class else MIN_IMAGES
+        by_class = all(METRICS[metric].by_class for metric in self.metrics)
+        low = MIN_PER_CLASS if by_class else MIN_IMAGES
         for name, count in (("--fakes", fakes), ("--reals", reals)):
             if count is not None and count < low:
                 raise EvaluationError(f"{name} {count}: an integer from {low} is allowed under protocol {self.name}")
-        changed = replace(self, name=f"{self.name}(reduced)")
-        if fakes is not None:
-            per_class = min(fakes, self.fakes_per_class)
-            changed = replace(
-                changed,
-                score_fakes=max(min(fakes, self.score_fakes), MIN_IMAGES),
-                fakes=max(min(fakes, self.fakes), MIN_IMAGES),
-                fakes_per_class=max(per_class, MIN_PER_CLASS),
-                pairs_per_class=min(self.pairs_per_class, max(per_class, MIN_PER_CLASS) // 2),
-            )
-        if reals is not None:
-            changed = replace(changed, reals=max(reals, MIN_IMAGES), reals_per_class=reals)
+        most = math.inf if fakes is None else fakes
+        per_class = min(most, self.fakes_per_class)
+        changed = replace(
+            self,
+            name=f"{self.name}(reduced)",
+            score_fakes=min(max(most, MIN_IMAGES), self.score_fakes),
+            fakes=min(max(most, MIN_IMAGES), self.fakes),
+            reals=self.reals if reals is None else max(reals, MIN_IMAGES),
+            fakes_per_class=per_class,
+            reals_per_class=self.reals_per_class if reals is None else reals,
+            pairs_per_class=min(self.pairs_per_class, per_class // 2),
+        )
         # Random subsets of more than half of the images would overlap so much that their deviation says nothing.
         return replace(changed, kernel_subset_size=min(self.kernel_subset_size, changed.fakes // 2, changed.reals // 2))
-
-    @property
-    def is_by_class(self) -> bool:
-        """Whether all its metrics are measured class by class."""
-        return all(metric in CLASS_METRICS for metric in self.metrics)
 
 
 _PROTOCOLS = (
@@ -99,7 +94,7 @@ _PROTOCOLS = (
         name="paper",
         source="Miyato et al. 2018, appendix B.1: IS 10 x 5,000; FID 10,000 real and 5,000 generated; "
         "labels uniform as in evaluation.py of pfnet-research/sngan_projection",
-        metrics=(CLASS_SCORE, FRECHET),
+        metrics=("class_score", "frechet"),
         score_fakes=50_000,
         score_splits=10,
         fakes=5_000,
@@ -110,7 +105,7 @@ _PROTOCOLS = (
         name="bsn",
         source="Lin et al. 2021, appendix H.2: IS 50,000 in 10 splits; FID 5,000 real and 10,000 generated; "
         "its networks take no labels, so a conditional generator's are uniform",
-        metrics=(CLASS_SCORE, FRECHET),
+        metrics=("class_score", "frechet"),
         score_fakes=50_000,
         score_splits=10,
         fakes=10_000,
@@ -121,7 +116,7 @@ _PROTOCOLS = (
         name="50k",
         source="Heusel et al. 2017 as used since: 50,000 generated and 50,000 real; KID of Binkowski et al. 2018; "
         "precision and recall of Kynkaanniemi et al. 2019, on this extractor's features where theirs are VGG-16's",
-        metrics=(CLASS_SCORE, FRECHET, KERNEL, PRECISION_RECALL),
+        metrics=("class_score", "frechet", "kernel", "precision_recall"),
         score_fakes=50_000,
         score_splits=10,
         fakes=50_000,
@@ -131,7 +126,7 @@ _PROTOCOLS = (
         name="intra_class",
         source="Miyato and Koyama 2018, section 4.1: 5,000 generated a class against all real images of the class; "
         "MS-SSIM of Miyato et al. 2018, section 4.2, with the 100 pairs a class of Odena et al. 2017",
-        metrics=CLASS_METRICS,
+        metrics=("intra_frechet", "ms_ssim", "diversity"),
         score_fakes=50_000,
         score_splits=10,
         fakes=50_000,
@@ -140,7 +135,7 @@ _PROTOCOLS = (
     Protocol(
         name="quick",
         source="this project: to watch a run, not to report",
-        metrics=(CLASS_SCORE, FRECHET, KERNEL, PRECISION_RECALL),
+        metrics=("class_score", "frechet", "kernel", "precision_recall"),
         score_fakes=1_000,
         score_splits=1,
         fakes=1_000,
@@ -162,11 +157,5 @@ def protocol_named(name: str) -> Protocol:
         EvaluationError: if there is none of this name.
     """
     if name not in PROTOCOLS:
-        raise EvaluationError(f"--protocol {name!r}: {allowed_names(name, tuple(PROTOCOLS))}")
+        raise EvaluationError(f"--protocol {name!r}: {allowed_names(name, PROTOCOLS)}")
     return PROTOCOLS[name]
-
-
-def allowed_names(name: str, names: tuple[str, ...]) -> str:
-    """Return the end of an error message: what is allowed, and what may have been meant."""
-    near = nearest(name, names)
-    return f"allowed are {', '.join(names)}" + (f" (did you mean {near!r}?)" if near else "")

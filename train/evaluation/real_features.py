@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics
 
+from sngan_cond.stored import parse_json
 from train.data.dataset import PreparedDataset
 from train.evaluation.distributed import Processes
 from train.evaluation.extractors import Extractor
 from train.evaluation.features import extract
+from train.evaluation.job import Evaluation
 from train.evaluation.streams import REALS_SEED, RealStream, real_indices
 from train.files import atomic_write
-from train.run.provenance import without_folders
 
 KEY = "key"
 FORMAT = 1  # part of the key: files of another format are left alone
@@ -47,40 +48,34 @@ def default_cache() -> Path:
     return Path(base) / "sngan-cond" / "real-features"
 
 
-def reference_features(
-    dataset: PreparedDataset,
-    extractor: Extractor,
-    count: int,
-    *,
-    label: int | None = None,
-    cache: Path | None,
-    batch_size: int,
-    processes: Processes,
-    progress: bool = True,
-) -> ReferenceFeatures | None:
+def reference_features(job: Evaluation, label: int | None, processes: Processes) -> ReferenceFeatures | None:
     """Return the features of real images, from the cache if it holds exactly these.
 
     Args:
-        count: number of images; all there are if it is larger.
         label: take images of this class only; None takes all.
-        cache: folder of cached features; None neither reads nor writes one.
-        batch_size: images at once on each process.
+        processes: that share the images out.
     Returns:
         The features on the main process, None on the others.
     """
-    indices = real_indices(dataset, count, label)
-    key = cache_key(dataset, extractor, len(indices), label)
-    path = None if cache is None else cache / _file_name(key)
+    dataset, extractor = job.dataset, job.extractor
+    assert extractor is not None
+    stream = RealStream(dataset, real_indices(dataset, job.reals(label), label), extractor.device)
+    key = cache_key(dataset, extractor, stream.count, label)
+    path = None if job.cache is None else job.cache / _file_name(key)
     cached = None if path is None or not processes.is_main else _read(path, key)
     if processes.from_main(cached is not None):  # one answer for all: half of them in `extract` would wait for ever
         return cached
-    what = "real images" if label is None else f"real images of {dataset.class_names[label]}"
-    stream = RealStream(dataset, indices, extractor.device)
-    layers = extract(extractor, stream, batch_size=batch_size, processes=processes, what=what, progress=progress)
+    rows = extract(
+        stream,
+        [(extractor, stream.count)],
+        batch_size=job.batch_size,
+        processes=processes,
+        what="real images" if label is None else f"real images of {dataset.class_names[label]}",
+        progress=job.progress and label is None,
+    )
     if not processes.is_main:
         return None
-    features = layers[extractor.layer]
-    reference = ReferenceFeatures(features, fid_features_to_statistics(features))
+    reference = ReferenceFeatures(rows["features"], fid_features_to_statistics(rows["features"]))
     if path is not None:
         _write(path, key, reference)
     return reference
@@ -123,10 +118,10 @@ def _read(path: Path, key: dict[str, Any]) -> ReferenceFeatures | None:
     """Read cached features; None if there are none, the file is damaged, or its key is another."""
     try:
         with safe_open(path, framework="pt") as file:
-            if json.loads((file.metadata() or {}).get(KEY, "null")) != key:
+            if parse_json((file.metadata() or {}).get(KEY, "null"), object, name=path) != key:
                 return None
             features, mu, sigma = (file.get_tensor(name) for name in ("features", "mu", "sigma"))
-    except (OSError, SafetensorError, json.JSONDecodeError):
+    except (OSError, SafetensorError, ValueError):
         return None
     if len(features) != key["count"]:
         return None
@@ -141,10 +136,3 @@ def _write(path: Path, key: dict[str, Any], reference: ReferenceFeatures) -> Non
             save_file({"features": reference.features, **moments}, beside, metadata={KEY: json.dumps(key)})
     except (OSError, SafetensorError) as error:
         warnings.warn(f"{path.parent}: features of the real images cannot be cached ({error})", stacklevel=2)
-
-
-def dataset_summary(dataset: PreparedDataset) -> dict[str, Any]:
-    """Return what a result says about the data set it was measured on."""
-    info = asdict(dataset.info)
-    summary = {name: info[name] for name in ("source", "split", "resolution", "count", "preparation", "sha256")}
-    return {"folder": dataset.folder.name, "num_classes": dataset.num_classes, **without_folders(summary)}

@@ -4,30 +4,26 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import nn
 
+from sngan_cond.networks.generator import Generator
 from train.errors import EvaluationError
-from train.evaluation.classifier_file import LoadedClassifier
-from train.evaluation.extractors import Extractor
-from train.evaluation.intra_class import ClassResult
-from train.evaluation.protocols import (
-    CLASS_SCORE,
-    CLASSIFIER_ACCURACY,
-    DIVERSITY,
-    INTRA_FRECHET,
-    MS_SSIM,
-    Protocol,
-)
-from train.evaluation.scores import Value, ms_ssim_settings, settings_of
+from train.evaluation.classes import ClassResult
+from train.evaluation.job import Evaluation
+from train.evaluation.metrics import SPLIT_SEED, Metric, Value
+from train.evaluation.scores import Values
+from train.evaluation.streams import REALS_SEED
 from train.files import write_text_atomically
+from train.run.provenance import versions, without_folders
 
 WORST = 10  # classes listed apart
-PIXELS = "none (pixels)"  # extractor of a score that is computed from images
+# Those that take part in a score.
+_PACKAGES = ("sngan-cond", "torch", "torchvision", "torch-fidelity", "torchmetrics", "timm", "numpy", "accelerate")
 
 
 @dataclass(frozen=True)
@@ -43,28 +39,14 @@ class Report:
     metrics: list[dict[str, Any]]
     provenance: dict[str, Any]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return what `metrics.json` holds."""
-        return {"metrics": self.metrics, **self.provenance}
-
-    def value(self, name: str) -> float:
-        """Return the value of a score by its name.
-
-        Raises:
-            KeyError: if it was not measured.
-        """
-        for row in self.metrics:
-            if row["name"] == name:
-                return float(row["value"])
-        raise KeyError(name)
-
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all.
 
         Raises:
             EvaluationError: if it cannot be written.
         """
-        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        content = {"metrics": self.metrics, **self.provenance}
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         try:
             write_text_atomically(path, text)
         except OSError as error:
@@ -86,140 +68,64 @@ def number(row: dict[str, Any]) -> str:
     return f"{row['value']:.6g}{deviation}"
 
 
-def global_rows(
-    scores: dict[str, tuple[Value, ...]], protocol: Protocol, extractor: Extractor, seed: int
-) -> list[dict[str, Any]]:
-    """Return the rows of scores over all classes together.
-
-    Args:
-        scores: metric to its values, as `scores.global_scores` returns them.
-    """
+def rows_of_all(job: Evaluation, metrics: Sequence[Metric], values: dict[str, Values]) -> list[dict[str, Any]]:
+    """Return the rows of scores over all classes together: one for each value of each metric."""
     return [
-        _row(
-            name,
-            value,
-            metric,
-            protocol,
-            seed,
-            extractor=extractor.name,
-            extractor_sha256=extractor.sha256,
-            reals=0 if metric == CLASS_SCORE else protocol.reals,
-            fakes=protocol.score_fakes if metric == CLASS_SCORE else protocol.fakes,
-            settings=settings_of(metric, protocol),
-        )
-        for metric, values in scores.items()
-        for name, value in zip(extractor.score_names(metric), values, strict=True)
+        _row(job, metric, name, value, fakes=metric.count(job.protocol), reals=job.protocol.reals)
+        for metric in metrics
+        for name, value in zip(metric.names(job.extractor), values[metric.key], strict=True)
     ]
 
 
-def class_rows(
-    results: Sequence[ClassResult],
-    metrics: Sequence[str],
-    protocol: Protocol,
-    extractor: Extractor | None,
-    seed: int,
-    side_px: int,
-) -> list[dict[str, Any]]:
-    """Return the rows of scores within classes: the mean over classes, each class, and the worst ten.
+def row_of_classes(job: Evaluation, metric: Metric, results: Sequence[ClassResult]) -> dict[str, Any]:
+    """Return the row of a score within classes: the mean over classes, each class, and the worst ten.
 
     Args:
         results: one a class, in label order.
-        extractor: None if MS-SSIM is the only metric.
-        side_px: of the images, which decides the form of MS-SSIM.
     """
-    rows = []
-    for metric in metrics:
-        values = [result.values[metric] for result in results]
-        if metric == MS_SSIM:
-            name, used, sha256 = "intra_ms_ssim", PIXELS, None
-            settings = _ms_ssim_form(protocol, side_px)
-        else:
-            assert extractor is not None
-            (name,), used, sha256 = extractor.score_names(metric), extractor.name, extractor.sha256
-            settings = {"fakes_per_class": protocol.fakes_per_class, "reals_per_class": protocol.reals_per_class}
-        fakes = [2 * protocol.pairs_per_class if metric == MS_SSIM else result.fakes for result in results]
-        row = _row(
-            name,
-            (float(np.mean(values)), float(np.std(values))),
-            metric,
-            protocol,
-            seed,
-            extractor=used,
-            extractor_sha256=sha256,
-            reals=sum(result.reals for result in results) if metric == INTRA_FRECHET else 0,
-            fakes=sum(fakes),
-            settings={**settings, "labels": "each class in turn", "std_over": "classes"},
-        )
-        # The worst have the lowest diversity, but the highest distance or similarity.
-        worst = sorted(results, key=lambda result: result.values[metric], reverse=metric != DIVERSITY)[:WORST]
-        row["worst_classes"] = [_class_entry(result, metric) for result in worst]
-        row["classes"] = [_class_entry(result, metric) for result in results]
-        rows.append(row)
-    return rows
+    values = [result.values[metric.key] for result in results]
+    (name,) = metric.names(job.extractor)
+    row = _row(
+        job,
+        metric,
+        name,
+        (float(np.mean(values)), float(np.std(values))),
+        fakes=len(results) * metric.count(job.protocol),
+        reals=sum(result.reals for result in results),
+        labels="each class in turn",
+        std_over="classes",
+    )
+    worst = sorted(results, key=lambda result: result.values[metric.key], reverse=not metric.lowest_is_worst)[:WORST]
+    row["worst_classes"] = [_class_entry(result, metric) for result in worst]
+    row["classes"] = [_class_entry(result, metric) for result in results]
+    return row
 
 
-def _ms_ssim_form(protocol: Protocol, side_px: int) -> dict[str, Any]:
-    form = ms_ssim_settings(side_px)
-    return {
-        "pairs_per_class": protocol.pairs_per_class,
-        "scales": form.scales,
-        "weights": list(form.betas),
-        "window_px": form.window_px,
-        "sigma_px": form.sigma_px,
-    }
-
-
-def _class_entry(result: ClassResult, metric: str) -> dict[str, Any]:
-    entry: dict[str, Any] = {"label": result.label, "name": result.name, "value": result.values[metric]}
-    if metric in result.stds:
-        entry["std"] = result.stds[metric]  # over the pairs
-    if metric == INTRA_FRECHET:
+def _class_entry(result: ClassResult, metric: Metric) -> dict[str, Any]:
+    entry: dict[str, Any] = {"label": result.label, "name": result.name, "value": result.values[metric.key]}
+    if metric.key in result.stds:
+        entry["std"] = result.stds[metric.key]  # over the pairs
+    if metric.compares:
         entry["real_count"] = result.reals
     return entry
 
 
-def classifier_row(accuracy: float, classifier: LoadedClassifier, protocol: Protocol, seed: int) -> dict[str, Any]:
-    """Return the row of the fraction of generated images that a classifier takes for their class, 0 to 1."""
-    metadata = classifier.metadata
-    return _row(
-        CLASSIFIER_ACCURACY,
-        (accuracy, None),
-        CLASSIFIER_ACCURACY,
-        protocol,
-        seed,
-        extractor="classifier of the data set",
-        extractor_sha256=classifier.sha256,
-        reals=0,
-        fakes=protocol.fakes,
-        settings={"accuracy_on_real_test_images": metadata.test_accuracy, "test_images": metadata.test_count},
-    )
-
-
 def _row(
-    name: str,
-    value: Value,
-    metric: str,
-    protocol: Protocol,
-    seed: int,
-    *,
-    extractor: str,
-    extractor_sha256: str | None,
-    reals: int,
-    fakes: int,
-    settings: dict[str, Any],
+    job: Evaluation, metric: Metric, name: str, value: Value, *, fakes: int, reals: int, **settings: str
 ) -> dict[str, Any]:
+    source = job.sources[metric.source]
     return {
         "name": name,
         "value": value[0],
         "std": value[1],
-        "metric": metric,
-        "protocol": protocol.name,
-        "real_count": reals,
+        "metric": metric.key,
+        "protocol": job.protocol.name,
+        "real_count": reals if metric.compares else 0,
         "fake_count": fakes,
-        "seed": seed,
-        "extractor": extractor,
-        "extractor_sha256": extractor_sha256,
-        "settings": {"labels": protocol.labels, **settings},
+        "seed": job.seed,
+        "extractor": source.name,
+        "extractor_sha256": source.sha256,
+        "settings": {"labels": job.protocol.labels, **metric.settings(job), **settings},
     }
 
 
@@ -235,6 +141,35 @@ def check_finite(rows: list[dict[str, Any]]) -> None:
                 f"{row['name']} is {row['value']}: {row['fake_count']} generated and {row['real_count']} real images "
                 "give no finite value; more images are needed"
             )
+
+
+def provenance(job: Evaluation, generator: Generator, model: str | None) -> dict[str, Any]:
+    """Return everything that decides the scores, as it is written beside them.
+
+    Args:
+        model: the generator's name.
+    """
+    dataset, extractor = job.dataset, job.extractor
+    of_data = ("source", "split", "resolution", "count", "preparation", "sha256")
+    of_extractor = ("name", "sha256", "resize", "layer", "score_layer", "is_published")
+    return {
+        "protocol": asdict(job.protocol),
+        "seeds": {"latents_and_labels": job.seed, "choice_of_reals": REALS_SEED, "splits_and_subsets": SPLIT_SEED},
+        "truncation": job.truncation,
+        "model": {
+            "name": model,
+            "weights_sha256": weights_sha256(generator),
+            "resolution": generator.config.resolution,
+            "num_classes": generator.config.num_classes,
+        },
+        "dataset": {
+            "folder": dataset.folder.name,
+            "num_classes": dataset.num_classes,
+            **without_folders({name: getattr(dataset.info, name) for name in of_data}),
+        },
+        "extractor": extractor and {name: getattr(extractor, name) for name in of_extractor},
+        "versions": versions(*_PACKAGES),
+    }
 
 
 def weights_sha256(network: nn.Module) -> str:

@@ -1,10 +1,11 @@
 """Streams of images, generated or real: the i-th image is the same for every batch size and number of processes."""
 
+import functools
 from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sngan_cond.latents import draw_latents
 from sngan_cond.networks.generator import Generator
@@ -51,7 +52,7 @@ class FakeStream:
         self.generator, self.labels, self.count = generator, labels, count
         self._seed, self._part, self._truncation = seed, part, truncation
         self._device = next(generator.parameters()).device
-        self._block: tuple[int, Tensor] | None = None
+        self._latent_block = functools.lru_cache(maxsize=1)(self._draw_block)  # a batch may end within one
 
     @torch.no_grad()
     def images(self, start: int, stop: int) -> Tensor:
@@ -75,18 +76,10 @@ class FakeStream:
             parts.append(self._latent_block(block)[max(start - first, 0) : stop - first])
         return torch.cat(parts)
 
-    def _latent_block(self, block: int) -> Tensor:
-        if self._block is None or self._block[0] != block:
-            config = self.generator.config
-            latents = draw_latents(
-                LATENT_BLOCK,
-                config.latent_dim,
-                rng=rng_for(self._seed, "evaluation latents", self._part, block),
-                truncation=self._truncation,
-                latent=config.latent,
-            )
-            self._block = (block, latents)
-        return self._block[1]
+    def _draw_block(self, block: int) -> Tensor:
+        config = self.generator.config
+        rng = rng_for(self._seed, "evaluation latents", self._part, block)
+        return draw_latents(LATENT_BLOCK, config.latent_dim, rng=rng, truncation=self._truncation, latent=config.latent)
 
 
 def draw_labels(count: int, num_classes: int, how: Labels, seed: int) -> Tensor | None:
@@ -139,17 +132,3 @@ def real_indices(dataset: PreparedDataset, count: int, label: int | None = None)
         return pool
     order = torch.randperm(len(pool), generator=rng_for(REALS_SEED, "evaluation reals", label or 0)).numpy()
     return np.sort(pool[order[:count]])
-
-
-class EvalMode:
-    """Context in which a network is in eval mode; afterwards each of its modules has its own mode again."""
-
-    def __init__(self, network: nn.Module) -> None:
-        self._network, self._modes = network, [(module, module.training) for module in network.modules()]
-
-    def __enter__(self) -> None:
-        self._network.eval()
-
-    def __exit__(self, *_: object) -> None:
-        for module, training in self._modes:
-            module.training = training

@@ -1,6 +1,5 @@
 """What a finished run is measured by: the evaluator's scores, and numbers that only some figures ask for."""
 
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,19 +10,18 @@ from torch import Tensor
 
 from sngan_cond import Generator
 from train.analysis.measure import load_discriminator, measure_run
-from train.config import TrainConfig
+from train.config import EvaluationConfig, TrainConfig
 from train.data.dataset import PreparedDataset
 from train.errors import TrainError
-from train.evaluation.extractors import Extractor, load_extractor
+from train.evaluation.job import open_evaluation
 from train.evaluation.measure import evaluate
-from train.evaluation.protocols import CLASS_SCORE, FRECHET, MS_SSIM, protocol_named
 from train.evaluation.real_features import default_cache
 from train.reproduction.gradients import gradient_norms, gradient_ratios
 from train.run.checkpoint import Checkpoint, newest_checkpoint
 from train.run.scalars import SCALARS_FILE, log_lines
 
 # Metric of a table to the protocol's metric and, where it is another than the table's, its protocol.
-SCORED = {"inception_score": (CLASS_SCORE, None), "fid": (FRECHET, None), "ms_ssim": (MS_SSIM, "intra_class")}
+SCORED = {"inception_score": ("class_score", None), "fid": ("frechet", None), "ms_ssim": ("ms_ssim", "intra_class")}
 GRADIENT_IMAGES = 64
 
 
@@ -62,12 +60,6 @@ class Scoring:
     missing: str = ""
     fakes: int | None = None
     reals: int | None = None
-
-
-@functools.lru_cache(maxsize=1)
-def _extractor(name: str, weights: str | None, weights_sha256: str | None) -> Extractor:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return load_extractor(name, weights=weights, weights_sha256=weights_sha256, device=device)
 
 
 def measure(
@@ -138,22 +130,26 @@ def _scores(
 ) -> dict[str, list[Measured]]:
     wanted = {SCORED[metric][0]: metric for metric in metrics}
     own_protocol = SCORED[metrics[0]][1]
-    extractor = None
-    if set(wanted) != {MS_SSIM}:
-        if scoring.extractor is None:
-            raise TrainError(scoring.missing)
-        extractor = _extractor(scoring.extractor, scoring.weights, scoring.weights_sha256)
-    generator = Generator.from_pretrained(_checkpoint(run_dir).folder)
-    report = evaluate(
-        generator if extractor is None else generator.to(extractor.device),
+    if scoring.extractor is None and set(wanted) != {"ms_ssim"}:
+        raise TrainError(scoring.missing)
+    asked = EvaluationConfig(
+        protocol=own_protocol or protocol,
+        metrics=tuple(wanted),
+        extractor=scoring.extractor or "",
+        weights=scoring.weights,
+        fakes=scoring.fakes,
+        reals=scoring.reals,
+    )
+    job = open_evaluation(
+        asked,
         PreparedDataset.open(config.data.path),
-        protocol_named(own_protocol or protocol).reduced(fakes=scoring.fakes, reals=scoring.reals),
-        extractor=extractor,
-        metrics=list(wanted),
+        device="cuda" if torch.cuda.is_available() else "cpu",
+        weights_sha256=scoring.weights_sha256,
         seed=config.seed,
         cache=default_cache(),
-        progress=False,
     )
+    generator = Generator.from_pretrained(_checkpoint(run_dir).folder)
+    report = evaluate(job, generator if job.extractor is None else generator.to(job.extractor.device))
     return {
         wanted[row["metric"]]: [Measured(row["name"], float(row["value"]), str(row["protocol"]), str(row["extractor"]))]
         for row in report.metrics

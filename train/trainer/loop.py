@@ -84,9 +84,9 @@ class _Training:
         )
         stack.callback(self.real.close)
         if config.evaluation.every:
-            from train.trainer.scoring import open_evaluation  # it takes longer to import than all others
+            from train.trainer.scoring import EvaluationCallback  # it takes longer to import than all others
 
-            self.evaluation = open_evaluation(config, dataset, run, self.networks)
+            self.evaluation = EvaluationCallback(config, dataset, run, self.networks)
         self.publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, log=run.print)
         stack.callback(self.publisher.close)
         run.start(self.step)

@@ -10,12 +10,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
-from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
+from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 
 from sngan_cond import Generator, GeneratorConfig
 from train.data.dataset import PreparedDataset
 from train.data.info import DatasetInfo
 from train.evaluation.extractors import Extractor
+from train.evaluation.job import Evaluation
+from train.evaluation.measure import evaluate
+from train.evaluation.metrics import metrics_named
+from train.evaluation.protocols import PROTOCOLS, Protocol
+from train.evaluation.real_features import ReferenceFeatures
+from train.evaluation.report import Report
+from train.evaluation.scores import Measured
 from train.files import sha256
 
 SIDE, CLASSES = 16, 4
@@ -43,8 +50,7 @@ class SmallExtractor(FeatureExtractorBase):
         return "logits" if metric == "isc" else "means"
 
 
-if SMALL not in FEATURE_EXTRACTORS_REGISTRY:
-    register_feature_extractor(SMALL, SmallExtractor)
+FEATURE_EXTRACTORS_REGISTRY[SMALL] = SmallExtractor
 
 
 def small_extractor(sha256: str = "0" * 64) -> Extractor:
@@ -111,6 +117,33 @@ def write_dataset(folder: Path, *, count: int = 240, classes: int = CLASSES, sid
 
 def tiny_dataset(folder: Path) -> PreparedDataset:
     return PreparedDataset.open(write_dataset(folder))
+
+
+def job_of(dataset: PreparedDataset, protocol: Protocol, *metrics: str, **fields: object) -> Evaluation:
+    """An evaluation with the small extractor; without names of metrics, of the protocol's own."""
+    wanted = metrics_named(metrics or protocol.metrics)
+    return Evaluation(
+        **{"dataset": dataset, "protocol": protocol, "metrics": wanted, "extractor": small_extractor(), **fields}
+    )
+
+
+def measured(
+    G: Generator,
+    dataset: PreparedDataset,
+    protocol: Protocol,
+    *metrics: str,
+    work_dir: Path | None = None,
+    **fields: object,
+) -> Report:
+    return evaluate(job_of(dataset, protocol, *metrics, **fields), G, work_dir=work_dir)
+
+
+def frechet(fakes: Tensor, reals: Tensor) -> float:
+    """The distance of two sets of features, with moments of the reals by numpy."""
+    moments = {"mu": reals.numpy().mean(axis=0), "sigma": np.cov(reals.numpy(), rowvar=False)}
+    real = ReferenceFeatures(reals, moments)
+    ((distance, _),) = Measured(protocol=PROTOCOLS["quick"], features=fakes, real=real).frechet()
+    return distance
 
 
 def scores(path: Path) -> dict[str, float]:

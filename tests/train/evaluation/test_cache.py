@@ -10,11 +10,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from tests.train.evaluation.parts import small_extractor, tiny_dataset
+from tests.train.evaluation.parts import job_of, small_extractor, tiny_dataset
 from train.data.dataset import PreparedDataset
 from train.evaluation import real_features as module
 from train.evaluation.distributed import Processes
-from train.evaluation.extractors import Extractor
+from train.evaluation.protocols import PROTOCOLS
 from train.evaluation.real_features import ReferenceFeatures, cache_key, default_cache, reference_features
 
 
@@ -42,10 +42,10 @@ def extractions(monkeypatch: pytest.MonkeyPatch) -> Counting:
 
 
 def reference(
-    dataset: PreparedDataset, cache: Path | None, *, extractor: Extractor | None = None, **options
+    dataset: PreparedDataset, cache: Path | None, *, count: int = 50, label: int | None = None, **fields: object
 ) -> ReferenceFeatures:
-    options = {"count": 50, "batch_size": 16, "progress": False, **options}
-    found = reference_features(dataset, extractor or small_extractor(), cache=cache, processes=Processes(), **options)
+    protocol = replace(PROTOCOLS["quick"], reals=count, reals_per_class=count)
+    found = reference_features(job_of(dataset, protocol, cache=cache, **fields), label, Processes())
     assert found is not None
     return found
 

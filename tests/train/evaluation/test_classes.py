@@ -7,18 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from tests.train.evaluation.parts import CLASSES, small_extractor, tiny_dataset, tiny_generator
+from tests.train.evaluation.parts import CLASSES, measured, tiny_dataset, tiny_generator
 from train.errors import EvaluationError
-from train.evaluation import intra_class
-from train.evaluation.measure import evaluate
+from train.evaluation import classes
+from train.evaluation.ms_ssim import ms_ssim_form
 from train.evaluation.protocols import PROTOCOLS
-from train.evaluation.scores import diversity, ms_ssim, ms_ssim_settings
+from train.evaluation.scores import Measured, ms_ssim
 
 PROTOCOL = PROTOCOLS["intra_class"].reduced(fakes=60, reals=50)
-
-
-def measure(G, dataset, **options):
-    return evaluate(G, dataset, PROTOCOL, extractor=small_extractor(), progress=False, **options)
 
 
 @pytest.mark.parametrize("side", [16, 32, 48, 64, 128, 176])
@@ -32,26 +28,27 @@ def test_ms_ssim_of_identical_images_is_1_and_of_noise_near_0(side: int) -> None
 
 
 def test_ms_ssim_takes_the_published_form_where_it_fits() -> None:
-    assert (ms_ssim_settings(256).scales, ms_ssim_settings(256).window_px) == (5, 11)
-    assert (ms_ssim_settings(128).scales, ms_ssim_settings(128).window_px) == (5, 7)
-    assert ms_ssim_settings(256).sigma_px == 1.5
-    assert ms_ssim_settings(128).sigma_px == pytest.approx(1.5 * 7 / 11)  # a smaller window of the same form
-    assert ms_ssim_settings(32).scales == 3
-    assert sum(ms_ssim_settings(32).betas) == pytest.approx(1)
+    assert (ms_ssim_form(256).scales, ms_ssim_form(256).window_px) == (5, 11)
+    assert (ms_ssim_form(128).scales, ms_ssim_form(128).window_px) == (5, 7)
+    assert ms_ssim_form(256).sigma_px == 1.5
+    assert ms_ssim_form(128).sigma_px == pytest.approx(1.5 * 7 / 11)  # a smaller window of the same form
+    assert ms_ssim_form(32).scales == 3
+    assert sum(ms_ssim_form(32).weights) == pytest.approx(1)
     with pytest.raises(EvaluationError, match="images from 16 px are allowed"):
-        ms_ssim_settings(8)
+        ms_ssim_form(8)
 
 
 def test_diversity_is_the_root_mean_square_distance_of_pairs() -> None:
     features = torch.randn(40, 7, generator=torch.Generator().manual_seed(0)) * torch.arange(1.0, 8)
     expected = torch.pdist(features.double()).square().mean().sqrt()
-    assert diversity(features) == pytest.approx(float(expected), rel=1e-9)
+    ((found, _),) = Measured(protocol=PROTOCOL, features=features).diversity()
+    assert found == pytest.approx(float(expected), rel=1e-9)
 
 
 def test_a_model_that_ignores_its_label_scores_alike_in_every_class(tmp_path: Path) -> None:
     dataset = tiny_dataset(tmp_path / "data")
     same, other = (
-        {row["metric"]: row for row in measure(G, dataset, metrics=("ms_ssim", "diversity"), seed=2).metrics}
+        {row["metric"]: row for row in measured(G, dataset, PROTOCOL, "ms_ssim", "diversity", seed=2).metrics}
         for G in (tiny_generator(ignores_label=True), tiny_generator())
     )
 
@@ -72,7 +69,7 @@ def test_a_model_that_ignores_its_label_scores_alike_in_every_class(tmp_path: Pa
 
 def test_rows_hold_mean_every_class_and_the_worst(tmp_path: Path) -> None:
     dataset = tiny_dataset(tmp_path / "data")
-    report = measure(tiny_generator(), dataset)
+    report = measured(tiny_generator(), dataset, PROTOCOL)
     rows = {row["metric"]: row for row in report.metrics}
     assert set(rows) == {"intra_frechet", "ms_ssim", "diversity"}
     for metric, row in rows.items():
@@ -90,35 +87,35 @@ def test_rows_hold_mean_every_class_and_the_worst(tmp_path: Path) -> None:
 def test_a_stopped_evaluation_goes_on_at_the_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, work = tiny_dataset(tmp_path / "data"), tmp_path / "m.json.classes"
     G = tiny_generator()
-    whole = measure(G, dataset)
-    scored, real_score = [], intra_class.ClassWork._score
+    whole = measured(G, dataset, PROTOCOL)
+    scored, real_score = [], classes._score_class
 
-    def stopping(self, label: int):
+    def stopping(job, generator, metrics, label: int):
         if label == 2 and not scored.count("stopped"):
             scored.append("stopped")
             raise KeyboardInterrupt
         scored.append(label)
-        return real_score(self, label)
+        return real_score(job, generator, metrics, label)
 
-    monkeypatch.setattr(intra_class.ClassWork, "_score", stopping)
+    monkeypatch.setattr(classes, "_score_class", stopping)
     with pytest.raises(KeyboardInterrupt):
-        measure(G, dataset, work_dir=work)
-    assert measure(G, dataset, work_dir=work).metrics == whole.metrics
+        measured(G, dataset, PROTOCOL, work_dir=work)
+    assert measured(G, dataset, PROTOCOL, work_dir=work).metrics == whole.metrics
     assert scored == [0, 1, "stopped", 2, 3]
     (work / "class-00001.json").write_text('{"identity": "cut')
-    measure(G, dataset, work_dir=work)
+    measured(G, dataset, PROTOCOL, work_dir=work)
     assert scored[5:] == [1]  # a damaged class is done again
-    measure(G, dataset, work_dir=work, seed=9)
+    measured(G, dataset, PROTOCOL, work_dir=work, seed=9)
     assert scored[6:] == [0, 1, 2, 3]  # another seed is another evaluation
     kept = json.loads((work / "class-00003.json").read_text())
     assert kept["result"]["name"] == "class 3"
-    intra_class.remove_class_files(work)
+    classes.remove_class_files(work)
     assert not work.exists()
 
 
 def test_models_and_data_without_classes_are_refused(tmp_path: Path) -> None:
     dataset = tiny_dataset(tmp_path / "data")
     with pytest.raises(EvaluationError, match="a model and a data set with classes are needed"):
-        measure(tiny_generator(classes=0), dataset)
+        measured(tiny_generator(classes=0), dataset, PROTOCOL)
     with pytest.raises(EvaluationError, match="4 classes; the model has 3"):
-        measure(tiny_generator(classes=3), dataset)
+        measured(tiny_generator(classes=3), dataset, PROTOCOL)

@@ -13,12 +13,11 @@ from torch_fidelity import feature_extractor_inceptionv3
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from sngan_cond import Generator, GeneratorConfig
-from tests.train.evaluation.parts import tiny_generator, write_dataset
+from tests.train.evaluation.parts import frechet, tiny_generator, write_dataset
 from train import evaluate as command
 from train.evaluation.distributed import Processes
 from train.evaluation.extractors import load_extractor
 from train.evaluation.features import extract
-from train.evaluation.scores import frechet
 from train.evaluation.weights import FALLBACK, INCEPTION
 from train.files import sha256
 
@@ -111,10 +110,8 @@ def test_the_stand_in_orders_real_data_blurred_data_and_noise() -> None:
             def images(self, start: int, stop: int) -> torch.Tensor:
                 return images[start:stop]
 
-        return extract(extractor, Images(), batch_size=25, processes=Processes(), progress=False)["1280"]
+        return extract(Images(), [(extractor, count)], batch_size=25, processes=Processes())["features"]
 
-    test = features("test").numpy()
-    moments = {"mu": test.mean(axis=0), "sigma": np.cov(test, rowvar=False)}
-    floor, blurred, noise = (frechet(features(what), moments) for what in ("train", "blurred", "noise"))
+    floor, blurred, noise = (frechet(features(what), features("test")) for what in ("train", "blurred", "noise"))
     assert 0 < floor < 0.8 * blurred
     assert blurred < 0.8 * noise

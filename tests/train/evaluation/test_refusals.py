@@ -9,17 +9,25 @@ import pytest
 import torch
 
 from sngan_cond import Generator
-from tests.train.evaluation.parts import CLASSES, SIDE, small_extractor, tiny_dataset, tiny_generator, write_dataset
+from tests.train.evaluation.parts import (
+    CLASSES,
+    SIDE,
+    job_of,
+    measured,
+    small_extractor,
+    tiny_dataset,
+    tiny_generator,
+    write_dataset,
+)
 from train.data.dataset import PreparedDataset
 from train.data.info import DatasetInfo
 from train.errors import EvaluationError
 from train.evaluation import classifier as classifier_command
-from train.evaluation.checks import check_request
+from train.evaluation.checks import check
 from train.evaluation.classifier import train_classifier
 from train.evaluation.classifier_file import LoadedClassifier
 from train.evaluation.distributed import Processes
-from train.evaluation.extractors import Extractor, load_extractor
-from train.evaluation.measure import evaluate
+from train.evaluation.extractors import load_extractor
 from train.evaluation.protocols import PROTOCOLS, Protocol
 from train.evaluation.report import Report
 from train.evaluation.weights import INCEPTION, find_weights, read_tensors
@@ -33,20 +41,10 @@ def score(
     dataset: PreparedDataset,
     *metrics: str,
     generator: Generator | None = None,
-    extractor: Extractor | None = None,
     protocol: Protocol = QUICK,
-    cache: Path | None = None,
+    **fields: object,
 ) -> Report:
-    return evaluate(
-        generator or tiny_generator(),
-        dataset,
-        protocol,
-        extractor=extractor or small_extractor(),
-        metrics=metrics,
-        batch_size=16,
-        cache=cache,
-        progress=False,
-    )
+    return measured(generator or tiny_generator(), dataset, protocol, *metrics, batch_size=16, **fields)
 
 
 def renamed(folder: Path, **changes: object) -> PreparedDataset:
@@ -113,7 +111,7 @@ def test_a_classifier_in_another_order_is_refused(dataset: PreparedDataset, tmp_
     G.config = dataclasses.replace(G.config, class_names=("boot", "bag", "coat", "dress"))
     classifier = LoadedClassifier(network, metadata, "0" * 64)
     with pytest.raises(EvaluationError, match="--classifier: 'boot' is class 1 there and class 0 of the model"):
-        check_request(G, dataset, QUICK, ("classifier_accuracy",), None, classifier)  # the data names no boot
+        check(job_of(dataset, QUICK, "classifier_accuracy", classifier=classifier), G)  # the data names no boot
 
 
 def test_a_class_of_one_image_has_no_covariance(tmp_path: Path) -> None:
@@ -205,4 +203,4 @@ def test_a_classifier_without_a_place_is_not_trained(tmp_path: Path, capsys: pyt
 
 
 def test_results_hold_no_folder(dataset: PreparedDataset, tmp_path: Path) -> None:
-    assert str(tmp_path) not in json.dumps(score(dataset, "frechet").to_dict())
+    assert str(tmp_path) not in json.dumps(dataclasses.asdict(score(dataset, "frechet")))

@@ -12,15 +12,14 @@ import torch
 from PIL import Image
 from torch_fidelity import fidelity
 
-from tests.train.evaluation.parts import SMALL, small_extractor, tiny_dataset, tiny_generator
+from tests.train.evaluation.parts import SMALL, frechet, measured, small_extractor, tiny_dataset, tiny_generator
 from train.data.dataset import PreparedDataset
 from train.evaluation.distributed import Processes
 from train.evaluation.extractors import load_extractor
 from train.evaluation.features import extract
-from train.evaluation.measure import evaluate
 from train.evaluation.protocols import PROTOCOLS, Protocol
 from train.evaluation.real_features import ReferenceFeatures
-from train.evaluation.scores import class_score, frechet, global_scores
+from train.evaluation.scores import Measured
 from train.evaluation.streams import FakeStream, RealStream, Stream, draw_labels, real_indices
 from train.evaluation.weights import FALLBACK
 
@@ -32,9 +31,8 @@ def dataset(tmp_path: Path) -> PreparedDataset:
     return tiny_dataset(tmp_path / "data")
 
 
-def values(**options: object) -> dict[str, float]:
-    report = evaluate(**{"extractor": small_extractor(), "progress": False, **options})
-    return {row["name"]: row["value"] for row in report.metrics}
+def values(*what: object, **fields: object) -> dict[str, float]:
+    return {row["name"]: row["value"] for row in measured(*what, **fields).metrics}
 
 
 def write_pngs(stream: Stream, folder: Path) -> Path:
@@ -58,9 +56,9 @@ def test_distances_take_their_own_count_where_the_class_score_takes_more(dataset
     """As under protocol `paper`: 50,000 images for one, the first 5,000 of them for the other."""
     protocol = replace(QUICK, score_fakes=160, fakes=70, labels="balanced")
     G = tiny_generator()
-    together = values(generator=G, dataset=dataset, protocol=protocol, metrics=["class_score", "frechet"], seed=3)
-    alone = values(generator=G, dataset=dataset, protocol=protocol, metrics=["frechet"], seed=3)
-    more = values(generator=G, dataset=dataset, protocol=replace(protocol, fakes=160), metrics=["frechet"], seed=3)
+    together = values(G, dataset, protocol, "class_score", "frechet", seed=3)
+    alone = values(G, dataset, protocol, "frechet", seed=3)
+    more = values(G, dataset, replace(protocol, fakes=160), "frechet", seed=3)
     (name,) = alone
     assert together[name] == pytest.approx(alone[name], rel=1e-6)  # a last batch of another size
     assert together[name] != pytest.approx(more[name], rel=1e-4)
@@ -68,7 +66,7 @@ def test_distances_take_their_own_count_where_the_class_score_takes_more(dataset
 
 def check_against_command(dataset, extractor, name: str, protocol: Protocol, tmp_path, monkeypatch, capsys) -> None:
     G = tiny_generator()
-    ours = evaluate(G, dataset, protocol, extractor=extractor, seed=3, progress=False).metrics
+    ours = measured(G, dataset, protocol, extractor=extractor, seed=3).metrics
     labels = draw_labels(protocol.fakes, G.config.num_classes, protocol.labels, 3)
     fakes = FakeStream(G.eval(), labels, protocol.fakes, seed=3, part="all")
     reals = RealStream(dataset, real_indices(dataset, protocol.reals), torch.device("cpu"))
@@ -126,29 +124,28 @@ def test_closed_form_between_two_gaussians_through_the_identity_extractor() -> N
     features = []
     for mean, cov, count in ((mean_1, cov_1, 500), (mean_2, cov_2, 700)):
         stream = Vectors(gaussian(mean, cov, count, seed=count).reshape(-1, 3, 2, 2))
-        features.append(extract(extractor, stream, batch_size=64, processes=Processes(), progress=False)["pixels"])
-    moments = {"mu": features[1].numpy().mean(axis=0), "sigma": np.cov(features[1].numpy(), rowvar=False)}
+        features.append(extract(stream, [(extractor, count)], batch_size=64, processes=Processes())["features"])
     # tr sqrt(C1 C2) = sum of singular values of sqrt(C1) sqrt(C2), another way than torch-fidelity's eigenvalues.
     roots = [v @ np.diag(np.sqrt(w)) @ v.T for w, v in (np.linalg.eigh(c) for c in (cov_1, cov_2))]
     cross = np.linalg.svd(roots[0] @ roots[1], compute_uv=False).sum()
     expected = ((mean_1 - mean_2) ** 2).sum() + np.trace(cov_1) + np.trace(cov_2) - 2 * cross
-    assert frechet(features[0], moments) == pytest.approx(expected, rel=1e-5)
+    assert frechet(*features) == pytest.approx(expected, rel=1e-5)
 
 
 def test_class_score_of_certain_and_of_indifferent_predictions() -> None:
-    protocol = QUICK
     certain = 200.0 * torch.eye(6).repeat(50, 1)  # six classes equally often, never a doubt
-    assert class_score(certain, protocol)[0] == pytest.approx(6, rel=1e-6)
-    assert class_score(torch.zeros(300, 6), protocol)[0] == pytest.approx(1, rel=1e-6)
+    for logits, expected in ((certain, 6), (torch.zeros(300, 6), 1)):
+        ((score, _),) = Measured(protocol=QUICK, logits=logits).class_score()
+        assert score == pytest.approx(expected, rel=1e-6)
 
 
 def test_batch_size_changes_nothing_and_the_seed_everything(dataset) -> None:
     G = tiny_generator()
-    base = values(generator=G, dataset=dataset, protocol=QUICK, seed=5, batch_size=64)
-    assert values(generator=G, dataset=dataset, protocol=QUICK, seed=5, batch_size=64) == base
-    for name, value in values(generator=G, dataset=dataset, protocol=QUICK, seed=5, batch_size=7).items():
+    base = values(G, dataset, QUICK, seed=5, batch_size=64)
+    assert values(G, dataset, QUICK, seed=5, batch_size=64) == base
+    for name, value in values(G, dataset, QUICK, seed=5, batch_size=7).items():
         assert value == pytest.approx(base[name], rel=1e-4), name
-    other = values(generator=G, dataset=dataset, protocol=QUICK, seed=6, batch_size=64)
+    other = values(G, dataset, QUICK, seed=6, batch_size=64)
     for name in ("class_score_small_for_tests", "frechet_small_for_tests", "kernel_distance_small_for_tests"):
         assert other[name] != pytest.approx(base[name], rel=2e-4), name
 
@@ -162,9 +159,9 @@ def test_images_pass_batch_by_batch() -> None:
             return super().images(start, stop)
 
     rows = torch.arange(60.0).reshape(20, 3, 1, 1)
-    features = extract(load_extractor("identity"), Recording(rows), batch_size=8, processes=Processes(), progress=False)
+    features = extract(Recording(rows), [(load_extractor("identity"), 20)], batch_size=8, processes=Processes())
     assert asked == [(0, 8), (8, 16), (16, 20)]
-    assert torch.equal(features["pixels"], rows.flatten(1))
+    assert torch.equal(features["features"], rows.flatten(1))
 
 
 def test_nothing_outside_is_touched(dataset) -> None:
@@ -174,8 +171,7 @@ def test_nothing_outside_is_touched(dataset) -> None:
     state = {name: tensor.clone() for name, tensor in G.state_dict().items()}
     before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
     load_extractor("identity")
-    metrics = (*QUICK.metrics, "ms_ssim", "diversity")
-    values(generator=G, dataset=dataset, protocol=QUICK, metrics=metrics)
+    values(G, dataset, QUICK, *QUICK.metrics, "ms_ssim", "diversity")
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])
     assert random.getstate() == before[2]
@@ -185,8 +181,8 @@ def test_nothing_outside_is_touched(dataset) -> None:
 
 def test_precision_falls_with_fakes_off_the_data_and_recall_with_a_narrow_model() -> None:
     def pair(reals: torch.Tensor, fakes: torch.Tensor) -> tuple[float, float]:
-        found = global_scores(("precision_recall",), fakes, fakes, ReferenceFeatures(reals, {}), QUICK)
-        (precision, _), (recall, _) = found["precision_recall"]
+        group = Measured(protocol=QUICK, features=fakes, real=ReferenceFeatures(reals, {}))
+        (precision, _), (recall, _) = group.precision_recall()
         return precision, recall
 
     rng = torch.Generator().manual_seed(0)

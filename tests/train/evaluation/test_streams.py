@@ -12,7 +12,8 @@ from train.errors import EvaluationError
 from train.evaluation.extractors import load_extractor
 from train.evaluation.features import LOG_SECONDS, progress_bar
 from train.evaluation.measure import exact_float32
-from train.evaluation.protocols import METRICS, PROTOCOLS, protocol_named
+from train.evaluation.metrics import METRICS
+from train.evaluation.protocols import PROTOCOLS, protocol_named
 from train.evaluation.streams import FakeStream, draw_labels, real_indices
 from train.evaluation.weights import INCEPTION, INCEPTION_FILE, find_weights, read_tensors
 
@@ -90,14 +91,14 @@ def test_other_counts_make_another_protocol() -> None:
 def test_only_the_published_network_gives_a_fid() -> None:
     own = small_extractor()
     published = replace(own, name=INCEPTION, is_published=True)
-    assert published.score_names("frechet") == ("fid",)
-    assert published.score_names("class_score") == ("inception_score",)
+    assert METRICS["frechet"].names(published) == ("fid",)
+    assert METRICS["class_score"].names(published) == ("inception_score",)
     stand_in = replace(own, name="efficientnet-lite0")
-    assert stand_in.score_names("frechet") == ("frechet_efficientnet_lite0",)
+    assert METRICS["frechet"].names(stand_in) == ("frechet_efficientnet_lite0",)
     random_weights = replace(own, name=f"{INCEPTION}(unpublished weights)")
     for extractor in (stand_in, random_weights):
         for metric in ("class_score", "frechet", "kernel", "precision_recall", "intra_frechet", "diversity"):
-            for name in extractor.score_names(metric):
+            for name in METRICS[metric].names(extractor):
                 assert name not in ("fid", "kid", "inception_score", "precision", "recall", "intra_fid")
                 assert not name.startswith(("fid", "inception"))
 

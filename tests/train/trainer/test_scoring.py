@@ -9,12 +9,12 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from sngan_cond import ConstraintConfig, Generator, GeneratorConfig, build_constraint
+from tests.train.evaluation.parts import measured
 from tests.train.launch import run, run_here, tiny_command, weights
 from train.__main__ import main
 from train.data.dataset import PreparedDataset
 from train.evaluation.extractors import load_extractor
-from train.evaluation.measure import evaluate
-from train.evaluation.protocols import protocol_named
+from train.evaluation.protocols import PROTOCOLS
 from train.evaluation.report import weights_sha256
 from train.run.run import Run
 from train.trainer import scoring
@@ -51,21 +51,14 @@ def test_each_report_is_of_the_weights_it_names(tmp_path: Path, tiny_data: Path)
     raw = Generator(averaged.config).eval()
     raw.load_state_dict(load_file(checkpoint / "generator.safetensors"))
     log = [json.loads(line) for line in (tmp_path / "run/scalars.jsonl").read_text().splitlines()]
-    values = {}
+    values, identity = {}, load_extractor("identity")
     for name, G in (("ema", averaged), ("generator", raw)):
         report = json.loads((tmp_path / f"run/evaluations/step-00000006/{name}.json").read_text())
-        again = evaluate(
-            G,
-            PreparedDataset.open(tiny_data),
-            protocol_named("quick").reduced(fakes=40, reals=60),
-            extractor=load_extractor("identity", device="cpu"),
-            metrics=["kernel"],
-            seed=9,
-            progress=False,
-        )
+        protocol = PROTOCOLS["quick"].reduced(fakes=40, reals=60)
+        again = measured(G, PreparedDataset.open(tiny_data), protocol, "kernel", extractor=identity, seed=9)
         assert report["model"]["weights_sha256"] == weights_sha256(G)
         (row,) = report["metrics"]
-        values[name] = again.value(row["name"])
+        values[name] = again.metrics[0]["value"]
         assert row["value"] == pytest.approx(values[name], rel=1e-6)  # one batch of 64 or another
         assert [line[f"{name}/{row['name']}"] for line in log if f"{name}/{row['name']}" in line][-1] == row["value"]
     assert values["ema"] != pytest.approx(values["generator"], rel=1e-3)
