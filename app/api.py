@@ -147,8 +147,8 @@ def _endpoint(service: Service, kind: type[Request], values_of: Callable[..., Va
     own, shared = (inspect.signature(function).parameters for function in (values_of, _shared))
     signature = inspect.Signature([*own.values(), *shared.values()], return_annotation=Moving if kind.moves else Still)
 
-    def endpoint(*arguments: Any) -> tuple[Any, ...]:
-        given = signature.bind(*arguments)
+    def endpoint(*arguments: Any, **named: Any) -> tuple[Any, ...]:
+        given = signature.bind(*arguments, **named)
         given.apply_defaults()
         others = {name: given.arguments.pop(name) for name in shared}
         http_request = others.pop("http_request")

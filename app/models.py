@@ -89,6 +89,8 @@ class _Slot:
 class ModelStore:
     """Opens models when they are first asked for and keeps the most recently used.
 
+    `names` are those of the models given at start, `patterns` fit further repos that can be opened.
+
     Args:
         sources: folders, Hub repos ("user/name" or "user/name@revision") or "bundled"; at least one.
         allow_repos: shell patterns ("user/*") of further Hub repos.
@@ -114,7 +116,8 @@ class ModelStore:
             if self._sources.get(name, source) != source:
                 raise ValueError(f"model={source!r}: another model is already called {name!r}; rename its folder")
             self._sources[name] = source
-        self._allow_repos = tuple(allow_repos)
+        self.names = list(self._sources)
+        self.patterns = tuple(allow_repos)
         self._device = device or torch.device("cpu")
         self._capacity = capacity
         # By name and revision as asked for, the least recently used first. A slot's lock is always taken before the two
@@ -124,20 +127,9 @@ class ModelStore:
         self._opening = threading.Lock()  # one model at a time: while it is opened it takes the most memory
 
     @property
-    def names(self) -> list[str]:
-        """Names of the models given at start."""
-        return list(self._sources)
-
-    @property
-    def patterns(self) -> tuple[str, ...]:
-        """Patterns of further repos that can be opened."""
-        return self._allow_repos
-
-    @property
     def has_repos(self) -> bool:
         """Whether any model that can be opened lies in a repo, and so has revisions."""
-        folders = (source == BUNDLED or Path(source).is_dir() for source in self._sources.values())
-        return bool(self._allow_repos) or not all(folders)
+        return bool(self.patterns) or not all(map(_is_folder, self._sources.values()))
 
     def open(self, name: str = "", revision: str = "", *, again: bool = False) -> Model:
         """Return a model, opening it first if it is not open.
@@ -177,12 +169,12 @@ class ModelStore:
         given = self._sources.get(name)
         if given is not None and not revision:
             return given
-        if given is not None and (given == BUNDLED or Path(given).is_dir()):
+        if given is not None and _is_folder(given):
             raise InvalidRequest(
                 f"revision is {short_repr(revision)}: the model {short_repr(name)} is a folder, which has none"
             )
         repo = name if given is None else given.partition("@")[0]
-        allowed = any(fnmatch.fnmatchcase(name, pattern) for pattern in self._allow_repos)
+        allowed = any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns)
         if given is None and not (allowed and _REPO.fullmatch(name)):
             raise InvalidRequest(f"model {short_repr(name)} is not offered here: {self._offer()}")
         # Always with a revision: `locate` takes a bare "user/name" for a folder if the server was started beside one.
@@ -190,9 +182,9 @@ class ModelStore:
 
     def _offer(self) -> str:
         offered = ", ".join(self.names[:8])
-        if not self._allow_repos:
+        if not self.patterns:
             return f"choose one of {offered}"
-        return f"choose one of {offered}, or a Hub repo like {', '.join(self._allow_repos[:4])}"
+        return f"choose one of {offered}, or a Hub repo like {', '.join(self.patterns[:4])}"
 
     @contextmanager
     def _slot(self, name: str, revision: str) -> Iterator[_Slot]:
@@ -210,6 +202,10 @@ class ModelStore:
                         self._slots.pop(key, None)
                     while len(self._slots) > self._capacity:
                         self._slots.popitem(last=False)
+
+
+def _is_folder(source: str) -> bool:
+    return source == BUNDLED or Path(source).is_dir()
 
 
 def _public_name(source: str) -> str:

@@ -16,6 +16,11 @@ _ROLL = "() => String(Math.floor(Math.random() * 2 ** 31))"
 _SHOW_IF = "(on) => ({__type__: 'update', visible: on})"  # what gr.update returns, without a call of the server
 
 
+def classes_field(tab: str, *, info: str, limit: int) -> gr.Dropdown:
+    """Add a picker of up to `limit` classes."""
+    return gr.Dropdown([], label="Classes", info=info, multiselect=True, max_choices=limit, elem_id=f"{tab}-classes")
+
+
 def class_update(model: Model, picker: gr.Dropdown, value: tuple[str, ...] | str) -> Any:
     """Return the update that makes a class picker list a model's classes; it is hidden if there are none.
 

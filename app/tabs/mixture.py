@@ -8,7 +8,7 @@ from gradio.components import Component
 from app.limits import LIMITS
 from app.models import Model
 from app.requests.mixture import MixtureRequest
-from app.tabs.fields import class_names, latent_fields
+from app.tabs.fields import class_names, classes_field, latent_fields
 from app.tabs.tab import Page, Tab, friendly
 
 
@@ -34,14 +34,8 @@ class MixtureTab(Tab):
 
     def layout(self) -> dict[str, Any]:
         """Add the fields, with as many sliders as there may be classes."""
-        classes = gr.Dropdown(
-            [],
-            label="Classes",
-            info="Each has a weight; the weights are divided by their sum.",
-            multiselect=True,
-            max_choices=LIMITS.mixture_classes,
-            elem_id="mixture-classes",
-        )
+        info = "Each has a weight; the weights are divided by their sum."
+        classes = classes_field("mixture", info=info, limit=LIMITS.mixture_classes)
         weights = {
             f"weight-{i + 1}": gr.Slider(
                 0, 1, value=1, step=0.01, label="Weight", visible=False, elem_id=f"mixture-weight-{i + 1}"
@@ -67,20 +61,21 @@ class MixtureTab(Tab):
         labels = self.shown_classes(model, request)
         weights = (1.0,) * len(labels) if request is None else request.weights
         largest = max(weights, default=1.0)  # above 0; sliders end at 1 but links need not, and only proportions count
-        sliders = self._slider_updates(class_names(model, labels), [weight / largest for weight in weights])
-        return super().show(model, request) | {self.before: labels, **dict(zip(self.sliders, sliders, strict=True))}
+        return super().show(model, request) | self._weigh(model, labels, [weight / largest for weight in weights])
 
-    def _follow(self, data: dict[Component, Any]) -> list[Any]:
+    def _follow(self, data: dict[Component, Any]) -> dict[Any, Any]:
         """Keep each class's weight while others come and go."""
-        classes, page = data[self.fields["classes"]], self.page
+        labels = data[self.fields["classes"]]
         kept = dict(zip(data[self.before], (data[slider] for slider in self.sliders), strict=False))
         with friendly():
-            names = class_names(page.service.open(data[page.model_box], data[page.revision_box]), classes)
-        return [classes, *self._slider_updates(names, [kept.get(label, 1.0) for label in classes])]
+            model = self.page.service.open(data[self.page.model_box], data[self.page.revision_box])
+        return self._weigh(model, labels, [kept.get(label, 1.0) for label in labels])
 
-    def _slider_updates(self, names: list[str], weights: list[float]) -> list[Any]:
-        shown = [
+    def _weigh(self, model: Model, labels: list[str], weights: list[float]) -> dict[Any, Any]:
+        """Return the updates that give each class a slider, and hide the others."""
+        sliders = [
             gr.update(label=f"Weight of {name}", value=weight, visible=True)
-            for name, weight in zip(names, weights, strict=True)
+            for name, weight in zip(class_names(model, labels), weights, strict=True)
         ]
-        return (shown + [gr.update(visible=False)] * len(self.sliders))[: len(self.sliders)]
+        sliders += [gr.update(visible=False)] * len(self.sliders)
+        return {self.before: labels, **dict(zip(self.sliders, sliders, strict=False))}

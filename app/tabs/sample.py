@@ -8,7 +8,7 @@ from gradio.components import Component
 from app.limits import LIMITS
 from app.models import Model
 from app.requests.sample import SampleRequest
-from app.tabs.fields import latent_fields
+from app.tabs.fields import classes_field, latent_fields
 from app.tabs.tab import Page, Tab, friendly
 
 SURPRISES = 4  # classes that Surprise me chooses
@@ -36,14 +36,8 @@ class SampleTab(Tab):
 
     def layout(self) -> dict[str, Any]:
         """Add the fields, and the button below the classes."""
-        classes = gr.Dropdown(
-            [],
-            label="Classes",
-            info="Type a name or a WordNet id; choose as many as you like.",
-            multiselect=True,
-            max_choices=LIMITS.classes,
-            elem_id="sample-classes",
-        )
+        info = "Type a name or a WordNet id; choose as many as you like."
+        classes = classes_field("sample", info=info, limit=LIMITS.classes)
         self.surprise = gr.Button("Surprise me", size="sm", elem_id="sample-surprise")
         count = gr.Slider(1, LIMITS.images, value=8, step=1, label="Images of each class", elem_id="sample-count")
         return {"classes": classes, "count": count, **latent_fields("sample")}

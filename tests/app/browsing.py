@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 PATIENCE_MS = 60_000
 JOINER = "\N{WORD JOINER}"
@@ -18,9 +18,20 @@ def note_stranger(url: str, own: str, strangers: list[str]) -> None:
         strangers.append(url)
 
 
-def open_model(page: Page, name: str) -> None:
+def open_model(page: Page, name: str, *, shows: str | re.Pattern[str] | None = None) -> None:
     page.get_by_label("Model", exact=True).fill(name)
     page.keyboard.press("Enter")
+    if shows is not None:
+        expect(page.locator("ul.summary")).to_contain_text(shows)
+
+
+def set_number(page: Page, label: str, value: str) -> None:
+    page.get_by_label(f"number input for {label}").fill(value)
+    page.keyboard.press("Tab")
+
+
+def seed_field(page: Page) -> Locator:
+    return page.locator("#sample-seed input, #sample-seed textarea")
 
 
 def choose(page: Page, box: str, *classes: str) -> None:
@@ -36,6 +47,11 @@ def choose(page: Page, box: str, *classes: str) -> None:
 
 def clear(page: Page, box: str) -> None:
     page.locator(f"#{box}").get_by_title("Clear").or_(page.locator(f"#{box} .remove-all")).first.click()
+
+
+def make(page: Page, tab: str, button: str) -> None:
+    page.get_by_role("button", name=button, exact=True).click()
+    wait_made(page, tab)
 
 
 def wait_made(page: Page, tab: str) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from app.service import Service
 from tests.app.models import save_tiny
 from tests.app.server import served
 
@@ -17,6 +18,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def classless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model without classes."""
     return save_tiny(tmp_path_factory.mktemp("models") / "classless", seed=1, num_classes=0)
+
+
+@pytest.fixture(scope="session")
+def service(tiny: Path, classless: Path) -> Service:
+    """What the page does, with both models."""
+    return Service([str(tiny), str(classless)], allow_repos=["alice/*"], device="cpu")
 
 
 @pytest.fixture(scope="session")

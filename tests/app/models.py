@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from sngan_cond import Generator, GeneratorConfig
+from tests.hub.client import HubClient
 
 NAMES = ("tench", "crane", "golf <b>ball</b>", "crane")
 IDS = ("n00000001", "n00000002", "n00000003", "n00000004")
@@ -34,3 +35,33 @@ def save_tiny(folder: Path, seed: int = 0, **options: bool | int) -> Path:
     (folder / "training.json").write_text(json.dumps({"step": 450_000}))
     (folder / "README.md").write_text(CARD)
     return folder
+
+
+def damage(folder: Path, kind: str) -> None:
+    """Make a saved model one that must be refused.
+
+    Args:
+        kind: "huge", "foreign", "lying" about its header, "pickle", or the name of a file that becomes unreadable.
+    """
+    config, weights = folder / "config.json", folder / "model.safetensors"
+    if kind == "huge":
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"channels": 1_000_000_000}))
+    elif kind == "foreign":
+        config.write_text(json.dumps({"model_type": "bert", "hidden_size": 768}))
+    elif kind == "lying":
+        weights.write_bytes((2**62).to_bytes(8, "little") + weights.read_bytes()[8:])
+    elif kind == "pickle":
+        weights.rename(folder / "pytorch_model.bin")
+    else:
+        (folder / kind).write_bytes({"metrics.json": b"{", "training.json": b"[]", "README.md": b"\xff"}[kind])
+
+
+def push(client: HubClient, repo: str, folder: Path, *, private: bool = False) -> None:
+    """Upload a folder as it is, whether or not it is a model."""
+    client.run(
+        "from huggingface_hub import HfApi; api = HfApi(); api.create_repo(repo, private=private); "
+        "result = str(api.upload_folder(repo_id=repo, folder_path=folder))",
+        repo=repo,
+        folder=str(folder),
+        private=private,
+    )

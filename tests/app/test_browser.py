@@ -1,11 +1,8 @@
 """A visitor's whole way through the page, in Chromium, with the model on a Hub."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +15,8 @@ from PIL import Image
 
 from sngan_cond import Generator, GeneratorConfig, sample
 from tests.app.models import save_tiny
-from tests.app.server import ROOT, served
+from tests.app.server import served
+from tests.hub.client import HubClient
 from tests.hub.stand_in import HubStandIn
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -34,20 +32,18 @@ from tests.app.browsing import (  # noqa: E402  after the skip
     PATIENCE_MS,
     choose,
     clear,
+    make,
     note_stranger,
     open_model,
     saved,
+    seed_field,
+    set_number,
     shown,
     wait_made,
 )
 
 Page = sync_api.Page
 expect = sync_api.expect
-PUSH = """
-import sys
-from sngan_cond import Generator
-Generator.from_pretrained(sys.argv[1]).push_to_hub("alice/toy")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -57,19 +53,17 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def page_address(toy: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def page_address(
+    hub: HubStandIn, client: HubClient, toy: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """The page, beside a Hub that holds alice/toy."""
     folder = tmp_path_factory.mktemp("page")
-    with HubStandIn(folder / "hub") as hub:
-        environment = hub.environment(folder / "home") | {"HF_HUB_OFFLINE": "0", "OMP_NUM_THREADS": "1"}
-        pushed = [sys.executable, "-c", PUSH, str(toy)]
-        subprocess.run(
-            pushed, check=True, env=os.environ | environment | {"PYTHONPATH": str(ROOT)}, capture_output=True
-        )
-        visitor = hub.environment(folder / "visitor", token=None) | {"HF_HUB_OFFLINE": "0", "OMP_NUM_THREADS": "1"}
-        words = ["--model", str(tiny), "--model", str(_slow_model(folder / "slow")), "--allow-repo", "alice/*"]
-        with served(words, folder, visitor) as address:
-            yield address
+    push = "from sngan_cond import Generator; result = Generator.from_pretrained(toy).push_to_hub('alice/toy')"
+    client.run(push, toy=str(toy))
+    visitor = hub.environment(folder / "visitor", token=None) | {"HF_HUB_OFFLINE": "0"}
+    words = ["--model", str(tiny), "--model", str(_slow_model(folder / "slow")), "--allow-repo", "alice/*"]
+    with served(words, folder, visitor) as address:
+        yield address
 
 
 def _slow_model(folder: Path) -> Path:
@@ -102,18 +96,15 @@ def page(browser: "sync_api.Browser", page_address: str) -> Iterator[Page]:
 
 
 def test_from_a_repo_to_a_shared_link(page: Page, toy: Path, tmp_path: Path) -> None:
-    open_model(page, "alice/toy")
-    expect(page.locator("ul.summary")).to_contain_text(re.compile(r"alice/toy.*commit [0-9a-f]{40}"))
+    open_model(page, "alice/toy", shows=re.compile(r"alice/toy.*commit [0-9a-f]{40}"))
     clear(page, "sample-classes")
     choose(page, "sample-classes", "ten", "n00000003")
     expect(page.locator("#sample-classes .token")).to_have_count(2)
     page.get_by_label("number input for Images of each class").fill("3")
-    page.locator("#sample-seed input, #sample-seed textarea").fill("12")
+    seed_field(page).fill("12")
     page.get_by_label("Truncate the latents").check()
-    page.get_by_label("number input for Truncation threshold").fill("0.6")
-    page.keyboard.press("Tab")
-    page.get_by_role("button", name="Generate").click()
-    wait_made(page, "sample")
+    set_number(page, "Truncation threshold", "0.6")
+    make(page, "sample", "Generate")
     images = shown(page, "sample")
     assert len(images) == 6
 
@@ -164,10 +155,8 @@ def test_morph(page: Page) -> None:
     page.get_by_role("tab", name="Morph").click()
     choose(page, "morph-from", "golf")
     choose(page, "morph-to", "ten")
-    page.get_by_label("number input for Steps").fill("5")
-    page.keyboard.press("Tab")
-    page.get_by_role("button", name="Morph").click()
-    wait_made(page, "morph")
+    set_number(page, "Steps", "5")
+    make(page, "morph", "Morph")
     assert len(shown(page, "morph")) == 5
     expect(page.locator("#morph-animation img")).to_be_visible()
     expect(page.locator("#morph-gallery")).to_contain_text("golf <b>ball</b>")
@@ -177,11 +166,9 @@ def test_morph(page: Page) -> None:
 def test_mixture_follows_its_weights(page: Page) -> None:
     page.get_by_role("tab", name="Mixture").click()
     expect(page.get_by_label("number input for Weight of tench")).to_be_visible()
-    page.get_by_role("button", name="Mix", exact=True).click()
-    wait_made(page, "mixture")
+    make(page, "mixture", "Mix")
     even = shown(page, "mixture")
-    page.get_by_label("number input for Weight of tench").fill("0.1")
-    page.keyboard.press("Tab")
+    set_number(page, "Weight of tench", "0.1")
     page.get_by_role("button", name="Mix", exact=True).click()
     page.wait_for_url(re.compile("weight=0.1"))
     uneven = shown(page, "mixture")
@@ -195,8 +182,7 @@ def test_mixture_follows_its_weights(page: Page) -> None:
 def test_walk(page: Page) -> None:
     page.get_by_role("tab", name="Walk").click()
     page.locator("#walk-to-seed-dice").click()
-    page.get_by_role("button", name="Walk", exact=True).click()
-    wait_made(page, "walk")
+    make(page, "walk", "Walk")
     assert len(set(shown(page, "walk"))) == 8
 
 
@@ -216,15 +202,13 @@ def test_a_wrong_repo_is_told_and_the_page_goes_on(page: Page) -> None:
     open_model(page, "bob/toy")
     expect(message).to_contain_text("is not offered here")
     message.locator(".toast-close").first.click()
-    open_model(page, "tiny")
-    expect(page.locator("ul.summary")).to_contain_text("tiny")
-    page.get_by_role("button", name="Generate").click()
-    wait_made(page, "sample")
+    open_model(page, "tiny", shows="tiny")
+    make(page, "sample", "Generate")
 
 
 @pytest.mark.parametrize("seed", ["-1", str(2**70), "<img src=x onerror=alert(1)>"])
 def test_a_wrong_seed_is_reported(page: Page, seed: str) -> None:
-    page.locator("#sample-seed input, #sample-seed textarea").fill(seed)
+    seed_field(page).fill(seed)
     page.get_by_role("button", name="Generate").click()
     expect(page.locator(".toast-body")).to_contain_text(f"seed is {seed}" if seed[0] != "<" else "seed is '<img")
     assert page.locator(".toast-body img").count() == 0
@@ -251,28 +235,23 @@ def test_a_wrong_link_is_reported(page: Page, page_address: str) -> None:
 
 
 def test_stop(page: Page) -> None:
-    open_model(page, "slow")
-    expect(page.locator("ul.summary")).to_contain_text("slow")
-    page.get_by_label("number input for Images of each class").fill("32")
-    page.keyboard.press("Tab")
+    open_model(page, "slow", shows="slow")
+    set_number(page, "Images of each class", "32")
     page.get_by_role("button", name="Generate").click()
     page.get_by_text("Making images").first.wait_for()
     page.get_by_role("button", name="Stop").first.click()
     expect(page.locator("#sample-status")).to_contain_text("Stopped", timeout=PATIENCE_MS)
     expect(page.locator("#sample-gallery .grid-container img")).to_have_count(0)
-    open_model(page, "tiny")
-    expect(page.locator("ul.summary")).to_contain_text("tiny")
-    page.get_by_label("number input for Images of each class").fill("2")
-    page.keyboard.press("Tab")
-    page.get_by_role("button", name="Generate").click()
-    wait_made(page, "sample")
+    open_model(page, "tiny", shows="tiny")
+    set_number(page, "Images of each class", "2")
+    make(page, "sample", "Generate")
 
 
 def test_surprise_me(page: Page) -> None:
     page.get_by_role("button", name="Surprise me").click()
     wait_made(page, "sample")
     assert len(shown(page, "sample")) == 32
-    assert page.locator("#sample-seed input, #sample-seed textarea").input_value() != "0"
+    assert seed_field(page).input_value() != "0"
 
 
 @pytest.mark.parametrize("width", [1280, 390, 320])

@@ -1,6 +1,5 @@
 """What the store of models opens, and what it refuses without telling paths."""
 
-import json
 import threading
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from app.engine import choose_device
 from app.limits import InvalidRequest
 from app.models import Model, ModelStore
 from app.service import Service
+from tests.app.models import damage as make_damage
 from tests.app.models import save_tiny
 
 
@@ -89,18 +89,7 @@ def test_two_folders_of_one_name_are_refused(tmp_path: Path) -> None:
 )
 def test_damaged_models_are_refused_without_a_path(tmp_path: Path, damage: str, message: str) -> None:
     folder = save_tiny(tmp_path / "toy")
-    config, weights = folder / "config.json", folder / "model.safetensors"
-    values = json.loads(config.read_text())
-    if damage == "huge":
-        config.write_text(json.dumps(values | {"channels": 1_000_000_000}))
-    elif damage == "foreign":
-        config.write_text(json.dumps({"model_type": "bert", "hidden_size": 768}))
-    elif damage == "lying":
-        weights.write_bytes((2**62).to_bytes(8, "little") + weights.read_bytes()[8:])
-    elif damage == "pickle":
-        weights.rename(folder / "pytorch_model.bin")
-    else:
-        (folder / damage).write_bytes({"metrics.json": b"{", "training.json": b"[]", "README.md": b"\xff"}[damage])
+    make_damage(folder, damage)
     service = Service([str(folder)], device="cpu")
     with pytest.raises(InvalidRequest, match=message) as error:
         service.open("toy")

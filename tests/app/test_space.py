@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import socket
-import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -13,10 +12,12 @@ from types import ModuleType
 import pytest
 import yaml
 
-from app.__main__ import main, parse
+from app.__main__ import main
 from app.engine import batch_runner, on_zero_gpu
 from tests.app.models import tiny_generator
-from tests.app.server import ROOT, served
+from tests.app.server import served
+from tests.processes import ROOT, python
+from tests.refusals import refused_command
 
 APP = ROOT / "app"
 
@@ -80,26 +81,16 @@ def test_a_lent_gpu_is_used_call_by_call(monkeypatch: pytest.MonkeyPatch) -> Non
         (["--port", "0"], "'0': an integer from 1 to 65535"),
         (["--port", "x"], "'x': an integer"),
         (["--models", "a"], "unrecognized arguments"),
+        (["--device", "tpu"], "device='tpu': auto, cpu, cuda or cuda:N is allowed"),
     ],
 )
-def test_wrong_words_are_reported(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        parse(words)
-    assert stopped.value.code == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+def test_wrong_words_are_reported(words: list[str], message: str) -> None:
+    refused_command(main, words, message)
 
 
 def test_the_command_line_is_read_without_torch_and_gradio() -> None:
     code = "import sys; from app.__main__ import parse; parse([]); print({'torch', 'gradio'} & set(sys.modules))"
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert ended.stdout == "set()\n"
-
-
-def test_a_wrong_device_is_reported(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--model", str(tiny), "--device", "tpu"]) == 2
-    assert capsys.readouterr().err == "python -m app: error: device='tpu': auto, cpu, cuda or cuda:N is allowed\n"
+    assert python("-c", code).stdout == "set()\n"
 
 
 @pytest.mark.slow
@@ -109,10 +100,7 @@ def test_the_page_does_not_wake_the_compiler(tiny: Path) -> None:
     code += (
         "Service(sys.argv[1:], device='cpu').make(SampleRequest(classes=('0',))); print('torch._dynamo' in sys.modules)"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", code, str(tiny)], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert ended.stdout == "False\n"
+    assert python("-c", code, tiny).stdout == "False\n"
 
 
 @pytest.mark.slow
@@ -121,8 +109,6 @@ def test_a_taken_port_is_reported(tiny: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        words = ["-m", "app", "--model", str(tiny), "--port", port, "--no-browser", "--device", "cpu"]
-        ended = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 2
+        ended = python("-m", "app", "--model", tiny, "--port", port, "--no-browser", "--device", "cpu", status=2)
     assert ended.stderr.startswith(f"python -m app: error: port={port} on host=127.0.0.1: ")
     assert ended.stderr.count("\n") == 1

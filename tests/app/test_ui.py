@@ -1,7 +1,6 @@
 """The page as it is built: labels, endpoints, and text that cannot become markup."""
 
 import asyncio
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,11 +16,6 @@ from app.tabs.about import harmless_card
 from app.ui import Ui, build_demo
 
 J = "\N{WORD JOINER}"
-
-
-@pytest.fixture(scope="module")
-def service(tiny: Path, classless: Path) -> Service:
-    return Service([str(tiny), str(classless)], allow_repos=["alice/*"], device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +86,9 @@ def test_a_class_of_a_mixture_keeps_its_weight_while_others_go_and_come(ui: Ui) 
     mixture = ui.parts["mixture"]
     data = {mixture.fields["classes"]: ["2", "1"], mixture.before: ["0", "2"], ui.model_box: "", ui.revision_box: ""}
     data |= dict(zip(mixture.sliders, (0.2, 0.7, 0.3, 0.4, 0.5, 0.6), strict=True))
-    classes, *sliders = mixture._follow(data)
-    assert classes == ["2", "1"]
+    updates = mixture._follow(data)
+    assert updates[mixture.before] == ["2", "1"]
+    sliders = [updates[slider] for slider in mixture.sliders]
     assert [(slider["value"], slider["label"]) for slider in sliders[:2]] == [
         (0.7, "Weight of golf <b>ball</b>"),
         (1.0, "Weight of crane (n00000002)"),
@@ -114,6 +109,30 @@ def test_a_link_to_a_walk_fills_its_fields(ui: Ui, service: Service, truncation:
     if truncation is not None:
         slider = shown["truncation"]
         assert slider["value"] == truncation <= slider["maximum"] == max(2.0, truncation)
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "called"),
+    [
+        ("sample", {"classes": ["0"]}, {"classes": "class", "count": "number of images", "truncation": "truncation"}),
+        (
+            "morph",
+            {"from_class": "0", "to_class": "1"},
+            {"from_class": "class “from”", "to_class": "class “to”", "steps": "steps", "seed": "seed"},
+        ),
+        ("mixture", {"classes": ["0"], "weights": [1]}, {"classes": "class", "count": "number of images"}),
+        ("walk", {"class_name": "0"}, {"class_name": "class", "from_seed": "seed", "to_seed": "second seed"}),
+        ("classes", {}, {"query": "query", "limit": "limit"}),
+    ],
+)
+def test_the_arguments_of_endpoints_reach_their_checks(
+    service: Service, name: str, right: dict[str, Any], called: dict[str, str]
+) -> None:
+    (endpoint,) = [endpoint for endpoint in endpoints(service) if endpoint.__name__ == name]
+    for argument, field in (called | {"model": "model", "revision": "revision"}).items():
+        with pytest.raises(gr.Error) as error:
+            endpoint(**{**right, argument: "x" * 1_000_000})
+        assert error.value.message.startswith(f"{field} is 'xxx")
 
 
 def test_the_endpoint_of_classes_looks_at_the_revision(service: Service) -> None:

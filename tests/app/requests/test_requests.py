@@ -12,6 +12,7 @@ from app.requests.mixture import MixtureRequest
 from app.requests.morph import MorphRequest
 from app.requests.sample import SampleRequest
 from app.requests.walk import WalkRequest
+from tests.refusals import refused
 
 KINDS = (SampleRequest, MorphRequest, MixtureRequest, WalkRequest)
 HUGE = "x" * 1_000_000
@@ -56,6 +57,7 @@ def test_a_link_to_a_model_alone_asks_for_no_images() -> None:
         ({"seed": "9" * 1_000_000}, "seed is '9+'…"),
         ({"count": 10_000}, f"number of images is 10000: a whole number from 1 to {LIMITS.images}"),
         ({"count": 0}, "number of images is 0"),
+        ({"count": HUGE}, "number of images is 'x+'…"),
         ({"count": math.nan}, "number of images is nan"),
         ({"count": 33, "classes": ["1", "2"]}, "33 images of each of 2 classes are 66: at most 64"),
         ({"truncation": 0}, "truncation=0"),
@@ -66,6 +68,7 @@ def test_a_link_to_a_model_alone_asks_for_no_images() -> None:
         ({"truncation": 10**400}, "truncation is a number of more than 60 digits"),
         ({"truncation": [1]}, "truncation is a list"),
         ({"classes": HUGE}, "class is 'x+'…"),
+        ({"classes": [HUGE]}, "class is 'x+'… .* at most 200 characters"),
         ({"classes": ["a\nb"]}, r"class is 'a\\nb': control characters"),
         ({"classes": [{"a": 1}]}, "class is a dict: text is expected"),
         ({"classes": {"a": 1}}, "class is a dict: a list"),
@@ -106,10 +109,17 @@ def test_digits_and_whole_floats_are_numbers() -> None:
     assert request == SampleRequest(classes=("7",), count=2, seed=12, truncation=0.5)
 
 
-def test_morph_and_walk_have_limits_of_their_own() -> None:
-    with pytest.raises(InvalidRequest, match="steps is 49: a whole number from 2 to 48"):
-        MorphRequest.parse(from_class="1", to_class="2", steps=49)
-    with pytest.raises(InvalidRequest, match="choose the class to morph from"):
-        MorphRequest.parse(from_class=None, to_class="2")
-    with pytest.raises(InvalidRequest, match="second seed is -1"):
-        WalkRequest.parse(class_="1", to_seed=-1)
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (MorphRequest, {"steps": 49}, "steps is 49: a whole number from 2 to 48 is allowed"),
+        (MorphRequest, {"steps": 1}, "steps is 1: a whole number from 2 to 48 is allowed"),
+        (MorphRequest, {"from_class": None}, "choose the class to morph from"),
+        (MorphRequest, {"to_class": HUGE}, "(1,000,000 characters): at most 200 characters are allowed"),
+        (WalkRequest, {"to_seed": -1}, "second seed is -1"),
+        (WalkRequest, {"to_seed": "x"}, "second seed is 'x'"),
+    ],
+)
+def test_morph_and_walk_have_limits_of_their_own(kind: type[Request], values: dict[str, Any], message: str) -> None:
+    right = {"from_class": "1", "to_class": "2", "class_": "1"}  # a name that is no field's is ignored
+    refused(lambda: kind.parse(**right | values), message, by=InvalidRequest)
