@@ -2,22 +2,19 @@
 
 import argparse
 import dataclasses
-import os
+import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sngan_cond.cli import OneLineParser
 from train.data.image import FILTERS, FITS, Fitting
 from train.data.sources import FORMS, open_source
 from train.data.sources.base import Source, SourceRequest
-from train.data.workers import SKIPPED_NAME
 from train.errors import DataError
-
-if TYPE_CHECKING:
-    from train.data.dataset import PreparedDataset
+from train.processes import processors
 
 MAX_RESOLUTION = 1024
+LARGEST = 2**64 - 1
 EPILOG = """examples:
   python -m train.prepare --source imagefolder:imagenet/train --resolution 128 --min-side 256 --out data/imagenet-128
   python -m train.prepare --source torchvision:CIFAR10 --download --resolution 32 --out data/cifar10-32
@@ -38,68 +35,61 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    p.add_argument("--source", required=True, metavar="S", help=f"where images come from: {FORMS}")
-    p.add_argument("--resolution", required=True, type=int, metavar="PX", help="side of the result in pixels, integer")
-    p.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="folder to be made; DIR.partial until it is whole"
-    )
-    p.add_argument(
-        "--split", metavar="NAME", help="which part of the source (default: train; imagefolder: PATH itself)"
-    )
-    p.add_argument(
+    add = p.add_argument
+    add("--source", required=True, metavar="S", help=f"where images come from: {FORMS}")
+    add("--resolution", required=True, type=int, metavar="PX", help="side of the result in pixels, integer")
+    add("--out", required=True, type=Path, metavar="DIR", help="folder to be made; DIR.partial until it is whole")
+    add("--split", metavar="NAME", help="which part of the source (default: train; imagefolder: PATH itself)")
+    add(
         "--crop",
         metavar="C",
         help="center (square of the short side), center:PX (square of PX pixels in the "
         "middle) or none (default: center; CelebA: center:128)",
     )
-    p.add_argument(
+    add(
         "--fit",
         choices=FITS,
         help="resize to the square, or pad: reduce if needed, never enlarge or "
         "stretch, black around it (default: resize; MNIST and FashionMNIST: pad)",
     )
-    p.add_argument(
+    add(
         "--filter",
         choices=tuple(FILTERS),
         default="bilinear",
         metavar="F",
         help=f"how to resize: {', '.join(FILTERS)}; averages when reducing (default: bilinear, the official one)",
     )
-    p.add_argument(
+    add(
         "--min-side",
         type=int,
         metavar="PX",
         help="images with a shorter side count as bad (default: the "
         "resolution for imagefolder and hf unless padded, else 1; officially 256 for ImageNet)",
     )
-    p.add_argument(
+    add(
         "--on-bad-image",
         choices=("skip", "fail"),
         default="skip",
         help="unreadable, truncated or too small: leave out and report, or stop (default: skip)",
     )
-    p.add_argument(
+    add(
         "--limit",
         type=int,
         metavar="N",
         help="use N images, spread evenly over the classes (default: all; shapes: 10000)",
     )
-    p.add_argument(
-        "--unlabelled", action="store_true", help="leave classes out; an imagefolder needs no sub-folders then"
-    )
-    p.add_argument(
-        "--label-column", metavar="NAME", help="where an hf source has its labels (default: its class labels)"
-    )
-    p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of drawn shapes, from 0 (default: 0)")
-    p.add_argument(
+    add("--unlabelled", action="store_true", help="leave classes out; an imagefolder needs no sub-folders then")
+    add("--label-column", metavar="NAME", help="where an hf source has its labels (default: its class labels)")
+    add("--seed", type=int, default=0, metavar="N", help="seed of drawn shapes, from 0 (default: 0)")
+    add(
         "--workers",
         type=int,
-        default=_processors(),
+        default=processors(),
         metavar="N",
         help="processes that decode (default: %(default)s, the processors of this machine)",
     )
-    p.add_argument("--download", action="store_true", help="let torchvision fetch what is missing (default: never)")
-    p.add_argument("--verify", action="store_true", help="recompute the sha256 of a DIR that is already there")
+    add("--download", action="store_true", help="let torchvision fetch what is missing (default: never)")
+    add("--verify", action="store_true", help="recompute the sha256 of a DIR that is already there")
     return p
 
 
@@ -125,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _prepare(options: argparse.Namespace) -> None:
     # Here, for worker processes import this module anew, and pydantic would double their start.
-    from train.data.build import Request, build
+    from train.data.build import Request, build, report
     from train.data.dataset import PreparedDataset
 
     _check(options)
@@ -137,7 +127,7 @@ def _prepare(options: argparse.Namespace) -> None:
     dataset, was_there = build(source, request, options.out, workers=options.workers)
     if was_there and options.verify:
         dataset = PreparedDataset.open(options.out, verify=True)
-    _report(dataset, was_there)
+    print(report(dataset, was_there))
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -151,10 +141,9 @@ def _check(options: argparse.Namespace) -> None:
     ):
         if value is not None and (value < low or (high is not None and value > high)):
             raise DataError(f"{name} is {value}; allowed is {low} {f'to {high}' if high else 'or more'}")
-    side = (options.crop or "").removeprefix("center:")
-    if options.crop not in (None, "center", "none") and not (
-        side.isdecimal() and int(side) > 0 and side != options.crop
-    ):
+        if value is not None and value > LARGEST:
+            raise DataError(f"{name} is {value}; allowed is {LARGEST} at most, which dataset.json can hold")
+    if not re.fullmatch("none|center(:0*[1-9][0-9]*)?", options.crop or "center"):
         raise DataError(f"--crop is {options.crop!r}; allowed are center, center:PX, none")
 
 
@@ -163,27 +152,6 @@ def _fitting(options: argparse.Namespace, source: Source) -> Fitting:
     fit = options.fit or source.fit
     min_side_px = options.min_side or source.min_side_px or (1 if fit == "pad" else options.resolution)
     return Fitting(options.resolution, options.crop or source.crop, fit, options.filter, min_side_px)
-
-
-def _report(dataset: "PreparedDataset", was_there: bool) -> None:
-    info, side = dataset.info, dataset.resolution
-    counts = info.images_per_class
-    classes = f"{len(counts)} classes of {min(counts):,} to {max(counts):,}" if counts else "no classes"
-    state = "was there already" if was_there else "is ready"
-    megabytes = dataset.images.nbytes / 1e6
-    print(f"{dataset.folder} {state}: {len(dataset):,} images of {side}x{side} px, {classes}, {megabytes:,.1f} MB")
-    if total := info.skipped["total"]:
-        reasons = ", ".join(f"{number:,} {reason}" for reason, number in info.skipped["by_reason"].items() if number)
-        first = info.skipped["examples"][0]
-        print(
-            f"skipped {total:,} ({reasons}), the first {first['file']}: {first['detail']}; "
-            f"all are listed in {dataset.folder / SKIPPED_NAME}"
-        )
-
-
-def _processors() -> int:
-    """Return how many processors this process may use; there may be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

@@ -1,9 +1,14 @@
-"""Worker processes that end with the process that started them, however it ends."""
+"""Processors for this process, and worker processes that end with the one that started them, however it ends."""
 
 import os
 import threading
 from multiprocessing import parent_process
 from multiprocessing.process import BaseProcess
+
+
+def processors() -> int:
+    """Return how many processors this process may use; there may be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def end_with_parent() -> None:

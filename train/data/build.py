@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import hashlib
 import shutil
 from pathlib import Path
 from typing import Any, Literal
@@ -11,13 +12,17 @@ import PIL
 from tqdm import tqdm
 
 from train.data.dataset import PreparedDataset, first_faults
-from train.data.finish import finish
-from train.data.image import Fitting
-from train.data.info import INFO_NAME, DatasetInfo
+from train.data.image import REASONS, Fitting
+from train.data.info import IMAGES_NAME, INFO_NAME, LABELS_NAME, DatasetInfo
 from train.data.partial import Partial, first_difference
 from train.data.sources.base import Source, SourceRequest
 from train.data.workers import make_chunks
 from train.errors import DataError
+from train.files import sync
+
+SKIPPED_NAME = "skipped.tsv"
+EXAMPLES_NAMED = 20
+HASH_BLOCK_BYTES = 1 << 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +98,7 @@ def build(source: Source, request: Request, out: Path, *, workers: int) -> tuple
             return PreparedDataset.open(out), True
         with Partial(out, plan).locked() as partial:
             _make_all(source, chosen, request, partial, workers)
-            finish(partial, source, source.labels[chosen], out)
+            _finish(partial, source, source.labels[chosen], out)
         shutil.rmtree(partial.folder)  # after its lock is released, for Windows deletes no open file
     except OSError as error:
         where = error.filename or out
@@ -134,12 +139,90 @@ def _make_all(source: Source, chosen: np.ndarray, request: Request, partial: Par
     total, made = len(chosen), partial.made
     partial.reserve(total - made)
     with tqdm(total=total, initial=made, unit=" images", desc="preparing", mininterval=0.5) as progress:
-        for chunk in make_chunks(source, chosen, made, request.fitting, workers):
-            if chunk.bad and request.on_bad_image == "fail":
-                raise DataError(f"{chunk.bad[0]}; to go on pass --on-bad-image skip")
-            partial.append(chunk)
+        for good, bad in make_chunks(source, chosen, made, request.fitting, workers):
+            if bad and request.on_bad_image == "fail":
+                raise DataError(f"{bad[0]}; to go on pass --on-bad-image skip")
+            partial.append(good, bad)
             progress.update(partial.made - progress.n)
             progress.set_postfix(skipped=len(partial.bad), refresh=False)
+
+
+def _finish(partial: Partial, source: Source, labels: np.ndarray, out: Path) -> None:
+    """Turn what every image has been made into a prepared data set under its final name.
+
+    It may be killed at any line. The next attempt repeats it from the start, which is safe because every step before
+    the rename either changes nothing the second time or writes its file anew. The rename is what makes the data set
+    real: before it there is no DIR, after it DIR is whole, and what is left of DIR.partial is deleted by `build`.
+
+    Args:
+        labels: (M,) of the images chosen, good and bad.
+    Raises:
+        DataError: if a class is left without an image; the work folder is deleted, since repeating it is useless.
+    """
+    bad = partial.bad
+    labels = np.delete(labels, [image.index for image in bad])
+    skipped = {reason: sum(image.reason == reason for image in bad) for reason in REASONS}
+    _, empty = first_faults(labels, max(len(source.class_names), 1))
+    if empty is not None:
+        partial.discard()
+        what = f"class {source.class_names[empty]!r}" if source.class_names else "the source"
+        why = ", ".join(f"{number} {reason}" for reason, number in skipped.items() if number)
+        raise DataError(f"--source: no usable image is left in {what}; skipped {why}, the first {bad[0]}")
+    partial.seal()
+    # Not written atomically: the rename of the folder stands for all its files, and files left beside them by a kill
+    # would become part of the data set.
+    np.save(partial.data / LABELS_NAME, labels)
+    if bad:
+        lines = "".join(f"{image.name}\t{image.reason}\t{image.detail}\n" for image in bad)
+        (partial.data / SKIPPED_NAME).write_text("file\treason\tdetail\n" + lines, encoding="utf-8")
+    DatasetInfo(
+        **partial.plan,
+        count=len(labels),
+        class_names=source.class_names,
+        class_ids=source.class_ids,
+        images_per_class=np.bincount(labels).tolist() if source.class_names else [],
+        sha256={name: _sha256(partial.data / name) for name in (IMAGES_NAME, LABELS_NAME)},
+        skipped={
+            "total": len(bad),
+            "by_reason": skipped,
+            "examples": [{"file": x.name, "reason": x.reason, "detail": x.detail} for x in bad[:EXAMPLES_NAMED]],
+        },
+    ).write(partial.data / INFO_NAME)
+    # A file system may write the rename to disk before the contents, so a power cut could leave DIR with empty files.
+    for path in partial.data.iterdir():
+        sync(path)
+    sync(partial.data)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.exists():
+        out.rmdir()  # an empty folder, which a rename replaces on POSIX but not on Windows
+    partial.data.rename(out)
+    sync(out.parent)
+
+
+def _sha256(path: Path) -> str:
+    """Hash as `train.files.sha256` does, with a progress bar: the images of ImageNet take minutes."""
+    digest, size = hashlib.sha256(), path.stat().st_size
+    with path.open("rb") as file, tqdm(total=size, unit="B", unit_scale=True, desc="sha256", leave=False) as progress:
+        while block := file.read(HASH_BLOCK_BYTES):
+            digest.update(block)
+            progress.update(len(block))
+    return digest.hexdigest()
+
+
+def report(dataset: PreparedDataset, was_there: bool) -> str:
+    """Return what the user is told of a data set, on one line or, with skipped images, on two."""
+    info, side = dataset.info, dataset.resolution
+    counts = info.images_per_class
+    classes = f"{len(counts)} classes of {min(counts):,} to {max(counts):,}" if counts else "no classes"
+    state = "was there already" if was_there else "is ready"
+    megabytes = dataset.images.nbytes / 1e6
+    text = f"{dataset.folder} {state}: {len(dataset):,} images of {side}x{side} px, {classes}, {megabytes:,.1f} MB"
+    if total := info.skipped["total"]:
+        reasons = ", ".join(f"{number:,} {reason}" for reason, number in info.skipped["by_reason"].items() if number)
+        first = info.skipped["examples"][0]
+        text += f"\nskipped {total:,} ({reasons}), the first {first['file']}: {first['detail']}; "
+        text += f"all are listed in {dataset.folder / SKIPPED_NAME}"
+    return text
 
 
 def _nearest(path: Path) -> Path:

@@ -6,12 +6,11 @@
     done.jsonl  a line for each chunk: how many images the file holds with it, and which could not be used
 
 A line is appended only after its images have been synced, so it vouches for them. Images without a line cost only the
-time to make them again: the next attempt writes them over. Nothing but a preparation reads `data/` before `finish` has
-renamed it to DIR.
+time to make them again: the next attempt writes them over. Nothing but a preparation reads `data/` before it is renamed
+to DIR.
 """
 
 import dataclasses
-import io
 import json
 import os
 import shutil
@@ -28,13 +27,14 @@ from pydantic import Field
 from sngan_cond.stored import parse_json, read_json
 from train.data.dataset import PARTIAL_SUFFIX
 from train.data.info import IMAGES_NAME
-from train.data.workers import BadImage, Chunk
+from train.data.workers import BadImage
 from train.errors import DataError
 from train.files import lock, sync, write_text_atomically
 from train.stored import STRICT, check_as
 
 PLAN_NAME, DONE_NAME, LOCK_NAME, DATA_NAME = "plan.json", "done.jsonl", "lock", "data"
 LAYOUT = 2  # of this folder; 1 had a row for every image, good or bad, and lines without a count
+HEADER_BYTES = 128  # of images.npy: NumPy leaves room for any count, which is known only when every image was tried
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
@@ -80,6 +80,7 @@ class Partial:
             DataError: if another process is at it, or it was begun with another plan.
         """
         self.data.mkdir(parents=True, exist_ok=True)
+        self.images.touch()
         try:
             self._lock = lock(self.folder / LOCK_NAME)
         except BlockingIOError as error:
@@ -110,22 +111,18 @@ class Partial:
         raise DataError(f"--out: {self.folder} was begun {why}, or delete it to start anew")
 
     def _read_done(self) -> None:
-        if not self._done.exists():
-            return
-        content = self._done.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            os.truncate(self._done, len(whole))  # otherwise the next line would be appended to the torn one
+        content = self._done.read_bytes() if self._done.exists() else b""
+        whole, newline, torn = content.rpartition(b"\n")
+        if torn:
+            os.truncate(self._done, len(whole + newline))  # otherwise the next line would be appended to the torn one
         for number, line in enumerate(whole.decode("utf-8", "replace").splitlines(), 1):
             name = f"--out: {self._done}: line {number}"
             note = check_as(Note, parse_json(line, error=DataError, name=name), error=DataError, name=name)
-            before = self.made
-            self.rows = note.rows
-            self.bad += note.bad
+            before, self.rows, self.bad = self.made, note.rows, self.bad + note.bad
             if self.made <= before or not all(before <= image.index < self.made for image in note.bad):
                 raise DataError(f"{name} does not follow from those before; delete {self.folder} to start anew")
-        if not self.images.exists() or self.images.stat().st_size < self._end:  # the images vouched for are gone
-            self._done.unlink()
+        if self.images.stat().st_size < self._end:  # the images that the lines vouch for are gone
+            self._done.unlink(missing_ok=True)
             self.rows, self.bad = 0, []
 
     @property
@@ -134,13 +131,9 @@ class Partial:
         return self.rows + len(self.bad)
 
     @property
-    def _header(self) -> bytes:
-        return npy_header(self.rows, self.plan["resolution"])
-
-    @property
     def _end(self) -> int:
         """Where the next image goes in the file."""
-        return len(self._header) + self.rows * self._row_bytes
+        return HEADER_BYTES + self.rows * self._row_bytes
 
     def reserve(self, count: int) -> None:
         """Reserve room for so many images more, so that a full disk shows at once and not after hours.
@@ -148,30 +141,35 @@ class Partial:
         Raises:
             OSError: if the disk has no room; macOS and Windows cannot say.
         """
-        self.images.touch()  # "wb" would empty a file that holds images already
         if hasattr(os, "posix_fallocate"):
             with self.images.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, self._end + count * self._row_bytes)
 
-    def append(self, chunk: Chunk) -> None:
-        """Write the good images of the next chunk, wait until they are on the disk, and note that they are.
+    def append(self, good: np.ndarray, bad: list[BadImage]) -> None:
+        """Add what the next chunk has become: write, wait until it is on the disk, and note that it is.
 
         If the line reached the disk first, a power cut between the two would leave black images that count as made.
+
+        Args:
+            good: (n, R, R, 3) uint8.
+            bad: the images that could not be used.
         """
         with self.images.open("r+b") as file:
             file.seek(self._end)
-            file.write(chunk.good.data)
+            file.write(good.data)
         sync(self.images)
-        self.rows += len(chunk.good)
-        self.bad += chunk.bad
+        self.rows += len(good)
+        self.bad += bad
         with self._done.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dataclasses.asdict(Note(self.rows, chunk.bad))) + "\n")
+            file.write(json.dumps(dataclasses.asdict(Note(self.rows, bad))) + "\n")
         sync(self._done)
 
     def seal(self) -> None:
-        """Make the image file whole: its header, and an end after the last good image."""
+        """Make images.npy whole: its header, and an end after the last image."""
+        side = self.plan["resolution"]
+        header = {"descr": "|u1", "fortran_order": False, "shape": (self.rows, side, side, 3)}
         with self.images.open("r+b") as file:
-            file.write(self._header)
+            np.lib.format.write_array_header_1_0(file, header)
             file.truncate(self._end)
 
     def discard(self) -> None:
@@ -180,18 +178,6 @@ class Partial:
         self._done.unlink(missing_ok=True)
         self._release()  # Windows deletes no file that is open
         shutil.rmtree(self.folder)
-
-
-def npy_header(count: int, side_px: int) -> bytes:
-    """Return the header of an (N, R, R, 3) uint8 .npy file.
-
-    NumPy pads headers to a multiple of 64 bytes, so this one is equally long for every N, which is known only when
-    every image has been tried.
-    """
-    buffer = io.BytesIO()
-    fields = {"descr": "|u1", "fortran_order": False, "shape": (count, side_px, side_px, 3)}
-    np.lib.format.write_array_header_1_0(buffer, fields)
-    return buffer.getvalue()
 
 
 def first_difference(begun: dict[str, Any], asked: dict[str, Any]) -> str | None:

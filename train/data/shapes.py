@@ -3,11 +3,9 @@
 import colorsys
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
-
-# A signed distance field: (x, y) grids in shape units -> distance to the outline, negative inside.
-# Distances are exact near the outline, which is all that anti-aliasing needs.
 
 
 def _box(x: np.ndarray, y: np.ndarray, half_w: float, half_h: float) -> np.ndarray:
@@ -42,60 +40,21 @@ TRIANGLE = np.array([(0.0, -1.05), (1.02, 0.75), (-1.02, 0.75)])
 STAR = _star_corners(5, outer=1.08, inner=0.46)
 HEART = _heart_corners(64)
 
-
-def _disc(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.hypot(x, y) - 0.95
-
-
-def _square(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return _box(x, y, 0.82, 0.82)
-
-
-def _triangle(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return _polygon(x, y, TRIANGLE)
-
-
-def _ring(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.abs(np.hypot(x, y) - 0.75) - 0.2
-
-
-def _cross(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.minimum(_box(x, y, 0.95, 0.28), _box(x, y, 0.28, 0.95))
-
-
-def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return _polygon(x, y + 0.06, STAR)
-
-
-def _heart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return _polygon(x, y, HEART)
-
-
-def _crescent(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.maximum(np.hypot(x + 0.1, y) - 0.95, 0.78 - np.hypot(x - 0.42, y))
-
-
-def _bars(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    nearest_bar = np.clip(np.round(y / 0.68), -1, 1) * 0.68
-    return _box(x, y - nearest_bar, 0.92, 0.18)
-
-
-def _checker(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Two diagonal fields of a 2 by 2 board."""
-    return np.minimum(_box(x - 0.46, y + 0.46, 0.46, 0.46), _box(x + 0.46, y - 0.46, 0.46, 0.46))
-
-
-SHAPES = {
-    "disc": _disc,
-    "square": _square,
-    "triangle": _triangle,
-    "ring": _ring,
-    "cross": _cross,
-    "star": _star,
-    "heart": _heart,
-    "crescent": _crescent,
-    "bars": _bars,
-    "checker": _checker,
+# Signed distance fields: (x, y) grids in shape units -> distance to the outline, negative inside. Distances are exact
+# near the outline, which is all that anti-aliasing needs.
+SHAPES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "disc": lambda x, y: np.hypot(x, y) - 0.95,
+    "square": lambda x, y: _box(x, y, 0.82, 0.82),
+    "triangle": lambda x, y: _polygon(x, y, TRIANGLE),
+    "ring": lambda x, y: np.abs(np.hypot(x, y) - 0.75) - 0.2,
+    "cross": lambda x, y: np.minimum(_box(x, y, 0.95, 0.28), _box(x, y, 0.28, 0.95)),
+    "star": lambda x, y: _polygon(x, y + 0.06, STAR),
+    "heart": lambda x, y: _polygon(x, y, HEART),
+    "crescent": lambda x, y: np.maximum(np.hypot(x + 0.1, y) - 0.95, 0.78 - np.hypot(x - 0.42, y)),
+    "bars": lambda x, y: _box(x, y - np.clip(np.round(y / 0.68), -1, 1) * 0.68, 0.92, 0.18),  # to the nearest of three
+    "checker": lambda x, y: np.minimum(  # two diagonal fields of a 2 by 2 board
+        _box(x - 0.46, y + 0.46, 0.46, 0.46), _box(x + 0.46, y - 0.46, 0.46, 0.46)
+    ),
 }
 TEXTURES = ("plain", "striped", "dotted", "ringed")
 COLOURS = ("red", "yellow", "green", "cyan", "blue", "magenta")  # hue 0, 60, ... 300 degrees

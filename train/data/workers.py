@@ -24,12 +24,11 @@ from train.data.sources.base import Item, Source
 from train.errors import DataError
 from train.processes import end_with_parent
 
-SKIPPED_NAME = "skipped.tsv"  # where a prepared data set lists its bad images
 CHUNK_IMAGES = 128  # what a kill may cost each worker; also how often the disk is waited for
 CHUNK_BYTES = 1 << 24  # of larger images fewer
 QUEUED_PER_WORKER = 2  # enough that no worker waits, few enough that memory holds the images on their way
 
-_blocks: np.ndarray  # in a worker: memory that it shares with the parent
+_blocks: list[np.ndarray] = []  # in a worker: memory that it shares with the parent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,26 +51,19 @@ class BadImage:
         return f"{self.name}: {self.reason} ({self.detail})"
 
 
-@dataclasses.dataclass(frozen=True)
-class Chunk:
-    """A stretch of the images chosen.
-
-    Args:
-        good: (n, R, R, 3) uint8, those that can be used, in order; overwritten once the next chunk is asked for.
-        bad: the others.
-    """
-
-    good: np.ndarray
-    bad: list[BadImage]
+Chunk = tuple[np.ndarray, list[BadImage]]
 
 
 def make_chunks(source: Source, chosen: np.ndarray, first: int, fitting: Fitting, workers: int) -> Iterator[Chunk]:
-    """Make chunks, several at a time, and hand them out in order.
+    """Decode and fit images chunk by chunk, several chunks at a time, and hand them out in order.
 
     Args:
         chosen: (M,) indices into the source.
         first: where among them to begin.
         workers: number of processes; 1 works in this one.
+    Yields:
+        Of each chunk the images that can be used, (n, R, R, 3) uint8 in order, and the others. The array is
+        overwritten once the next chunk is asked for.
     Raises:
         DataError: if a worker process was ended from outside.
     """
@@ -85,8 +77,8 @@ def make_chunks(source: Source, chosen: np.ndarray, first: int, fitting: Fitting
         return
     block = np.empty((size, *row), np.uint8)
     for start, items in stretches:
-        good, bad = _fill(block, start, items, fitting)
-        yield Chunk(block[:good], bad)
+        bad = _fill(block, start, items, fitting)
+        yield block[: len(items) - len(bad)], bad
 
 
 def _make_in_pool(
@@ -102,20 +94,21 @@ def _make_in_pool(
     context = multiprocessing.get_context("spawn")
     # Through the pool's pipe, pixels would cost 30 % more processor time. No name, so a kill leaves nothing behind.
     memory = context.RawArray("B", math.prod(shape))
-    blocks = np.frombuffer(memory, np.uint8).reshape(shape)
-    queue: collections.deque[tuple[int, Future[tuple[int, list[BadImage]]]]] = collections.deque()
+    blocks = itertools.cycle(enumerate(np.frombuffer(memory, np.uint8).reshape(shape)))
+    queue: collections.deque[tuple[np.ndarray, int, Future[list[BadImage]]]] = collections.deque()
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(memory, shape))
 
     def oldest() -> Chunk:  # though another may be ready: images are appended in order
-        number, future = queue.popleft()
-        good, bad = future.result()
-        return Chunk(blocks[number, :good], bad)
+        block, count, future = queue.popleft()
+        bad = future.result()
+        return block[: count - len(bad)], bad
 
     try:
-        for number, (start, items) in zip(itertools.cycle(range(len(blocks))), stretches, strict=False):
+        for start, items in stretches:
+            number, block = next(blocks)
             with _ctrl_c_deferred():  # submit starts a worker as long as there are fewer than asked for
-                queue.append((number, pool.submit(_fill_shared, number, start, items, fitting)))
-            if len(queue) == len(blocks):
+                queue.append((block, len(items), pool.submit(_fill_shared, number, start, items, fitting)))
+            if len(queue) == shape[0]:
                 yield oldest()
         while queue:
             yield oldest()
@@ -125,26 +118,18 @@ def _make_in_pool(
         pool.shutdown(cancel_futures=True)
 
 
-def _fill(block: np.ndarray, start: int, items: Sequence[Item], fitting: Fitting) -> tuple[int, list[BadImage]]:
-    """Decode and fit a stretch of images.
-
-    Args:
-        block: (size, R, R, 3) uint8, takes the images that can be used, in order.
-        start: place of the first item among the images chosen.
-    Returns:
-        How many can be used, and the others.
-    """
-    good, bad = 0, []
-    for index, item in enumerate(items, start):
+def _fill(block: np.ndarray, start: int, items: Sequence[Item], fitting: Fitting) -> list[BadImage]:
+    """Put those images of a stretch that can be used at the beginning of the block, in order, and return the others."""
+    bad: list[BadImage] = []
+    for offset, item in enumerate(items):
         try:
-            block[good] = fitting.apply(item.load())
-            good += 1
+            block[offset - len(bad)] = fitting.apply(item.load())
         except BadImageError as error:
-            bad.append(BadImage(index, item.name, error.reason, error.detail))
-    return good, bad
+            bad.append(BadImage(start + offset, item.name, error.reason, error.detail))
+    return bad
 
 
-def _fill_shared(number: int, start: int, items: Sequence[Item], fitting: Fitting) -> tuple[int, list[BadImage]]:
+def _fill_shared(number: int, start: int, items: Sequence[Item], fitting: Fitting) -> list[BadImage]:
     return _fill(_blocks[number], start, items, fitting)
 
 
@@ -169,5 +154,4 @@ def _start_worker(memory: "Array[Any]", shape: tuple[int, ...]) -> None:
     """Leave Ctrl-C to the parent, end with it, and take the memory that it shares."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
-    global _blocks
-    _blocks = np.frombuffer(memory, np.uint8).reshape(shape)
+    _blocks.extend(np.frombuffer(memory, np.uint8).reshape(shape))

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from train.config import TrainConfig
 from train.errors import TrainError
+from train.processes import processors
 
 COLLECTIVE_TIMEOUT = timedelta(hours=12)  # scoring or publishing holds a collective longer than the default
 _MIXED_PRECISION = {"auto": None, "fp32": "no", "bf16": "bf16"}
@@ -72,7 +73,7 @@ def set_num_threads(device: torch.device) -> None:
     launched = "ACCELERATE_MIXED_PRECISION" in os.environ  # set by every `accelerate launch`
     if device.type != "cpu" or not launched or os.environ.get("OMP_NUM_THREADS") != "1":
         return
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = processors()
     cores = min(usable, psutil.cpu_count(logical=False) or usable)  # a core's second thread slows convolutions
     torch.set_num_threads(max(1, cores // get_int_from_env(["LOCAL_WORLD_SIZE"], 1)))
 

@@ -74,17 +74,25 @@ def made(tmp_path: Path, source: object, *options: object, resolution: int = 16)
     return PreparedDataset.open(out, verify=True)
 
 
+def refusal(*arguments: object) -> str:
+    """What the command says, in one line and with status 2, to arguments that it refuses."""
+    status, said, err = prepare(*arguments)
+    assert (status, said, err.count("\n")) == (2, "", 0)
+    beginning = "python -m train.prepare: error: "
+    assert err.startswith(beginning)
+    return err.removeprefix(beginning)
+
+
 def refused(source: object, *options: object) -> str:
-    """What the command says, in one line and with status 2, to a source that it cannot prepare."""
-    status, said, err = prepare("--source", source, "--resolution", 16, "--workers", 1, "--out", "never-made", *options)
-    assert (status, said) == (2, "")
-    assert err.count("\n") == 0
-    assert not Path("never-made").exists()
-    return err.removeprefix("python -m train.prepare: error: ")
+    """What the command says to a source that it cannot prepare."""
+    said = refusal("--source", source, "--resolution", 16, "--workers", 1, "--out", "never-made", *options)
+    assert not list(Path().glob("never-made*"))
+    return said
 
 
 def arguments(source: object, out: Path, **options: object) -> list[object]:
-    """The command's arguments for an image folder at 16 px."""
+    """The command's arguments for an image folder at 16 px, in one process unless told otherwise."""
+    options = {"workers": 1, **options}
     extra = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
     return ["--source", f"imagefolder:{source}", "--resolution", 16, "--out", out, *extra]
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from tests.durability import assert_durable, disk_events
-from tests.train.data.images import ROOT, arguments, command, contents, image_folder, prepare, run
+from tests.train.data.images import ROOT, arguments, command, contents, image_folder, prepare, refusal, run
 from train.data import build as building
-from train.data import finish as finishing
 from train.data import partial as partials
 from train.data.dataset import PreparedDataset
+from train.data.info import DatasetInfo
 from train.data.partial import Partial
 
 
@@ -27,7 +27,7 @@ from train.data.partial import Partial
 def test_killed_at_many_instants_and_started_again_gives_the_same_bytes(tmp_path: Path, workers: int) -> None:
     source = image_folder(tmp_path / "images", {"ant": 350, "bee": 300})
     (source / "ant" / "000.jpg").write_text("no image")
-    assert prepare(*arguments(source, tmp_path / "whole", workers=1))[0] == 0
+    assert prepare(*arguments(source, tmp_path / "whole"))[0] == 0
     out = tmp_path / "out"
     line = command(*arguments(source, out, workers=workers))
     kills = 0
@@ -58,8 +58,8 @@ INSTANTS = {
     "after a chunk": (Partial, "append", "after"),
     "before the header": (Partial, "seal", "before"),
     "after the header": (Partial, "seal", "after"),
-    "before labels": (finishing.np, "save", "before"),
-    "before dataset.json": (finishing, "_describe", "before"),
+    "before labels": (building.np, "save", "before"),
+    "before dataset.json": (DatasetInfo, "write", "before"),
     "before the rename": (Path, "rename", "before"),
 }
 
@@ -69,7 +69,7 @@ INSTANTS = {
 def test_interrupted_at_any_instant(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instant: str
 ) -> None:
-    assert prepare(*arguments(source, tmp_path / "whole", workers=1))[0] == 0
+    assert prepare(*arguments(source, tmp_path / "whole"))[0] == 0
     target, name, when = INSTANTS[instant]
     real, calls = getattr(target, name), []
 
@@ -81,31 +81,31 @@ def test_interrupted_at_any_instant(
 
     with monkeypatch.context() as patch:
         patch.setattr(target, name, stop)
-        assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 130
+        assert prepare(*arguments(source, tmp_path / "out"))[0] == 130
     assert len(calls) == 1
     assert not (tmp_path / "out").exists()
-    assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 0
+    assert prepare(*arguments(source, tmp_path / "out"))[0] == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     assert not (tmp_path / "out.partial").exists()
 
 
 def test_everything_is_on_disk_before_a_data_set_has_its_name(source: Path, tmp_path: Path) -> None:
     with disk_events() as events:
-        assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 0
+        assert prepare(*arguments(source, tmp_path / "out"))[0] == 0
     assert_durable(events, tmp_path / "out")
 
 
 def begin(line: list[object]) -> None:
     """Make every image and be interrupted at the end."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(building, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert prepare(*line)[0] == 130
 
 
 @pytest.mark.usefixtures("small_chunks")
 def test_a_torn_line_and_a_lost_image_file_cost_work_and_no_more(source: Path, tmp_path: Path) -> None:
-    prepare(*arguments(source, tmp_path / "whole", workers=1))
-    line, partial = arguments(source, tmp_path / "out", workers=1), tmp_path / "out.partial"
+    prepare(*arguments(source, tmp_path / "whole"))
+    line, partial = arguments(source, tmp_path / "out"), tmp_path / "out.partial"
     begin(line)
     marks = (partial / "done.jsonl").read_bytes()
     assert marks.count(b"\n") == 6
@@ -122,7 +122,7 @@ def test_a_torn_line_and_a_lost_image_file_cost_work_and_no_more(source: Path, t
 
 @pytest.mark.usefixtures("small_chunks")
 def test_finished_chunks_are_not_made_again(source: Path, tmp_path: Path) -> None:
-    line = arguments(source, tmp_path / "out", workers=1, on_bad_image="skip")
+    line = arguments(source, tmp_path / "out", on_bad_image="skip")
     begin(line)
     for path in source.rglob("*.jpg"):
         path.write_text("gone bad since")
@@ -145,15 +145,13 @@ def test_finished_chunks_are_not_made_again(source: Path, tmp_path: Path) -> Non
 def test_a_damaged_or_foreign_folder_is_refused_and_left_alone(
     source: Path, tmp_path: Path, name: str, old: str, new: str, message: str
 ) -> None:
-    line, partial = arguments(source, tmp_path / "out", workers=1), tmp_path / "out.partial"
+    line, partial = arguments(source, tmp_path / "out"), tmp_path / "out.partial"
     begin(line)
     text = (partial / name).read_text()
     assert old in text
     (partial / name).write_text(text.replace(old, new, 1))
     before = {path: path.read_bytes() for path in partial.rglob("*") if path.is_file()}
-    status, _, err = prepare(*line)
-    assert (status, err.count("\n")) == (2, 0)
-    assert f"error: --out: {partial}{message}" in err
+    assert refusal(*line).startswith(f"--out: {partial}{message}")
     assert {path: path.read_bytes() for path in partial.rglob("*") if path.is_file()} == before
 
 
@@ -167,7 +165,7 @@ def test_a_deletion_that_is_interrupted_leaves_no_finished_chunks_to_another_com
         path.write_text("no image")
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", stop)
-        assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 130
+        assert prepare(*arguments(source, tmp_path / "out"))[0] == 130
     left = {path.name for path in (tmp_path / "out.partial").iterdir()}
     assert {"plan.json", "data"} <= left
     assert "done.jsonl" not in left
@@ -177,10 +175,10 @@ def test_two_commands_at_once_do_not_write_one_folder(source: Path, tmp_path: Pa
     (tmp_path / "out.partial").mkdir()
     lock = os.open(tmp_path / "out.partial" / "lock", os.O_CREAT | os.O_RDWR)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    status, _, err = prepare(*arguments(source, tmp_path / "out", workers=1))
+    said = refusal(*arguments(source, tmp_path / "out"))
     os.close(lock)
-    assert (status, "out.partial is being written by another process" in err) == (2, True)
-    assert prepare(*arguments(source, tmp_path / "out", workers=1))[0] == 0
+    assert "out.partial is being written by another process" in said
+    assert prepare(*arguments(source, tmp_path / "out"))[0] == 0
 
 
 def test_a_full_disk_is_one_line_and_can_be_resumed(
@@ -192,13 +190,11 @@ def test_a_full_disk_is_one_line_and_can_be_resumed(
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", no_room, raising=False)
-        status, _, err = prepare(*arguments(source, out, workers=1))
-    assert status == 2
-    assert err.startswith(f"python -m train.prepare: error: --out: cannot write {out} (No space left on device); ")
-    assert "bytes are free" in err
-    assert err.count("\n") == 0
+        said = refusal(*arguments(source, out))
+    assert said.startswith(f"--out: cannot write {out} (No space left on device); ")
+    assert "bytes are free" in said
     assert not out.exists()
-    assert prepare(*arguments(source, out, workers=1))[0] == 0
+    assert prepare(*arguments(source, out))[0] == 0
 
 
 @pytest.mark.slow
