@@ -55,7 +55,15 @@ def png(path: Path) -> Iterator["Figure"]:
             figure.savefig(beside, format="png", metadata={"Software": None})
 
 
-def panels(figure: "Figure", count: int, *, columns: int, width_inch: float, same_axes: bool = False) -> list["Axes"]:
+def panels(
+    figure: "Figure",
+    count: int,
+    *,
+    columns: int,
+    width_inch: float,
+    heights_inch: Sequence[float] | None = None,
+    same_axes: bool = False,
+) -> list["Axes"]:
     """Fill a figure with a grid of panels, row by row, and size it to fit.
 
     Args:
@@ -63,12 +71,14 @@ def panels(figure: "Figure", count: int, *, columns: int, width_inch: float, sam
         count: number of panels, from 1.
         columns: panels side by side at most.
         width_inch: of a panel, its labels included.
+        heights_inch: of each row likewise; None gives all the usual shape.
         same_axes: give all panels the same limits and scales; the first column alone shows those of the vertical axis.
     """
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure.set_size_inches(width_inch * columns, _SPARE_INCH + _ASPECT * width_inch * rows)
-    grid = figure.subplots(rows, columns, squeeze=False, sharex=same_axes, sharey=same_axes)
+    heights = heights_inch or [_ASPECT * width_inch] * rows
+    figure.set_size_inches(width_inch * columns, _SPARE_INCH + sum(heights))
+    grid = figure.subplots(rows, columns, height_ratios=heights, squeeze=False, sharex=same_axes, sharey=same_axes)
     made = list(grid.flat)
     for axes in made[count:]:
         axes.remove()

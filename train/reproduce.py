@@ -3,6 +3,8 @@
 import argparse
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,17 +13,15 @@ from train.run.allocator import reexec_with_fast_allocator
 if __name__ == "__main__":
     reexec_with_fast_allocator("train.reproduce")  # before torch is imported
 
-from sngan_cond.cli import OneLineParser
-from sngan_cond.validation import nearest
+from sngan_cond.cli import OneLineParser, run_command
+from sngan_cond.validation import did_you_mean
 from train.cli import add_overrides
 from train.errors import TrainError
-from train.evaluation.protocols import MIN_IMAGES
 from train.presets.index import find_tables
-from train.presets.tables import Row, Table
+from train.presets.tables import Table
 
 if TYPE_CHECKING:
-    from train.reproduction.budget import Budget
-    from train.reproduction.measures import Scoring
+    from train.reproduction.task import Scoring
 
 EPILOG = """examples:
   python -m train.reproduce --list
@@ -85,47 +85,47 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def select(tables: tuple[Table, ...], patterns: list[str] | None) -> list[tuple[Table, Row]]:
-    """Return the rows that patterns name.
+def select(tables: Sequence[Table], patterns: Sequence[str] | None) -> list[Table]:
+    """Return the tables with those of their rows that patterns name, without tables of which there is none.
 
     Args:
-        tables: where to look.
         patterns: row names, with * for any letters; None takes every row.
     Raises:
         TrainError: if a pattern names no row.
     """
-    rows = [(table, row) for table in tables for row in table.rows]
     if patterns is None:
-        return rows
+        return list(tables)
     from fnmatch import fnmatchcase
 
+    names = [row.name for table in tables for row in table.rows]
     for pattern in patterns:
-        if not any(fnmatchcase(row.name, pattern) for _, row in rows):
-            near = nearest(pattern, [row.name for _, row in rows])
-            hint = f"; did you mean {near}?" if near else ""
+        if not any(fnmatchcase(name, pattern) for name in names):
+            hint = did_you_mean(pattern, names, form="; did you mean {}?")
             raise TrainError(f"--rows {pattern}: no such row in {', '.join(table.key for table in tables)}{hint}")
-    return [(table, row) for table, row in rows if any(fnmatchcase(row.name, pattern) for pattern in patterns)]
+    chosen = [
+        replace(table, rows=[row for row in table.rows if any(fnmatchcase(row.name, pattern) for pattern in patterns)])
+        for table in tables
+    ]
+    return [table for table in chosen if table.rows]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit status."""
     args = parser().parse_args(arguments)
-    try:
-        tables = find_tables(args.table)
-        rows = select(tables, args.rows)
-        if args.list:
-            _print_list(rows, hours=args.hours)
-            return 0
+    return run_command(lambda: _main(args), TrainError)
+
+
+def _main(args: argparse.Namespace) -> int:
+    tables = select(find_tables(args.table), args.rows)
+    if not args.list:
         _check(args)
-        return _reproduce(args, rows)
-    except KeyboardInterrupt:
-        return 130
+        return _reproduce(args, tables)
+    try:
+        _print_list(tables, hours=args.hours)
+        return 0
     except BrokenPipeError:  # as in `--list | head`; Python flushes stdout once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except TrainError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -142,100 +142,88 @@ def _check(args: argparse.Namespace) -> None:
         raise TrainError(f"--percent {args.percent:g}: a number above 0 and up to 100 is allowed")
 
 
-def _print_list(rows: list[tuple[Table, Row]], *, hours: bool) -> None:
+def _print_list(tables: Sequence[Table], *, hours: bool) -> None:
     from train.reproduction.overview import print_overview
 
     print("Cost of a whole run: updates of G, and real images shown to D.")
     if not hours:
         print("How long that takes on this machine: --hours.")
-        print_overview(rows)
+        print_overview(tables)
         return
     from train.reproduction.cost import CostMeter  # imports torch, which takes seconds
 
     meter = CostMeter()
     print(f"Hours on one {meter.device.type} of this machine, from measured updates; evaluation apart.", flush=True)
-    print_overview(rows, meter.hours)
+    print_overview(tables, meter.hours)
 
 
-def _reproduce(args: argparse.Namespace, rows: list[tuple[Table, Row]]) -> int:
+def _reproduce(args: argparse.Namespace, tables: Sequence[Table]) -> int:
     from train.evaluation.protocols import protocol_named
     from train.reproduction.curves import plot_curves
-    from train.reproduction.results import cells, plot_results, write_results
-    from train.reproduction.runner import Task, run_tasks
+    from train.reproduction.results import Result, plot_results, write_results
+    from train.reproduction.runner import run_tasks
+    from train.reproduction.task import Budget, Task
 
-    budget, scoring = _budget(args), _scoring(args)
+    is_smoke, scoring = args.budget == "smoke", _scoring(args)
+    budget = Budget(
+        name=args.budget,
+        percent=args.percent,
+        seeds=args.seeds or (1 if is_smoke else 5),
+        data_root=args.data_root,
+        overrides=tuple(args.overrides),
+    )
     tasks = [
         Task(table=table, row=row, seed=seed, budget=budget, scoring=scoring, folder=args.run_dir)
-        for table, row in rows
+        for table in tables
+        for row in table.rows
         if row.base is not None
         for seed in range(budget.seeds)
     ]
     for task in tasks:  # what does not fit is said before anything is trained
         _ = task.config
         _ = protocol_named(task.table.paper.protocol).reduced(fakes=scoring.fakes, reals=scoring.reals)
-    results: dict[str, list[dict[str, object]]] = {}
-
-    def made() -> list[tuple[Table, list[dict[str, object]]]]:
-        found: dict[str, tuple[Table, list[dict[str, object]]]] = {}
-        for table, row in rows:
-            _, of_table = found.setdefault(table.key, (table, []))
-            of_table += cells(table, row, budget, results.get(table.preset(row), []))
-        return list(found.values())
-
     args.run_dir.mkdir(parents=True, exist_ok=True)
+    results: dict[str, list[Result]] = {}
     stopped = False
     for task, result in run_tasks(tasks, jobs=args.jobs, log=print):
-        results.setdefault(task.table.preset(task.row), []).append(result)
-        stopped = bool(result.get("stopped"))
-        write_results(args.run_dir, made(), budget)  # after every run: a kill leaves the table so far
-    write_results(args.run_dir, made(), budget)
-    plot_results(args.run_dir / "table.png", made())
-    if budget.name != "smoke":  # a few steps make no curve
+        results.setdefault(task.preset, []).append(result)
+        stopped = result.is_stopped
+        write_results(args.run_dir, tables, budget, results)  # after every run: a kill leaves the table so far
+    plot_results(args.run_dir / "table.png", write_results(args.run_dir, tables, budget, results))
+    if not is_smoke:  # a few steps make no curve
         plot_curves(args.run_dir, tasks)
-    print(f"{args.run_dir / 'table.md'}: {len(rows)} rows")
+    print(f"{args.run_dir / 'table.md'}: {sum(len(table.rows) for table in tables)} rows")
     return 130 if stopped else 0
-
-
-def _budget(args: argparse.Namespace) -> "Budget":
-    from train.reproduction.budget import Budget
-
-    return Budget(
-        name=args.budget,
-        percent=args.percent,
-        seeds=args.seeds or (1 if args.budget == "smoke" else 5),
-        data_root=args.data_root,
-        overrides=tuple(args.overrides),
-    )
 
 
 def _scoring(args: argparse.Namespace) -> "Scoring":
     """Choose the extractor once, so that every row has the same one."""
     from sngan_cond.validation import allowed_names
     from train.evaluation.extractors import EXTRACTORS
+    from train.evaluation.protocols import MIN_IMAGES
     from train.evaluation.weights import FALLBACK, INCEPTION, find_weights
-    from train.reproduction.measures import Scoring
+    from train.reproduction.task import Scoring
 
-    fewest = MIN_IMAGES if args.budget == "smoke" else None
+    is_smoke, asked = args.budget == "smoke", args.extractor
     counts = {
-        "fakes": fewest if args.fakes is None else args.fakes,
-        "reals": fewest if args.reals is None else args.reals,
+        name: MIN_IMAGES if is_smoke and getattr(args, name) is None else getattr(args, name)
+        for name in ("fakes", "reals")
     }
-    if args.extractor == "none":
+    if asked == "none":
         return Scoring(extractor=None, missing="scores were not asked for", **counts)
-    if args.extractor is not None and args.extractor not in EXTRACTORS:
-        raise TrainError(f"--extractor {args.extractor!r}: {allowed_names(args.extractor, EXTRACTORS)}, or 'none'")
-    candidates = [args.extractor] if args.extractor else [INCEPTION, FALLBACK][: 2 if args.budget == "smoke" else 1]
+    if asked is not None and asked not in EXTRACTORS:
+        raise TrainError(f"--extractor {asked!r}: {allowed_names(asked, EXTRACTORS)}, or 'none'")
     missing = []
-    for name in candidates:
+    for name in [asked] if asked else [INCEPTION, FALLBACK] if is_smoke else [INCEPTION]:
         try:
             has_weights = name in (INCEPTION, FALLBACK)
             sha256 = find_weights(name, args.weights).sha256 if has_weights else None
         except TrainError as error:
+            if asked:
+                raise
             missing.append(str(error))
         else:
             return Scoring(extractor=name, weights=args.weights, weights_sha256=sha256, **counts)
-    if args.extractor:
-        raise TrainError(missing[0])
     return Scoring(extractor=None, missing="no extractor weights: " + missing[0], **counts)
 
 

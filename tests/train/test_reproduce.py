@@ -18,12 +18,12 @@ from train.presets.index import find_tables
 from train.presets.load import load_config
 from train.presets.tables import Row, Table
 from train.reproduce import main, select
-from train.reproduction import runner
-from train.reproduction.budget import Budget, row_config
+from train.reproduction import measures, runner
 from train.reproduction.cost import CostMeter
-from train.reproduction.measures import Measured, Scoring, mean_and_error
-from train.reproduction.results import cells, plot_results, write_results
-from train.reproduction.runner import Task, run_task
+from train.reproduction.measures import Measured
+from train.reproduction.results import Result, cells, plot_results, write_results
+from train.reproduction.runner import run_task
+from train.reproduction.task import Budget, Scoring, Task
 
 
 def row_of(key: str, name: str) -> tuple[Table, Row]:
@@ -31,28 +31,31 @@ def row_of(key: str, name: str) -> tuple[Table, Row]:
     return next((table, row) for row in table.rows if row.name == name)
 
 
-def result(seed: int, **scores: float) -> dict[str, object]:
+def task_of(key: str, name: str, folder: Path, *, seed: int = 0, budget: Budget | None = None) -> Task:
+    table, row = row_of(key, name)
+    budget, scoring = budget or Budget(name="smoke", seeds=1), Scoring(extractor=None, missing="not asked for")
+    return Task(table=table, row=row, seed=seed, budget=budget, scoring=scoring, folder=folder)
+
+
+def result(seed: int, *, reasons: dict[str, str] | None = None, **scores: float) -> Result:
     measured = {
-        metric: [{"name": f"{metric}_stand_in", "value": value, "protocol": "paper", "extractor": "stand-in"}]
-        for metric, value in scores.items()
+        metric: [Measured(f"{metric}_stand_in", value, "paper", "stand-in")] for metric, value in scores.items()
     }
-    return {"seed": seed, "request": {}, "steps": 10, "measured": measured, "reasons": {}}
+    return Result(seed=seed, request={}, steps=10 if scores else 0, measured=measured, reasons=reasons or {})
 
 
 def test_short_runs_a_share_of_the_updates_and_of_the_decay(tmp_path: Path) -> None:
-    table, row = row_of("sngan/figure13", "projection_spectral_norm")
     budget = Budget(name="short", percent=2, data_root=tmp_path, overrides=("batch_total=32",))
-    config = row_config(table, row, budget, seed=3, smoke_data=tmp_path)
+    config = budget.config("sngan/figure13/projection_spectral_norm", seed=3, smoke_data=tmp_path)
     assert (config.steps, config.decay_from, config.seed, config.batch_total) == (9000, 8000, 3, 32)
     assert config.data.path == str(tmp_path / "imagenet-128")
-    table, row = row_of("sngan/table2", "cifar10_weight_norm")
-    config = row_config(table, row, Budget(name="short", percent=0.0001), seed=0, smoke_data=tmp_path)
+    shortest = Budget(name="short", percent=0.0001)
+    config = shortest.config("sngan/table2/cifar10_weight_norm", seed=0, smoke_data=tmp_path)
     assert (config.steps, config.decay_from) == (1, None)
 
 
 def test_paper_runs_the_preset_itself(tmp_path: Path) -> None:
-    table, row = row_of("bssn/table6", "stl10_bsn_4")
-    config = row_config(table, row, Budget(name="paper"), seed=0, smoke_data=tmp_path)
+    config = Budget(name="paper").config("bssn/table6/stl10_bsn_4", seed=0, smoke_data=tmp_path)
     full = load_config("bssn/table6/stl10_bsn_4", ["trackers=[]"])
     assert config == full
     assert config.steps == 800_000
@@ -60,18 +63,19 @@ def test_paper_runs_the_preset_itself(tmp_path: Path) -> None:
 
 def test_rows_are_picked_by_pattern() -> None:
     tables = find_tables("sngan/figure1")
-    picked = [row.name for _, row in select(tables, ["cifar10_*_norm_A", "stl10_wgan_gp_F"])]
+    (picked,) = select([*tables, *find_tables("table7")], ["cifar10_*_norm_A", "stl10_wgan_gp_F"])
     expected = ["cifar10_batch_norm_A", "cifar10_layer_norm_A", "cifar10_weight_norm_A", "cifar10_spectral_norm_A"]
-    assert picked == [*expected, "stl10_wgan_gp_F"]
-    assert len(select(tables, None)) == 6 * (8 + 6)
+    assert [row.name for row in picked.rows] == [*expected, "stl10_wgan_gp_F"]
+    assert picked.key == "sngan/figure1"
+    assert [len(table.rows) for table in select(tables, None)] == [6 * (8 + 6)]
     with pytest.raises(TrainError, match=r"--rows cifar10_weight_norm_G: no such row .* did you mean cifar10_weight"):
         select(tables, ["cifar10_weight_norm_G"])
 
 
 def test_a_cell_holds_mean_standard_error_count_and_status() -> None:
     table, row = row_of("sngan/table2", "cifar10_weight_norm")
-    runs = [result(seed, fid=value) for seed, value in enumerate((30.0, 33.0, 36.0))]
-    runs[1]["reasons"] = {"inception_score": "no weights"}
+    reasons = {"inception_score": "no weights"}
+    runs = [result(seed, reasons=reasons, fid=value) for seed, value in enumerate((30.0, 33.0, 36.0))]
     score, fid = cells(table, row, Budget(name="short", percent=2), runs)
     assert (fid["paper"], fid["status"]) == ("34.7", "short: 2% of the updates; 3 of 5 runs")
     whole = cells(table, row, Budget(name="short", percent=2, seeds=3), runs)
@@ -88,33 +92,28 @@ def test_a_cell_holds_mean_standard_error_count_and_status() -> None:
 def test_status_says_how_much_was_run(name: str, status: str) -> None:
     table, row = row_of("sngan/table2", "cifar10_weight_norm")
     assert cells(table, row, Budget(name=name, seeds=1), [result(0, fid=1.0)])[1]["status"] == status
-    failed = {"seed": 0, "request": {}, "steps": 0, "measured": {}, "reasons": {"run": "step 7: not finite"}}
+    failed = result(0, reasons={"run": "step 7: not finite"})
     cell = cells(table, row, Budget(name=name, seeds=1), [failed])[1]
     assert (cell["status"], cell["reason"]) == ("not run", "step 7: not finite")
 
 
 def test_budgets_never_share_a_run(tmp_path: Path) -> None:
     """A rate that fell to 0 over one percent of the updates must not go on as the beginning of all of them."""
-    table, row = row_of("sngan/table2", "cifar10_weight_norm")
-    scoring = Scoring(extractor=None)
     budgets = (Budget(name="paper"), Budget(name="smoke"), *(Budget(name="short", percent=p) for p in (0.5, 1, 50)))
-    folders = [
-        Task(table=table, row=row, seed=3, budget=budget, scoring=scoring, folder=tmp_path).run_dir
-        for budget in budgets
-    ]
+    row = ("sngan/table2", "cifar10_weight_norm")
+    folders = [task_of(*row, tmp_path, seed=3, budget=budget).run_dir for budget in budgets]
     assert len(set(folders)) == len(budgets)
     assert {folder.parent for folder in folders} == {tmp_path / "sngan/table2/cifar10_weight_norm"}
 
 
-def test_a_row_is_measured_again_under_another_extractor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_is_measured_again_under_another_extractor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """And after a failure, but not under the same one: only training and measuring are replaced here."""
-    table, row = row_of("sngan/table2", "cifar10_weight_norm")
     trained: list[Path] = []
     monkeypatch.setattr(runner, "train", lambda config, folder: trained.append(folder) or config.steps)
-    monkeypatch.setattr(runner, "measure", lambda *_, **__: ({"fid": [Measured("x", 1.0, "paper")]}, {}))
-    task = Task(
-        table=table, row=row, seed=0, budget=Budget(name="smoke"), scoring=Scoring(extractor="one"), folder=tmp_path
-    )
+    monkeypatch.setattr(runner, "measure", lambda _: ({"fid": [Measured("x", 1.0, "paper")]}, {}))
+    task = task_of("sngan/table2", "cifar10_weight_norm", tmp_path)
     task.run_dir.mkdir(parents=True)
     scorings = [
         Scoring(extractor="one"),
@@ -124,12 +123,35 @@ def test_a_row_is_measured_again_under_another_extractor(tmp_path: Path, monkeyp
     ]
     for number, scoring in enumerate(scorings, start=1):
         for _ in range(2):
-            assert run_task(replace(task, scoring=scoring))["measured"]["fid"][0]["value"] == 1.0
+            assert run_task(replace(task, scoring=scoring)).measured["fid"][0].value == 1.0
             assert trained == [task.run_dir] * number
-    monkeypatch.setattr(runner, "measure", lambda *_, **__: ({}, {"fid": "the disk was full"}))
+    (task.run_dir / "result.json").write_text('{"seed": 0}')
+    assert run_task(replace(task, scoring=scorings[-1])).reasons == {}
+    assert "result.json: field 'request' is missing" in capsys.readouterr().err
+    trained.pop()
+    monkeypatch.setattr(runner, "measure", lambda _: ({}, {"fid": "the disk was full"}))
     for number in (5, 6):
-        assert run_task(replace(task, scoring=Scoring(extractor="third")))["reasons"]
+        assert run_task(replace(task, scoring=Scoring(extractor="third"))).reasons
         assert trained == [task.run_dir] * number
+
+
+def test_scores_share_their_images_and_fail_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = task_of("sngan/table2", "cifar10_weight_norm", tmp_path)
+    asked: list[list[str]] = []
+
+    def scores(_: Task, metrics: list[str]) -> dict[str, list[Measured]]:
+        asked.append(metrics)
+        if "fid" in metrics and refuses:
+            raise TrainError("40 images, 1,000 are needed")
+        return {metric: [Measured(metric, 1.0, "paper")] for metric in metrics}
+
+    monkeypatch.setattr(measures, "_scores", scores)
+    refuses = False
+    assert list(measures.measure(task)[0]) == ["inception_score", "fid"]
+    refuses = True
+    measured, reasons = measures.measure(task)
+    assert (list(measured), reasons) == (["inception_score"], {"fid": "40 images, 1,000 are needed"})
+    assert asked == [["inception_score", "fid"], ["inception_score", "fid"], ["inception_score"], ["fid"]]
 
 
 def test_rows_without_a_preset_say_why() -> None:
@@ -140,16 +162,18 @@ def test_rows_without_a_preset_say_why() -> None:
 
 
 def test_one_run_has_no_standard_error() -> None:
-    assert mean_and_error([2.0]) == (2.0, None)
-    assert mean_and_error([1.0, 3.0]) == (2.0, 1.0)
+    table, row = row_of("sngan/table2", "cifar10_weight_norm")
+    for values, mean, error in (([2.0], 2.0, None), ([1.0, 3.0], 2.0, 1.0)):
+        (number,) = cells(table, row, Budget(name="paper"), [result(0, fid=value) for value in values])[1]["measured"]
+        assert (number["mean"], number["error"]) == (mean, error)
 
 
 def test_table_is_written_for_people_and_programs(tmp_path: Path) -> None:
     table, row = row_of("sngan/table2", "cifar10_weight_norm")
     budget = Budget(name="short", percent=2, seeds=2, overrides=("batch_total=32",))
-    found = cells(table, row, budget, [result(0, fid=30.25), result(1, fid=31.75)])
-    write_results(tmp_path, [(table, found)], budget)
-    plot_results(tmp_path / "table.png", [(table, found)])
+    runs = [result(0, fid=30.25), result(1, fid=31.75)]
+    made = write_results(tmp_path, [replace(table, rows=[row])], budget, {table.preset(row): runs})
+    plot_results(tmp_path / "table.png", made)
     text = (tmp_path / "table.md").read_text()
     assert (
         "| Weight Norm., cifar10 | fid | 34.7 | fid_stand_in 31 ± 0.75 (n = 2; paper) | short: 2% of the updates |"

@@ -2,12 +2,13 @@
 
 import dataclasses
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 
 from sngan_cond import Discriminator, Generator, build_constraint
-from sngan_cond.objectives import DiscriminatorBatch, discriminator_objective, generator_objective
+from sngan_cond.objectives import DiscriminatorBatch, Objective, discriminator_objective, generator_objective
 from train.config import TrainConfig
 
 MEASURED_IMAGES = 4
@@ -24,7 +25,7 @@ class CostMeter:
     """Times each pair of networks once: rows that differ only in scales or learning rates share a measurement.
 
     An estimate from above: work once an update, such as the orthonormal penalty's, is counted for every image as if a
-    batch had `MEASURED_IMAGES`.
+    batch had `MEASURED_IMAGES`. The optimisers' work would be counted so as well, and is left out.
     """
 
     def __init__(self) -> None:
@@ -33,40 +34,33 @@ class CostMeter:
 
     def hours(self, config: TrainConfig) -> float:
         """Estimate the hours that a run trains on one device of this machine, evaluation apart."""
-        one = self._measure(config)
+        constraint = dataclasses.replace(config.constraint, scale=1.0, init="as_built", init_scale=1.0)
+        key = (config.generator, config.discriminator, constraint, config.constraint_g.kind, config.loss.kind)
+        one = self._known[key] if key in self._known else self._known.setdefault(key, self._measured(config))
         d_images = config.d_updates_per_step * config.batch_total
         return config.steps * (d_images * one.d + config.fakes_per_step * one.g) / 3600
 
-    def _measure(self, config: TrainConfig) -> UpdateCost:
-        constraint = dataclasses.replace(config.constraint, scale=1.0, init="as_built", init_scale=1.0)
-        key = (config.generator, config.discriminator, constraint, config.constraint_g.kind, config.loss.kind)
-        if key not in self._known:
-            self._known[key] = self._time(config)
-        return self._known[key]
-
-    def _time(self, config: TrainConfig) -> UpdateCost:
+    def _measured(self, config: TrainConfig) -> UpdateCost:
         with torch.random.fork_rng():
             G, D = Generator(config.generator), Discriminator(config.discriminator)
-            constraint = build_constraint(config.constraint)
+            constraint, loss = build_constraint(config.constraint), config.loss
             constraint.attach(D)
             build_constraint(config.constraint_g).attach(G)
             G, D = G.to(self.device), D.to(self.device)
             z = torch.randn(MEASURED_IMAGES, config.generator.latent_dim, device=self.device)
             y = torch.zeros(MEASURED_IMAGES, dtype=torch.int64, device=self.device) if config.num_classes else None
             real = torch.randn(MEASURED_IMAGES, 3, config.resolution, config.resolution, device=self.device)
-            seconds = []
-            for network in ("d", "g"):
-                for attempt in range(2):  # the first one pays for allocations
-                    if attempt:
-                        started = self._now()
-                    if network == "d":
-                        batch = DiscriminatorBatch(real, y, z, y)
-                        objective = discriminator_objective(D, G, batch, loss=config.loss, constraint=constraint)
-                    else:
-                        objective = generator_objective(D, G, z, y, loss=config.loss)
-                    objective.total.backward()
-                seconds.append((self._now() - started) / MEASURED_IMAGES)
-        return UpdateCost(*seconds)
+            batch = DiscriminatorBatch(real, y, z, y)
+            return UpdateCost(
+                d=self._seconds(lambda: discriminator_objective(D, G, batch, loss=loss, constraint=constraint)),
+                g=self._seconds(lambda: generator_objective(D, G, z, y, loss=loss)),
+            )
+
+    def _seconds(self, objective: Callable[[], Objective]) -> float:
+        objective().total.backward()  # the first one pays for allocations
+        started = self._now()
+        objective().total.backward()
+        return (self._now() - started) / MEASURED_IMAGES
 
     def _now(self) -> float:
         if self.device.type == "cuda":

@@ -11,7 +11,7 @@ from train.analysis.measure import load_discriminator, read_curves
 from train.plotting import COLOURS, add_legend, count_images, panels, png, shades
 from train.reproduction.gradients import gradient_norms
 from train.reproduction.measures import real_images
-from train.reproduction.runner import Task
+from train.reproduction.task import Task
 from train.run.checkpoint import whole_checkpoints
 from train.run.scalars import SCALARS_FILE
 

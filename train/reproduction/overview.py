@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Callable, Sequence
-from itertools import groupby
 
 from train.config import TrainConfig
 from train.presets.load import load_config
@@ -10,51 +9,45 @@ from train.presets.tables import Row, Table
 
 WIDTH = 120
 DRAWN = "drawn"  # in a figure, without a printed number
+Hours = Callable[[TrainConfig], float]
 
 
-def print_overview(rows: Sequence[tuple[Table, Row]], hours: Callable[[TrainConfig], float] | None = None) -> None:
+def print_overview(tables: Sequence[Table], hours: Hours | None = None) -> None:
     """Print rows below their tables, each as soon as its cost is known.
 
     Args:
-        rows: the rows of a table one after another.
         hours: estimates the training of a run; None leaves the column out.
     """
-    for _, group in groupby(rows, key=lambda pair: pair[0].key):
-        of_table = list(group)
-        table = of_table[0][0]
-        _print_table(table, [row for _, row in of_table], hours)
+    for table in tables:
+        print(f"\n{table.key}: {table.title}")
+        _print_wrapped(table.paper.citation)
+        if table.also:
+            _print_wrapped(f"the same runs make {', '.join(table.also)}")
+        _print_rows(table, hours)
+        for reason in dict.fromkeys(row.absent for row in table.rows if row.absent):
+            _print_wrapped(f"no run of {', '.join(row.name for row in table.rows if row.absent == reason)}: {reason}")
 
 
-def _print_table(table: Table, rows: list[Row], hours: Callable[[TrainConfig], float] | None) -> None:
-    print(f"\n{table.key}: {table.title}")
-    _print_wrapped(table.paper.citation)
-    if table.also:
-        _print_wrapped(f"the same runs make {', '.join(table.also)}")
-    metrics = [metric for metric in table.metrics if any(metric in row.reported for row in rows)]
-    texts = [[row.name, *(_reported(row, metric) for metric in metrics)] for row in rows]
-    heads = ["", *metrics]
-    widths = [max(map(len, column)) for column in zip(heads, *texts, strict=True)]
-    last = ["G updates", "real images", *(["hours"] if hours else [])]
-    print(_line(heads, widths, last))
-    for row, cells in zip(rows, texts, strict=True):
-        cost = ["-"] * len(last)
-        if row.base is not None:
-            config = load_config(table.preset(row))
-            cost[:2] = f"{config.steps:,}", f"{config.steps * config.d_updates_per_step * config.batch_total:,}"
-            if hours:
-                cost[2] = f"{hours(config):,.1f}"
-        print(_line(cells, widths, cost), flush=True)
-    for reason in dict.fromkeys(row.absent for row in rows if row.absent):
-        _print_wrapped(f"no run of {', '.join(row.name for row in rows if row.absent == reason)}: {reason}")
+def _print_rows(table: Table, hours: Hours | None) -> None:
+    lines = [["", *table.metrics], *([row.name, *_numbers(row, table.metrics)] for row in table.rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    heads = ["G updates", "real images", *(["hours"] if hours else [])]
+    for cells, row in zip(lines, (None, *table.rows), strict=True):
+        left = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        cost = heads if row is None else _cost(table, row, hours)
+        print(f"  {left}{''.join(f'{text:>13}' for text in cost)}", flush=True)
 
 
-def _reported(row: Row, metric: str) -> str:
-    return (row.reported[metric] or DRAWN) if metric in row.reported else ""
+def _numbers(row: Row, metrics: Sequence[str]) -> list[str]:
+    return [(row.reported[metric] or DRAWN) if metric in row.reported else "" for metric in metrics]
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], cost: Sequence[str]) -> str:
-    left = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-    return f"  {left}{''.join(f'{text:>13}' for text in cost)}"
+def _cost(table: Table, row: Row, hours: Hours | None) -> list[str]:
+    if row.base is None:
+        return ["-"] * (3 if hours else 2)
+    config = load_config(table.preset(row))
+    images = config.steps * config.d_updates_per_step * config.batch_total
+    return [f"{config.steps:,}", f"{images:,}", *([f"{hours(config):,.1f}"] if hours else [])]
 
 
 def _print_wrapped(text: str) -> None:

@@ -1,31 +1,49 @@
 """The result of a table: beside every number of the paper, what was measured and how much of the run was made."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pydantic
+
 from train.files import write_text_atomically
-from train.plotting import COLOURS, png
+from train.plotting import COLOURS, panels, png
 from train.presets.tables import Row, Table
-from train.reproduction.budget import Budget
-from train.reproduction.measures import mean_and_error
+from train.reproduction.measures import Measured
+from train.reproduction.task import Budget
+from train.stored import STRICT
 
-Result = dict[str, Any]
 NOT_RUN = "not run"
+STOPPED = "stopped"
+Cell = dict[str, Any]
 
 
-def status_of(budget: Budget, results: Sequence[Result]) -> str:
-    """Say how much of a row was run: `smoke`, `short: n% of the updates` or `full`, and in how many of the runs."""
-    done = sum(result["steps"] > 0 for result in results)
-    if not done:
-        return NOT_RUN
-    short = f"short: {budget.percent:g}% of the updates"
-    status = {"smoke": "smoke", "short": short, "paper": "full"}[budget.name]
-    return status if done == budget.seeds else f"{status}; {done} of {budget.seeds} runs"
+@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=STRICT)
+class Result:
+    """What one run of a row gave, as its `result.json` holds it.
+
+    Args:
+        request: what the result depends on.
+        steps: that were trained, 0 for a run that failed or was stopped.
+        measured: numbers by metric of the table.
+        reasons: why there is no number, by metric; under "run" why there is none at all.
+    """
+
+    seed: int
+    request: dict[str, Any]
+    steps: int = 0
+    measured: dict[str, list[Measured]]
+    reasons: dict[str, str]
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the run was asked to stop before its end."""
+        return self.reasons.get("run") == STOPPED
 
 
-def cells(table: Table, row: Row, budget: Budget, results: Sequence[Result]) -> list[dict[str, Any]]:
+def cells(table: Table, row: Row, budget: Budget, results: Sequence[Result]) -> list[Cell]:
     """Return the cells of a row: one for every number that the paper reports.
 
     Args:
@@ -34,47 +52,56 @@ def cells(table: Table, row: Row, budget: Budget, results: Sequence[Result]) -> 
         {"preset", "row", "metric", "paper", "measured": list of {"name", "mean", "error", "n", "protocol",
         "extractor"}, "status", "reason"}; a cell without a number has a reason.
     """
+    done = sum(result.steps > 0 for result in results)
+    status = budget.status if done == budget.seeds else f"{budget.status}; {done} of {budget.seeds} runs"
     made = []
-    for metric in table.metrics:
-        if metric not in row.reported:
-            continue
-        measured = _numbers([result["measured"].get(metric, []) for result in results])
+    for metric, number in row.reported.items():
+        measured = _over_runs([one for result in results for one in result.measured.get(metric, [])])
+        reasons = [result.reasons.get(metric) or result.reasons.get("run") for result in results]
+        reason = row.absent or "; ".join(dict.fromkeys(filter(None, reasons))) or "not asked for"
         made.append(
             {
                 "preset": table.preset(row) if row.base is not None else None,
                 "row": row.label,
                 "metric": metric,
-                "paper": row.reported[metric] or "drawn, not printed",
+                "paper": number or "drawn, not printed",
                 "measured": measured,
-                "status": status_of(budget, results),
-                "reason": "" if measured else _reason(row, metric, results),
+                "status": status if done else NOT_RUN,
+                "reason": "" if measured else reason,
             }
         )
     return made
 
 
-def _numbers(runs: Sequence[list[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    by_name: dict[str, list[Mapping[str, Any]]] = {}
-    for run in runs:
-        for number in run:
-            by_name.setdefault(number["name"], []).append(number)
+def _over_runs(measured: Sequence[Measured]) -> list[dict[str, Any]]:
+    """Return the mean over runs and its standard error, None for a single run, of every number by its name."""
+    by_name: dict[str, list[Measured]] = {}
+    for one in measured:
+        by_name.setdefault(one.name, []).append(one)
     numbers = []
     for name, found in by_name.items():
-        mean, error = mean_and_error([float(number["value"]) for number in found])
-        same = {"protocol": found[0]["protocol"], "extractor": found[0]["extractor"]}
-        numbers.append({"name": name, "mean": mean, "error": error, "n": len(found), **same})
+        values, n = [one.value for one in found], len(found)
+        mean = sum(values) / n
+        error = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n) if n > 1 else None
+        same = {"protocol": found[0].protocol, "extractor": found[0].extractor}
+        numbers.append({"name": name, "mean": mean, "error": error, "n": n, **same})
     return numbers
 
 
-def _reason(row: Row, metric: str, results: Sequence[Result]) -> str:
-    if row.absent:
-        return row.absent
-    reasons = [result["reasons"].get(metric) or result["reasons"].get("run") for result in results]
-    return "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or "not asked for"
+def write_results(
+    folder: Path, tables: Sequence[Table], budget: Budget, results: Mapping[str, Sequence[Result]]
+) -> list[tuple[Table, list[Cell]]]:
+    """Write `table.json` and `table.md` to a folder.
 
-
-def write_results(folder: Path, made: Sequence[tuple[Table, list[dict[str, Any]]]], budget: Budget) -> None:
-    """Write `table.json` and `table.md` to a folder, from tables with their cells."""
+    Args:
+        results: of the runs that were made, by preset.
+    Returns:
+        The tables with their cells.
+    """
+    made = [
+        (table, [cell for row in table.rows for cell in cells(table, row, budget, results.get(table.preset(row), ()))])
+        for table in tables
+    ]
     facts = {
         "budget": budget.name,
         "percent": budget.percent if budget.name == "short" else None,
@@ -83,15 +110,16 @@ def write_results(folder: Path, made: Sequence[tuple[Table, list[dict[str, Any]]
     }
     plain = {"budget": facts, "tables": [{"table": t.key, "title": t.title, "cells": found} for t, found in made]}
     write_text_atomically(folder / "table.json", json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
-    write_text_atomically(folder / "table.md", _markdown(made, facts))
+    write_text_atomically(folder / "table.md", _markdown(made, budget))
+    return made
 
 
-def _markdown(made: Sequence[tuple[Table, list[dict[str, Any]]]], facts: dict[str, Any]) -> str:
-    extra = f", with {' '.join(facts['overrides'])}" if facts["overrides"] else ""
+def _markdown(made: Sequence[tuple[Table, list[Cell]]], budget: Budget) -> str:
+    extra = f", with {' '.join(budget.overrides)}" if budget.overrides else ""
     lines = [
         "# Reproduction",
         "",
-        f"Budget {facts['budget']}, seeds {facts['seeds']}{extra}. Measured: mean and standard error over n runs.",
+        f"Budget {budget.name}, seeds {budget.seeds}{extra}. Measured: mean and standard error over n runs.",
         "A score carries its extractor's name: only `inception_score` and `fid` may be held against the paper's.",
     ]
     for table, found in made:
@@ -109,25 +137,24 @@ def _number(number: Mapping[str, Any]) -> str:
     return f"{number['name']} {number['mean']:.4g}{error} (n = {number['n']}; {number['protocol']})"
 
 
-def plot_results(path: Path, made: Sequence[tuple[Table, list[dict[str, Any]]]]) -> None:
+def plot_results(path: Path, made: Sequence[tuple[Table, list[Cell]]]) -> None:
     """Draw every measured number with its error bar, one panel for each name: names never share an axis.
 
     Args:
         path: of the image; not written where nothing was measured.
         made: tables with their cells.
     """
-    panels: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    by_name: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     for table, found in made:
         for cell in found:
             for number in cell["measured"]:
-                panels.setdefault(f"{table.key}: {number['name']}", []).append((cell["row"], number))
-    if not panels:
+                by_name.setdefault(f"{table.key}: {number['name']}", []).append((cell["row"], number))
+    if not by_name:
         return
-    heights = [0.7 + 0.2 * len(points) for points in panels.values()]
+    heights = [0.7 + 0.2 * len(points) for points in by_name.values()]
     with png(path) as figure:
-        figure.set_size_inches(10, sum(heights) + 0.6)
-        grid = figure.subplots(len(panels), 1, height_ratios=heights, squeeze=False)
-        for axes, (title, points) in zip(grid[:, 0], panels.items(), strict=True):
+        grid = panels(figure, len(by_name), columns=1, width_inch=10, heights_inch=heights)
+        for axes, (title, points) in zip(grid, by_name.items(), strict=True):
             places = range(len(points))[::-1]
             means, errors = [point["mean"] for _, point in points], [point["error"] or 0.0 for _, point in points]
             axes.errorbar(means, places, xerr=errors, fmt="o", markersize=4, color=COLOURS[0])

@@ -3,113 +3,74 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Generator, Iterator
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from train.config import TrainConfig
-from train.data.info import INFO_NAME, DatasetInfo
+from train.data.info import INFO_NAME
 from train.errors import TrainError
 from train.files import write_text_atomically
 from train.prepare import main as prepare
-from train.presets.load import config_to_dict
-from train.presets.tables import Row, Table
 from train.processes import end_with_parent
-from train.reproduction.budget import SMOKE_DATA_IMAGES, Budget, row_config
-from train.reproduction.measures import Scoring, measure
+from train.reproduction.measures import measure
+from train.reproduction.results import STOPPED, Result
+from train.reproduction.task import SMOKE_DATA, SMOKE_DATA_IMAGES, Task
+from train.stored import read_as
 from train.trainer.loop import train
 
 RESULT_FILE = "result.json"
-SMOKE_DATA = "smoke-data"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """One run of one row.
-
-    Args:
-        row: one with a preset, of `table`.
-        folder: holds all runs.
-    """
-
-    table: Table
-    row: Row
-    seed: int
-    budget: Budget
-    scoring: Scoring
-    folder: Path
-
-    @property
-    def run_dir(self) -> Path:
-        """Folder of this run."""
-        return self.folder / self.table.preset(self.row) / f"seed-{self.seed}{self.budget.suffix}"
-
-    @property
-    def config(self) -> TrainConfig:
-        """What is trained."""
-        smoke_data = self.folder / SMOKE_DATA
-        return row_config(self.table, self.row, self.budget, seed=self.seed, smoke_data=smoke_data)
-
-    def request(self, config: TrainConfig) -> dict[str, Any]:
-        """Return what the result depends on: a result made for another request does not count."""
-        data = Path(config.data.path) / INFO_NAME
-        images = DatasetInfo.read(data).sha256 if data.is_file() else None
-        return {"config": config_to_dict(config), "scoring": asdict(self.scoring), "data_sha256": images}
-
-
-def run_task(task: Task) -> dict[str, Any]:
-    """Train and measure a run, or read the result of an earlier call.
-
-    Returns:
-        {"seed", "request", "steps", "measured": metric to numbers, "reasons": metric or "run" to why there is none}.
-        A run that was asked to stop has "stopped".
-    """
+def run_task(task: Task) -> Result:
+    """Train and measure a run, or read the result of an earlier call; what failed there is tried again."""
+    request: dict[str, Any] = {}
     try:
-        config = task.config
-        request = task.request(config)
+        request = task.request()
+        earlier = _earlier_result(task.run_dir / RESULT_FILE)
+        if earlier is not None and earlier.request == request and not earlier.reasons:
+            return earlier
+        steps = _trained(task)
     except TrainError as error:
-        return _failed(task, {}, error)
-    path = task.run_dir / RESULT_FILE
-    if path.is_file():
-        found: dict[str, Any] = json.loads(path.read_text())
-        if found["request"] == request and not found["reasons"]:  # what failed is tried again
-            return found
-    # `train` takes these signals for itself, to finish a step and save; between runs they should end the command.
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        steps = train(config, task.run_dir)
-    except TrainError as error:
-        return _failed(task, request, error)
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    if steps < config.steps:
-        return {**_failed(task, request, TrainError("stopped")), "stopped": True}
-    metrics = [metric for metric in task.table.metrics if metric in task.row.reported]
-    measured, reasons = measure(task.run_dir, config, metrics, protocol=task.table.paper.protocol, scoring=task.scoring)
-    result = {
-        "seed": task.seed,
-        "request": request,
-        "steps": steps,
-        "measured": {metric: [asdict(number) for number in numbers] for metric, numbers in measured.items()},
-        "reasons": reasons,
-    }
-    write_text_atomically(path, json.dumps(result, indent=2) + "\n")
+        return Result(seed=task.seed, request=request, measured={}, reasons={"run": str(error)})
+    measured, reasons = measure(task)
+    result = Result(seed=task.seed, request=request, steps=steps, measured=measured, reasons=reasons)
+    write_text_atomically(task.run_dir / RESULT_FILE, json.dumps(asdict(result), indent=2) + "\n")
     return result
 
 
-def _failed(task: Task, request: dict[str, Any], error: TrainError) -> dict[str, Any]:
-    return {"seed": task.seed, "request": request, "steps": 0, "measured": {}, "reasons": {"run": str(error)}}
+def _earlier_result(path: Path) -> Result | None:
+    if not path.is_file():
+        return None
+    try:
+        return read_as(Result, path)
+    except TrainError as error:
+        print(f"warning: {error}; the run is measured again", file=sys.stderr)
+        return None
 
 
-def run_tasks(tasks: list[Task], *, jobs: int, log: Callable[[str], None]) -> Iterator[tuple[Task, dict[str, Any]]]:
+def _trained(task: Task) -> int:
+    """Train to the end; returns the number of steps."""
+    # `train` takes these signals for itself, to finish a step and save; between runs they should end the command.
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        steps = train(task.config, task.run_dir)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if steps < task.config.steps:
+        raise TrainError(STOPPED)
+    return steps
+
+
+def run_tasks(tasks: list[Task], *, jobs: int, log: Callable[[str], None]) -> Iterator[tuple[Task, Result]]:
     """Run tasks one after another, or several at a time.
 
     Args:
@@ -122,29 +83,28 @@ def run_tasks(tasks: list[Task], *, jobs: int, log: Callable[[str], None]) -> It
     smoke = [task for task in tasks if task.budget.name == "smoke"]
     if smoke:
         draw_smoke_data(smoke[0].folder / SMOKE_DATA, {task.config.resolution for task in smoke})
-    with closing(_one_by_one(tasks) if jobs == 1 else _in_processes(tasks, jobs)) as finished:
+    with _finished(tasks, jobs) as finished:
         for number, (task, result) in enumerate(finished, start=1):
-            reasons = "; ".join(dict.fromkeys(result["reasons"].values()))
-            log(f"[{number}/{len(tasks)}] {task.table.preset(task.row)} seed {task.seed}: {reasons or 'done'}")
+            reasons = "; ".join(dict.fromkeys(result.reasons.values()))
+            log(f"[{number}/{len(tasks)}] {task.preset} seed {task.seed}: {reasons or 'done'}")
             yield task, result
-            if result.get("stopped"):
+            if result.is_stopped:
                 return
 
 
-def _one_by_one(tasks: list[Task]) -> Generator[tuple[Task, dict[str, Any]], None, None]:
-    for task in tasks:
-        yield task, run_task(task)
-
-
-def _in_processes(tasks: list[Task], jobs: int) -> Generator[tuple[Task, dict[str, Any]], None, None]:
+@contextmanager
+def _finished(tasks: list[Task], jobs: int) -> Iterator[Iterator[tuple[Task, Result]]]:
+    """Give the tasks with their results as these come, from this process or a pool."""
+    if jobs == 1:
+        yield zip(tasks, map(run_task, tasks), strict=True)
+        return
     threads = max(1, (os.cpu_count() or 1) // jobs)
     # A forked child would inherit OpenMP's and CUDA's state without their threads, and hang.
     spawn = get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_start_worker, initargs=(threads,)) as pool:
         futures = {pool.submit(run_task, task): task for task in tasks}
         try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
+            yield ((futures[future], future.result()) for future in as_completed(futures))
         except BrokenProcessPool as error:
             raise TrainError("a worker process ended, perhaps for want of memory; the same command goes on") from error
         finally:

@@ -27,8 +27,8 @@ from train.errors import TrainError
 from train.presets.index import TABLES, find_tables
 from train.presets.load import config_to_dict, load_config, preset_names, preset_notes
 from train.presets.tables import Row, Table
-from train.reproduction.budget import Budget, row_config
 from train.reproduction.runner import draw_smoke_data
+from train.reproduction.task import Budget
 from train.trainer.loop import train
 
 ROWS = [(table, row) for table in TABLES for row in table.rows if row.base is not None]
@@ -174,7 +174,7 @@ def test_every_preset_builds_and_scores_what_it_says(part: int, tmp_path: Path) 
     data = tmp_path / "data"
     draw_smoke_data(data, {load_config(table.preset(row)).resolution for table, row in rows})
     budget = Budget(name="smoke", overrides=tuple(STILL))
-    runs = {row_config(table, row, budget, seed=3, smoke_data=data): table.preset(row) for table, row in rows}
+    runs = {budget.config(table.preset(row), seed=3, smoke_data=data): table.preset(row) for table, row in rows}
     with float64_on_the_cpu():
         for config, name in runs.items():
             check_first_step(config, name, tmp_path / name)
@@ -200,7 +200,7 @@ def test_every_optimiser_trains_five_steps(tmp_path: Path) -> None:
     """At its own rates, on the first preset that has it; losses stay finite."""
     data, seen = tmp_path / "data", set()
     for table, row in ROWS:
-        config = row_config(table, row, Budget(name="smoke"), seed=0, smoke_data=data)
+        config = Budget(name="smoke").config(table.preset(row), seed=0, smoke_data=data)
         optimiser = (config.optim_g, config.optim_d, config.d_updates_per_step, config.loss.kind)
         if optimiser not in seen:
             seen.add(optimiser)

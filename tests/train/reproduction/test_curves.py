@@ -7,26 +7,21 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tests.train.test_reproduce import row_of
+from tests.train.test_reproduce import task_of
 from train.reproduction import curves
-from train.reproduction.budget import SMOKE_STEPS, Budget
 from train.reproduction.curves import plot_curves
-from train.reproduction.measures import Scoring
-from train.reproduction.runner import Task, run_tasks
+from train.reproduction.runner import run_tasks
+from train.reproduction.task import SMOKE_STEPS
 
 
 @pytest.mark.slow
 def test_curves_are_drawn_of_what_ran(tmp_path: Path) -> None:
-    budget = Budget(name="smoke", seeds=1)
-    scoring = Scoring(extractor=None, missing="not asked for")
-    tasks = [
-        Task(table=table, row=row, seed=0, budget=budget, scoring=scoring, folder=tmp_path)
-        for table, row in (row_of("bssn/figure2", "sn"), row_of("sngan/figure1", "cifar10_spectral_norm_C"))
-    ]
+    rows = (("bssn/figure2", "sn"), ("sngan/figure1", "cifar10_spectral_norm_C"))
+    tasks = [task_of(*row, tmp_path) for row in rows]
     plot_curves(tmp_path, tasks)
     assert not list(tmp_path.glob("curves-*.png"))
     for _task, result in run_tasks(tasks, jobs=1, log=print):
-        assert result["steps"] == SMOKE_STEPS
+        assert result.steps == SMOKE_STEPS
     with (tasks[1].run_dir / "scalars.jsonl").open("a") as log:  # a run that diverged, and one that is being written
         log.write('{"step": 6, "images_seen": 24, "d/score_real": null, "d/score_fake": NaN}\n{"step": 7, "ima')
     plot_curves(tmp_path, tasks)
@@ -41,10 +36,7 @@ def test_curves_are_drawn_of_what_ran(tmp_path: Path) -> None:
 
 
 def test_scores_are_drawn_real_minus_fake(tmp_path: Path) -> None:
-    table, row = row_of("sngan/figure1", "cifar10_spectral_norm_C")
-    task = Task(
-        table=table, row=row, seed=0, budget=Budget(name="smoke"), scoring=Scoring(extractor=None), folder=tmp_path
-    )
+    task = task_of("sngan/figure1", "cifar10_spectral_norm_C", tmp_path)
     task.run_dir.mkdir(parents=True)
     lines = [{"step": i, "images_seen": 8 * i, "d/score_real": 2.0 + i, "d/score_fake": -1.5 * i} for i in (1, 2)]
     (task.run_dir / "scalars.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

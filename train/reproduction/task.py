@@ -1,0 +1,152 @@
+"""One run of a row: how much of it is trained, where it is kept and how it is scored."""
+
+import functools
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from train.config import TrainConfig
+from train.data.info import INFO_NAME, DatasetInfo
+from train.errors import TrainError
+from train.presets.load import config_to_dict, load_config
+from train.presets.tables import Row, Table
+from train.run.checkpoint import Checkpoint, newest_checkpoint
+
+BudgetName = Literal["smoke", "short", "paper"]
+
+SMOKE_STEPS = 5
+SMOKE_CLASSES = 10
+SMOKE_DATA_IMAGES = 40
+SMOKE_DATA = "smoke-data"  # folder beside the runs
+# Under which a preset still runs all of its parts, in seconds on a CPU.
+_SMALLEST = {
+    **dict.fromkeys(("generator.channels", "discriminator.channels", "discriminator.embed_dim"), 4),
+    **dict.fromkeys(("batch_total", "fakes_per_step"), 4),
+    **dict.fromkeys(("steps", "log_every", "sample_every", "save_every"), SMOKE_STEPS),
+    "samples_per_class": 1,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What is spent on every row.
+
+    Args:
+        name: "smoke": a few steps of narrow networks on drawn shapes, which shows that a row runs and nothing else;
+            "short": `percent` of the row's updates on its data; "paper": all of them.
+        percent: of the updates under "short", above 0 and up to 100.
+        seeds: runs of each row, seeds 0, 1, ...
+        data_root: folder of the prepared data sets of "short" and "paper".
+        overrides: further "key=value" settings of every row.
+    """
+
+    name: BudgetName
+    percent: float = 1.0
+    seeds: int = 5
+    data_root: Path = Path("data")
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def suffix(self) -> str:
+        """End of a run folder's name: runs of different lengths share none, as their rates decay differently."""
+        return {"smoke": "-smoke", "short": f"-short-{self.percent:g}", "paper": ""}[self.name]
+
+    @property
+    def status(self) -> str:
+        """How much of a row it runs, as the results say it."""
+        return {"smoke": "smoke", "short": f"short: {self.percent:g}% of the updates", "paper": "full"}[self.name]
+
+    def config(self, preset: str, *, seed: int, smoke_data: Path) -> TrainConfig:
+        """Return what is trained for one run of a row.
+
+        Args:
+            preset: the row's.
+            smoke_data: folder of the shapes that `runner.draw_smoke_data` draws, a data set a resolution.
+        Raises:
+            TrainError: if an override does not fit.
+        """
+        config = load_config(preset)
+        settings: dict[str, Any] = {"seed": seed, "trackers": "[]"}
+        if self.name == "smoke":
+            settings |= _SMALLEST | {"data.path": smoke_data / str(config.resolution)}
+            settings["num_classes"] = SMOKE_CLASSES if config.num_classes else 0
+            settings["decay_from"] = "null" if config.decay_from is None else 0
+        else:
+            settings["data.path"] = self.data_root / Path(config.data.path).name
+        if self.name == "short":
+            steps = max(1, math.ceil(config.steps * self.percent / 100))
+            settings |= {"steps": steps} | dict.fromkeys(("save_every", "sample_every"), max(1, steps // 20))
+            if config.decay_from is not None:
+                settings["decay_from"] = min(math.floor(config.decay_from * self.percent / 100), steps - 1)
+        return load_config(preset, [*(f"{key}={value}" for key, value in settings.items()), *self.overrides])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """How runs are scored.
+
+    Args:
+        extractor: name of the feature extractor; None leaves scores out.
+        weights: file of its weights; None looks in torch hub's cache and the installed package.
+        weights_sha256: of that file, so that another file at the same place gives new scores.
+        missing: why there is no extractor, where there is none.
+        fakes: generated images; None takes the protocol's.
+        reals: real images; None takes the protocol's.
+    """
+
+    extractor: str | None
+    weights: str | None = None
+    weights_sha256: str | None = None
+    missing: str = ""
+    fakes: int | None = None
+    reals: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One run of one row.
+
+    Args:
+        row: one with a preset, of `table`.
+        folder: holds all runs.
+    """
+
+    table: Table
+    row: Row
+    seed: int
+    budget: Budget
+    scoring: Scoring
+    folder: Path
+
+    @property
+    def preset(self) -> str:
+        """Name of the row's preset."""
+        return self.table.preset(self.row)
+
+    @property
+    def run_dir(self) -> Path:
+        """Folder of this run."""
+        return self.folder / self.preset / f"seed-{self.seed}{self.budget.suffix}"
+
+    @functools.cached_property
+    def config(self) -> TrainConfig:
+        """What is trained."""
+        return self.budget.config(self.preset, seed=self.seed, smoke_data=self.folder / SMOKE_DATA)
+
+    def request(self) -> dict[str, Any]:
+        """Return what the result depends on: a result made for another request does not count."""
+        data = Path(self.config.data.path) / INFO_NAME
+        images = DatasetInfo.read(data).sha256 if data.is_file() else None
+        return {"config": config_to_dict(self.config), "scoring": asdict(self.scoring), "data_sha256": images}
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Its newest checkpoint.
+
+        Raises:
+            TrainError: if there is none.
+        """
+        if (found := newest_checkpoint(self.run_dir / "checkpoints", print)) is None:
+            raise TrainError(f"{self.run_dir}: no whole checkpoint there")
+        return found
