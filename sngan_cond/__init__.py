@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 # code. tests/sngan_cond/test_cli.py holds them together.
 if TYPE_CHECKING:
     from sngan_cond.config import DiscriminatorConfig, GeneratorConfig, LossConfig
-    from sngan_cond.constraints.base import Constraint
-    from sngan_cond.constraints.build import build_constraint
+    from sngan_cond.constraints.build import Constraint, build_constraint
     from sngan_cond.constraints.config import ConstraintConfig
     from sngan_cond.ema import Ema
     from sngan_cond.networks.discriminator import Discriminator
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULE_OF = {
-    "Constraint": "constraints.base",
+    "Constraint": "constraints.build",
     "ConstraintConfig": "constraints.config",
     "Discriminator": "networks.discriminator",
     "DiscriminatorConfig": "config",

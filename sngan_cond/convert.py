@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from sngan_cond.classes import imagenet_classes
 from sngan_cond.config import DiscriminatorConfig, GeneratorConfig, HeadKind, StagePlan, plan_for
-from sngan_cond.constraints.spectral import SpectralNorm, SpectralNormalization
+from sngan_cond.constraints.build import build_constraint
+from sngan_cond.constraints.config import ConstraintConfig
 from sngan_cond.networks.discriminator import Discriminator
 from sngan_cond.networks.generator import Generator
 from sngan_cond.networks.layers import BatchNorm2d, ConditionalBatchNorm2d
@@ -86,7 +87,7 @@ def discriminator_from_chainer(npz: str | Path) -> Discriminator:
         npz: a file that `chainer.serializers.save_npz` wrote, such as the official trainer's
             `SNResNetProjectionDiscriminator_<n>.npz`.
     Returns:
-        The discriminator, float32, in eval mode, with its `SpectralNorm` attached and every u taken from the file.
+        The discriminator, float32, in eval mode, spectrally normalised, with every u taken from the file.
     Raises:
         ValueError: if the file is not such a snapshot; unknown keys, missing keys and wrong shapes are named.
     """
@@ -112,11 +113,10 @@ def discriminator_from_chainer(npz: str | Path) -> Discriminator:
     us = {ours: official[:-1] + "u" for ours, official in keys.items() if official.endswith("/W")}
     snapshot.check(shapes | {us[ours]: (1, shapes[keys[ours]][0]) for ours in us})
     D.load_state_dict({ours: snapshot.tensor(official) for ours, official in keys.items()}, assign=True)
-    SpectralNorm().attach(D)
+    build_constraint(ConstraintConfig()).attach(D)
     for ours, official in us.items():
-        normalisation = D.get_submodule(ours.replace(".weight", ".parametrizations.weight.0"))
-        assert isinstance(normalisation, SpectralNormalization)
-        normalisation.u.copy_(snapshot.tensor(official).squeeze(0))
+        u = D.get_buffer(ours.replace(".weight", ".parametrizations.weight.0.u"))
+        u.copy_(snapshot.tensor(official).squeeze(0))
     return D.eval()
 
 

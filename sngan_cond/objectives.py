@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from sngan_cond.config import LossConfig
-from sngan_cond.constraints.base import Constraint, DiscriminatorFn
+from sngan_cond.constraints.build import Constraint
+from sngan_cond.constraints.penalties import DiscriminatorFn, PenaltyBatch
 from sngan_cond.losses import (
     LOSSES,
     AdversarialLoss,
@@ -128,7 +129,7 @@ def discriminator_objective(
         parts["classification"] = classification_loss(real_out.class_logits, batch.y_real)
         total = total + loss.classification_d * parts["classification"]
     # After both calls, since a gradient penalty is a third call of D and moves u once more.
-    penalty = constraint.penalty(D, batch.real, fake, batch.y_real, rng=rng)
+    penalty = constraint.penalty(D, PenaltyBatch(batch.real, fake, batch.y_real), rng)
     if penalty is not None:
         parts["penalty"] = penalty
         total = total + penalty

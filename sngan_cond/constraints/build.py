@@ -1,57 +1,86 @@
-"""From a configuration to a constraint."""
+"""From a configuration to the constraint of a network."""
 
-from sngan_cond.constraints.base import Composed, Constraint
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
 from sngan_cond.constraints.config import ConstraintConfig
-from sngan_cond.constraints.feature_norm import FeatureNorm
-from sngan_cond.constraints.gains import Gains
-from sngan_cond.constraints.penalties import GradientPenalty, OrthonormalPenalty, SpectralNormPenalty
-from sngan_cond.constraints.spectral import SpectralNorm
-from sngan_cond.constraints.weight_norm import Initialization, RowNorm, SingularValueClipping, WeightClipping
+from sngan_cond.constraints.feature_norm import normalise_features
+from sngan_cond.constraints.normalised_weights import iterate_after_step, normalise_weights
+from sngan_cond.constraints.penalties import (
+    DiscriminatorFn,
+    PenaltyBatch,
+    Rng,
+    gradient_penalty,
+    orthonormal_penalty,
+    spectral_penalty,
+    start_spectral_penalty,
+)
+from sngan_cond.constraints.weights import clip_singular_values, clip_weights, count_updates, initialise
+
+
+class Part(NamedTuple):
+    """What one field of a configuration switches on; every function gets the configuration last.
+
+    Args:
+        attach: changes the layers of a freshly initialised network in place, once, before training.
+        penalty: returns a scalar that is added to the D objective.
+        after_step: changes the weights of the unwrapped discriminator in place, after the optimiser's step.
+    """
+
+    attach: Callable[[nn.Module, ConstraintConfig], None] | None = None
+    penalty: Callable[[DiscriminatorFn, PenaltyBatch, Rng, ConstraintConfig], Tensor] | None = None
+    after_step: Callable[[nn.Module, ConstraintConfig], None] | None = None
+
+
+# By the field that switches it on, in the order in which parts apply. Initialisation comes first: the others may start
+# from the weights' norms, and parametrise them.
+PARTS = {
+    "init": Part(attach=initialise),
+    "kind": Part(attach=normalise_weights, after_step=iterate_after_step),
+    "features": Part(attach=normalise_features),
+    "gradient_penalty": Part(penalty=gradient_penalty),
+    "orthonormal_penalty": Part(penalty=orthonormal_penalty),
+    "spectral_penalty": Part(attach=start_spectral_penalty, penalty=spectral_penalty),
+    "weight_clip": Part(after_step=clip_weights),
+    "singular_clip_every": Part(attach=count_updates, after_step=clip_singular_values),
+}
+_OFF = ("none", "as_built", 0)
+
+
+class Constraint:
+    """The constraint of a network: attached once, a penalty in the D objective, a step after each D update.
+
+    A network is made of plain layers and does not know its constraint.
+
+    Args:
+        config: None constrains nothing.
+    """
+
+    def __init__(self, config: ConstraintConfig | None = None) -> None:
+        self.config = config or ConstraintConfig(kind="none")
+        self.parts = {field: part for field, part in PARTS.items() if getattr(self.config, field) not in _OFF}
+
+    def attach(self, network: nn.Module) -> None:
+        """Change the layers of a freshly initialised discriminator, or generator, in place, once, before training."""
+        for part in self.parts.values():
+            if part.attach:
+                part.attach(network, self.config)
+
+    def penalty(self, D: DiscriminatorFn, batch: PenaltyBatch, rng: Rng = None) -> Tensor | None:
+        """Return the term that the constraint adds to the D objective: a scalar, or None where there is none."""
+        terms = [part.penalty(D, batch, rng, self.config) for part in self.parts.values() if part.penalty]
+        return torch.stack(terms).sum() if terms else None
+
+    def after_step(self, D: nn.Module) -> None:
+        """Change the weights of the unwrapped discriminator in place, after the optimiser's step."""
+        for part in self.parts.values():
+            if part.after_step:
+                part.after_step(D, self.config)
 
 
 def build_constraint(config: ConstraintConfig) -> Constraint:
-    """Return the constraint that a configuration describes: one that does nothing, its only part, or all its parts."""
-    parts = _parts(config)
-    if not parts:
-        return Constraint()
-    return parts[0] if len(parts) == 1 else Composed(parts)
-
-
-def _parts(config: ConstraintConfig) -> list[Constraint]:
-    exclude = config.exclude
-    gains = Gains(
-        scale=config.scale,
-        spread=config.scale_spread,
-        seed=config.scale_seed,
-        gamma=config.gamma,
-        start=config.gamma_start,
-    )
-    # Initialisation comes first: the others may start from the weights' norms, and parametrise them.
-    parts: list[Constraint] = []
-    if config.init != "as_built":
-        parts.append(Initialization(config.init, scale=config.init_scale, exclude=exclude))
-    if config.kind == "spectral":
-        parts.append(
-            SpectralNorm(
-                iterations=config.iterations,
-                iterates_at=config.power_iterations_at,
-                exclude=exclude,
-                estimate=config.estimate,
-                gains=gains,
-            )
-        )
-    elif config.kind != "none":
-        parts.append(RowNorm(config.kind, exclude=exclude, gains=gains))
-    if config.features != "none":
-        parts.append(FeatureNorm(config.features))
-    if config.gradient_penalty:
-        parts.append(GradientPenalty(config.gradient_penalty))
-    if config.orthonormal_penalty:
-        parts.append(OrthonormalPenalty(config.orthonormal_penalty, exclude=exclude))
-    if config.spectral_penalty:
-        parts.append(SpectralNormPenalty(config.spectral_penalty, iterations=config.iterations, exclude=exclude))
-    if config.weight_clip:
-        parts.append(WeightClipping(config.weight_clip, exclude=exclude))
-    if config.singular_clip_every:
-        parts.append(SingularValueClipping(config.singular_clip_every, limit=config.singular_clip, exclude=exclude))
-    return parts
+    """Return the constraint that a configuration describes."""
+    return Constraint(config)

@@ -1,15 +1,14 @@
 """Batch and layer normalisation of the discriminator's features, without multiplier."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-from sngan_cond.constraints.base import Constraint
+from sngan_cond.constraints.config import ConstraintConfig
 from sngan_cond.networks.layers import BATCH_NORM_EPS, BATCH_NORM_MOMENTUM
 
 IMAGE_CHANNELS = 3
 LAYER_NORM_EPS = 1e-5
+_CHILD = "feature_norm"
 
 
 class FeatureBatchNorm(nn.Module):
@@ -42,46 +41,23 @@ class FeatureLayerNorm(nn.Module):
         return h + self.bias[:, None, None]
 
 
-def _normalise_output(layer: nn.Module, _args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-    normalised: Tensor = layer.get_submodule(FeatureNorm.NAME)(output)
-    return normalised
-
-
-class FeatureNorm(Constraint):
-    """Normalises the output of the discriminator's convolutions.
+def normalise_features(D: nn.Module, config: ConstraintConfig) -> None:
+    """Add the normalisations to the discriminator's convolutions, as their children, and the hooks that apply them.
 
     As in `DCGANDiscriminator` in common/net.py of pfnet-research/chainer-gan-lib, every convolution but the first is
     normalised, and the score layer is not. There too the convolution keeps its bias, and beta stays where gamma is left
     out (Miyato et al. 2018, section 4.1). The learned skips of residual blocks and a layer that makes an image (an
     autoencoder's last one) are not normalised; a layer that pools is normalised after its pooling.
-
-    Args:
-        kind: "batch" or "layer".
-        exclude: names of further layers left alone.
     """
-
-    NAME = "feature_norm"
-
-    def __init__(self, kind: Literal["batch", "layer"], *, exclude: tuple[str, ...] = ()) -> None:
-        self.kind = kind
-        self.exclude = exclude
-
-    def attach(self, D: nn.Module) -> None:
-        """Add the normalisations, as children of their convolutions, and the hooks that apply them.
-
-        Raises:
-            ValueError: if a name to exclude does not exist.
-        """
-        convolutions = {name: layer for name, layer in D.named_modules() if isinstance(layer, nn.Conv2d)}
-        for name in self.exclude:
-            if name not in convolutions:
-                raise ValueError(f"exclude={name!r}: no such convolution; they are {', '.join(convolutions)}")
-        first = next(iter(convolutions))
-        for name, layer in convolutions.items():
-            makes_image = layer.out_channels == IMAGE_CHANNELS
-            if name == first or makes_image or name in self.exclude or name.rpartition(".")[2] == "skip":
-                continue
-            make = FeatureBatchNorm if self.kind == "batch" else FeatureLayerNorm
+    convolutions = [(name, layer) for name, layer in D.named_modules() if isinstance(layer, nn.Conv2d)]
+    make = FeatureBatchNorm if config.features == "batch" else FeatureLayerNorm
+    for name, layer in convolutions[1:]:
+        if layer.out_channels != IMAGE_CHANNELS and name.rpartition(".")[2] != "skip":
             # A child and a hook, not a wrapper: the convolution keeps its name in the state dict.
-            layer.add_module(self.NAME, make(layer.out_channels))
+            layer.add_module(_CHILD, make(layer.out_channels))
             layer.register_forward_hook(_normalise_output)
+
+
+def _normalise_output(layer: nn.Module, _args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    normalised: Tensor = layer.get_submodule(_CHILD)(output)
+    return normalised

@@ -4,8 +4,8 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from sngan_cond.constraints.gains import SHARED_GAMMA
-from sngan_cond.constraints.penalties import SpectralNormPenalty
-from sngan_cond.constraints.weight_norm import SingularValueClipping
+from sngan_cond.constraints.penalties import PENALTY_U
+from sngan_cond.constraints.weights import CLIPPING_COUNT
 
 
 def fold(network: nn.Module) -> None:
@@ -21,14 +21,12 @@ def fold(network: nn.Module) -> None:
     was_training = network.training
     network.eval()
     for layer in list(network.modules()):
-        for state in (SpectralNormPenalty.STATE, SingularValueClipping.COUNT):
-            if state in dict(layer.named_buffers(recurse=False)):
-                delattr(layer, state)
         if parametrize.is_parametrized(layer, "weight"):
             _own_class(layer)
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
-    if SHARED_GAMMA in dict(network.named_parameters(recurse=False)):
-        delattr(network, SHARED_GAMMA)
+        for state in (PENALTY_U, CLIPPING_COUNT, SHARED_GAMMA):
+            if hasattr(layer, state):
+                delattr(layer, state)
     network.train(was_training)
 
 

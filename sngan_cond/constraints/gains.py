@@ -1,17 +1,14 @@
 """Factors on normalised weights, fixed (scaled SN) or learned (gamma), chained after any normalisation."""
 
 import math
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from sngan_cond.constraints.weight_matrices import output_axis
-
-GammaKind = Literal["none", "shared", "per_layer", "per_row"]
-GammaStart = Literal["norm", "one"]
+from sngan_cond.constraints.config import ConstraintConfig
+from sngan_cond.constraints.weight_matrices import output_axis, raw_weight
 
 # The shared gamma is a parameter of the whole network, to which the layers' parametrisations refer.
 SHARED_GAMMA = "shared_gamma"
@@ -61,80 +58,47 @@ class SharedGain(nn.Module):
         return self._gamma[0] * weight
 
 
-class Gains:
-    """The factors on the normalised weights of a network.
+def attach_gains(
+    network: nn.Module, layers: Sequence[tuple[nn.Module, Callable[[Tensor], Tensor]]], config: ConstraintConfig
+) -> None:
+    """Chain the factors after the normalisations, in place.
 
     Args:
-        scale: fixed factor, above 0.
-        spread: standard deviation of the logarithm of factors drawn once, one for each layer, about their geometric
-            mean `scale` (Lin et al. 2021, appendix K.1, which does not say how they were drawn); 0 gives every layer
-            `scale`.
-        seed: of that draw.
-        gamma: learned factor: "none", one "shared" by all layers, one "per_layer", or one "per_row".
-        start: where gamma starts. "norm": at what the weight was divided by, so that the weight is unchanged at first
-            (source/links/sn_convolution_2d.py of pfnet-research/sngan_projection); a shared gamma at the geometric mean
-            of the layers' norms, which leaves the product of all layers' norms unchanged. "one": at 1 (fjxmlzn/BSN,
-            which also multiplies the biases; here they stay).
+        network: gets the shared gamma.
+        layers: every normalised one, and what divides its raw weight: a scalar, or (rows,) for kind "weight".
     """
+    for (layer, _), factor in zip(layers, _factors(len(layers), config), strict=True):
+        if factor != 1:
+            parametrize.register_parametrization(layer, "weight", FixedGain(factor), unsafe=True)
+    if config.gamma == "none":
+        return
+    starts = [_start(layer, norm, config) for layer, norm in layers]
+    if config.gamma == "shared":
+        # The geometric mean of the layers' norms leaves the product of all layers' norms unchanged.
+        mean = math.exp(sum(math.log(float(start)) for start in starts) / max(len(starts), 1))
+        network.register_parameter(SHARED_GAMMA, nn.Parameter(torch.tensor(mean)))
+    for (layer, _), start in zip(layers, starts, strict=True):
+        gain = SharedGain(network.get_parameter(SHARED_GAMMA)) if config.gamma == "shared" else LearnedGain(start)
+        parametrize.register_parametrization(layer, "weight", gain, unsafe=True)
 
-    def __init__(
-        self,
-        *,
-        scale: float = 1.0,
-        spread: float = 0.0,
-        seed: int = 0,
-        gamma: GammaKind = "none",
-        start: GammaStart = "norm",
-    ) -> None:
-        self.scale = scale
-        self.spread = spread
-        self.seed = seed
-        self.gamma = gamma
-        self.start = start
 
-    @property
-    def asks_norms(self) -> bool:
-        """Whether `attach` wants to know what each weight was divided by."""
-        return self.gamma != "none" and self.start == "norm"
+def _factors(count: int, config: ConstraintConfig) -> list[float]:
+    if not config.scale_spread:
+        return [config.scale] * count
+    # The factors are not saved: whoever builds the network again draws the same ones from the seed. Lin et al. 2021,
+    # appendix K.1, does not say how they were drawn.
+    rng = torch.Generator().manual_seed(config.scale_seed)
+    logs = config.scale_spread * torch.randn(count, generator=rng, dtype=torch.float64)
+    factors: list[float] = (config.scale * (logs - logs.mean()).exp()).tolist()
+    return factors
 
-    def attach(self, network: nn.Module, layers: Sequence[tuple[nn.Module, Tensor | None]]) -> None:
-        """Chain the factors after the normalisations, in place.
 
-        Args:
-            network: gets the shared gamma.
-            layers: every normalised layer, and what its weight was divided by: a scalar, (rows,) for "per_row", or
-                None where `asks_norms` is false.
-        """
-        if self.gamma == "shared":
-            gamma = nn.Parameter(torch.tensor(self._shared_start([norm for _, norm in layers])))
-            network.register_parameter(SHARED_GAMMA, gamma)
-        for (layer, norm), factor in zip(layers, self._factors(len(layers)), strict=True):
-            if factor != 1:
-                parametrize.register_parametrization(layer, "weight", FixedGain(factor), unsafe=True)
-            if self.gamma == "shared":
-                parametrize.register_parametrization(layer, "weight", SharedGain(gamma), unsafe=True)
-            elif self.gamma != "none":
-                start = self._start(layer, norm)
-                parametrize.register_parametrization(layer, "weight", LearnedGain(start), unsafe=True)
-
-    def _factors(self, count: int) -> list[float]:
-        if not self.spread:
-            return [self.scale] * count
-        # The factors are not saved: whoever builds the network again draws the same ones from the seed.
-        logs = self.spread * torch.randn(count, generator=torch.Generator().manual_seed(self.seed), dtype=torch.float64)
-        factors: list[float] = (self.scale * (logs - logs.mean()).exp()).tolist()
-        return factors
-
-    def _shared_start(self, norms: Sequence[Tensor | None]) -> float:
-        values = [float(norm) for norm in norms if norm is not None]
-        return math.exp(sum(math.log(value) for value in values) / len(values)) if values else 1.0
-
-    def _start(self, layer: nn.Module, norm: Tensor | None) -> Tensor:
-        raw = layer.get_submodule("parametrizations.weight").original
-        assert isinstance(raw, Tensor)
-        start = torch.ones((), dtype=raw.dtype, device=raw.device) if norm is None else norm
-        if self.gamma == "per_layer":
-            return start.reshape(())
+def _start(layer: nn.Module, norm: Callable[[Tensor], Tensor], config: ConstraintConfig) -> Tensor:
+    """Return the gamma that leaves the weight as it is (source/links/sn_convolution_2d.py of pfnet-research), or 1."""
+    weight = raw_weight(layer)
+    # At 1, the code of Lin et al. (fjxmlzn/BSN) also multiplies the biases; here they stay.
+    start = torch.ones((), dtype=weight.dtype, device=weight.device) if config.gamma_start == "one" else norm(weight)
+    if config.gamma == "per_row":
         axis = output_axis(layer)
-        shape = [raw.shape[axis] if i == axis else 1 for i in range(raw.ndim)]
-        return start.expand(raw.shape[axis]).reshape(shape)
+        return start.expand(weight.shape[axis]).reshape([-1 if i == axis else 1 for i in range(weight.ndim)])
+    return start.square().mean().sqrt()  # of rows: keeps the Frobenius norm, as one gamma cannot keep every row's

@@ -1,8 +1,5 @@
 """The layers that a constraint acts on, and each layer's weight as a matrix."""
 
-from typing import cast
-
-import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -39,17 +36,12 @@ def matrix_view(weight: Tensor, axis: int = 0) -> Tensor:
     return weight.movedim(axis, 0).flatten(1)
 
 
-def raw_weight(layer: nn.Module) -> Tensor:
-    """Return the tensor that the optimiser moves: the original of a parametrised weight, else the weight itself."""
-    if parametrize.is_parametrized(layer, "weight"):
-        return cast(Tensor, layer.get_submodule("parametrizations.weight").original)
-    weight = layer.weight
-    assert isinstance(weight, Tensor)
-    return weight
+def raw_weight(layer: nn.Module) -> nn.Parameter:
+    """Return what the optimiser moves: the original of a parametrised weight, else the weight itself."""
+    parametrised = parametrize.is_parametrized(layer, "weight")
+    return layer.get_parameter("parametrizations.weight.original" if parametrised else "weight")
 
 
-@torch.no_grad()
-def largest_singular_value(matrix: Tensor) -> Tensor:
-    """Return a matrix's largest singular value, exactly (no power iteration), as a scalar."""
-    sigma: Tensor = torch.linalg.matrix_norm(matrix, ord=2)
-    return sigma
+def raw_matrix(layer: nn.Module) -> Tensor:
+    """Return the raw weight as a matrix (outputs, rest)."""
+    return matrix_view(raw_weight(layer), output_axis(layer))

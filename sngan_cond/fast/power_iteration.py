@@ -5,12 +5,23 @@ pass reads all weights, and on a GPU the launches of many small kernels.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 EPS = 1e-12  # added to each norm, as in the official max_sv.py
+
+
+class Matrix(Protocol):
+    """What power iteration multiplies by: a tensor, or a linear map too large to be written out as one."""
+
+    @property
+    def mT(self) -> "Matrix":  # noqa: N802  # as tensors call it
+        """The transpose."""
+
+    def matmul(self, x: Tensor, /) -> Tensor:
+        """The product with a vector."""
 
 
 def rows_in_memory(weight: Tensor) -> Tensor:
@@ -36,22 +47,22 @@ def _like(matrix: Tensor, weight: Tensor) -> Tensor:
     return matrix.view(weight.shape)
 
 
-def power_iteration(matrix: Tensor, u: Tensor, iterations: int) -> tuple[Tensor, Tensor, Tensor]:
+def power_iteration(matrix: Matrix, u: Tensor, iterations: int) -> tuple[Tensor, Tensor, Tensor]:
     """Take rounds of power iteration (Miyato et al. 2018, Algorithm 1): two passes over the matrix each.
 
     Args:
         matrix: W, (rows, columns), without gradient.
-        u: (rows,) left vector to start from, of any length above 0.
+        u: left vector to start from, of any length above 0: (rows,), or shaped as the outputs of a linear map are.
         iterations: rounds, at least 1.
     Returns:
-        u (rows,) and v (columns,), unit vectors, and the scalar sigma = u W v.
+        u and v (columns,), unit vectors, and the scalar sigma = u W v.
     """
     for _ in range(iterations):
-        v = matrix.mT @ u
+        v = matrix.mT.matmul(u)
         v = v / (v.norm() + EPS)
-        image = matrix @ v
+        image = matrix.matmul(v)
         u = image / (image.norm() + EPS)
-    return u, v, u @ image  # W v is at hand from the last round: sigma takes no third pass
+    return u, v, u.flatten() @ image.flatten()  # W v is at hand from the last round: sigma takes no third pass
 
 
 def power_iterations(

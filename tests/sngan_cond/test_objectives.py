@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, LossConfig
-from sngan_cond.constraints.base import Constraint
+from sngan_cond import Constraint, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, LossConfig
 from sngan_cond.losses import classification_loss, hinge_discriminator, hinge_generator
 from sngan_cond.objectives import (
     DiscriminatorBatch,
@@ -100,8 +99,8 @@ def test_the_classifiers_cross_entropy_joins_with_its_weights() -> None:
 
 
 class PenaltyOfThree(Constraint):
-    def penalty(self, D, real, fake, y, *, rng=None) -> Tensor:
-        self.seen = (real, fake, y)
+    def penalty(self, D, batch, rng=None) -> Tensor:
+        self.seen = batch
         return torch.tensor(3.0)
 
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sngan_cond import Discriminator, Generator, LossConfig
-from sngan_cond.constraints.base import Constraint
+from sngan_cond import Constraint, Discriminator, Generator, LossConfig
 from sngan_cond.convert import discriminator_from_chainer, generator_from_chainer
 from sngan_cond.objectives import DiscriminatorBatch, Objective, discriminator_objective, generator_objective
 from tests.reference import functional

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sngan_cond import Discriminator, build_constraint
-from sngan_cond.constraints.power import PowerIterated
+from sngan_cond.constraints.spectral import SpectralNormalization
 from sngan_cond.constraints.weight_matrices import matrix_view, normalised_layers, output_axis, raw_weight
 from train.config import TrainConfig
 from train.errors import TrainError
@@ -188,7 +188,7 @@ def _power_iteration(layer: nn.Module, raw: Tensor) -> float | None:
     if not nn.utils.parametrize.is_parametrized(layer, "weight"):
         return None
     normalisation = layer.get_submodule("parametrizations.weight.0")
-    if not isinstance(normalisation, PowerIterated):
+    if not isinstance(normalisation, SpectralNormalization):
         return None
     return float(raw.norm() / copy.deepcopy(normalisation)(raw).norm())
 

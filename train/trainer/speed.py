@@ -8,9 +8,6 @@ import torch
 from torch import nn
 
 from sngan_cond import Constraint
-from sngan_cond.constraints.base import Composed
-from sngan_cond.constraints.penalties import GradientPenalty
-from sngan_cond.constraints.spectral import SpectralNorm
 from sngan_cond.fast import set_backend
 from train.config import SpeedConfig, Switch
 
@@ -58,10 +55,9 @@ def plan_speed(
         has_objective_state: whether the objective has a state that changes between updates, as BEGAN's balance does.
     """
     notes: list[str] = []
-    parts = constraint.constraints if isinstance(constraint, Composed) else (constraint,)
-    twice = any(isinstance(part, GradientPenalty) for part in parts)
+    spectral = constraint.config.kind == "spectral"
     # A graph replays the launches of one update; what a constraint draws or decides on the host would be recorded too.
-    plain = all(type(part) in (Constraint, SpectralNorm) for part in parts)
+    plain = not constraint.parts or (spectral and len(constraint.parts) == 1)
 
     def decide(name: str, switch: Switch, obstacle: str | None) -> bool:
         if switch is False or (switch == "auto" and device.type != "cuda"):
@@ -71,18 +67,19 @@ def plan_speed(
         return obstacle is None
 
     compile_g = decide("compile of G", config.compile, None)
-    penalty = "a gradient penalty differentiates twice, which torch.compile cannot" if twice else None
-    other = any(isinstance(part, SpectralNorm) and part.estimate != "matrix" for part in parts)
-    inside = "its constraint changes its state between the forward and the backward pass" if other else None
-    compile_d = decide("compile of D", config.compile, penalty or inside)
+    obstacle = None
+    if constraint.config.gradient_penalty:
+        obstacle = "a gradient penalty differentiates twice, which torch.compile cannot"
+    elif constraint.config.estimate != "matrix":
+        obstacle = "its constraint changes its state between the forward and the backward pass"
+    compile_d = decide("compile of D", config.compile, obstacle)
     several = f"{processes} processes exchange gradients" if processes > 1 else None
     no_gpu = "CUDA graphs need a GPU" if device.type != "cuda" else None
     capture_g = decide("capture of G", config.capture, no_gpu or several)
     changes = None if plain else "its constraint draws or changes more than weights and u"
     state = "the objective has a state that changes between updates" if has_objective_state else None
     capture_d = decide("capture of D", config.capture, no_gpu or several or changes or state)
-    has_sn = any(isinstance(part, SpectralNorm) for part in parts)
-    batched = decide("batched_sn", config.batched_sn, None) if has_sn else False
+    batched = decide("batched_sn", config.batched_sn, None) if spectral else False
     return SpeedPlan(compile_g, compile_d, capture_g, capture_d, batched, tuple(notes))
 
 

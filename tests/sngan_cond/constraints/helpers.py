@@ -3,11 +3,18 @@
 import torch
 from torch import Tensor, nn
 
-from sngan_cond import Discriminator, DiscriminatorConfig
+from sngan_cond import Constraint, ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
 from sngan_cond.constraints.weight_matrices import raw_weight
 
 # Rounds after which power iteration on these small random matrices agrees with an exact decomposition to 1e-6.
-CONVERGED = 2000
+CONVERGED = 1000
+
+
+def constrained(network: nn.Module, **settings: object) -> Constraint:
+    """Attach the constraint of these settings to a network, or a layer, and return it."""
+    constraint = build_constraint(ConstraintConfig(**settings))
+    constraint.attach(network)
+    return constraint
 
 
 def dense(layer: nn.Module, input_shape: tuple[int, ...]) -> Tensor:

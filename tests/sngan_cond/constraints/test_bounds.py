@@ -6,10 +6,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sngan_cond.constraints.gains import Gains
-from sngan_cond.constraints.spectral import SpectralNorm
 from sngan_cond.constraints.weight_matrices import normalised_layers
-from tests.sngan_cond.constraints.helpers import dense, discriminator, images, top_singular_value
+from tests.sngan_cond.constraints.helpers import (
+    CONVERGED,
+    constrained,
+    dense,
+    discriminator,
+    images,
+    top_singular_value,
+)
 
 DRAWS = 15
 ROUNDS = 100  # of power iteration: enough that sigma is at most 1 % short
@@ -26,7 +31,7 @@ def normalised_variance(make: object, shape: tuple[int, ...], distribution: str,
         layer = make()  # type: ignore[operator]
         with torch.no_grad():
             layer.weight.copy_(drawn(shape, distribution))
-        SpectralNorm(iterations=ROUNDS, estimate=estimate).attach(layer)
+        constrained(layer, iterations=ROUNDS, estimate=estimate)
         squares.append(float(layer.weight.detach().square().mean()))
     return sum(squares) / DRAWS
 
@@ -72,7 +77,7 @@ def mlp() -> nn.Sequential:
 def test_proposition_1_on_fully_connected_layers(estimate: str, scale: float) -> None:
     """|grad wrt the normalised w_t| <= |x|, times the other layers' norms where a scale sets them."""
     network = mlp()
-    SpectralNorm(iterations=2000, estimate=estimate, gains=Gains(scale=scale)).attach(network)
+    constrained(network, iterations=CONVERGED, estimate=estimate, scale=scale)
     weights = [network[i].weight for i in (0, 2, 4)]  # normalised: the gradients are with respect to these
     x = torch.randn(20, generator=torch.Generator().manual_seed(3))
     h = nn.functional.relu(weights[0] @ x)
@@ -102,7 +107,7 @@ def test_proposition_1_on_convolutions_as_operators(architecture: str) -> None:
         for name, parameter in D.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()  # the proposition has none
-    SpectralNorm(iterations=300, estimate="operator").attach(D)
+    constrained(D, iterations=300, estimate="operator")
     x, _ = images(D, 1)
     seen: list[tuple[Tensor, Tensor]] = []
     for _, layer in normalised_layers(D):
@@ -121,7 +126,7 @@ def test_proposition_1_on_convolutions_as_operators(architecture: str) -> None:
 def test_the_matrix_form_does_not_promise_it_for_convolutions() -> None:
     """SN of the matrix leaves convolutions a larger operator norm, so it needs no scale (Lin et al., section 4)."""
     D = discriminator("cnn")
-    SpectralNorm(iterations=300).attach(D)
+    constrained(D, iterations=300)
     conv = D.trunk.convs[2]
     conv.eval()
     assert top_singular_value(dense(conv, (4, 8, 8))) > 1.2

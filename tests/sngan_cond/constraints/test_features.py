@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from sngan_cond.constraints.feature_norm import FeatureNorm
-from tests.sngan_cond.constraints.helpers import discriminator, images
+from tests.sngan_cond.constraints.helpers import constrained, discriminator, images
 
 NORMALISED = {
     "cnn": [f"trunk.convs.{i}" for i in range(1, 7)],
@@ -18,7 +17,7 @@ NORMALISED = {
 @pytest.mark.parametrize("kind", ["batch", "layer"])
 def test_every_convolution_but_the_first_is_normalised(architecture: str, kind: str) -> None:
     D = discriminator(architecture)
-    FeatureNorm(kind).attach(D)
+    constrained(D, kind="none", features=kind)
     added = [name.removesuffix(".feature_norm") for name, _ in D.named_modules() if name.endswith(".feature_norm")]
     assert added == NORMALISED[architecture]
     assert not any("feature_norm" in name and "bias" not in name for name, _ in D.named_parameters())  # no multiplier
@@ -28,7 +27,7 @@ def test_every_convolution_but_the_first_is_normalised(architecture: str, kind: 
 @pytest.mark.parametrize("kind", ["batch", "layer"])
 def test_outputs_are_normalised(architecture: str, kind: str) -> None:
     D = discriminator(architecture)
-    FeatureNorm(kind).attach(D)
+    constrained(D, kind="none", features=kind)
     with torch.no_grad():
         for name, parameter in D.named_parameters():
             if "feature_norm" in name:
@@ -53,13 +52,8 @@ def test_layer_norm_looks_at_one_image_and_batch_norm_at_all() -> None:
     scores = {}
     for kind in ("batch", "layer"):
         D = discriminator("cnn")
-        FeatureNorm(kind).attach(D)
+        constrained(D, kind="none", features=kind)
         x, _ = images(D, 4)
         scores[kind] = (D(x).score[:1], D(x[:1]).score)
     torch.testing.assert_close(*scores["layer"])
     assert not torch.allclose(*scores["batch"], rtol=1e-3)
-
-
-def test_unknown_exclusion_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"exclude='trunk.conv': no such convolution; they are trunk.convs.0"):
-        FeatureNorm("batch", exclude=("trunk.conv",)).attach(discriminator("cnn"))

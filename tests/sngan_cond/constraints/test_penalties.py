@@ -4,9 +4,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sngan_cond import DiscriminatorOutput
-from sngan_cond.constraints.penalties import GradientPenalty, OrthonormalPenalty, SpectralNormPenalty
-from tests.sngan_cond.constraints.helpers import discriminator, images
+from sngan_cond import ConstraintConfig, DiscriminatorOutput, build_constraint
+from sngan_cond.constraints.penalties import PenaltyBatch
+from tests.refusals import refused
+from tests.sngan_cond.constraints.helpers import CONVERGED, constrained, discriminator, images
+
+UNSEEN = PenaltyBatch(*[torch.zeros(1, 3, 2, 2)] * 2, None)  # images of a penalty that does not look at them
+
+
+def penalty_of(D: nn.Module, *images: Tensor | None, rng: torch.Generator | None = None, **settings: object) -> Tensor:
+    """Return the penalty of a constraint that needs no attaching, on real images, fake images and labels."""
+    constraint = build_constraint(ConstraintConfig(kind="none", **settings))
+    return constraint.penalty(D, PenaltyBatch(*images) if images else UNSEEN, rng)
 
 
 class LinearScore(nn.Module):
@@ -35,7 +44,7 @@ def test_gradient_penalty_of_a_linear_score() -> None:
     w = torch.zeros(3, 2, 2)
     w[0, 0, 0], w[2, 1, 0] = 3.0, 4.0
     D = LinearScore(w)
-    penalty = GradientPenalty(10).penalty(D, torch.ones(4, 3, 2, 2), torch.zeros(4, 3, 2, 2), None)
+    penalty = penalty_of(D, torch.ones(4, 3, 2, 2), torch.zeros(4, 3, 2, 2), None, gradient_penalty=10.0)
     assert float(penalty.detach()) == pytest.approx(10 * (5 - 1) ** 2)  # |w| is 5
     penalty.backward()
     torch.testing.assert_close(D.w.grad, 10 * 2 * (5 - 1) * w / 5)
@@ -45,7 +54,7 @@ def test_gradient_penalty_looks_between_real_and_fake_with_one_draw_an_image() -
     """With real = 1 and fake = 0 a point's values are all e, so the gradient's length is a e sqrt(12)."""
     rng = torch.Generator().manual_seed(3)
     real, fake = torch.ones(5, 3, 2, 2), torch.zeros(5, 3, 2, 2)
-    penalty = GradientPenalty(1).penalty(QuadraticScore(0.5), real, fake, None, rng=rng)
+    penalty = penalty_of(QuadraticScore(0.5), real, fake, None, rng=rng, gradient_penalty=1.0)
     e = torch.rand(5, generator=torch.Generator().manual_seed(3))
     expected = (0.5 * e * 12**0.5 - 1).square().mean()
     assert float(penalty.detach()) == pytest.approx(float(expected), rel=1e-5)
@@ -59,14 +68,17 @@ def test_gradient_penalty_is_a_function_of_its_rng() -> None:
 
     def value(seed: int) -> float:
         rng = torch.Generator().manual_seed(seed)
-        return float(GradientPenalty(10).penalty(D, real, fake, None, rng=rng).detach())
+        return float(penalty_of(D, real, fake, None, rng=rng, gradient_penalty=10.0).detach())
 
     assert value(5) == value(5) != value(6)
 
 
 def test_gradient_penalty_wants_as_many_fakes() -> None:
-    with pytest.raises(ValueError, match=r"fake of shape \(2, 3, 4, 4\): that of real, \(3, 3, 4, 4\)"):
-        GradientPenalty(10).penalty(QuadraticScore(1.0), torch.ones(3, 3, 4, 4), torch.ones(2, 3, 4, 4), None)
+    images = torch.ones(3, 3, 4, 4), torch.ones(2, 3, 4, 4), None
+    refused(
+        lambda: penalty_of(QuadraticScore(1.0), *images, gradient_penalty=10.0),
+        "fake of shape (2, 3, 4, 4): that of real, (3, 3, 4, 4)",
+    )
 
 
 def test_gradient_penalty_gradient_against_finite_differences() -> None:
@@ -77,7 +89,7 @@ def test_gradient_penalty_gradient_against_finite_differences() -> None:
 
     def value() -> Tensor:
         rng = torch.Generator().manual_seed(0)
-        return GradientPenalty(10).penalty(D, real.double(), fake.double(), y, rng=rng)
+        return penalty_of(D, real.double(), fake.double(), y, rng=rng, gradient_penalty=10.0)
 
     # Weights far from 0, so that the penalty has a slope worth measuring.
     with torch.no_grad():
@@ -106,8 +118,7 @@ def test_orthonormal_penalty_by_hand(shape: tuple[int, int]) -> None:
         layer.weight.copy_(torch.arange(6.0).reshape(shape) / 4)
     W = layer.weight.detach()
     expected = (W.T @ W - torch.eye(shape[1])).square().sum()  # equation 14, as it is written
-    x = torch.zeros(1, 3, 2, 2)
-    penalty = OrthonormalPenalty(0.5).penalty(layer, x, x, None)
+    penalty = penalty_of(layer, orthonormal_penalty=0.5)
     assert float(penalty.detach()) == pytest.approx(0.5 * float(expected), rel=1e-6)
     penalty.backward()
     torch.testing.assert_close(layer.weight.grad, 0.5 * 4 * (W @ (W.T @ W) - W))
@@ -115,24 +126,22 @@ def test_orthonormal_penalty_by_hand(shape: tuple[int, int]) -> None:
 
 def test_orthonormal_penalty_sums_layers_and_skips_the_excluded() -> None:
     D = discriminator("mnist")
-    x, _ = images(D, 2)
     matrices = [layer.weight.detach().flatten(1) for layer in [*D.trunk.convs, D.head.linear]]
     by_hand = [float((W.T @ W - torch.eye(W.shape[1])).square().sum()) for W in matrices]
-    whole = OrthonormalPenalty(1).penalty(D, x, x, None)
+    whole = penalty_of(D, orthonormal_penalty=1.0)
     assert float(whole.detach()) == pytest.approx(sum(by_hand), rel=1e-5)
-    without = OrthonormalPenalty(1, exclude=("head.linear",)).penalty(D, x, x, None)
+    without = penalty_of(D, orthonormal_penalty=1.0, exclude=("head.linear",))
     assert float(without.detach()) == pytest.approx(sum(by_hand[:-1]), rel=1e-5)
 
 
 def test_spectral_penalty_against_exact_singular_values() -> None:
     torch.manual_seed(4)
     network = nn.Sequential(nn.Linear(6, 5), nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(4, 2, 4)).double()
-    constraint = SpectralNormPenalty(0.01, iterations=2000)
-    constraint.attach(network)
+    constraint = constrained(network, kind="none", spectral_penalty=0.01, iterations=CONVERGED)
     views = [network[0].weight, network[1].weight.flatten(1), network[2].weight.transpose(0, 1).flatten(1)]
     exact = 0.01 / 2 * sum(torch.linalg.svdvals(view)[0] ** 2 for view in views)
-    x = torch.zeros(1, 3, 2, 2)
-    penalty = constraint.penalty(network, x, x, None)
+    constraint.penalty(network, UNSEEN)  # the state is kept, and the rounds add up
+    penalty = constraint.penalty(network, UNSEEN)
     assert float(penalty.detach()) == pytest.approx(float(exact.detach()), rel=1e-9)
     parameters = [layer.weight for layer in network]
     for ours, theirs in zip(
@@ -143,10 +152,8 @@ def test_spectral_penalty_against_exact_singular_values() -> None:
 
 def test_spectral_penalty_keeps_its_state_with_the_network() -> None:
     D = discriminator("cnn")
-    constraint = SpectralNormPenalty(0.01)
-    constraint.attach(D)
+    constraint = constrained(D, kind="none", spectral_penalty=0.01)
     before = D.trunk.convs[0].penalty_u.clone()
-    x, _ = images(D, 1)
-    constraint.penalty(D, x, x, None)
+    constraint.penalty(D, UNSEEN)
     assert not torch.equal(D.trunk.convs[0].penalty_u, before)
     assert "trunk.convs.0.penalty_u" in D.state_dict()

@@ -5,13 +5,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from sngan_cond.constraints.gains import Gains
-from sngan_cond.constraints.operator import LinearMap, OperatorNormalization
-from sngan_cond.constraints.power import PowerIterated
-from sngan_cond.constraints.spectral import BidirectionalNormalization, SpectralNorm, SpectralNormalization
+from sngan_cond.constraints.spectral import SpectralNormalization
+from sngan_cond.constraints.views import OperatorView, views_of
 from sngan_cond.constraints.weight_matrices import raw_weight
 from sngan_cond.networks.layers import ConvMeanPool2d, UpsampleConv2d
-from tests.sngan_cond.constraints.helpers import CONVERGED, dense, top_singular_value
+from tests.sngan_cond.constraints.helpers import CONVERGED, constrained, dense, top_singular_value
 
 # float32 power iteration stops within rounding of the exact value; a wrong view or scale is off by 10 % and more.
 TOLERANCE = 2e-5
@@ -44,7 +42,7 @@ def test_matrix_norm_is_one(name: str) -> None:
     torch.manual_seed(0)
     layer = LAYERS[name]()
     raw = layer.weight.detach().clone()
-    SpectralNorm(iterations=CONVERGED).attach(layer)
+    constrained(layer, iterations=CONVERGED)
     assert top_singular_value(outputs_first(layer.weight, layer)) == pytest.approx(1, abs=TOLERANCE)
     torch.testing.assert_close(layer.weight * top_singular_value(outputs_first(raw, layer)), raw, rtol=1e-4, atol=1e-6)
 
@@ -56,15 +54,15 @@ def test_bidirectional_norm_is_the_mean_of_both_views(name: str) -> None:
     raw = layer.weight.detach().clone()
     views = [top_singular_value(view(raw, layer)) for view in (outputs_first, inputs_first)]
     assert abs(views[0] - views[1]) > 0.05  # else the mean proves nothing
-    SpectralNorm(iterations=CONVERGED, estimate="bidirectional").attach(layer)
+    constrained(layer, iterations=CONVERGED, estimate="bidirectional")
     torch.testing.assert_close(layer.weight, raw / (sum(views) / 2), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["linear", "embedding"])
 def test_bidirectional_form_of_a_matrix_is_plain(name: str) -> None:
     layer = LAYERS[name]()
-    SpectralNorm(estimate="bidirectional").attach(layer)
-    assert type(layer.get_submodule("parametrizations.weight.0")) is SpectralNormalization
+    constrained(layer, estimate="bidirectional")
+    assert [name for name, _ in layer.named_buffers()] == ["parametrizations.weight.0.u"]
 
 
 @pytest.mark.parametrize("estimate", ["matrix", "bidirectional"])
@@ -72,8 +70,8 @@ def test_scale_multiplies_the_normalised_weight(estimate: str) -> None:
     torch.manual_seed(2)
     plain, scaled = LAYERS["conv"](), LAYERS["conv"]()
     scaled.load_state_dict(plain.state_dict())
-    SpectralNorm(iterations=CONVERGED, estimate=estimate).attach(plain)
-    SpectralNorm(iterations=CONVERGED, estimate=estimate, gains=Gains(scale=1.75)).attach(scaled)
+    constrained(plain, iterations=CONVERGED, estimate=estimate)
+    constrained(scaled, iterations=CONVERGED, estimate=estimate, scale=1.75)
     torch.testing.assert_close(scaled.weight, 1.75 * plain.weight, rtol=1e-4, atol=1e-6)
 
 
@@ -81,7 +79,7 @@ def test_random_factors_have_the_scale_as_their_geometric_mean() -> None:
     def norms(seed: int) -> list[float]:
         torch.manual_seed(2)
         network = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Flatten(), nn.Linear(20, 7), nn.Linear(7, 2))
-        SpectralNorm(iterations=CONVERGED, gains=Gains(scale=1.75, spread=0.5, seed=seed)).attach(network)
+        constrained(network, iterations=CONVERGED, scale=1.75, scale_spread=0.5, scale_seed=seed)
         return [top_singular_value(outputs_first(network[i].weight.detach(), network[i])) for i in (0, 2, 3)]
 
     found = norms(1)
@@ -116,7 +114,8 @@ def test_operator_norm_is_that_of_the_dense_jacobian(name: str) -> None:
     with torch.no_grad():
         layer.weight.add_(0.1)  # one direction leads, so that power iteration comes to rest
     raw = dense(layer, shape)
-    normalisation = OperatorNormalization(layer, torch.Size((1, *shape)), iterations=CONVERGED)
+    views = views_of(layer, "operator", torch.Size((1, *shape)))
+    normalisation = SpectralNormalization(layer, views, iterations=2 * CONVERGED)
     sigma = top_singular_value(raw)
     assert float(normalisation.exact(layer.weight)) == pytest.approx(sigma, rel=1e-3)  # 200 rounds
     parametrize.register_parametrization(layer, "weight", normalisation, unsafe=True)
@@ -129,11 +128,11 @@ def test_adjoint_is_the_transpose(name: str) -> None:
     torch.manual_seed(4)
     make, shape = CONVOLUTIONS[name]
     layer = make().double()
-    linear_map, weight = LinearMap(layer, torch.Size((1, *shape))), layer.weight.detach()
+    matrix = OperatorView(layer, torch.Size((1, *shape))).matrix(layer.weight.detach())
     x = torch.randn(1, *shape, dtype=torch.float64)
-    image = linear_map.forward(x, weight)
+    image = matrix.matmul(x)
     y = torch.randn_like(image)
-    assert float((image * y).sum()) == pytest.approx(float((x * linear_map.adjoint(y, weight)).sum()), rel=1e-10)
+    assert float((image * y).sum()) == pytest.approx(float((x * matrix.mT.matmul(y)).sum()), rel=1e-10)
 
 
 def exact_norm(kind: str, weight: Tensor, layer: nn.Module) -> Tensor:
@@ -153,12 +152,8 @@ def test_gradient_is_that_of_exact_normalisation(kind: str) -> None:
     layer = nn.Conv2d(3, 4, 3, padding=1).double()
     with torch.no_grad():
         layer.weight.add_(0.3)  # one direction leads clearly, so that power iteration comes to rest
-    normalisation: PowerIterated
-    if kind == "operator":
-        normalisation = OperatorNormalization(layer, torch.Size((1, 3, 5, 5)), iterations=CONVERGED)
-    else:
-        cls = {"matrix": SpectralNormalization, "bidirectional": BidirectionalNormalization}[kind]
-        normalisation = cls(layer, iterations=CONVERGED)
+    views = views_of(layer, kind, torch.Size((1, 3, 5, 5)))
+    normalisation = SpectralNormalization(layer, views, iterations=2 * CONVERGED)
     weight = layer.weight.detach().clone().requires_grad_()
     direction = torch.randn_like(weight)
     (gradient,) = torch.autograd.grad((normalisation(weight) * direction).sum(), weight)
@@ -179,8 +174,7 @@ def test_gradient_is_that_of_exact_normalisation(kind: str) -> None:
 def test_state_moves_once_an_update_when_told_so(estimate: str) -> None:
     torch.manual_seed(6)
     layer = LAYERS["conv"]()
-    constraint = SpectralNorm(estimate=estimate, iterates_at="update")
-    constraint.attach(layer)
+    constraint = constrained(layer, estimate=estimate, power_iterations_at="update")
     before = {name: buffer.clone() for name, buffer in layer.named_buffers()}
     first, second = layer.weight, layer.weight
     torch.testing.assert_close(first, second, rtol=0, atol=0)
@@ -194,7 +188,7 @@ def test_state_moves_once_an_update_when_told_so(estimate: str) -> None:
 def test_convolutions_keep_their_state_in_eval(name: str, estimate: str) -> None:
     torch.manual_seed(7)
     layer = LAYERS[name]()
-    SpectralNorm(estimate=estimate).attach(layer)
+    constrained(layer, estimate=estimate)
     layer.eval()
     before = {key: value.clone() for key, value in layer.state_dict().items()}
     _ = layer.weight
@@ -209,8 +203,8 @@ def test_rounds_add_up() -> None:
     """Three rounds at once are one round thrice, from the same state."""
     torch.manual_seed(8)
     layer = LAYERS["conv"]()
-    thrice = SpectralNormalization(layer, iterations=1)
-    at_once = SpectralNormalization(layer, iterations=3)
+    views = views_of(layer, "matrix", None)
+    thrice, at_once = (SpectralNormalization(layer, views, iterations=rounds) for rounds in (1, 3))
     at_once.load_state_dict(thrice.state_dict())
     weight = raw_weight(layer).detach()
     for _ in range(3):
