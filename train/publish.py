@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sngan_cond.cli import OneLineParser
+from sngan_cond.cli import OneLineParser, run_command
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,12 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     from train.errors import TrainError
     from train.publishing.by_hand import publish
 
-    try:
-        publish(args)
-    except (TrainError, PretrainedError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command(lambda: publish(args), (TrainError, PretrainedError, OSError))
 
 
 if __name__ == "__main__":

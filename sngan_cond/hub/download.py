@@ -4,6 +4,7 @@ import logging
 import os
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from huggingface_hub import HfApi, constants, hf_hub_url, try_to_load_from_cache
@@ -117,10 +118,8 @@ class _Hub:
                 "(HF_HUB_OFFLINE=1 or local_files_only): load it once with the network, or unset it"
             )
         try:
-            info = with_retries(
-                lambda: self.api.model_info(self.repo, revision=self.revision, files_metadata=True),
-                again=cached is None,
-            )
+            ask = partial(self.api.model_info, self.repo, revision=self.revision, files_metadata=True)
+            info = with_retries(ask, again=cached is None)
         except HUB_ERRORS as error:
             if cached is None or not is_outage(error):
                 raise self._error(error) from error
@@ -132,28 +131,22 @@ class _Hub:
         sizes = {file.rfilename: file.size for file in info.siblings or []}
         check_files(self.source, sizes, max_weights_bytes=self.max_weights_bytes)
         # From here on by commit, not by branch: somebody may push between two downloads.
-        assert info.sha is not None
-        commit: str = info.sha
+        commit = info.sha
+        assert commit is not None
+        get = partial(self.api.hf_hub_download, self.repo, revision=commit, cache_dir=self.cache)
         try:
             if info.gated:  # anybody may list a gated repo's files, and what the cache has is taken without a request
-                config = hf_hub_url(self.repo, CONFIG_FILE, revision=commit)
-                with_retries(lambda: self.api.get_hf_file_metadata(url=config))
+                url = hf_hub_url(self.repo, CONFIG_FILE, revision=commit)
+                with_retries(partial(self.api.get_hf_file_metadata, url=url))
             for name in (*(extra for extra in extras if extra in sizes), CONFIG_FILE, WEIGHTS_FILE):
-                path = self._get(name, commit)
+                path = with_retries(partial(get, name))
             if self.revision != commit:  # downloads by commit leave no note of the branch, which `fetch` looks up
-                self._remember(commit)
+                ref = self.cache / f"models--{self.repo.replace('/', '--')}" / "refs" / self.revision
+                ref.parent.mkdir(parents=True, exist_ok=True)
+                ref.write_text(commit)
         except HUB_ERRORS as error:
             raise self._error(error) from error
         return Path(path).parent
-
-    def _get(self, name: str, commit: str) -> str:
-        return with_retries(lambda: self.api.hf_hub_download(self.repo, name, revision=commit, cache_dir=self.cache))
-
-    def _remember(self, commit: str) -> None:
-        """Note in the cache which commit the revision is, as the client does."""
-        ref = self.cache / f"models--{self.repo.replace('/', '--')}" / "refs" / self.revision
-        ref.parent.mkdir(parents=True, exist_ok=True)
-        ref.write_text(commit)
 
     def _in_cache(self, name: str) -> object:
         """Return a file's path, None, or a mark where the cache knows that the commit has no such file."""

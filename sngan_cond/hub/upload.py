@@ -34,12 +34,9 @@ def push_folder(
 
     Args:
         folder: as `save_pretrained` writes it.
-        repo: "user/name"; created if missing.
+        repo: as for `Generator.push_to_hub`, like those not named here.
         title: first line of the commit's message.
         description: the rest of the message.
-        branch: created if missing; None takes "main".
-        private: whether a repo that is created is private; None takes the Hub's default.
-        token: None takes the login's, or HF_TOKEN.
     Returns:
         The commit; `oid` is its full hash.
     Raises:

@@ -19,10 +19,6 @@ __all__ = ["clean_environment"]
 class ClientError(Exception):
     """What the code raised: its type's name and its message."""
 
-    def __init__(self, name: str, message: str) -> None:
-        super().__init__(f"{name}: {message}")
-        self.name, self.message = name, message
-
 
 class HubClient:
     """The process.
@@ -46,7 +42,7 @@ class HubClient:
         assert line, "the client died"
         answer = json.loads(line)
         if "error" in answer:
-            raise ClientError(*answer["error"])
+            raise ClientError(answer["error"])
         return answer["result"]
 
     def __enter__(self) -> Self:
@@ -69,7 +65,7 @@ def main() -> None:
                 exec(request["code"], scope)
                 answer = {"result": scope["result"]}
             except Exception as error:
-                answer = {"error": [type(error).__name__, str(error)]}
+                answer = {"error": f"{type(error).__name__}: {error}"}
             print(json.dumps(answer), file=answers, flush=True)
 
 

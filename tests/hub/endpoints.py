@@ -6,7 +6,7 @@ import re
 import time
 from http.server import BaseHTTPRequestHandler
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
@@ -196,7 +196,7 @@ class Handler(BaseHTTPRequestHandler):
         return [_file_row(path, file) for path, file in sorted(files.items())]
 
     def _paths_info(self, groups: dict[str, str], body: bytes) -> object:
-        repo, wanted = self._repo(groups), json.loads(body)["paths"]
+        repo, wanted = self._repo(groups), parse_qs(body.decode())["paths"]
         files = repo.commits[repo.resolve(groups["rev"])].files
         return [_file_row(path, files[path]) for path in wanted if path in files]
 

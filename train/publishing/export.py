@@ -23,8 +23,9 @@ from sngan_cond.stored import read_json
 from train.errors import TrainError
 from train.files import sha256
 from train.publishing.cards import Facts, flat, render_card
-from train.run.checkpoint import STATE_FILE
+from train.run.checkpoint import STATE_FILE, StateFile
 from train.run.provenance import without_folders
+from train.stored import read_as
 
 
 def export_checkpoint(
@@ -43,20 +44,18 @@ def export_checkpoint(
     Raises:
         TrainError: if the checkpoint lacks a file, or the disk refuses.
     """
-    state = read_json(checkpoint / STATE_FILE, error=TrainError)
-    if not isinstance(state.get("files"), dict) or not isinstance(state.get("step"), int):
-        raise TrainError(f"{checkpoint / STATE_FILE}: damaged, it names no step or no files")
+    state = read_as(StateFile, checkpoint / STATE_FILE)
     try:
         with atomic_folder(target) as draft:
             for name in (CONFIG_FILE, WEIGHTS_FILE, *([DISCRIMINATOR_FILE] if with_discriminator else [])):
                 _link(checkpoint / name, draft / name)
-                if sha256(draft / name) != state["files"].get(name):
+                if sha256(draft / name) != state.files.get(name):
                     raise TrainError(f"{checkpoint / name}: damaged, its sha256 is not the one that {STATE_FILE} says")
             training = read_json(checkpoint / TRAINING_FILE, error=TrainError)
             _write(draft / TRAINING_FILE, training | _data(training))
             if metrics is not None or (checkpoint / METRICS_FILE).exists():
                 _write(draft / METRICS_FILE, read_json(metrics or checkpoint / METRICS_FILE, error=TrainError))
-            if (grid := _samples(run_dir, state["step"])) is not None:
+            if (grid := _samples(run_dir, state.step)) is not None:
                 _link(grid, draft / SAMPLES_FILE)
             shutil.rmtree(target, ignore_errors=True)  # an earlier export of this step
     except OSError as error:

@@ -2,6 +2,8 @@
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from tests.hub.client import HubClient
 
@@ -15,8 +17,8 @@ from sngan_cond.loading import load_generator
 torch.manual_seed(seed)
 G = Generator(GeneratorConfig(resolution=32, channels=4, num_classes=3, latent_dim=8)).eval()
 """
-# A load into an empty cache; the result is whether the weights are those that the seed gives, and what was loaded.
-LOAD = (
+ROWS = [{"name": "toy", "value": 1.5, "protocol": "p", "extractor": "e", "seed": 0}]
+_LOAD = (
     SETUP
     + """
 model = load_generator(name, revision=revision, cache_dir=cache)
@@ -24,7 +26,11 @@ same = all(torch.equal(a, b) for a, b in zip(G.state_dict().values(), model.gene
 result = [same, model.commit_hash, model.metrics, model.card is not None]
 """
 )
-ROWS = [{"name": "toy", "value": 1.5, "protocol": "p", "extractor": "e", "seed": 0}]
+
+
+def load(client: HubClient, seed: int, name: str, cache: Path, revision: str | None = None) -> list[Any]:
+    """Return whether the weights are those that the seed gives, the commit, the metrics, and whether there is a card."""
+    return client.run(_LOAD, seed=seed, name=name, revision=revision, cache=str(cache))
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ from sngan_cond.hub.errors import with_retries
 from tests.hub.client import ClientError, HubClient
 from tests.hub.stand_in import HubStandIn
 from tests.hub.store import StoreError
-from tests.sngan_cond.hub.session import LOAD, ROWS, SETUP, token
+from tests.refusals import refused
+from tests.sngan_cond.hub.session import ROWS, SETUP, load, token
 
 
 @pytest.mark.parametrize(
@@ -26,23 +27,21 @@ from tests.sngan_cond.hub.session import LOAD, ROWS, SETUP, token
 def test_branch_and_tag_into_an_empty_cache(
     client: HubClient, commits: list[str], tmp_path: Path, name: str, revision: str | None, which: int
 ) -> None:
-    same, commit, metrics, card = client.run(LOAD, seed=which + 1, name=name, revision=revision, cache=str(tmp_path))
-    assert (same, commit, card) == (True, commits[which], True)
-    assert metrics == ({"metrics": ROWS} if which == 0 else None)
+    metrics = {"metrics": ROWS} if which == 0 else None
+    assert load(client, which + 1, name, tmp_path, revision) == [True, commits[which], metrics, True]
 
 
 def test_full_hash_is_loaded_without_the_network_once_cached(
     hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path
 ) -> None:
-    load = f"Generator.from_pretrained('alice/toy', revision={commits[0]!r}, cache_dir={str(tmp_path)!r})"
-    client.run(SETUP + load, seed=1)
+    plain = f"Generator.from_pretrained('alice/toy', revision={commits[0]!r}, cache_dir={str(tmp_path)!r})"
+    client.run(SETUP + plain, seed=1)
     before = len(hub.requests)
-    assert client.run(f"{SETUP}result = {load}.provenance.commit_hash", seed=1) == commits[0]
+    assert client.run(f"{SETUP}result = {plain}.provenance.commit_hash", seed=1) == commits[0]
     assert len(hub.requests) == before
     # What a plain load left out is fetched when it is asked for, and lies in the same folder.
-    name = f"alice/toy@{commits[0]}"
     expected = [True, commits[0], {"metrics": ROWS}, True]
-    assert client.run(LOAD, seed=1, name=name, revision=None, cache=str(tmp_path)) == expected
+    assert load(client, 1, f"alice/toy@{commits[0]}", tmp_path) == expected
 
 
 @pytest.mark.parametrize(
@@ -55,11 +54,7 @@ def test_full_hash_is_loaded_without_the_network_once_cached(
 )
 @pytest.mark.usefixtures("commits")
 def test_unknown_names_say_what_there_is(client: HubClient, tmp_path: Path, name: str, words: list[str]) -> None:
-    with pytest.raises(ClientError) as error:
-        client.run(LOAD, seed=1, name=name, revision=None, cache=str(tmp_path))
-    assert error.value.name == "PretrainedError"
-    assert all(word in error.value.message for word in words), error.value.message
-    assert "\n" not in error.value.message
+    refused(lambda: load(client, 1, name, tmp_path), "PretrainedError: ", *words, by=ClientError)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +74,7 @@ api.create_repo(name, exist_ok=True)
 api.create_commit(name, [CommitOperationAdd(k, v.encode()) for k, v in files.items()], commit_message='x')
 """
     client.run(SETUP + upload, seed=1, name=name, files=files)
-    with pytest.raises(ClientError) as error:
-        client.run(LOAD, seed=1, name=name, revision=None, cache=str(tmp_path))
-    assert error.value.name == "PretrainedError"
-    assert all(word in error.value.message for word in words), error.value.message
+    refused(lambda: load(client, 1, name, tmp_path), "PretrainedError: ", *words, by=ClientError)
 
 
 @pytest.mark.usefixtures("commits")
@@ -91,7 +83,7 @@ def test_passing_failures_are_ridden_out(hub: HubStandIn, client: HubClient, tmp
     before = len(hub.requests)
     hub.fail_rate = 0.3
     try:
-        assert client.run(LOAD, seed=2, name="alice/toy", revision=None, cache=str(tmp_path))[0]
+        assert load(client, 2, "alice/toy", tmp_path)[0]
     finally:
         hub.fail_rate = 0.0
     assert any(status >= 500 for _, _, status in hub.requests[before:])
@@ -100,15 +92,14 @@ def test_passing_failures_are_ridden_out(hub: HubStandIn, client: HubClient, tmp
 def test_a_hub_that_fails_is_asked_once_where_the_cache_serves(
     hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path
 ) -> None:
-    load = {"seed": 2, "name": "alice/toy", "revision": None}
-    client.run(LOAD, **load, cache=str(tmp_path / "full"))
+    load(client, 2, "alice/toy", tmp_path / "full")
     before = len(hub.requests)
     hub.fail_rate = 1.0
     try:
-        assert client.run(LOAD, **load, cache=str(tmp_path / "full"))[:2] == [True, commits[1]]
+        assert load(client, 2, "alice/toy", tmp_path / "full")[:2] == [True, commits[1]]
         assert len(hub.requests) == before + 1
         with pytest.raises(ClientError, match="answers with status 50"):  # a first load tries four times
-            client.run(LOAD, **load, cache=str(tmp_path / "empty"))
+            load(client, 2, "alice/toy", tmp_path / "empty")
         assert len(hub.requests) == before + 5
     finally:
         hub.fail_rate = 0.0
@@ -129,14 +120,12 @@ def test_what_the_client_has_tried_again_is_not_tried_again() -> None:
 def test_cache_serves_while_the_hub_is_away(
     hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path
 ) -> None:
-    load = {"seed": 2, "name": "alice/toy", "revision": None}
-    client.run(LOAD, **load, cache=str(tmp_path / "full"))
+    load(client, 2, "alice/toy", tmp_path / "full")
     hub.stop()
     try:
-        assert client.run(LOAD, **load, cache=str(tmp_path / "full"))[:2] == [True, commits[1]]
-        with pytest.raises(ClientError, match="cannot be reached") as error:
-            client.run(LOAD, **load, cache=str(tmp_path / "empty"))
-        assert error.value.name == "HubUnavailableError"
+        assert load(client, 2, "alice/toy", tmp_path / "full")[:2] == [True, commits[1]]
+        with pytest.raises(ClientError, match=r"HubUnavailableError: .* cannot be reached"):
+            load(client, 2, "alice/toy", tmp_path / "empty")
     finally:
         hub.start()
 
@@ -149,7 +138,7 @@ def test_files_are_of_one_commit_while_the_repo_moves(
     hub.before_download = lambda: branches.update(main=commits[0])
     try:
         expected = [True, commits[1], None, True]  # the other commit has metrics
-        assert client.run(LOAD, seed=2, name="alice/toy", revision=None, cache=str(tmp_path)) == expected
+        assert load(client, 2, "alice/toy", tmp_path) == expected
     finally:
         hub.before_download = lambda: None
         branches["main"] = commits[1]
@@ -162,27 +151,25 @@ def test_a_cached_branch_is_no_way_around_a_refusal(
 ) -> None:
     name = f"alice/once-{change}"
     client.run(SETUP + "G.push_to_hub(name)", seed=6, name=name)
-    load = {"seed": 6, "name": name, "revision": None, "cache": str(tmp_path)}
     with token(client, "hf_bob"):
-        assert client.run(LOAD, **load)[0]
+        assert load(client, 6, name, tmp_path)[0]
         repo = hub.store.repos[name]
         repo.gated, repo.private = change == "gated", change == "private"
         if change == "deleted":
             del hub.store.repos[name]
         words = "the repo is gated: ask for access" if change == "gated" else "no such repo"
         with pytest.raises(ClientError, match=words):
-            client.run(LOAD, **load)
+            load(client, 6, name, tmp_path)
     if change == "gated":
-        assert client.run(LOAD, **load)[0]  # its owner
+        assert load(client, 6, name, tmp_path)[0]  # its owner
 
 
 def test_a_download_that_breaks_off_leaves_the_older_commit_usable(
     hub: HubStandIn, client: HubClient, tmp_path: Path
 ) -> None:
     push = SETUP + "result = G.push_to_hub('alice/moving').oid"
-    load = {"name": "alice/moving", "revision": None, "cache": str(tmp_path)}
     first = client.run(push, seed=7)
-    assert client.run(LOAD, seed=7, **load)[:2] == [True, first]
+    assert load(client, 7, "alice/moving", tmp_path)[:2] == [True, first]
     second = client.run(push, seed=8)
 
     requests = itertools.count()
@@ -194,39 +181,38 @@ def test_a_download_that_breaks_off_leaves_the_older_commit_usable(
     hub.before_download = refuse
     try:
         with pytest.raises(ClientError, match="cannot find the requested files"):
-            client.run(LOAD, seed=8, **load)
+            load(client, 8, "alice/moving", tmp_path)
     finally:
         hub.before_download = lambda: None
     (broken,) = tmp_path.glob(f"*/snapshots/{second}")
     assert list(broken.iterdir())
     hub.stop()
     try:
-        assert client.run(LOAD, seed=7, **load)[:2] == [True, first]
+        assert load(client, 7, "alice/moving", tmp_path)[:2] == [True, first]
     finally:
         hub.start()
 
 
 def test_local_files_only_asks_nobody(hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path) -> None:
-    load = f"{SETUP}result = Generator.from_pretrained('alice/toy', cache_dir=cache, local_files_only=only)"
-    load += ".provenance.commit_hash"
-    client.run(load, seed=2, cache=str(tmp_path / "full"), only=False)
+    code = f"{SETUP}result = Generator.from_pretrained('alice/toy', cache_dir=cache, local_files_only=only)"
+    code += ".provenance.commit_hash"
+    client.run(code, seed=2, cache=str(tmp_path / "full"), only=False)
     before = len(hub.requests)
-    assert client.run(load, seed=2, cache=str(tmp_path / "full"), only=True) == commits[1]
+    assert client.run(code, seed=2, cache=str(tmp_path / "full"), only=True) == commits[1]
     with pytest.raises(ClientError, match="not in the cache"):
-        client.run(load, seed=2, cache=str(tmp_path / "empty"), only=True)
+        client.run(code, seed=2, cache=str(tmp_path / "empty"), only=True)
     assert len(hub.requests) == before
 
 
 @pytest.mark.slow
 def test_offline_mode(hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path) -> None:
-    load = {"seed": 2, "name": "alice/toy", "revision": None}
-    client.run(LOAD, **load, cache=str(tmp_path / "full"))
+    load(client, 2, "alice/toy", tmp_path / "full")
     before = len(hub.requests)
     environment = {**hub.environment(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
     with HubClient(environment, tmp_path / "log.txt") as offline:
-        assert offline.run(LOAD, **load, cache=str(tmp_path / "full"))[:2] == [True, commits[1]]
+        assert load(offline, 2, "alice/toy", tmp_path / "full")[:2] == [True, commits[1]]
         with pytest.raises(ClientError, match=r"not in the cache .*HF_HUB_OFFLINE=1"):
-            offline.run(LOAD, **load, cache=str(tmp_path / "empty"))
+            load(offline, 2, "alice/toy", tmp_path / "empty")
     assert len(hub.requests) == before
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.hub.client import ClientError, HubClient
 from tests.hub.stand_in import HubStandIn
-from tests.sngan_cond.hub.session import LOAD, ROWS, SETUP, token
+from tests.sngan_cond.hub.session import ROWS, SETUP, load, token
 
 
 def test_each_push_is_one_commit(hub: HubStandIn, commits: list[str]) -> None:
@@ -25,12 +25,11 @@ def test_each_push_is_one_commit(hub: HubStandIn, commits: list[str]) -> None:
 def test_private_repo_and_tokens(client: HubClient, tmp_path: Path) -> None:
     push = SETUP + "G.push_to_hub('alice/secret', private=True)"
     client.run(push, seed=3)
-    load = {"seed": 3, "name": "alice/secret", "revision": None}
-    assert client.run(LOAD, **load, cache=str(tmp_path / "a"))[0]
+    assert load(client, 3, "alice/secret", tmp_path / "a")[0]
     for user, words in (("hf_bob", "or a private one"), ("hf_nobody", "does not accept the login")):
         with token(client, user), pytest.raises(ClientError, match=words) as error:
-            client.run(LOAD, **load, cache=str(tmp_path / user))
-        assert user not in error.value.message
+            load(client, 3, "alice/secret", tmp_path / user)
+        assert user not in str(error.value)
     with token(client, "hf_bob"), pytest.raises(ClientError, match="forbids it"):
         client.run(push.replace("secret", "toy"), seed=3)
 
