@@ -19,19 +19,12 @@ PREFIX = "sngan-"
 
 @dataclass(frozen=True)
 class ResultFiles:
-    """Where the parts of a result lie.
+    """Where the parts of a result lie."""
 
-    Args:
-        images: one PNG each, in order.
-        grid: all of them in one PNG.
-        bundle: zip of images, grid, animation and recipe.
-        animation: GIF of a morph or walk, otherwise None.
-    """
-
-    images: list[Path]
-    grid: Path
-    bundle: Path
-    animation: Path | None
+    images: list[Path]  # one PNG each, in order
+    grid: Path  # all of them in one PNG
+    bundle: Path  # zip of images, grid, animation and recipe
+    animation: Path | None  # GIF of a morph or walk
 
 
 def write_result(result: Result, root: Path) -> ResultFiles:

@@ -18,8 +18,6 @@ def recipe_for(model: Model, request: Request, labels: list[int]) -> dict[str, A
 
     The commit stands for the branch, and labels for names, so that the link still works after either has changed.
 
-    Args:
-        labels: of the request's classes.
     Returns:
         What `recipe.json` holds.
     """

@@ -24,19 +24,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """Images and how they came about.
-
-    Args:
-        request: what was asked for.
-        model: that made them.
-        images: (N, 3, R, R) uint8.
-        captions: N short texts.
-        recipe: how to make them again.
-    """
+    """Images and how they came about."""
 
     request: Request
     model: Model
-    images: Tensor
+    images: Tensor  # (N, 3, R, R) uint8
     captions: list[str]
     recipe: dict[str, Any]
 
@@ -65,9 +57,7 @@ class Service:
     """Everything that the page, its API and its tests need done.
 
     Args:
-        sources: models to offer; see `ModelStore`.
-        allow_repos: patterns of further repos.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda" or "cuda:N"; the others are as for `ModelStore`.
     Raises:
         ValueError: if a value is not allowed.
     """
@@ -121,13 +111,7 @@ class Service:
         return Result(request, model, torch.cat(batches), captions, recipe_for(model, request, labels))
 
     def cancel(self, visitor: str) -> int:
-        """Stop what a visitor has running.
-
-        Args:
-            visitor: as given to `make`.
-        Returns:
-            How many requests were stopped.
-        """
+        """Stop what a visitor, as given to `make`, has running; returns how many requests were stopped."""
         with self._guard:
             events = list(self._running.get(visitor, ())) if visitor else []
         for event in events:
@@ -139,7 +123,6 @@ class Service:
 
         Args:
             query: part of a name or WordNet id, or an index; empty for the first classes.
-            limit: how many at most.
         Raises:
             InvalidRequest: if a value is not allowed.
         """
@@ -147,10 +130,8 @@ class Service:
         return [model.described(label) for label in search_classes(model.config, query, limit)]
 
     def random_classes(self, model: Model, count: int) -> list[int]:
-        """Choose distinct classes at random: `count` of them, or all if there are fewer.
+        """Choose distinct labels at random: `count` of them, or all if there are fewer, in ascending order.
 
-        Returns:
-            Labels, ascending.
         Raises:
             InvalidRequest: if the model has no classes.
         """

@@ -96,11 +96,7 @@ class Request(ABC):
         return "?" + urlencode([("tab", self.tab), *self._texts(fields(self))])
 
     def command(self, source: str) -> str | None:
-        """Return the shell command that makes the images again; None where the command line has none.
-
-        Args:
-            source: what `--model` takes.
-        """
+        """Return the shell command that makes the images of model `source` again; None where there is none."""
         if not self.has_command:
             return None
         words = ["sngan-cond", self.tab, "--model", source]
@@ -109,20 +105,22 @@ class Request(ABC):
         return shlex.join([*words, "--out", f"{self.tab}.gif" if self.moves else "grid.png"])
 
     def python(self, source: str, labels: list[int]) -> str:
-        """Return Python that makes the images again, as `images` (N, 3, R, R) uint8."""
+        """Return Python that makes the images of model `source` again, as `images` (N, 3, R, R) uint8."""
         arguments = f"{self.python_arguments(labels)}, seed={self.seed}, truncation={self.truncation}"
-        return "\n".join(
-            [
-                f"from sngan_cond import Generator, {self.tab}",
-                f"G = Generator.from_pretrained({source!r})",
-                f"images = {self.tab}(G, {arguments})",
-            ]
+        return (
+            f"from sngan_cond import Generator, {self.tab}\n"
+            f"G = Generator.from_pretrained({source!r})\n"
+            f"images = {self.tab}(G, {arguments})"
         )
 
     def settings(self) -> dict[str, Any]:
         """Return the recipe's entries that only this kind of request has."""
-        own = {entry.metadata["recipe"]: getattr(self, entry.name) for entry in fields(self)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in own.items() if name}
+        settings: dict[str, Any] = {}
+        for entry in fields(self):
+            if name := entry.metadata["recipe"]:
+                value = getattr(self, entry.name)
+                settings[name] = list(value) if entry.metadata["many"] else value
+        return settings
 
     @property
     def class_texts(self) -> tuple[str, ...]:
@@ -136,11 +134,7 @@ class Request(ABC):
         return {f.name: tuple(rest) if f.metadata["many"] else next(rest, "") for f in cls._class_fields()}
 
     def with_labels(self, labels: list[int]) -> Self:
-        """Return the same request with its classes written as indices.
-
-        Args:
-            labels: of `class_texts`.
-        """
+        """Return the same request with its classes written as indices, the labels of `class_texts`."""
         return replace(self, **self.deal(map(str, labels)))
 
     def labels(self, G: Generator) -> list[int]:
@@ -178,20 +172,11 @@ class Request(ABC):
         return ", ".join(f"{name}={value!r}" for name, value in self.arguments(labels).items())
 
     def captions(self, images: int, names: list[str]) -> list[str]:
-        """Return the text below each image.
-
-        Args:
-            images: in all.
-            names: of the classes.
-        """
+        """Return the text below each of so many images of the classes with these names."""
         return [f"{i + 1}" for i in range(images)]
 
     def rows(self, classes: int) -> int:
-        """Return how many rows the command line lays the images out in; 0 for no rows but a square.
-
-        Args:
-            classes: distinct classes that the images show.
-        """
+        """Return how many rows the command line lays images of so many classes out in; 0 means a square."""
         return 1 if self.moves else 0
 
     @classmethod
@@ -232,10 +217,8 @@ def request_of(query: Query, kinds: Iterable[type[Request]]) -> Request | None:
 
 
 def labels_of(G: Generator, classes: Sequence[str]) -> list[int]:
-    """Look up classes.
+    """Look up classes, given as indices, names or WordNet ids.
 
-    Args:
-        classes: indices, names or WordNet ids.
     Raises:
         InvalidRequest: if one is unknown, or means several; the message lists them.
     """

@@ -1,19 +1,27 @@
 """The page as it is built: labels, endpoints, and text that cannot become markup."""
 
 import asyncio
+from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
+from starlette.datastructures import QueryParams
 
+from app import limits
 from app.api import endpoints
+from app.requests.base import Request, asked
 from app.requests.walk import WalkRequest
 from app.service import Service
 from app.serving import launch_options
 from app.summary import summary_html
 from app.tabs.about import harmless_card
-from app.ui import Ui, build_demo
+from app.tabs.fields import latent_fields
+from app.tabs.tab import Tab
+from app.ui import TABS, Ui, build_demo
+from sngan_cond.inputs import sample_inputs
 
 J = "\N{WORD JOINER}"
 
@@ -109,6 +117,51 @@ def test_a_link_to_a_walk_fills_its_fields(ui: Ui, service: Service, truncation:
     if truncation is not None:
         slider = shown["truncation"]
         assert slider["value"] == truncation <= slider["maximum"] == max(2.0, truncation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwinsRequest(Request):
+    tab = "twins"
+    trigger_keys = ("class",)
+    draw = staticmethod(sample_inputs)
+
+    class_: str = asked("class", partial(limits.text, "class"), "", names_classes=True)
+    count: int = asked("n", limits.count, 2, recipe="twins")
+
+    def arguments(self, labels: list[int]) -> dict[str, Any]:
+        return {"classes": labels * self.count}
+
+
+class TwinsTab(Tab):
+    kind = TwinsRequest
+    button = "Twin"
+    hint = "Choose a class."
+    first = 1
+
+    def layout(self) -> dict[str, Any]:
+        fields = {"class_": gr.Dropdown([], label="Class"), "count": gr.Slider(1, 4, value=2, label="Images")}
+        return {**fields, **latent_fields("twins")}
+
+
+def test_a_fifth_tab_is_a_request_a_tab_and_an_entry(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.ui.TABS", (*TABS, TwinsTab))
+
+    async def built() -> tuple[Ui, gr.Blocks]:
+        with gr.Blocks() as demo:
+            ui = Ui(service)
+            ui.connect(demo)
+        return ui, demo
+
+    ui, demo = asyncio.run(built())
+    twins = ui.parts["twins"]
+    result = service.make(TwinsRequest.parse(class_="tench", count=3, seed=5))
+    assert (len(result.images), result.recipe["twins"], result.recipe["command"]) == (3, 3, None)
+    link = QueryParams(result.recipe["link"].removeprefix("?"))
+    updates = ui._arrive(SimpleNamespace(query_params=link))  # type: ignore[arg-type]  # all of a request that is read
+    assert updates[ui.run] == "twins"
+    assert updates[twins.fields["class_"]]["value"] == "0"
+    assert (updates[twins.fields["count"]], updates[twins.fields["seed"]]) == (3, "5")
+    assert "twins-run" in {component["props"].get("elem_id") for component in demo.get_config_file()["components"]}
 
 
 @pytest.mark.parametrize(
