@@ -1,13 +1,12 @@
 """The command: help, wrong arguments, what it says, and Ctrl-C; shapes through it from end to end."""
 
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.train.data.images import ROOT, command, prepare, refusal
+from tests.train.data.images import ROOT, prepare, refusal, run, start
 from train.data.dataset import PreparedDataset
 from train.data.shapes import ShapeClasses, draw
 
@@ -101,17 +100,13 @@ def test_help_states_units_defaults_and_examples() -> None:
 def test_ctrl_c_is_one_line_and_the_same_command_goes_on(tmp_path: Path, workers: int) -> None:
     """The signal goes to the whole process group, as from a terminal."""
     out = tmp_path / "out"
-    line = command("--source", "shapes", "--resolution", 32, "--limit", 4000, "--workers", workers, "--out", out)
-    process = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    marks = tmp_path / "out.partial" / "done.jsonl"
-    until = time.monotonic() + 60
-    while not marks.exists() and time.monotonic() < until:
-        time.sleep(0.01)
+    line = ("--source", "shapes", "--resolution", 32, "--limit", 4000, "--workers", workers, "--out", out)
+    process = start(*line, start_new_session=True)
     subprocess.run(["kill", "-INT", "--", f"-{process.pid}"], check=True)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert err.replace("\r", "\n").rstrip().endswith("interrupted; the same command goes on where it stopped")
     assert not out.exists()
-    assert subprocess.run(line, cwd=ROOT, capture_output=True, timeout=120, check=False).returncode == 0
+    assert run(*line).returncode == 0
     assert len(PreparedDataset.open(out, verify=True)) == 4000

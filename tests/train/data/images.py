@@ -5,7 +5,9 @@ import io
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -59,6 +61,18 @@ def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
     """Run the command in a process of its own to its end."""
     line = command(*arguments)
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def start(*arguments: object, chunks: int = 1, **options: Any) -> "subprocess.Popen[str]":
+    """Start the command in a process of its own, and wait until so many chunks are made, or for its end."""
+    process = subprocess.Popen(command(*arguments), cwd=ROOT, text=True, stderr=subprocess.PIPE, **options)
+    done = Path(f"{arguments[arguments.index('--out') + 1]}.partial") / "done.jsonl"
+    until = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < until:
+        if done.exists() and done.read_bytes().count(b"\n") >= chunks:
+            break
+        time.sleep(0.002)
+    return process
 
 
 def contents(folder: Path) -> dict[str, bytes]:
