@@ -29,7 +29,7 @@ result = [same, model.commit_hash, model.metrics, model.card is not None]
 
 
 def load(client: HubClient, seed: int, name: str, cache: Path, revision: str | None = None) -> list[Any]:
-    """Return whether the weights are those that the seed gives, the commit, the metrics, and whether there is a card."""
+    """Load a model; the result: are its weights those that the seed gives, its commit, its metrics, has it a card."""
     return client.run(_LOAD, seed=seed, name=name, revision=revision, cache=str(cache))
 
 
