@@ -18,6 +18,19 @@ LIBRARY_NAME = "sngan-cond"
 # The Hub has no task for images of a chosen class; its nearest is this one, and a tag says the rest.
 PIPELINE_TAG = "unconditional-image-generation"
 TAGS = ("gan", "sngan", "image-generation", "pytorch_model_hub_mixin")
+_PLAIN = """\
+# {title}
+
+A generator of {config.resolution} x {config.resolution} pixel images with {classes}, {config.latent_dim} latent \
+dimensions and {parameters} parameters ({config.architecture} architecture), saved by sngan-cond.
+
+```python
+from sngan_cond import Generator, sample
+
+G = Generator.from_pretrained({name!r})
+images = sample(G, {call}, seed=0)  # (N, 3, H, W) uint8
+```
+"""
 METRIC_KEYS = ("protocol", "extractor", "extractor_sha256", "real_count", "fake_count", "seed", "std")
 
 
@@ -51,15 +64,29 @@ def check_metrics(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def evaluation_results(rows: Sequence[Mapping[str, Any]], *, dataset_type: str, dataset_name: str) -> list[EvalResult]:
-    """Turn metrics into the results that the Hub shows beside a model; each says how it was measured.
+def with_metadata(
+    body: str,
+    config: GeneratorConfig,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    model_name: str,
+    dataset_type: str,
+    dataset_name: str,
+    tags: Sequence[str] = (),
+    **licence_and_datasets: Any,
+) -> str:
+    """Return a card: metadata for the Hub as YAML between two rules, then the body.
 
     Args:
-        rows: from `check_metrics`.
+        body: Markdown.
+        rows: from `check_metrics`; as results beside the model, each says how it was measured.
+        model_name: name in the Hub's list of results.
         dataset_type: id of the data set that the real images come from.
         dataset_name: its name for people.
+        tags: beside those that every model has.
+        licence_and_datasets: `license`, `license_name`, `license_link`, `datasets`; left out where None.
     """
-    return [
+    results = [
         EvalResult(
             task_type=PIPELINE_TAG,
             task_name="Class-conditional image generation",
@@ -72,37 +99,14 @@ def evaluation_results(rows: Sequence[Mapping[str, Any]], *, dataset_type: str, 
         )
         for row in rows
     ]
-
-
-def card_data(
-    config: GeneratorConfig,
-    *,
-    model_name: str,
-    results: Sequence[EvalResult] = (),
-    tags: Sequence[str] = (),
-    **licence_and_datasets: Any,
-) -> ModelCardData:
-    """Return the metadata at the head of a card.
-
-    Args:
-        model_name: name in the Hub's list of results.
-        results: from `evaluation_results`.
-        tags: beside those that every model has.
-        licence_and_datasets: `license`, `license_name`, `license_link`, `datasets`; left out where None.
-    """
-    kind = ["class-conditional"] if config.num_classes else []
-    return ModelCardData(
+    data = ModelCardData(
         library_name=LIBRARY_NAME,
         pipeline_tag=PIPELINE_TAG,
-        tags=[*TAGS, *kind, *tags],
+        tags=[*TAGS, *(["class-conditional"] if config.num_classes else []), *tags],
         model_name=model_name if results else None,
-        eval_results=list(results) or None,
+        eval_results=results or None,
         **licence_and_datasets,
     )
-
-
-def with_metadata(data: ModelCardData, body: str) -> str:
-    """Return a card: the metadata as YAML between two rules, then the Markdown body."""
     return f"---\n{data.to_yaml()}\n---\n\n{body.strip()}\n"
 
 
@@ -126,31 +130,25 @@ def plain_card(
     """
     rows = [] if metrics is None else check_metrics(metrics)
     data = (training or {}).get("data")
-    dataset_name = str(data.get("source", "training data")) if isinstance(data, Mapping) else "training data"
-    results = evaluation_results(rows, dataset_type="unspecified", dataset_name=dataset_name)
-    classes = f"{config.num_classes} classes" if config.num_classes else "no classes"
-    call = "classes=[0, 1, 2, 3]" if config.num_classes > 3 else "classes=[0]" if config.num_classes else "n=4"
-    lines = [
-        f"# {escape(name)}",
-        "",
-        f"A generator of {config.resolution} x {config.resolution} pixel images with {classes}, "
-        f"{config.latent_dim} latent dimensions and {parameters} parameters "
-        f"({config.architecture} architecture), saved by sngan-cond.",
-        "",
-        "```python",
-        "from sngan_cond import Generator, sample",
-        "",
-        f"G = Generator.from_pretrained({name!r})",
-        f"images = sample(G, {call}, seed=0)  # (N, 3, H, W) uint8",
-        "```",
-        "",
-    ]
+    body = _PLAIN.format(
+        title=escape(name),
+        name=name,
+        config=config,
+        classes=f"{config.num_classes} classes" if config.num_classes else "no classes",
+        parameters=parameters,
+        call="classes=[0, 1, 2, 3]" if config.num_classes > 3 else "classes=[0]" if config.num_classes else "n=4",
+    )
     if training:
-        lines += [f"Trained for {training.get('step')} steps on {training.get('images_seen')} images.", ""]
+        body += f"\nTrained for {training.get('step')} steps on {training.get('images_seen')} images.\n"
     if rows:
-        lines += ["| metric | value | protocol | extractor |", "|---|---|---|---|"]
-        lines += [
-            f"| {escape(row['name'])} | {row['value']} | {escape(row['protocol'])} | {escape(row['extractor'])} |"
-            for row in rows
-        ]
-    return with_metadata(card_data(config, model_name=name, results=results), "\n".join(lines))
+        body += "\n| metric | value | protocol | extractor |\n|---|---|---|---|\n"
+    for row in rows:
+        body += f"| {escape(row['name'])} | {row['value']} | {escape(row['protocol'])} | {escape(row['extractor'])} |\n"
+    return with_metadata(
+        body,
+        config,
+        rows,
+        model_name=name,
+        dataset_type="unspecified",
+        dataset_name=str(data.get("source", "training data")) if isinstance(data, Mapping) else "training data",
+    )

@@ -13,7 +13,7 @@ from sngan_cond.validation import short_repr
 from train.errors import TrainError
 from train.evaluation.report import weights_sha256
 from train.publishing.cards import GENERIC, load_facts
-from train.publishing.export import commit_marker, commit_title, export_checkpoint, write_card
+from train.publishing.export import commit_message, export_checkpoint, write_card
 from train.publishing.log import PublishLog
 from train.run.checkpoint import checkpoint_folder, newest_checkpoint
 
@@ -37,11 +37,7 @@ def publish(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix=".publish-", dir=args.run_dir) as holder:
         folder = Path(holder) / "model"
         export_checkpoint(
-            checkpoint,
-            folder,
-            run_dir=args.run_dir,
-            metrics=args.metrics,
-            with_discriminator=args.with_discriminator,
+            checkpoint, folder, run_dir=args.run_dir, metrics=args.metrics, with_discriminator=args.with_discriminator
         )
         write_card(folder, repo=repo, facts=facts)
         _check_metrics(load_generator(folder))  # what cannot be loaded is not published
@@ -55,14 +51,10 @@ def publish(args: argparse.Namespace) -> None:
 
 
 def _send(folder: Path, step: int, args: argparse.Namespace) -> None:
+    title, marker = commit_message(folder, step)
     # Also where the step is there already: its metrics may be new. Equal files make no commit.
     commit = push_folder(
-        folder,
-        args.repo,
-        title=commit_title(step),
-        description=commit_marker(folder),
-        branch=args.branch,
-        private=args.private,
+        folder, args.repo, title=title, description=marker, branch=args.branch, private=args.private
     ).oid
     target = args.repo if args.branch is None else f"{args.repo}@{args.branch}"
     PublishLog(args.run_dir).note(target, step, str(commit))
@@ -96,7 +88,7 @@ def _find(run_dir: Path, step: int | None) -> tuple[Path, int]:
 
 
 def _show(folder: Path, repo: str, step: int) -> None:
-    print(f"would send to {repo}, as one commit titled {commit_title(step)!r}:")
+    print(f"would send to {repo}, as one commit titled {commit_message(folder, step)[0]!r}:")
     for path in sorted(folder.iterdir()):
         print(f"  {path.name:28} {path.stat().st_size:>14,} bytes")
     print(f"\n{(folder / CARD_FILE).read_text(encoding='utf-8')}")

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from sngan_cond import GeneratorConfig
-from sngan_cond.hub.cards import METRIC_KEYS, card_data, check_metrics, escape, evaluation_results, with_metadata
+from sngan_cond.hub.cards import METRIC_KEYS, check_metrics, escape, with_metadata
 from train.errors import TrainError
 from train.stored import STRICT, check_as, read_yaml
 
@@ -74,7 +74,6 @@ def render_card(
 
     Args:
         repo: "user/name", for the snippets.
-        facts: about the model.
         training: content of `training.json`.
         metrics: content of `metrics.json`.
         samples: whether there is a `samples.png`.
@@ -82,7 +81,7 @@ def render_card(
         The text of README.md.
     Raises:
         PretrainedError: if `metrics` is malformed.
-        TrainError: if the template does not fit.
+        TrainError: if `training` is, or the template does not fit.
     """
     rows = [] if metrics is None else check_metrics(metrics)
     record = check_as(_Record, training or {}, name="training.json")
@@ -108,15 +107,17 @@ def render_card(
         body = environment.from_string((FOLDER / "template.md").read_text(encoding="utf-8")).render(context)
     except jinja2.TemplateError as error:
         raise TrainError(f"{FOLDER / 'template.md'}: cannot be rendered ({error})") from error
-    metadata = card_data(
+    return with_metadata(
+        re.sub(r"\n{3,}", "\n\n", body),
         config,
+        rows,
         model_name=repo.rpartition("/")[2],
-        results=evaluation_results(rows, dataset_type=facts.data.id, dataset_name=facts.data.name),
+        dataset_type=facts.data.id,
+        dataset_name=facts.data.name,
         tags=facts.tags,
         license=facts.license,
         datasets=None if facts.data.id == "unspecified" else [facts.data.id],
     )
-    return with_metadata(metadata, re.sub(r"\n{3,}", "\n\n", body))
 
 
 def _cell(value: object) -> object:

@@ -85,18 +85,13 @@ def write_card(folder: Path, *, repo: str, facts: Facts) -> None:
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
 
-def commit_title(step: int) -> str:
-    """Return the title of a step's commit."""
-    return f"Step {step}"
-
-
-def commit_marker(folder: Path) -> str:
-    """Return what tells a step's commit from the same step of another run.
+def commit_message(folder: Path, step: int) -> tuple[str, str]:
+    """Return the title of a step's commit, and the line below it that tells it from the same step of another run.
 
     Args:
         folder: made by `export_checkpoint`.
     """
-    return f"{WEIGHTS_FILE} sha256 {sha256(folder / WEIGHTS_FILE)}"
+    return f"Step {step}", f"{WEIGHTS_FILE} sha256 {sha256(folder / WEIGHTS_FILE)}"
 
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from sngan_cond.hub.upload import find_commit, push_folder
 from train.errors import TrainError
 from train.files import write_text_atomically
 from train.publishing.cards import GENERIC, load_facts
-from train.publishing.export import commit_marker, commit_title, write_card
+from train.publishing.export import commit_message, write_card
 from train.stored import read_as
 
 PUBLISHED_FILE = "published.json"
@@ -47,7 +47,7 @@ def publish_once(folder: Path, step: int, *, repo: str, private: bool) -> str:
         TrainError: if the card cannot be written.
     """
     write_card(folder, repo=repo, facts=load_facts(GENERIC))
-    title, marker = commit_title(step), commit_marker(folder)
+    title, marker = commit_message(folder, step)
     # Also after an answer that got lost: the commit was made, and is not made again.
     known = find_commit(repo, title=title, containing=marker)
     return known or str(push_folder(folder, repo, title=title, description=marker, private=private).oid)

@@ -19,38 +19,24 @@ OUTBOX = "outbox"
 PAUSE_S, PAUSE_MAX_S, CLOSING_PAUSE_MAX_S = 1.0, 300.0, 5.0
 
 
-class NoPublisher:
-    """Stands for a `Publisher` where nothing is published: on other processes, or without a repo."""
-
-    def submit(self, checkpoint: Path, step: int) -> None:
-        """Do nothing."""
-
-    def drain(self) -> None:
-        """Do nothing."""
-
-    def close(self) -> bool:
-        """Do nothing; everything was published."""
-        return True
-
-
-def open_publisher(
-    hub: HubConfig, run_dir: Path, *, is_main: bool, log: Callable[[str], None]
-) -> "Publisher | NoPublisher":
+def open_publisher(hub: HubConfig, run_dir: Path, *, is_main: bool, log: Callable[[str], None]) -> "Publisher | None":
     """Open a run's publisher; to be called on every process, so that all refuse an invalid repo name.
 
     Args:
-        is_main: whether this is the process that publishes.
-        log: called with one line for people, from any thread.
+        is_main: whether this is the process that publishes; others get None.
+        log: as for `Publisher`.
+    Returns:
+        None where nothing is published.
     Raises:
         TrainError: if the repo's name cannot be one, or `published.json` is damaged.
     """
     if hub.repo is None:
-        return NoPublisher()
+        return None
     try:
         parse_repo(hub.repo, argument="hub.repo")
     except PretrainedError as error:
         raise TrainError(str(error)) from error
-    return Publisher(run_dir, hub.repo, private=hub.private, log=log) if is_main else NoPublisher()
+    return Publisher(run_dir, hub.repo, private=hub.private, log=log) if is_main else None
 
 
 class Publisher:

@@ -48,7 +48,7 @@ def train(config: TrainConfig, run_dir: Path) -> int:
             t.networks.ema.update(updates.unwrapped_G, t.step)
             t.step += 1
             stopping = t.after_step(g, d, factor)
-        if t.step == config.steps:
+        if t.step == config.steps and t.publisher is not None:
             t.publisher.drain()
     if t.networks.last_saved is not None:
         t.run.print(_summary(t.run, t.networks.last_saved, t.step))
@@ -88,7 +88,8 @@ class _Training:
 
             self.evaluation = EvaluationCallback(config, dataset, run, self.networks)
         self.publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, log=run.print)
-        stack.callback(self.publisher.close)
+        if self.publisher is not None:
+            stack.callback(self.publisher.close)
         run.start(self.step)
         run.catch_signals()
         # The run may have been killed after saving a step and before publishing or scoring it; both skip what is done.
@@ -173,7 +174,7 @@ class _Training:
         return self.config.hub.repo is not None and self._is_due(self.config.hub.every)
 
     def _publish(self) -> None:
-        if self.networks.last_saved is not None and self._publishes():
+        if self.publisher is not None and self.networks.last_saved is not None and self._publishes():
             self.publisher.submit(self.networks.last_saved, self.step)
 
     def _scores(self) -> bool:
