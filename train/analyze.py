@@ -3,16 +3,13 @@
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from sngan_cond.cli import OneLineParser
+from sngan_cond.cli import OneLineParser, run_command
 from train.errors import TrainError
 from train.files import write_text_atomically
 from train.plotting import COLOURS
-
-if TYPE_CHECKING:
-    from train.analysis.measure import RunNumbers
 
 NUMBERS_FILE = "analysis.json"
 MAX_RUNS = len(COLOURS)
@@ -42,12 +39,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     args = _parser().parse_args(arguments)
-    try:
-        _analyze(args.run_dir, args.compare, args.out)
-    except TrainError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command(lambda: _analyze(args.run_dir, args.compare, args.out), TrainError)
 
 
 def _analyze(run_dir: Path, compare: list[Path], out: Path) -> None:
@@ -64,16 +56,19 @@ def _analyze(run_dir: Path, compare: list[Path], out: Path) -> None:
         label: measure_run(folder, argument)
         for (label, folder), argument in zip(folders.items(), arguments, strict=True)
     }
-    numbers = {label: _plain(run) for label, run in runs.items()}
+    numbers = {label: asdict(run) for label, run in runs.items()}
+    for plain in numbers.values():
+        del plain["config"]
     try:
         figures = draw_figures(runs, out)
         write_text_atomically(out / NUMBERS_FILE, json.dumps(numbers, indent=1, allow_nan=False) + "\n")
     except OSError as error:
         raise TrainError(f"--out {out}: cannot be written ({error.strerror})") from error
     for label, run in runs.items():
-        norms = [layer.effective for layer in run.norms[-1].layers.values()]
+        newest = run.spectral_norms[-1]
+        norms = [layer.effective for layer in newest.layers.values()]
         low, high = min(norms), max(norms)
-        print(f"{label}: step {run.norms[-1].step:,}, spectral norms of {len(norms)} layers {low:.4g} to {high:.4g}")
+        print(f"{label}: step {newest.step:,}, spectral norms of {len(norms)} layers {low:.4g} to {high:.4g}")
     print(f"written to {out}: {', '.join([*figures, NUMBERS_FILE])}")
 
 
@@ -94,17 +89,6 @@ def labelled(folders: list[Path]) -> dict[str, Path]:
     names = [folder.name for folder in resolved]
     labels = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
     return dict(zip(labels, folders, strict=True))
-
-
-def _plain(run: "RunNumbers") -> dict[str, Any]:
-    return {
-        "curves": {name: curve._asdict() for name, curve in run.curves.items()},
-        "spectral_norms": [
-            {**kept._asdict(), "layers": {name: layer._asdict() for name, layer in kept.layers.items()}}
-            for kept in run.norms
-        ],
-        "squared_singular_values": run.spectra,
-    }
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def test_squared_singular_values_are_those_of_an_svd(shape: tuple[int, int]) -> 
 
 def test_a_damaged_checkpoint_is_named_and_skipped(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (copied / "checkpoints/step-00000006/discriminator.safetensors").write_bytes(b"cut")
-    assert [kept.step for kept in measure_run(copied, "--run-dir").norms] == [2, 4]
+    assert [kept.step for kept in measure_run(copied, "--run-dir").spectral_norms] == [2, 4]
     (warning,) = capsys.readouterr().err.splitlines()
     assert "step-00000006: damaged checkpoint skipped" in warning
 

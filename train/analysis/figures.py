@@ -66,16 +66,17 @@ def _draw_curve(axes: Axes, curve: Curve, label: str, colour: str) -> None:
 
 
 def _singular_values(figure: Figure, runs: Mapping[str, RunNumbers]) -> None:
-    names = _union(run.spectra for run in runs.values())
+    names = _union(run.squared_singular_values for run in runs.values())
     grid = panels(figure, len(names), columns=4, width_inch=2.5)
     for axes, name in zip(grid, names, strict=True):
         for (label, run), colour in zip(runs.items(), COLOURS, strict=False):
-            if values := run.spectra.get(name):
+            if values := run.squared_singular_values.get(name):
                 style = {"color": colour, "marker": "." if len(values) <= _MARKED else ""}
-                axes.plot(range(1, len(values) + 1), values, **style, label=f"{label}, step {run.norms[-1].step:,}")
+                step = run.spectral_norms[-1].step
+                axes.plot(range(1, len(values) + 1), values, **style, label=f"{label}, step {step:,}")
         axes.set_title(name)
         axes.set_xlabel("index of the singular value")
-        axes.set_xlim(0.5, max(len(run.spectra.get(name, [])) for run in runs.values()) + 0.5)
+        axes.set_xlim(0.5, max(len(run.squared_singular_values.get(name, [])) for run in runs.values()) + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
         axes.set_ylim(-0.03, 1.05)
     figure.supylabel("squared singular value / the layer's largest")
@@ -97,11 +98,11 @@ def _spectral_norms(figure: Figure, runs: Mapping[str, RunNumbers]) -> None:
 
 
 def _draw_norms(left: Axes, right: Axes, run: RunNumbers) -> None:
-    images_seen = [kept.images_seen for kept in run.norms]
-    names = list(run.norms[0].layers)
+    images_seen = [kept.images_seen for kept in run.spectral_norms]
+    names = list(run.spectral_norms[0].layers)
     estimated = False
     for name, colour, marker in zip(names, shades(len(names)), itertools.cycle("os^D"), strict=False):
-        norms = [kept.layers[name] for kept in run.norms]
+        norms = [kept.layers[name] for kept in run.spectral_norms]
         estimates = [norm.power_iteration for norm in norms if norm.power_iteration is not None]
         estimated |= bool(estimates)
         marks: dict[str, Any] = {"color": colour, "marker": marker, "markerfacecolor": "none"}

@@ -2,8 +2,8 @@
 
 import copy
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sngan_cond import Discriminator, build_constraint
 from sngan_cond.constraints.spectral import SpectralNormalization
 from sngan_cond.constraints.weight_matrices import matrix_view, normalised_layers, output_axis, raw_weight
+from sngan_cond.validation import one_line
 from train.config import TrainConfig
 from train.errors import TrainError
 from train.presets.load import load_config
@@ -22,7 +23,8 @@ from train.run.scalars import SCALARS_FILE, log_lines
 _NOT_PLOTTED = ("step", "images_seen", "seconds", "lr_g", "lr_d")
 
 
-class Curve(NamedTuple):
+@dataclass(frozen=True)
+class Curve:
     """One logged quantity.
 
     Args:
@@ -34,7 +36,8 @@ class Curve(NamedTuple):
     values: list[float | None]
 
 
-class LayerNorms(NamedTuple):
+@dataclass(frozen=True)
+class LayerNorms:
     """Spectral norms of one layer's weight, seen as a (outputs, rest) matrix.
 
     Args:
@@ -48,7 +51,8 @@ class LayerNorms(NamedTuple):
     power_iteration: float | None
 
 
-class CheckpointNorms(NamedTuple):
+@dataclass(frozen=True)
+class CheckpointNorms:
     """Spectral norms of D in one checkpoint.
 
     Args:
@@ -61,20 +65,21 @@ class CheckpointNorms(NamedTuple):
     layers: dict[str, LayerNorms]
 
 
-class RunNumbers(NamedTuple):
-    """What the figures show of one run.
+@dataclass(frozen=True)
+class RunNumbers:
+    """What the figures show of one run; all but the configuration goes to `analysis.json` as it stands.
 
     Args:
         curves: logged scalars by name, in the log's order.
-        norms: one for each undamaged checkpoint that the run has kept, oldest first.
-        spectra: squared singular values of each effective weight in the newest checkpoint, largest first, divided by
-            the largest (Miyato et al. 2018, figure 3).
+        spectral_norms: one for each undamaged checkpoint that the run has kept, oldest first.
+        squared_singular_values: of each effective weight in the newest checkpoint, largest first, divided by the
+            largest (Miyato et al. 2018, figure 3).
     """
 
     config: TrainConfig
     curves: dict[str, Curve]
-    norms: list[CheckpointNorms]
-    spectra: dict[str, list[float]]
+    spectral_norms: list[CheckpointNorms]
+    squared_singular_values: dict[str, list[float]]
 
 
 def measure_run(folder: Path, argument: str) -> RunNumbers:
@@ -99,7 +104,7 @@ def measure_run(folder: Path, argument: str) -> RunNumbers:
         try:
             layers, squared = decompose(load_discriminator(config, checkpoint).double())
         except (OSError, SafetensorError) as error:  # a run in progress removes its oldest checkpoints
-            _warn(f"{checkpoint.folder}: checkpoint skipped ({' '.join(str(error).split())})")
+            _warn(f"{checkpoint.folder}: checkpoint skipped ({one_line(error)})")
             continue
         norms.append(CheckpointNorms(checkpoint.step, checkpoint.state.images_seen, layers))
         spectra = spectra or {name: _scaled(values) for name, values in squared.items()}

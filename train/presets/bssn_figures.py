@@ -1,7 +1,7 @@
 """The figures of Lin et al. 2021 about gradients that vanish or explode."""
 
-from train.presets.bssn_shared import CNN_CIFAR10, CNN_STL10, MNIST, sn
-from train.presets.sngan_shared import WASSERSTEIN, WGAN_GP, no_sn
+from train.presets.bssn import CNN_CIFAR10, CNN_STL10, MNIST, sn
+from train.presets.sngan import WASSERSTEIN, WGAN_GP, no_sn
 from train.presets.tables import Base, Table, Values, adam, constraint, row
 
 # Section 4 and appendix L: where gradients vanish, CIFAR-10.

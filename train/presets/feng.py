@@ -1,6 +1,6 @@
 """The table of the reproducibility report, Feng et al. 2019."""
 
-from train.presets.sngan_shared import CIFAR10, CNN, STANDARD, WGAN_GP, no_sn
+from train.presets.sngan import CIFAR10, CNN, STANDARD, WGAN_GP, no_sn
 from train.presets.tables import NOT_TRAINED, Base, Row, Table, Values, adam, row
 
 # Section 4: the hyper-parameters A, B and C "of three papers".

@@ -1,12 +1,13 @@
 """The other figures and tables of Miyato et al. 2018: sizes of the last map, ImageNet, and the appendix."""
 
-from train.presets.sngan_shared import (
+from train.presets.sngan import (
     AC_WGAN_GP_RESNET,
     CNN_CIFAR10,
     CNN_STL10,
     CNNS,
     IMAGENET,
     METHODS,
+    NO_AVERAGE,
     NO_LABELS,
     ORTHO,
     SETTINGS,
@@ -14,7 +15,7 @@ from train.presets.sngan_shared import (
     WGAN_GP_RESNET,
     no_sn,
 )
-from train.presets.tables import NO_AVERAGE, Base, Method, Table, Values, constraint, row
+from train.presets.tables import Base, Method, Table, Values, constraint, row
 
 FIGURE_4 = Table(
     "sngan/figure4",

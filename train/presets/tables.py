@@ -156,10 +156,6 @@ class Table:
         return f"{self.key}/{row.name}"
 
 
-# The papers score the generator itself; a decay of 0 makes the average that is saved a copy of it.
-NO_AVERAGE: Values = {"ema.decay": 0.0}
-
-
 def adam(lr: float, beta1: float, beta2: float, n_dis: int = 1) -> Values:
     """Return the settings of Adam, the same for both networks, and the number of D updates for each of G."""
     settings = {"lr": lr, "beta1": beta1, "beta2": beta2}

@@ -103,7 +103,7 @@ def _seconds(run: Task) -> list[Measured]:
 
 
 def _spectral_norms(run: Task) -> list[Measured]:
-    layers = measure_run(run.run_dir, "--run-dir").norms[-1].layers
+    layers = measure_run(run.run_dir, "--run-dir").spectral_norms[-1].layers
     norms = [norms.effective for name, norms in layers.items() if ".convs." in name]
     return _range("spectral_norms", norms, "exact, of D's convolutions at the end")
 

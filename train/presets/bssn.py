@@ -1,7 +1,68 @@
-"""Tables 1, 6 and 7 of Lin et al. 2021: scores of SN and BSN, scaled and with gamma."""
+"""Lin et al. 2021: networks, data and how SN varies; Tables 1, 6 and 7, scores of SN and BSN, scaled and with gamma."""
 
-from train.presets.bssn_shared import CNNS, RESNET_IMAGENET, sn
-from train.presets.tables import NOT_TRAINED, Row, Table, adam, constraint, row
+from train.presets.sngan import CIFAR10, CNN, IMAGENET, NO_AVERAGE, NO_LABELS, STL10, WASSERSTEIN
+from train.presets.tables import NOT_TRAINED, Base, Dataset, Method, Row, Table, Values, adam, constraint, row
+
+CELEBA = Dataset("--source torchvision:CelebA --split all --download --resolution 64", "data/celeba-64", 64)  # gdown
+_MNIST = Dataset("--source torchvision:MNIST --download --resolution 28", "data/mnist-28", 28)
+
+# In gan.py of fjxmlzn/BSN the passes read u and an operation of its own moves it after each update of D.
+MOVES_ONCE = constraint(power_iterations_at="update")
+_MOVES = "u moves once a D update as in gan.py of fjxmlzn/BSN"
+
+
+def _cnn(name: str, dataset: Dataset, steps: int) -> Base:
+    return Base(
+        f"bssn/base/cnn_{name}",
+        f"Standard CNN, {name} at {dataset.resolution} px, hinge loss",
+        f"Tables 2 and 3, appendices P to R; batch of 64, Adam 0.0001, 0.5, 0.999, one D update; {_MOVES}",
+        dataset,
+        CNN | MOVES_ONCE | adam(0.0001, 0.5, 0.999) | {"steps": steps},
+    )
+
+
+CNN_CIFAR10 = _cnn("cifar10", CIFAR10, 400_000)
+CNN_STL10 = _cnn("stl10", STL10, 800_000)
+CNNS = {"cifar10": CNN_CIFAR10, "stl10": CNN_STL10, "celeba": _cnn("celeba", CELEBA, 400_000)}
+RESNET_IMAGENET = Base(
+    "bssn/base/resnet_imagenet",
+    "ResNet on ImageNet 128 px without labels, hinge loss",
+    "Tables 8 to 13, appendix S; rates 0.0002 as in config.py of fjxmlzn/BSN, where the appendix prints 0.002; "
+    f"{_MOVES}; images under 256 px a side are left out as for Miyato et al., where appendix H.1 keeps all 1,281,167",
+    IMAGENET,
+    {
+        **NO_LABELS,
+        "discriminator.hidden": "output",
+        "discriminator.skip": "always",
+        **MOVES_ONCE,
+        "steps": 500_000,
+        "decay_from": None,
+        "batch_total": 16,
+        "fakes_per_step": 32,
+        **NO_AVERAGE,
+    },
+)
+MNIST = Base(
+    "bssn/base/mnist",
+    "MNIST pair, Wasserstein loss",
+    "Tables 4 and 5, appendix J.1; 100 epochs of 937 batches",
+    _MNIST,
+    {
+        **CNN,
+        "architecture": "mnist",
+        "generator.latent_dim": 100,
+        "generator.latent": "uniform",
+        **WASSERSTEIN,
+        **adam(0.001, 0.5, 0.999),
+        "steps": 93_700,
+    },
+)
+
+
+def sn(estimate: str, scale: float = 1.0) -> Values:
+    """Return how SN estimates the spectral norm, and by what it multiplies the normalised weight."""
+    return constraint(estimate=estimate, scale=scale)
+
 
 COLUMNS = (
     *(("cifar10", "IS"), ("cifar10", "FID"), ("stl10", "IS"), ("stl10", "FID"), ("celeba", "FID")),
@@ -15,12 +76,12 @@ _TABLE_1 = {
     "bssn": ("7.54+-0.04", "26.94+-0.58", "9.25+-0.01", "42.90+-0.17", "9.05+-0.13", "13.23+-0.16", "69.04+-1.46"),
 }
 _TABLE_6 = {  # gamma, method
-    ("shared", "sn"): ("6.46+-0.06", "42.35+-0.74", "8.86+-0.03", "54.61+-0.51", "7.74+-0.11"),
-    ("shared", "bsn"): ("6.69+-0.05", "39.62+-0.40", "8.76+-0.03", "55.04+-0.48", "7.83+-0.09"),
-    ("per_layer", "sn"): ("6.53+-0.01", "41.88+-0.50", "8.79+-0.03", "56.76+-0.44", "7.54+-0.08"),
-    ("per_layer", "bsn"): ("6.72+-0.05", "38.15+-0.72", "8.80+-0.03", "53.99+-0.33", "7.67+-0.04"),
-    ("none", "sn"): ("7.22+-0.09", "31.43+-0.90", "9.16+-0.03", "42.89+-0.54", "9.09+-0.32"),
-    ("none", "bsn"): ("7.58+-0.04", "26.62+-0.21", "9.25+-0.01", "42.98+-0.54", "8.54+-0.20"),
+    ("same_gamma_", "sn"): ("6.46+-0.06", "42.35+-0.74", "8.86+-0.03", "54.61+-0.51", "7.74+-0.11"),
+    ("same_gamma_", "bsn"): ("6.69+-0.05", "39.62+-0.40", "8.76+-0.03", "55.04+-0.48", "7.83+-0.09"),
+    ("diff_gamma_", "sn"): ("6.53+-0.01", "41.88+-0.50", "8.79+-0.03", "56.76+-0.44", "7.54+-0.08"),
+    ("diff_gamma_", "bsn"): ("6.72+-0.05", "38.15+-0.72", "8.80+-0.03", "53.99+-0.33", "7.67+-0.04"),
+    ("", "sn"): ("7.22+-0.09", "31.43+-0.90", "9.16+-0.03", "42.89+-0.54", "9.09+-0.32"),
+    ("", "bsn"): ("7.58+-0.04", "26.62+-0.21", "9.25+-0.01", "42.98+-0.54", "8.54+-0.20"),
 }
 # Table 7, in its order.
 SETTINGS = {
@@ -91,29 +152,26 @@ TABLE_1 = Table(
     also=("figure65", "figure66"),
 )
 
-_GAMMA_NAMES = {
-    "none": ("", ""),
-    "shared": ("same_gamma_", " (same gamma)"),
-    "per_layer": ("diff_gamma_", " (diff. gamma)"),
+_STARTS_AT_1 = "Appendix O: gradient penalty 10; gamma starts at 1 as in fjxmlzn/BSN, whose gamma also scales biases."
+GAMMAS = {
+    "": Method("", {}),
+    **{
+        f"{name}_gamma_": Method(label, constraint(gamma=gamma, gamma_start="one", gradient_penalty=10.0), _STARTS_AT_1)
+        for name, label, gamma in (("same", " (same gamma)", "shared"), ("diff", " (diff. gamma)", "per_layer"))
+    },
 }
 
 
 def _at_setting(dataset: str, gamma: str, method: str, setting: str) -> Row:
-    extra, note = {}, ""
-    if gamma != "none":
-        extra = constraint(gamma=gamma, gamma_start="one", gradient_penalty=10.0)
-        note = "Appendix O: gradient penalty 10; gamma starts at 1 as in fjxmlzn/BSN, whose gamma also scales biases."
-        if dataset == "stl10":
-            extra["steps"] = 400_000  # appendix Q.1: only SN and BSN with one D update run for 800,000
-    name, label = _GAMMA_NAMES[gamma]
     return row(
-        f"{dataset}_{method}_{name}{setting}",
-        f"{method.upper()}{label}, row {setting} of Table 7, {dataset}",
+        f"{dataset}_{method}_{gamma}{setting}",
+        f"{method.upper()}{GAMMAS[gamma].label}, row {setting} of Table 7, {dataset}",
         CNNS[dataset],
         SETTINGS[setting],
         sn(ESTIMATES[method]),
-        extra,
-        note=note,
+        GAMMAS[gamma],
+        # Appendix Q.1: only SN and BSN with one D update run for 800,000.
+        {"steps": 400_000} if gamma and dataset == "stl10" else {},
         **_scores(_TABLE_6[gamma, method], dataset, " (best row)"),
     )
 
