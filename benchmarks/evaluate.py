@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.machine import RESULTS, write_result
+from benchmarks.machine import RESULTS, wait, write_result
 from sngan_cond import Generator, GeneratorConfig
 from train.data.dataset import PreparedDataset
 from train.data.info import DatasetInfo
@@ -51,8 +51,7 @@ class NetworkClock:
         return self.seconds
 
     def _now(self) -> float:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+        wait(self._device)
         return time.perf_counter()
 
     def _before(self, *_: object) -> None:

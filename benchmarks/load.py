@@ -16,7 +16,8 @@ import PIL
 import torch
 from PIL import Image
 
-from benchmarks.machine import RESULTS, ROOT, write_result
+from benchmarks.machine import RESULTS, ROOT, wait, write_result
+from sngan_cond.cli import run_command
 from train.data.dataset import PreparedDataset
 from train.data.feed import RealBatches, Resident
 from train.errors import DataError
@@ -87,21 +88,17 @@ def measure_prepare(images: Path, scratch: Path, limit: int, workers: int) -> di
 def measure_feed(dataset: PreparedDataset, device: str, resident: Resident, seconds: float) -> dict[str, Any]:
     """Time `RealBatches.at` in order for about `seconds`, dequantisation included."""
     batches = RealBatches(dataset, BATCH_TOTAL, seed=0, device=device, resident=resident)
-
-    def wait() -> None:
-        if device == "cuda":
-            torch.cuda.synchronize()
-
+    where = torch.device(device)
     for update in range(3):  # first reads, thread start, allocator
         batches.at(update)
-    wait()
+    wait(where)
     watch, update = Stopwatch(), 3
     while watch.seconds < seconds:
         batches.at(update)
         update += 1
         if update % 50 == 0:
-            wait()
-    wait()
+            wait(where)
+    wait(where)
     rates = watch.rates((update - 3) * BATCH_TOTAL)
     batches.close()
     return {"what": "feed", "side_px": dataset.resolution, "device": device, "resident": resident, **rates}
@@ -132,7 +129,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="few images and a second a measurement (default: several)")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="image folder to prepare (default: made-up JPEGs)")
     parser.add_argument("--out", type=Path, default=RESULT, metavar="FILE", help="JSON file (default: %(default)s)")
-    options = parser.parse_args(arguments)
+    return run_command(lambda: _run(parser.parse_args(arguments)), DataError, name=f"{parser.prog}: ")
+
+
+def _run(options: argparse.Namespace) -> None:
     machine = {
         "processors": os.cpu_count(),
         "machine": platform.machine(),
@@ -143,16 +143,11 @@ def main(arguments: list[str] | None = None) -> int:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
     results = []
-    try:
-        for result in measure_all(options.pictures, options.quick):
-            print("  ".join(f"{name} {value}" for name, value in result.items()), flush=True)
-            results.append(result)
-    except DataError as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+    for result in measure_all(options.pictures, options.quick):
+        print("  ".join(f"{name} {value}" for name, value in result.items()), flush=True)
+        results.append(result)
     source = str(options.pictures) if options.pictures else "made-up JPEGs of 500x375 px"
     write_result(options.out, {"machine": machine, "pictures": source, "results": results})
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the benchmarks share: a description of the machine, its matrix peak, quartiles, peak memory."""
 
 import json
+import math
 import os
 import platform
 import resource
@@ -8,15 +9,16 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 
+K = TypeVar("K")
 Clock = Callable[[], float]
 WALL: Clock = time.perf_counter
 
@@ -77,6 +79,29 @@ def seconds(function: Callable[[], Any], device: torch.device, clock: Clock = WA
     return clock() - start
 
 
+def in_turn(
+    calls: Mapping[K, Callable[[], Any]], rounds: int, device: torch.device, clock: Clock, *, deadline: float = math.inf
+) -> dict[K, list[float]]:
+    """Time calls one after another, round by round, so that what else the machine does meets all of them.
+
+    Args:
+        clock: in seconds; processor time does not see what else the machine does, and is right for one thread only.
+        deadline: of `time.perf_counter`, after which no round begins.
+    """
+    times: dict[K, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            times[name].append(seconds(call, device, clock))
+        if time.perf_counter() > deadline:
+            break
+    return times
+
+
+def median_ratio(reference: Sequence[float], ours: Sequence[float]) -> float:
+    """Return how many times as fast ours is, from seconds taken in turn."""
+    return quartiles([reference_s / ours_s for reference_s, ours_s in zip(reference, ours, strict=True)])[1]
+
+
 def quartiles(values: Sequence[float]) -> list[float]:
     """Return lower quartile, median and upper quartile."""
     if len(values) < 2:
@@ -92,6 +117,12 @@ def matrix_peak(dtype: torch.dtype, device: torch.device) -> float:
     return 2 * side**3 / best
 
 
+def process_bytes(pid: int | str, key: str) -> int:
+    """Return a figure of a process's memory, VmRSS for now and VmHWM for its peak, as Linux counts it."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(f"{key}:")).split()[1]) * 1024
+
+
 def peak_memory_bytes(device: torch.device) -> int:
     """Return the most memory held so far: of the device's allocator, or of this process.
 
@@ -99,9 +130,7 @@ def peak_memory_bytes(device: torch.device) -> int:
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
+    if Path("/proc/self/status").exists():
+        return process_bytes("self", "VmHWM")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -25,6 +25,7 @@ import torch
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
+from benchmarks.machine import process_bytes
 from sngan_cond import Generator, GeneratorConfig
 from sngan_cond.classes import imagenet_classes
 
@@ -162,8 +163,8 @@ class MemoryWatch:
     """Reads from a thread how much memory a process holds."""
 
     def __init__(self, pid: int) -> None:
-        self._status = Path(f"/proc/{pid}/status")
-        self._seen: list[int] = []
+        self._pid = pid
+        self._seen: list[int] = []  # bytes
         self._mark = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch)
@@ -171,15 +172,11 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         while not self._stop.wait(SAMPLE_EVERY_S):
-            self._seen.append(self._read_kib("VmRSS"))
-
-    def _read_kib(self, key: str) -> int:
-        lines = self._status.read_text().splitlines()
-        return int(next(line for line in lines if line.startswith(f"{key}:")).split()[1])
+            self._seen.append(process_bytes(self._pid, "VmRSS"))
 
     def now_mib(self) -> int:
         """Return what the process holds now."""
-        return self._read_kib("VmRSS") * 1024 // MIB
+        return process_bytes(self._pid, "VmRSS") // MIB
 
     def mark(self) -> None:
         """Begin the part that `means_since_mark_mib` is about."""
@@ -190,13 +187,13 @@ class MemoryWatch:
         seen = self._seen[self._mark :]
         quarter = max(1, len(seen) // 4)
         parts = [seen[i * quarter : (i + 1) * quarter] for i in range(4)]
-        return [round(statistics.mean(part) * 1024 / MIB) for part in parts if part]
+        return [round(statistics.mean(part) / MIB) for part in parts if part]
 
     def stop(self) -> int:
         """Stop, and return the most that the process ever held, as the kernel counted it."""
         self._stop.set()
         self._thread.join()
-        return self._read_kib("VmHWM") * 1024 // MIB
+        return process_bytes(self._pid, "VmHWM") // MIB
 
 
 def _wait(address: str) -> None:

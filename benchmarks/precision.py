@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks.machine import RESULTS, ROOT, describe_machine, write_result
 from sngan_cond import Discriminator, Generator, build_constraint
+from sngan_cond.cli import run_command
 from sngan_cond.objectives import DiscriminatorBatch, discriminator_objective, generator_objective
 from train.config import TrainConfig
 from train.errors import TrainError
@@ -135,16 +136,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="JSON file (default: benchmarks/results/precision-...)"
     )
-    options = parser.parse_args(arguments)
-    try:
-        config = load_config(options.preset, options.overrides)
-        single = one_pass(config, torch.device(options.device), batch=options.batch)
-        for name, numbers in single.items():
-            print(f"{name:12} differ by {numbers['relative']:.2e} of their norm, cosine {numbers['cosine']:.6f}")
-        losses = train_runs(options.preset, options.data, options.steps, options.overrides)
-    except TrainError as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+    return run_command(lambda: _run(parser.parse_args(arguments)), TrainError, name=f"{parser.prog}: ")
+
+
+def _run(options: argparse.Namespace) -> None:
+    config = load_config(options.preset, options.overrides)
+    single = one_pass(config, torch.device(options.device), batch=options.batch)
+    for name, numbers in single.items():
+        print(f"{name:12} differ by {numbers['relative']:.2e} of their norm, cosine {numbers['cosine']:.6f}")
+    losses = train_runs(options.preset, options.data, options.steps, options.overrides)
     compared = compare(losses)
     for name, numbers in compared.items():
         print(f"{name:20} " + "  ".join(f"{what} {value:.4f}" for what, value in numbers.items()))
@@ -152,7 +152,6 @@ def main(arguments: list[str] | None = None) -> int:
     result |= {"single_pass": single, "compared": compared, "losses": losses}
     result["machine"] = describe_machine(torch.device(options.device))
     write_result(options.out or RESULTS / f"precision-{options.preset}.json", result)
-    return 0
 
 
 if __name__ == "__main__":

@@ -22,12 +22,14 @@ from benchmarks.machine import (
     Clock,
     computes_in_bf16,
     describe_machine,
+    in_turn,
+    median_ratio,
     quartiles,
-    seconds,
     write_result,
 )
 from benchmarks.reference import ReferenceGenerator, copy_weights
 from sngan_cond import Generator
+from sngan_cond.cli import run_command
 from sngan_cond.config import ConvBackend
 from sngan_cond.fast import set_backend
 from train.errors import TrainError
@@ -45,7 +47,7 @@ def measure(
         backend: of our convolutions, as for `sngan_cond.fast.set_backend`.
         bf16: whether ours runs under autocast to bfloat16; the reference is float32.
         rounds: alternations that count, after one that does not.
-        clock: in seconds.
+        clock: as for `in_turn`.
     Returns:
         Seconds and images/s of both, and their ratio.
     """
@@ -65,19 +67,13 @@ def measure(
             G(z, y)
 
     calls = {"reference": lambda: reference(z, y), "ours": ours}
-    times: dict[str, list[float]] = {"reference": [], "ours": []}
-    for i in range(rounds + 1):
-        for side, call in calls.items():
-            elapsed = seconds(call, job.device, clock)
-            if i:  # the first round warms up
-                times[side].append(elapsed)
+    in_turn(calls, 1, job.device, clock)  # warms up
+    times = in_turn(calls, rounds, job.device, clock)
     result: dict[str, Any] = {"batch": batch, "backend": backend, "bf16": bf16, "rounds": rounds}
     for side, values in times.items():
         lower, median, upper = quartiles(values)
         result[side] = {"s": median, "quartiles_s": [lower, upper], "images_per_s": batch / median}
-    pairs = zip(times["reference"], times["ours"], strict=True)
-    result["ratio"] = quartiles([reference_s / ours_s for reference_s, ours_s in pairs])[1]
-    return result
+    return result | {"ratio": median_ratio(times["reference"], times["ours"])}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -87,13 +83,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 16], help="images at once (default: 1 8 16)")
     parser.add_argument("--backend", default="auto", choices=get_args(ConvBackend), help="default: %(default)s")
     add_options(parser, rounds=7, quick="one image at a time and two alternations", out="sample")
-    options = parser.parse_args(arguments)
-    try:
-        clock = apply_options(options)
-        job = make_job(options.preset, options.device, quick=options.quick)
-    except TrainError as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+    return run_command(lambda: _run(parser.parse_args(arguments)), TrainError, name=f"{parser.prog}: ")
+
+
+def _run(options: argparse.Namespace) -> None:
+    clock = apply_options(options)
+    job = make_job(options.preset, options.device, quick=options.quick)
     batches, rounds = ([1], 2) if options.quick else (options.batches, options.rounds)
     results = []
     for bf16 in (False, True) if computes_in_bf16(job.device) else (False,):
@@ -108,7 +103,6 @@ def main(arguments: list[str] | None = None) -> int:
     run = {"preset": options.preset, "clock": options.clock, "machine": describe_machine(job.device)}
     out = options.out or RESULTS / f"sample-{options.preset}-{options.device}.json"
     write_result(out, {**run, "results": results})
-    return 0
 
 
 if __name__ == "__main__":

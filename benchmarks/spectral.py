@@ -21,6 +21,7 @@ from benchmarks.job import Job, add_options, apply_options, make_job
 from benchmarks.machine import RESULTS, WALL, Clock, describe_machine, quartiles, seconds, write_result
 from benchmarks.reference import ReferenceDiscriminator
 from sngan_cond import Discriminator, build_constraint
+from sngan_cond.cli import run_command
 from sngan_cond.constraints.spectral import BatchedPowerIterations
 from train.errors import TrainError
 
@@ -39,7 +40,7 @@ def measure(job: Job, *, rounds: int, clock: Clock = WALL) -> dict[str, Any]:
     Args:
         job: its discriminator is measured.
         rounds: alternations that count, after one that does not.
-        clock: in seconds.
+        clock: as for `in_turn`.
     Returns:
         Median seconds of the forward and the backward half of one use of each.
     """
@@ -74,20 +75,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.spectral", description=__doc__.partition("\n")[0])
     parser.add_argument("--preset", default="imagenet_128_projection", help="which D (default: %(default)s)")
     add_options(parser, rounds=15, quick="three alternations", out="spectral")
-    options = parser.parse_args(arguments)
-    try:
-        clock = apply_options(options)
-        job = make_job(options.preset, options.device, quick=options.quick)
-    except TrainError as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+    return run_command(lambda: _run(parser.parse_args(arguments)), TrainError, name=f"{parser.prog}: ")
+
+
+def _run(options: argparse.Namespace) -> None:
+    clock = apply_options(options)
+    job = make_job(options.preset, options.device, quick=options.quick)
     result = measure(job, rounds=3 if options.quick else options.rounds, clock=clock)
     for name in ("reference", "ours", "ours_batched"):
         times = "  ".join(f"{half} {1000 * value:.2f} ms" for half, value in result[name].items())
         print(f"{name:14} {times}", flush=True)
     result |= {"preset": options.preset, "clock": options.clock, "machine": describe_machine(job.device)}
     write_result(options.out or RESULTS / f"spectral-{options.preset}-{options.device}.json", result)
-    return 0
 
 
 if __name__ == "__main__":

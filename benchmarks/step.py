@@ -26,18 +26,20 @@ from benchmarks.machine import (
     Clock,
     computes_in_bf16,
     describe_machine,
+    in_turn,
     matrix_peak,
+    median_ratio,
     peak_memory_bytes,
     quartiles,
     seconds,
     write_result,
 )
 from benchmarks.reference import ReferenceUpdates
+from sngan_cond.cli import run_command
 from train.errors import TrainError
 
 SWITCHES = ("convolution", "channels_last", "bf16", "fused_adam", "compile", "capture", "batched_sn", "tf32")
-ON_CPU = ("convolution", "bf16", "fused_adam")
-ON_GPU = ("convolution", "channels_last", "bf16", "fused_adam", "compile", "capture", "batched_sn", "tf32")
+ON_CPU = ("convolution", "bf16", "fused_adam")  # what it profits from; a GPU does from all
 N_DIS = 5
 
 
@@ -49,9 +51,9 @@ def measure(
     Args:
         job: networks and batches.
         switches: those of ours that are on.
-        rounds: alternations, at most; one at least.
+        rounds: at most; one at least.
         budget_s: no round begins after so many seconds.
-        clock: in seconds; processor time does not see what else the machine does, and is right for one thread only.
+        clock: as for `in_turn`.
     Returns:
         What is written as JSON.
     """
@@ -70,12 +72,7 @@ def measure(
     for (side, update), call in calls.items():
         runs = 5 if side == "ours" and "capture" in switches else 1
         warm_up[f"{side}_{update}"] = round(sum(seconds(call, job.device, clock) for _ in range(runs)), 3)
-    times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
-    for _ in range(rounds):
-        for key, call in calls.items():
-            times[key].append(seconds(call, job.device, clock))
-        if time.perf_counter() - started > budget_s:
-            break
+    times = in_turn(calls, rounds, job.device, clock, deadline=started + budget_s)
     result: dict[str, Any] = {"switches": list(switches), "warm_up_s": warm_up, "notes": list(ours.notes)}
     result["notes"] += [f"capture of {name}: {why}" for name, why in ours.capture_failures().items()]
     result["rounds"] = len(times["ours", "d"])
@@ -88,10 +85,9 @@ def measure(
             "g_quartiles_s": [g[0], g[2]],
             "real_images_per_s": N_DIS * job.batch / (N_DIS * d[1] + g[1]),
         }
-    result["ratio"] = {}
-    for update in "dg":
-        pairs = zip(times["reference", update], times["ours", update], strict=True)
-        result["ratio"][f"{update}_update"] = quartiles([reference_s / ours_s for reference_s, ours_s in pairs])[1]
+    result["ratio"] = {
+        f"{update}_update": median_ratio(times["reference", update], times["ours", update]) for update in "dg"
+    }
     return result
 
 
@@ -165,7 +161,7 @@ def print_result(result: dict[str, Any]) -> None:
 def _switches(options: argparse.Namespace) -> tuple[str, ...]:
     asked = options.switches
     if asked is None:
-        usual = ON_GPU if options.device == "cuda" else ON_CPU
+        usual = SWITCHES if options.device == "cuda" else ON_CPU
         has_bf16 = options.device == "cuda" or computes_in_bf16(torch.device("cpu"))
         asked = [name for name in usual if name != "bf16" or has_bf16]
     return tuple(name for entry in asked for name in entry.split(",") if name)
@@ -214,27 +210,23 @@ def main(arguments: list[str] | None = None) -> int:
         "--memory-of", choices=["reference", "ours"], help="only print that side's peak memory in bytes"
     )
     add_options(parser, rounds=9, quick="a quarter of the batch, and an end within 60 s", out="step")
-    options = parser.parse_args(arguments)
+    return run_command(lambda: _run(parser.parse_args(arguments)), TrainError, name=f"{parser.prog}: ")
+
+
+def _run(options: argparse.Namespace) -> None:
     switches = _switches(options)
-    unknown = [name for name in switches if name not in SWITCHES]
-    try:
-        if unknown:
-            raise TrainError(f"--switches {unknown[0]}: allowed are {', '.join(SWITCHES)}")
-        clock = apply_options(options)
-        job = make_job(
-            options.preset, options.device, batch=options.batch, batch_g=options.batch_g, quick=options.quick
-        )
-    except TrainError as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+    for name in switches:
+        if name not in SWITCHES:
+            raise TrainError(f"--switches {name}: allowed are {', '.join(SWITCHES)}")
+    clock = apply_options(options)
+    job = make_job(options.preset, options.device, batch=options.batch, batch_g=options.batch_g, quick=options.quick)
     if options.memory_of:
         print(memory_of(job, options.memory_of, switches))
-        return 0
+        return
     result = _measure_and_print(job, switches, options, clock)
     print(json.dumps({key: result[key] for key in ("reference", "ours", "ratio", "switches")}))
     precision = "bf16" if "bf16" in switches else "fp32"
     write_result(options.out or RESULTS / f"step-{options.preset}-{options.device}-{precision}.json", result)
-    return 0
 
 
 if __name__ == "__main__":

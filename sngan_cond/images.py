@@ -39,15 +39,11 @@ def to_grid(images: Tensor, *, columns: int, padding: int = 2) -> Tensor:
 
 
 def check_grid(count: int, *, side_px: int, columns: int, padding: int = 2) -> None:
-    """Refuse a grid that `to_grid` would refuse, before its images are generated.
+    """Refuse a grid as `to_grid` does, before its images are generated.
 
     Args:
         count: number of images.
         side_px: longer side of each.
-        columns: images in a row.
-        padding: white pixels between and around images.
-    Raises:
-        ValueError: if there are no images or columns, or the grid would be larger than `MAX_SIDE_PX` on a side.
     """
     if count < 1 or columns < 1:
         raise ValueError(f"a grid of {count} images in {columns} columns: at least 1 of each is needed")
@@ -64,7 +60,7 @@ def save_png(image: Tensor, path: str | Path) -> None:
 
     Args:
         image: (3, H, W) uint8.
-        path: file to write; its folder exists.
+        path: the folder exists.
     Raises:
         ValueError: if Pillow is not installed.
     """
@@ -78,7 +74,7 @@ def save_animation(frames: Tensor, path: str | Path, *, frame_ms: int = 120) -> 
 
     Args:
         frames: (N, 3, H, W) uint8; a GIF has 256 colours a frame and joins equal neighbours, WebP keeps every colour.
-        path: file to write, ending in .gif or .webp; its folder exists.
+        path: ends in .gif or .webp; the folder exists.
         frame_ms: how long each frame stays, in milliseconds.
     Raises:
         ValueError: if Pillow is not installed, or `path` ends otherwise.

@@ -14,28 +14,12 @@ from torch import Tensor
 
 
 def plain_upsample_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Upsample by 2, then convolve with same padding.
-
-    Args:
-        x: (N, C_in, H, W).
-        weight: (C_out, C_in, k, k) with k 1 or 3.
-        bias: (C_out,) or None.
-    Returns:
-        (N, C_out, 2H, 2W).
-    """
+    """Upsample by 2, then convolve (C_out, C_in, k, k): (N, C_in, H, W) to (N, C_out, 2H, 2W)."""
     return F.conv2d(F.interpolate(x, scale_factor=2.0, mode="nearest"), weight, bias, padding=weight.shape[-1] // 2)
 
 
 def plain_conv_mean_pool2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Convolve with same padding, then average 2x2 windows.
-
-    Args:
-        x: (N, C_in, 2H, 2W).
-        weight: (C_out, C_in, k, k) with k 1 or 3.
-        bias: (C_out,) or None.
-    Returns:
-        (N, C_out, H, W).
-    """
+    """Convolve (C_out, C_in, k, k), then average 2x2 windows: (N, C_in, 2H, 2W) to (N, C_out, H, W)."""
     return F.avg_pool2d(F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2), 2)
 
 

@@ -90,14 +90,9 @@ def upsample_adjoint(y: Tensor) -> Tensor:
 
 
 def upsample_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Upsample by 2 (nearest neighbour) and convolve with same padding.
+    """Upsample by 2 (nearest neighbour) and convolve (C_out, C_in, 3, 3) with same padding.
 
-    Args:
-        x: (N, C_in, H, W).
-        weight: (C_out, C_in, 3, 3).
-        bias: (C_out,) or None.
-    Returns:
-        (N, C_out, 2H, 2W), channels-last in memory.
+    (N, C_in, H, W) to (N, C_out, 2H, 2W), channels-last in memory.
     """
     # One matrix multiplication gives the nine products of each small pixel with all filters.
     taps = axis_sums(weight).flatten(2).permute(2, 0, 1)  # (9, C_out, C_in)
@@ -107,14 +102,9 @@ def upsample_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def conv_mean_pool2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Convolve with same padding and average 2x2 windows.
+    """Convolve (C_out, C_in, 3, 3) with same padding and average 2x2 windows.
 
-    Args:
-        x: (N, C_in, 2H, 2W).
-        weight: (C_out, C_in, 3, 3).
-        bias: (C_out,) or None.
-    Returns:
-        (N, C_out, H, W), channels-last in memory.
+    (N, C_in, 2H, 2W) to (N, C_out, H, W), channels-last in memory.
     """
     # The sum over the nine taps is part of the matrix multiplication's sum over input channels.
     taps = (axis_sums(weight.flip(2, 3)) / 4).flatten(2).transpose(1, 2)  # (C_out, 9, C_in)
@@ -167,14 +157,9 @@ def output_transform(products: Tensor, shape: tuple[int, int, int, int]) -> Tens
 
 
 def same_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Convolve with same padding.
+    """Convolve (C_out, C_in, 3, 3) with same padding.
 
-    Args:
-        x: (N, C_in, H, W) with even sides.
-        weight: (C_out, C_in, 3, 3).
-        bias: (C_out,) or None.
-    Returns:
-        (N, C_out, H, W), channels-last in memory.
+    (N, C_in, H, W), with even sides, to (N, C_out, H, W), channels-last in memory.
     """
     n, _, height, width = x.shape
     taps = filter_transform(weight).flatten(2).permute(2, 0, 1)  # (16, C_out, C_in)

@@ -51,9 +51,6 @@ class CnnTrunk(nn.Module):
     Label planes join after the second halving for the concat head.
     """
 
-    features: int
-    score_bias: bool
-
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.slope = config.slope

@@ -53,9 +53,6 @@ class DcganTrunk(nn.Module):
     The batch norm that the paper has after all but the first convolution is `features: batch` of a `ConstraintConfig`.
     """
 
-    features: int
-    score_bias: bool
-
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         widths = [3, *_widths(config.width, config.resolution)]

@@ -42,9 +42,6 @@ class MnistGenerator(nn.Module):
 class MnistTrunk(nn.Module):
     """Three 5x5 stride-2 convolutions without bias, leaky ReLU; the feature map is flattened."""
 
-    features: int
-    score_bias: bool
-
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         widths = [1, *(config.width * width for width in (1, 2, 4))]

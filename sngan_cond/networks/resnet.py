@@ -132,9 +132,6 @@ class DownBlock(nn.Module):
 class ResNetTrunk(nn.Module):
     """Down blocks, ReLU, sum or mean over space; label planes join between two blocks for the concat head."""
 
-    features: int
-    score_bias: bool
-
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         plan = plan_for(config.resolution)
