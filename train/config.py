@@ -122,14 +122,8 @@ class SpeedConfig:
     tf32: bool = False
 
 
-_OF_DISCRIMINATORS = (
-    "features",
-    "gradient_penalty",
-    "orthonormal_penalty",
-    "spectral_penalty",
-    "weight_clip",
-    "singular_clip_every",
-)
+_PENALTIES = ("gradient_penalty", "orthonormal_penalty", "spectral_penalty")
+_OF_DISCRIMINATORS = ("features", *_PENALTIES, "weight_clip", "singular_clip_every")
 
 
 @dataclass(frozen=True, kw_only=True)

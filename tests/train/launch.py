@@ -1,11 +1,13 @@
 """Starting the trainer as a user does, in processes of its own, or in this one where time is short."""
 
+import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import torch
@@ -57,6 +59,11 @@ def prepare_tiny(folder: Path) -> Path:
     """Prepare 200 shapes at 32 px."""
     assert prepare(["--source", "shapes", "--resolution", "32", "--limit", "200", "--out", str(folder)]) == 0
     return folder
+
+
+def logged(run_dir: Path) -> list[dict[str, Any]]:
+    """What a run has logged, line by line."""
+    return [json.loads(line) for line in (run_dir / "scalars.jsonl").read_text().splitlines()]
 
 
 def weights(checkpoint: Path) -> dict[str, Tensor]:

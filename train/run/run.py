@@ -40,7 +40,7 @@ class Run:
 
     def __init__(self, config: TrainConfig, folder: Path) -> None:
         self.config = config
-        self.folder = folder
+        self.folder, self.checkpoints = folder, folder / "checkpoints"
         self.accelerator = open_accelerator(config, folder)
         self.world_size = self.accelerator.num_processes
         self.is_main = self.accelerator.is_main_process
@@ -54,11 +54,6 @@ class Run:
         self._started = time.monotonic()
         self.seconds_before = 0.0
         self.bar: tqdm[Any] = tqdm(disable=True)  # until `start`
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of all checkpoints."""
-        return self.folder / "checkpoints"
 
     @property
     def seconds(self) -> float:
@@ -188,11 +183,7 @@ class Run:
 
 
 def check_batches(config: TrainConfig, processes: int) -> None:
-    """Raise if processes and micro-batches cannot share the images of an update equally.
-
-    Raises:
-        TrainError: naming the batch and what it may be.
-    """
+    """Raise a TrainError if processes and micro-batches cannot share the images of an update equally."""
     parts = processes * config.accumulate
     for name in ("batch_total", "fakes_per_step"):
         value = getattr(config, name)

@@ -39,7 +39,7 @@ class GraphedUpdate:
         self.failure: str | None = None
         self._runs = 0
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._inputs: list[list[Tensor | None]] = []
+        self._inputs: Batches = ()
         self._outputs: dict[str, Tensor] = {}
 
     def __call__(self, batches: Batches, rng: torch.Generator | None = None) -> dict[str, Tensor]:
@@ -74,16 +74,14 @@ class GraphedUpdate:
 
     def _record(self, batches: Batches, rng: torch.Generator | None) -> bool:
         """Record without running; if that fails, note why and stay eager."""
-        self._inputs = [[None if t is None else t.clone() for t in batch] for batch in batches]
-        static = [type(batch)._make(inputs) if hasattr(batch, "_make") else tuple(inputs)
-                  for batch, inputs in zip(batches, self._inputs, strict=True)]  # fmt: skip
+        self._inputs = [tuple(None if t is None else t.clone() for t in batch) for batch in batches]
         self.zero_grad()
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
         try:
             # Another thread may pin memory for the next batch meanwhile, which concerns no graph.
             with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
-                self._outputs = self.update(static, rng)
+                self._outputs = self.update(self._inputs, rng)
         except RuntimeError as error:
             self.failure = one_line(error, 200)
             self.zero_grad()  # what was made during the recording lies in memory that goes with the graph

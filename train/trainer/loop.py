@@ -33,7 +33,7 @@ def train(config: TrainConfig, run_dir: Path) -> int:
         TrainError: if something the user can mend is wrong.
         DataError: if the data set cannot be used.
     """
-    dataset = open_dataset(config)
+    dataset = _open_dataset(config)
     with ExitStack() as stack:
         t = _Training(config, run_dir, dataset, stack)
         updates, stopping = t.networks.updates, False
@@ -188,26 +188,19 @@ def _chunks(y: Tensor | None, n: int) -> tuple[Tensor | None, ...]:
 def linear_decay(step: int, *, decay_from: int | None, steps: int) -> float:
     """Return the factor on both learning rates for the update of a step.
 
-    1 up to `decay_from`, then a line that would reach 0 at `steps`: the last update still moves.
+    1 up to `decay_from` (for ever, if that is None), then a line that would reach 0 at `steps`: the last update moves.
     Source: Miyato et al. 2018, appendix B.3; chainer.training.extensions.LinearShift in the official train.py.
 
     Args:
         step: number of steps taken before this one.
-        decay_from: where the line begins; None keeps 1.
-        steps: where it would end.
     """
     if decay_from is None or step <= decay_from:
         return 1.0
     return 1.0 - (step - decay_from) / (steps - decay_from)
 
 
-def open_dataset(config: TrainConfig) -> PreparedDataset:
-    """Open the prepared data set of a run and check that it fits.
-
-    Raises:
-        TrainError: if side or number of classes differ from the configuration's.
-        DataError: if the folder is missing or damaged.
-    """
+def _open_dataset(config: TrainConfig) -> PreparedDataset:
+    """Open the prepared data set of a run and check that it fits."""
     dataset = PreparedDataset.open(config.data.path)
     if dataset.resolution != config.resolution:
         raise TrainError(

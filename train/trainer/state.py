@@ -126,11 +126,7 @@ class Networks:
 
 
 def synchronised(G: nn.Module) -> nn.Module:
-    """Return the generator with batch norms that take their statistics over all processes.
-
-    Args:
-        G: generator; its batch norms are replaced in place.
-    """
+    """Return the generator with batch norms, replaced in place, that take their statistics over all processes."""
     G = nn.SyncBatchNorm.convert_sync_batchnorm(G)
     for module in G.modules():
         if isinstance(module, nn.SyncBatchNorm):

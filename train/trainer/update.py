@@ -28,9 +28,8 @@ class Updates:
     """Both updates of a run, over prepared networks and optimisers.
 
     `step_d` and `step_g` take one update each, from this process's micro-batches, and return named loss parts, detached
-    and averaged over micro-batches; nothing in them waits for the device,
-    unless singular values are clipped. They are `_step_d` and `_step_g` themselves,
-    or CUDA graphs of them.
+    and averaged over micro-batches; nothing in them waits for the device, unless singular values are clipped. They are
+    `_step_d` and `_step_g` themselves, or CUDA graphs of them.
 
     Args:
         accelerator: that prepared the networks and optimisers.

@@ -1,6 +1,5 @@
 """A run that is killed at any instant and started again ends with the bits of one that was left alone."""
 
-import json
 import random
 import signal
 import time
@@ -12,7 +11,7 @@ import pytest
 import torch
 
 from tests.processes import run, started, wait_for
-from tests.train.launch import ONE, tiny_command, weights
+from tests.train.launch import ONE, logged, tiny_command, weights
 
 # A checkpoint at every step, so that a kill falls into a save as often as into an update.
 LONG = ("steps=60", "decay_from=30", "save_every=1", "sample_every=20", "log_every=10")
@@ -36,8 +35,7 @@ def test_twenty_kills_change_no_bit(tmp_path: Path, tiny_data: Path) -> None:
             time.sleep(chance.uniform(0, 0.3))
     run(command)
     assert_same_bits(tmp_path / "straight/checkpoints/step-00000060", tmp_path / "killed/checkpoints/step-00000060")
-    steps = [json.loads(line)["step"] for line in (tmp_path / "killed/scalars.jsonl").read_text().splitlines()]
-    assert steps == [10, 20, 30, 40, 50, 60]
+    assert [line["step"] for line in logged(tmp_path / "killed")] == [10, 20, 30, 40, 50, 60]
     assert not list((tmp_path / "killed/checkpoints").glob(".*"))
 
 

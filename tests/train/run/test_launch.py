@@ -2,7 +2,6 @@
 
 import ast
 import os
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +9,9 @@ import pytest
 import torch
 
 from sngan_cond import Generator, GeneratorConfig
-from tests.train.launch import ROOT, run, tiny_command
+from tests.processes import ROOT, run
+from tests.refusals import refused_command
+from tests.train.launch import TWO, tiny_command
 from train.__main__ import main
 from train.config import TrainConfig
 from train.run.launch import AnyRankFlag, open_accelerator
@@ -25,20 +26,11 @@ from train.trainer.state import synchronised
     ],
 )
 def test_what_two_networks_cannot_use_is_refused(
-    tmp_path: Path,
-    tiny_data: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    variable: str,
-    value: str,
-    message: str,
+    tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ) -> None:
     monkeypatch.setattr("train.run.launch._end_with_launcher", lambda: None)  # this process is the tests'
     monkeypatch.setenv(variable, value)
-    assert main(tiny_command(tiny_data, tmp_path / "run")[3:]) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
+    refused_command(main, tiny_command(tiny_data, tmp_path / "run")[3:], message)
 
 
 @pytest.mark.parametrize(
@@ -54,11 +46,11 @@ def test_a_precision_that_is_asked_for_overrules_the_launchers(
 
 
 def test_a_tracker_that_is_not_installed_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_data: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_data: Path
 ) -> None:
     monkeypatch.setattr("train.run.launch.get_available_trackers", lambda: [])
-    assert main([*tiny_command(tiny_data, tmp_path / "run")[3:], "trackers=[wandb]"]) == 2
-    assert "trackers=wandb: the package is not installed" in capsys.readouterr().err
+    command = tiny_command(tiny_data, tmp_path / "run", "trackers=[wandb]")
+    refused_command(main, command[3:], "trackers=wandb: the package is not installed")
 
 
 def test_deterministic_asks_pytorch_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +60,6 @@ def test_deterministic_asks_pytorch_for_it(tmp_path: Path, monkeypatch: pytest.M
         assert not torch.are_deterministic_algorithms_enabled()
         open_accelerator(TrainConfig(trackers=(), deterministic=True), tmp_path)
         assert torch.are_deterministic_algorithms_enabled()
-
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     finally:
         torch.use_deterministic_algorithms(False)
@@ -120,12 +111,7 @@ def test_two_processes_agree_on_a_vote(tmp_path: Path) -> None:
         "print(answers)\n"
         "accelerator.end_training()\n"
     )
-    launch = "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
-    command = f"-m {launch} --dynamo_backend no --main_process_port 0 {script}"
-
-    done = run([sys.executable, *command.split()], PYTHONPATH=".")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("[True, True, False]") == 2
+    assert run([*TWO, script], PYTHONPATH=".").stdout.count("[True, True, False]") == 2
 
 
 def test_nothing_imports_a_module_that_only_posix_has() -> None:
@@ -133,5 +119,6 @@ def test_nothing_imports_a_module_that_only_posix_has() -> None:
     posix = {"fcntl", "grp", "pwd", "resource", "termios"}
     for path in (path for room in ("sngan_cond", "train", "app") for path in (ROOT / room).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            names = [node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in getattr(node, "names", [])]
+            imports = node.names if isinstance(node, ast.Import) else []
+            names = [node.module] if isinstance(node, ast.ImportFrom) else [module.name for module in imports]
             assert posix.isdisjoint(names), path

@@ -1,16 +1,15 @@
 """What is noted about a run."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.train.launch import ROOT
+from tests.processes import ROOT, run
 from train.run.provenance import commit
 
 
 def git(folder: Path, *words: str) -> str:
-    return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True).stdout.strip()
+    return run(["git", "-C", folder, *words]).stdout.strip()
 
 
 def test_the_commit_is_the_trainers_wherever_it_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

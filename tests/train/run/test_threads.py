@@ -1,7 +1,6 @@
 """How many CPU threads a launched process gets."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +8,10 @@ import psutil
 import pytest
 import torch
 
-from tests.train.launch import run
+from tests.processes import run
+from tests.train.launch import ONE, TWO
 from train.run.launch import set_num_threads
 
-LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--num_machines", "1", "--mixed_precision", "no"]
 SCRIPT = """
 import torch
 from accelerate import PartialState
@@ -38,18 +37,11 @@ def cores() -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("flags", "share"),
-    [
-        (["--num_processes", "1"], 1),
-        (["--multi_gpu", "--num_processes", "2", "--main_process_port", "0"], 2),
-    ],
-)
-def test_launched_processes_share_the_cores(tmp_path: Path, flags: list[str], share: int) -> None:
+@pytest.mark.parametrize(("launcher", "share"), [(ONE, 1), (TWO, 2)], ids=["one", "two"])
+def test_launched_processes_share_the_cores(tmp_path: Path, launcher: list[str], share: int) -> None:
     script = tmp_path / "count.py"
     script.write_text(SCRIPT)
-    done = run([*LAUNCH, "--dynamo_backend", "no", *flags, str(script)], PYTHONPATH=".")
-    assert done.returncode == 0, done.stderr
+    done = run([*launcher, script], PYTHONPATH=".")
     # One before: else the launcher has mended its default, and set_num_threads is no longer needed.
     assert f"threads 1 {max(1, cores() // share)}" in done.stdout
 

@@ -8,15 +8,14 @@ import torch
 from safetensors.torch import load_file
 
 from sngan_cond import Generator, sample
-from tests.train.launch import TWO, run, tiny_command
+from tests.processes import run
+from tests.train.launch import TWO, tiny_command
 
 
 def one_update(
     launcher: list[str], data: Path, out: Path, *, accumulate: int = 1, power_iterations_at: str = "forward"
 ) -> dict[str, torch.Tensor]:
-    arguments = [str(data), str(out), str(accumulate), power_iterations_at]
-    done = run([*launcher, "-m", "tests.train.run.one_update", *arguments])
-    assert done.returncode == 0, done.stderr
+    run([*launcher, "-m", "tests.train.run.one_update", data, out, accumulate, power_iterations_at])
     return load_file(out)
 
 
@@ -47,12 +46,8 @@ def test_two_micro_batches_equal_one_batch(tmp_path: Path, tiny_data: Path) -> N
 
 @pytest.mark.slow
 def test_a_run_of_two_processes_finishes_and_loads_in_one(tmp_path: Path, tiny_data: Path) -> None:
-    command = [*TWO, *tiny_command(tiny_data, tmp_path / "run")[1:]]
-    done = run(command)
-    assert done.returncode == 0, done.stderr
+    run([*TWO, *tiny_command(tiny_data, tmp_path / "run")[1:]])
     folder = tmp_path / "run/checkpoints/step-00000006"
     images = sample(Generator.from_pretrained(folder), classes=[0, 9], seed=3)
     assert images.shape == (2, 3, 32, 32)
-    again = run(tiny_command(tiny_data, tmp_path / "run", "steps=8"))
-    assert again.returncode == 0, again.stderr
-    assert "continuing at step 6" in again.stdout
+    assert "continuing at step 6" in run(tiny_command(tiny_data, tmp_path / "run", "steps=8")).stdout

@@ -11,7 +11,8 @@ from sngan_cond import Constraint, Discriminator, DiscriminatorConfig, Generator
 from sngan_cond.constraints import spectral
 from sngan_cond.fast.power_iteration import power_iteration
 from sngan_cond.objectives import DiscriminatorBatch
-from tests.train.launch import ROOT, run_here, tiny_command
+from tests.processes import ROOT
+from tests.train.launch import run_here, tiny_command
 from train.trainer.update import Updates
 
 
