@@ -156,7 +156,7 @@ def _endpoint(service: Service, kind: type[Request], values_of: Callable[..., Va
         animation = [] if files.animation is None else [_file(files.animation)]
         return _file(files.grid), *animation, [_file(path) for path in files.images], result.recipe
 
-    arguments, returns = inspect.cleandoc(values_of.__doc__ or "").split("\n\nReturns:")
+    arguments, _, returns = inspect.cleandoc(values_of.__doc__ or "").partition("\n\nReturns:")
     endpoint.__doc__ = f"{arguments}{_SHARED_ARGS}\nReturns:{returns}{_SHARED_RETURNS}"
     endpoint.__name__ = values_of.__name__
     endpoint.__signature__ = signature  # type: ignore[attr-defined]  # what inspect, and so Gradio, looks at

@@ -1,6 +1,7 @@
 """The named endpoints, called by `gradio_client`: the command's bytes, and mistakes that leave the server up."""
 
 import json
+import shlex
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -62,8 +63,6 @@ def test_sample_gives_the_commands_bytes(client: Client, tiny: Path, tmp_path: P
 def test_the_recipes_command_makes_the_grid_again(
     client: Client, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shlex
-
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny").symlink_to(tiny)
     grid, _, recipe = client.predict(classes=["2", "0"], count=2, seed=3, api_name="/sample")

@@ -15,18 +15,7 @@ from tests.app.models import save_tiny
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "/etc/passwd",
-        "../tiny",
-        ".",
-        "http://127.0.0.1/x",
-        "bob/toy",
-        "alice",
-        "alice/toy/x",
-        "bundled",
-        "~/x",
-        "\0",
-    ],
+    ["/etc/passwd", "../tiny", ".", "http://127.0.0.1/x", "bob/toy", "alice", "alice/toy/x", "bundled", "~/x", "\0"],
 )
 def test_only_what_is_offered_is_opened(tiny: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tiny.parent)

@@ -1,14 +1,18 @@
 """The service with real models: the library's images, whoever else asks at the same time."""
 
 import json
+import os
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from app.files import write_result
 from app.limits import CancelledError, InvalidRequest
@@ -19,6 +23,7 @@ from app.requests.morph import MorphRequest
 from app.requests.sample import SampleRequest
 from app.requests.walk import WalkRequest
 from app.service import Service
+from app.summary import summarise
 from sngan_cond import Generator, morph, sample
 from tests.refusals import refused
 
@@ -112,23 +117,14 @@ REQUESTS: list[Request] = [
 
 
 @pytest.mark.parametrize("wanted", REQUESTS, ids=lambda wanted: wanted.tab)
-def test_the_recipes_python_makes_the_images_again(
-    service: Service, wanted: Request, tiny: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_recipes_python_and_link_make_the_images_again(
+    service: Service, wanted: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = service.make(wanted)
-    monkeypatch.chdir(tiny.parent if wanted.model == "" else _parent_of(service, wanted.model))
+    monkeypatch.chdir(result.model.folder.parent)
     values: dict[str, Any] = {}
     exec(result.recipe["python"], values)
     assert torch.equal(values["images"], result.images)
-
-
-def _parent_of(service: Service, name: str) -> Path:
-    return Path(service.models._sources[name]).parent
-
-
-@pytest.mark.parametrize("wanted", REQUESTS, ids=lambda wanted: wanted.tab)
-def test_the_recipes_link_makes_the_images_again(service: Service, wanted: Request) -> None:
-    result = service.make(wanted)
     again = request_of(parse_qs(result.recipe["link"].removeprefix("?")), KINDS)
     assert again is not None
     assert torch.equal(service.make(again).images, result.images)
@@ -147,11 +143,6 @@ def test_a_link_to_a_repo_names_the_commit_that_made_the_images(service: Service
 
 
 def test_files_hold_the_images_and_the_recipe(service: Service, tmp_path: Path) -> None:
-    import zipfile
-
-    import numpy as np
-    from PIL import Image
-
     result = service.make(SampleRequest(classes=("2", "0"), count=2, seed=1))
     files = write_result(result, tmp_path)
     for path, image in zip(files.images, result.images, strict=True):
@@ -169,8 +160,6 @@ def test_files_hold_the_images_and_the_recipe(service: Service, tmp_path: Path) 
 
 
 def test_old_results_are_removed(service: Service, tmp_path: Path) -> None:
-    import os
-
     result = service.make(SampleRequest(classes=("0",), count=1))
     old, new = (write_result(result, tmp_path).grid.parent for _ in range(2))
     os.utime(old, (0, 0))
@@ -245,8 +234,6 @@ def test_classes_are_found(service: Service) -> None:
 
 
 def test_what_was_loaded_is_known(service: Service) -> None:
-    from app.summary import summarise
-
     summary = dict(summarise(service.open()))
     assert summary["pixels"] == "32 × 32"
     assert summary["step"] == "450,000"

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 import yaml
 
 from app.__main__ import main
@@ -69,8 +70,6 @@ def test_a_lent_gpu_is_used_call_by_call(monkeypatch: pytest.MonkeyPatch) -> Non
     moved = []
     G = tiny_generator()
     monkeypatch.setattr(G, "to", lambda device: moved.append(device) or G)
-    import torch
-
     assert run(G, torch.zeros(3, 8), torch.zeros(3, dtype=torch.int64)).shape == (3, 3, 32, 32)
     assert moved == ["cuda"]
 
@@ -96,11 +95,9 @@ def test_the_command_line_is_read_without_torch_and_gradio() -> None:
 @pytest.mark.slow
 def test_the_page_does_not_wake_the_compiler(tiny: Path) -> None:
     """Its import would cost the start a second and the server 160 MB."""
-    code = "import sys; from app.service import Service; from app.requests.sample import SampleRequest; "
-    code += (
-        "Service(sys.argv[1:], device='cpu').make(SampleRequest(classes=('0',))); print('torch._dynamo' in sys.modules)"
-    )
-    assert python("-c", code, tiny).stdout == "False\n"
+    code = "import sys; from app.service import Service; service = Service(sys.argv[1:], device='cpu'); "
+    code += "service.warm_up(); print(service.engine.batches, 'torch._dynamo' in sys.modules)"
+    assert python("-c", code, tiny).stdout == "1 False\n"
 
 
 @pytest.mark.slow
