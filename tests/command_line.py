@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-import pytest
 import torch
 
 from sngan_cond import Generator, GeneratorConfig
 from sngan_cond.cli import main
+from tests.refusals import refused_command
 
 NAMES = ("tench, Tinca tinca", "crane", "golf ball", "crane")
 IDS = ("n01440764", "n02012849", "n03445777", "n03126707")
@@ -34,15 +34,8 @@ def save_conditional(folder: Path) -> str:
     return str(folder)
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Run a command that must fail, and return its one line."""
-    try:
-        status = main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        status = stop.code
-    output = capsys.readouterr()
-    assert status == 2
-    assert output.out == ""
-    assert output.err.count("\n") == 1
-    assert re.match(r"sngan-cond( \w+)?: error: ", output.err)
-    return output.err
+def refused(*arguments: object) -> str:
+    """Run the command, which must fail, and return its one line."""
+    line = refused_command(main, arguments)
+    assert re.match(r"sngan-cond( \w+)?: error: ", line)
+    return line

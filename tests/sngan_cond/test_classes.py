@@ -1,11 +1,13 @@
 """From typed text to a label and back."""
 
 import time
+from functools import partial
 
 import pytest
 
 from sngan_cond import GeneratorConfig
 from sngan_cond.classes import class_label, imagenet_classes, resolve_class, search_classes
+from tests.refusals import refused
 
 
 def config(names: tuple[str, ...] | None, ids: tuple[str, ...] | None = None, k: int | None = None) -> GeneratorConfig:
@@ -66,14 +68,12 @@ def test_synonyms() -> None:
     ],
 )
 def test_several_are_listed(model: GeneratorConfig, text: str, candidates: str) -> None:
-    with pytest.raises(ValueError, match="means several: ") as refused:
-        resolve_class(model, text)
-    assert str(refused.value) == f"class {text!r} means several: {candidates}; give an index or a WordNet id"
+    line = refused(lambda: resolve_class(model, text))
+    assert line == f"class {text!r} means several: {candidates}; give an index or a WordNet id"
 
 
 def test_many_are_not_all_listed() -> None:
-    with pytest.raises(ValueError, match=r"7 / thing, 12 more; give an index"):
-        resolve_class(config(("thing",) * 20), "thing")
+    refused(lambda: resolve_class(config(("thing",) * 20), "thing"), "7 / thing, 12 more; give an index")
 
 
 @pytest.mark.parametrize(
@@ -87,21 +87,17 @@ def test_many_are_not_all_listed() -> None:
         (IMAGENET, "  ", "class '  ' is unknown"),
         (IMAGENET, "tench (n03126707)", "is unknown"),
         (BARE, "tench", "class 'tench': this model's classes have no names; an index from 0 to 9 is allowed"),
-        (config(None, k=0), "tench", r"this model has no classes \(num_classes=0\)"),
+        (config(None, k=0), "tench", "this model has no classes (num_classes=0)"),
     ],
 )
 def test_unknown_ones_say_what_is_near(model: GeneratorConfig, text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message) as refused:
-        resolve_class(model, text)
-    assert "\n" not in str(refused.value)
+    refused(lambda: resolve_class(model, text), message)
 
 
 def test_hostile_text_is_refused_quickly_and_briefly() -> None:
     for text in ("x" * 10**6, "9" * 10**6, "\n<b>\x00" * 10**5):
         start = time.perf_counter()
-        with pytest.raises(ValueError, match="is unknown") as refused:
-            resolve_class(IMAGENET, text)
-        assert len(str(refused.value)) < 400
+        assert len(refused(partial(resolve_class, IMAGENET, text), "is unknown")) < 400
         assert time.perf_counter() - start < 5
 
 
@@ -125,10 +121,8 @@ def test_labels() -> None:
     assert class_label(IMAGENET, 474) == "cardigan (n02963159)"
     assert class_label(BARE, 3) == "3"
     for index in (-1, 1000):
-        with pytest.raises(ValueError, match=f"class {index}: an index from 0 to 999"):
-            class_label(IMAGENET, index)
-    with pytest.raises(ValueError, match="no classes"):
-        class_label(config(None, k=0), 0)
+        refused(partial(class_label, IMAGENET, index), f"class {index}: an index from 0 to 999")
+    refused(lambda: class_label(config(None, k=0), 0), "no classes")
 
 
 def test_search_ranks() -> None:

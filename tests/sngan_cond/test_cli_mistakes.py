@@ -46,44 +46,40 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
         (["generate"], "invalid choice: 'generate'"),
     ],
 )
-def test_mistakes_take_one_line(
-    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
-) -> None:
-    line = refused(capsys, *arguments, "--model", model, "--out", tmp_path / "out.png")
+def test_mistakes_take_one_line(model: str, tmp_path: Path, arguments: list[str], message: str) -> None:
+    line = refused(*arguments, "--model", model, "--out", tmp_path / "out.png")
     assert re.search(message, line)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("verb", ["sample", "morph", "info"])
-def test_missing_models(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_models(verb: str, tmp_path: Path) -> None:
     arguments = {
         "sample": ["--class", "0", "--out", tmp_path / "o.png"],
         "morph": ["--from", "0", "--to", "1", "--out", tmp_path / "o.gif"],
         "info": [],
     }[verb]
-    assert "no-such-folder" in refused(capsys, verb, "--model", tmp_path / "no-such-folder", *arguments)
+    assert "no-such-folder" in refused(verb, "--model", tmp_path / "no-such-folder", *arguments)
     (tmp_path / "empty").mkdir()
-    assert "config.json" in refused(capsys, verb, "--model", tmp_path / "empty", *arguments)
+    assert "config.json" in refused(verb, "--model", tmp_path / "empty", *arguments)
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
-def test_wrong_places_to_write(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_places_to_write(model: str, tmp_path: Path) -> None:
     common = ("--model", model, "--class", "0", "--n", "1", "--out")
-    assert "grid.jpg: a file ending in .png" in refused(capsys, "sample", *common, tmp_path / "grid.jpg")
+    assert "grid.jpg: a file ending in .png" in refused("sample", *common, tmp_path / "grid.jpg")
     (tmp_path / "folder.png").mkdir()
-    assert "folder.png: a file ending in .png" in refused(capsys, "sample", *common, tmp_path / "folder.png")
+    assert "folder.png: a file ending in .png" in refused("sample", *common, tmp_path / "folder.png")
     (tmp_path / "file").write_text("mine")
-    assert "file" in refused(capsys, "sample", *common, tmp_path / "file")
-    assert "file" in refused(capsys, "sample", *common, tmp_path / "file" / "grid.png")
+    assert "file" in refused("sample", *common, tmp_path / "file")
+    assert "file" in refused("sample", *common, tmp_path / "file" / "grid.png")
     morphing = ("--model", model, "--from", "0", "--to", "2", "--out")
-    assert "m.mp4: a file ending in .gif, .webp or .png" in refused(capsys, "morph", *morphing, tmp_path / "m.mp4")
+    assert "m.mp4: a file ending in .gif, .webp or .png" in refused("morph", *morphing, tmp_path / "m.mp4")
     assert (tmp_path / "file").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]
 
 
-def test_a_full_disk_leaves_nothing(
-    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_nothing(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, calls = Image.Image.save, []
 
     def full(self: Image.Image, target: Path, **options: object) -> None:
@@ -94,32 +90,30 @@ def test_a_full_disk_leaves_nothing(
 
     monkeypatch.setattr(Image.Image, "save", full)
     common = ("--model", model, "--class", "0", "--n", "3", "--out")
-    assert "No space left on device" in refused(capsys, "sample", *common, tmp_path / "folder")
+    assert "No space left on device" in refused("sample", *common, tmp_path / "folder")
     calls.append(None)
-    assert "No space left on device" in refused(capsys, "sample", *common, tmp_path / "grid.png")
+    assert "No space left on device" in refused("sample", *common, tmp_path / "grid.png")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_convert_refuses_what_is_no_generator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_convert_refuses_what_is_no_generator(tmp_path: Path) -> None:
     out = tmp_path / "model"
-    line = refused(capsys, "convert", "--chainer", OFFICIAL / "tiny_d32_c5.npz", "--out", out)
+    line = refused("convert", "--chainer", OFFICIAL / "tiny_d32_c5.npz", "--out", out)
     assert "tiny_d32_c5.npz: holds 'block1/c1/W' and no 'l1/W', so it is no generator's snapshot" in line
-    assert "no such file" in refused(capsys, "convert", "--chainer", tmp_path / "absent.npz", "--out", out)
+    assert "no such file" in refused("convert", "--chainer", tmp_path / "absent.npz", "--out", out)
     arrays = generator_arrays(32, ch=1, dim_z=2, classes=2)
     del arrays["b5/gamma"]
     broken = save(tmp_path / "broken.npz", arrays)
-    assert "missing keys 'b5/gamma'" in refused(capsys, "convert", "--chainer", broken, "--out", out)
+    assert "missing keys 'b5/gamma'" in refused("convert", "--chainer", broken, "--out", out)
     d = save(tmp_path / "d.npz", discriminator_arrays(32, ch=1))
-    assert "no generator's snapshot" in refused(capsys, "convert", "--chainer", d, "--out", out)
+    assert "no generator's snapshot" in refused("convert", "--chainer", d, "--out", out)
     assert not out.exists()
 
 
-def test_out_of_memory(
-    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_out_of_memory(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A petabyte: more than any address space holds, so that the real allocator refuses at once.
     monkeypatch.setattr(sampling, "sample_batches", lambda *_, **__: [torch.empty(2**50, dtype=torch.uint8)])
-    line = refused(capsys, "sample", "--model", model, "--class", "0", "--out", tmp_path / "grid.png")
+    line = refused("sample", "--model", model, "--class", "0", "--out", tmp_path / "grid.png")
     assert "out of memory on the device; try a smaller --batch-size" in line
     assert list(tmp_path.iterdir()) == []
 

@@ -13,6 +13,7 @@ from sngan_cond.convert import discriminator_from_chainer, generator_from_chaine
 from tests.reference import functional
 from tests.reference.fixtures import OFFICIAL, TEST_OUTPUT, TRAIN_OUTPUT, relative_error
 from tests.reference.synthetic import discriminator_arrays, generator_arrays, save
+from tests.refusals import refused
 
 G_CASES = {
     "256 px": (256, {"ch": 1, "dim_z": 5, "classes": 3}),
@@ -110,40 +111,36 @@ def _d_arrays() -> dict[str, np.ndarray]:
     return discriminator_arrays(64, ch=1, classes=4)
 
 
-def _refusal(tmp_path: Path, arrays: dict[str, np.ndarray], *, of: str = "generator") -> str:
+def _refusal(tmp_path: Path, arrays: dict[str, np.ndarray], *words: str, of: str = "generator") -> str:
     path = save(tmp_path / "refused.npz", arrays)
-    with pytest.raises(ValueError, match=r"refused\.npz: ") as refused:
-        (generator_from_chainer if of == "generator" else discriminator_from_chainer)(path)
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
+    read = generator_from_chainer if of == "generator" else discriminator_from_chainer
+    return refused(lambda: read(path), "refused.npz: ", *words)
 
 
 def test_unknown_keys_are_named(tmp_path: Path) -> None:
     extra = {f"block2/c{i}/W": np.zeros(1, np.float32) for i in range(3, 12)}
-    message = _refusal(tmp_path, _g_arrays() | extra)
-    assert "unknown keys 'block2/c10/W', 'block2/c11/W', 'block2/c3/W'" in message
-    assert "and 4 more" in message
-    assert "missing" not in message
+    unknown = "unknown keys 'block2/c10/W', 'block2/c11/W', 'block2/c3/W'"
+    assert "missing" not in _refusal(tmp_path, _g_arrays() | extra, unknown, "and 4 more")
 
 
 def test_missing_keys_are_named(tmp_path: Path) -> None:
     arrays = _g_arrays()
     del arrays["block3/b2/avg_var"], arrays["c5/b"]
-    assert "missing keys 'block3/b2/avg_var', 'c5/b'" in _refusal(tmp_path, arrays)
+    _refusal(tmp_path, arrays, "missing keys 'block3/b2/avg_var', 'c5/b'")
 
 
 @pytest.mark.parametrize("key", ["block4/c_sc/u", "l6/b", "block1/c2/W", "block3/c2/W", "block4/c1/W"])
 def test_missing_keys_of_a_discriminator_are_named(tmp_path: Path, key: str) -> None:
     arrays = _d_arrays()
     del arrays[key]
-    assert repr(key) in _refusal(tmp_path, arrays, of="discriminator")
+    _refusal(tmp_path, arrays, repr(key), of="discriminator")
 
 
 @pytest.mark.parametrize("key", ["l1/W", "c5/W"])
 def test_a_missing_size_is_named(tmp_path: Path, key: str) -> None:
     arrays = _g_arrays()
     del arrays[key]
-    assert repr(key) in _refusal(tmp_path, arrays)
+    _refusal(tmp_path, arrays, repr(key))
 
 
 @pytest.mark.parametrize(
@@ -170,35 +167,34 @@ def test_wrong_shapes_are_refused(tmp_path: Path, key: str, shape: tuple[int, ..
 def test_wrong_shapes_of_a_discriminator_are_refused(tmp_path: Path) -> None:
     arrays = _d_arrays()
     arrays["block5/c1/u"] = arrays["block5/c1/u"][0]
-    message = _refusal(tmp_path, arrays, of="discriminator")
-    assert "'block5/c1/u' has shape (8,), (1, 8) is allowed" in message
+    _refusal(tmp_path, arrays, "'block5/c1/u' has shape (8,), (1, 8) is allowed", of="discriminator")
 
 
 @pytest.mark.parametrize("side", [32, 64, 128, 256])
 def test_each_network_is_refused_as_the_other(tmp_path: Path, side: int) -> None:
     d = discriminator_arrays(side, ch=1, classes=2)
-    assert "no generator's snapshot" in _refusal(tmp_path, d)
+    _refusal(tmp_path, d, "no generator's snapshot")
     g = generator_arrays(side, ch=1, dim_z=2, classes=2)
-    assert "no discriminator's snapshot" in _refusal(tmp_path, g, of="discriminator")
+    _refusal(tmp_path, g, "no discriminator's snapshot", of="discriminator")
 
 
 def test_values_that_are_no_finite_numbers_are_refused(tmp_path: Path) -> None:
     arrays = _g_arrays()
     arrays["block2/c1/W"][0, 0, 0, 0] = np.nan
-    assert "'block2/c1/W' holds values that are not finite" in _refusal(tmp_path, arrays)
+    _refusal(tmp_path, arrays, "'block2/c1/W' holds values that are not finite")
     arrays["block2/c1/W"] = np.full((2, 2, 3, 3), 1e60)  # too great for float32
-    assert "'block2/c1/W' holds values that are not finite" in _refusal(tmp_path, arrays)
+    _refusal(tmp_path, arrays, "'block2/c1/W' holds values that are not finite")
     arrays["block2/c1/W"] = np.full((2, 2, 3, 3), "a")
-    assert "'block2/c1/W' is of type <U1" in _refusal(tmp_path, arrays)
+    _refusal(tmp_path, arrays, "'block2/c1/W' is of type <U1")
 
 
 def test_other_arrays_are_refused(tmp_path: Path) -> None:
-    assert "the file's keys are none" in _refusal(tmp_path, {})
-    assert "'weights'" in _refusal(tmp_path, {"weights": np.zeros(3)})
+    _refusal(tmp_path, {}, "the file's keys are none")
+    _refusal(tmp_path, {"weights": np.zeros(3)}, "'weights'")
     arrays = {f"updater/model:main/{key}": array for key, array in _g_arrays().items()}  # a whole trainer's snapshot
-    assert "updater/model:main" in _refusal(tmp_path, arrays)
+    _refusal(tmp_path, arrays, "updater/model:main")
     arrays = {key.replace("block4", "block9"): array for key, array in _g_arrays().items()}
-    assert "residual block 9" in _refusal(tmp_path, arrays)
+    _refusal(tmp_path, arrays, "residual block 9")
 
 
 def _npy(header: bytes) -> bytes:
@@ -233,6 +229,4 @@ def test_damaged_files_are_refused_on_one_line(tmp_path: Path, damage: str, read
         )
     elif damage != "absent":
         broken.write_bytes({"empty": b"", "text": b"not a zip", "cut": whole[: len(whole) // 2]}[damage])
-    with pytest.raises(ValueError, match=r"broken\.npz: ") as refused:
-        read(broken)
-    assert "\n" not in str(refused.value)
+    refused(lambda: read(broken), "broken.npz: ")

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sngan_cond.randomness import rng_for, seed_for
+from tests.refusals import refused
 
 
 def test_seeds_are_fixed_for_ever() -> None:
@@ -21,8 +22,7 @@ def test_every_part_matters() -> None:
 
 @pytest.mark.parametrize("part", [0.5, None, True, (1,)])
 def test_other_types_are_refused(part: object) -> None:
-    with pytest.raises(TypeError, match="allowed are int and str"):
-        seed_for(part)
+    refused(lambda: seed_for(part), "allowed are int and str", by=TypeError)
 
 
 def test_generators() -> None:

@@ -126,27 +126,3 @@ def test_generator_without_batch_norm_keeps_images_apart() -> None:
             for parameter in G.parameters():
                 parameter.mul_(5)
         assert torch.allclose(G(z)[:1], G(z[:1]), atol=1e-5) == is_apart
-
-
-@pytest.mark.parametrize(
-    ("cls", "settings", "message"),
-    [
-        (GeneratorConfig, {"architecture": "dcgan", "resolution": 48}, "resolution=48: .* powers of 2 from 16 px"),
-        (GeneratorConfig, {"norm": "none"}, "norm='none': it goes with architecture cnn and num_classes 0"),
-        (DiscriminatorConfig, {"head": "reconstruction"}, "head='reconstruction' with num_classes=1000"),
-        (
-            DiscriminatorConfig,
-            {"head": "reconstruction", "num_classes": 0},
-            "head='reconstruction' with architecture='resnet': cnn is allowed",
-        ),
-        (
-            DiscriminatorConfig,
-            {"head": "concat", "architecture": "dcgan"},
-            "head='concat': the dcgan architecture takes unconditional",
-        ),
-        (DiscriminatorConfig, {"pool": "max"}, "pool='max': allowed are sum, mean"),
-    ],
-)
-def test_settings_that_are_refused(cls: type, settings: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        cls(**settings)

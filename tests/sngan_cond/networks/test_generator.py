@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sngan_cond import Generator, GeneratorConfig
+from tests.refusals import refused
 
 
 @pytest.fixture(name="G")
@@ -26,21 +27,20 @@ def test_labels_and_rows_of_weights(G: Generator) -> None:
 @pytest.mark.parametrize(
     ("z", "y", "message"),
     [
-        (torch.zeros(2, 5), torch.tensor([0, 1]), r"z of shape \(2, 5\): \(N, 4\) is allowed"),
-        (torch.zeros(4), torch.tensor([0]), r"z of shape \(4,\)"),
-        (torch.zeros(2, 4), None, r"y=None: a generator of 3 classes needs labels \(N,\) or class weights \(N, 3\)"),
-        (torch.zeros(2, 4), torch.tensor([0]), r"y of shape \(1,\) and torch.int64: \(2,\) is allowed"),
-        (torch.zeros(2, 4), torch.zeros(2), r"y of shape \(2,\) and torch.float32: \(2, 3\) is allowed"),
+        (torch.zeros(2, 5), torch.tensor([0, 1]), "z of shape (2, 5): (N, 4) is allowed"),
+        (torch.zeros(4), torch.tensor([0]), "z of shape (4,)"),
+        (torch.zeros(2, 4), None, "y=None: a generator of 3 classes needs labels (N,) or class weights (N, 3)"),
+        (torch.zeros(2, 4), torch.tensor([0]), "y of shape (1,) and torch.int64: (2,) is allowed"),
+        (torch.zeros(2, 4), torch.zeros(2), "y of shape (2,) and torch.float32: (2, 3) is allowed"),
         (torch.zeros(2, 4), torch.zeros(2, dtype=torch.int32), "y of torch.int32: int64 labels or float"),
     ],
 )
 def test_refusals(G: Generator, z: torch.Tensor, y: torch.Tensor | None, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        G(z, y)
+    refused(lambda: G(z, y), message)
 
 
 def test_without_classes_there_are_no_labels() -> None:
     G = Generator(GeneratorConfig(resolution=32, num_classes=0, channels=2, latent_dim=4))
     assert G(torch.zeros(2, 4)).shape == (2, 3, 32, 32)
-    with pytest.raises(ValueError, match="y is given: a generator without classes takes y=None"):
-        G(torch.zeros(2, 4), torch.tensor([0, 0]))
+    labels = torch.tensor([0, 0])
+    refused(lambda: G(torch.zeros(2, 4), labels), "y is given: a generator without classes takes y=None")
