@@ -11,33 +11,30 @@ LAYER_NORM_EPS = 1e-5
 _CHILD = "feature_norm"
 
 
-class FeatureBatchNorm(nn.Module):
-    """Batch normalisation with a bias per channel and no multiplier."""
+class _LayerNorm(nn.Module):
+    """Layer normalisation of each image's whole feature map, over (C, H, W).
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM, affine=False)
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise (N, C, H, W) over batch and space, and shift."""
-        h: Tensor = self.norm(x)
-        return h + self.bias[:, None, None]
-
-
-class FeatureLayerNorm(nn.Module):
-    """Layer normalisation of each image's whole feature map, with a bias per channel and no multiplier.
-
-    Source: Ba et al. 2016; over (C, H, W) as in tflib/ops/layernorm.py of igul222/improved_wgan_training.
+    Source: Ba et al. 2016; as in tflib/ops/layernorm.py of igul222/improved_wgan_training.
     """
 
-    def __init__(self, channels: int) -> None:
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.layer_norm(x, x.shape[1:], eps=LAYER_NORM_EPS)
+
+
+class _FeatureNorm(nn.Module):
+    """Normalisation of (N, C, H, W) with a bias per channel and no multiplier."""
+
+    def __init__(self, kind: str, channels: int) -> None:
         super().__init__()
+        self.norm = (
+            nn.BatchNorm2d(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM, affine=False)
+            if kind == "batch"
+            else _LayerNorm()
+        )
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise each image of (N, C, H, W) over channels and space, and shift."""
-        h = nn.functional.layer_norm(x, x.shape[1:], eps=LAYER_NORM_EPS)
+        h: Tensor = self.norm(x)
         return h + self.bias[:, None, None]
 
 
@@ -50,11 +47,10 @@ def normalise_features(D: nn.Module, config: ConstraintConfig) -> None:
     autoencoder's last one) are not normalised; a layer that pools is normalised after its pooling.
     """
     convolutions = [(name, layer) for name, layer in D.named_modules() if isinstance(layer, nn.Conv2d)]
-    make = FeatureBatchNorm if config.features == "batch" else FeatureLayerNorm
     for name, layer in convolutions[1:]:
         if layer.out_channels != IMAGE_CHANNELS and name.rpartition(".")[2] != "skip":
             # A child and a hook, not a wrapper: the convolution keeps its name in the state dict.
-            layer.add_module(_CHILD, make(layer.out_channels))
+            layer.add_module(_CHILD, _FeatureNorm(config.features, layer.out_channels))
             layer.register_forward_hook(_normalise_output)
 
 

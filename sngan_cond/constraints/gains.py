@@ -29,7 +29,7 @@ class FixedGain(nn.Module):
 class LearnedGain(nn.Module):
     """Parametrisation that multiplies a weight by gamma, one number for all of it or one per row.
 
-    Source: Miyato et al. 2018, equation 32.
+    Source: Miyato et al. 2018, equation 32; per row Salimans and Kingma 2016.
 
     Args:
         start: initial gamma, of a shape that broadcasts against the weight.
@@ -94,9 +94,9 @@ def _factors(count: int, config: ConstraintConfig) -> list[float]:
 
 
 def _start(layer: nn.Module, norm: Callable[[Tensor], Tensor], config: ConstraintConfig) -> Tensor:
-    """Return the gamma that leaves the weight as it is (source/links/sn_convolution_2d.py of pfnet-research), or 1."""
     weight = raw_weight(layer)
-    # At 1, the code of Lin et al. (fjxmlzn/BSN) also multiplies the biases; here they stay.
+    # The norm leaves the weight as it is at first (source/links/sn_convolution_2d.py of sngan_projection). The code of
+    # Lin et al. 2021 (fjxmlzn/BSN), which starts at 1, also multiplies the biases; here they stay.
     start = torch.ones((), dtype=weight.dtype, device=weight.device) if config.gamma_start == "one" else norm(weight)
     if config.gamma == "per_row":
         axis = output_axis(layer)

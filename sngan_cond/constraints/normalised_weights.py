@@ -38,22 +38,19 @@ class LengthNormalization(nn.Module):
         return lengths
 
 
-def _spectral(layer: nn.Module, input_shape: torch.Size | None, config: ConstraintConfig) -> SpectralNormalization:
-    views = views_of(layer, config.estimate, input_shape)
-    return SpectralNormalization(layer, views, iterations=config.iterations, iterates_at=config.power_iterations_at)
+Normalisation = SpectralNormalization | LengthNormalization
 
-
-def _weight(layer: nn.Module, *_: object) -> LengthNormalization:
-    return LengthNormalization([axis for axis in range(raw_weight(layer).ndim) if axis != output_axis(layer)])
-
-
-def _frobenius(*_: object) -> LengthNormalization:
-    return LengthNormalization()
-
-
-NORMALISATIONS: dict[
-    str, Callable[[nn.Module, torch.Size | None, ConstraintConfig], SpectralNormalization | LengthNormalization]
-] = {"spectral": _spectral, "weight": _weight, "frobenius": _frobenius}
+# By kind, each from a layer, the shape of its input where the estimate asks for it, and the configuration.
+NORMALISATIONS: dict[str, Callable[[nn.Module, torch.Size | None, ConstraintConfig], Normalisation]] = {
+    "spectral": lambda layer, input_shape, config: SpectralNormalization(
+        layer,
+        views_of(layer, config.estimate, input_shape),
+        iterations=config.iterations,
+        iterates_at=config.power_iterations_at,
+    ),
+    "weight": lambda layer, *_: LengthNormalization([1 - output_axis(layer), *range(2, raw_weight(layer).ndim)]),
+    "frobenius": lambda *_: LengthNormalization(),
+}
 
 
 def normalise_weights(network: nn.Module, config: ConstraintConfig) -> None:

@@ -77,6 +77,8 @@ class SpectralNormalization(nn.Module):
             # sigma = u W v is differentiated in W alone: d sigma / d W = u v^T. At the true singular vectors that is
             # exact, since sigma is stationary in u and v there; after one round it is what the official code computes.
             # The gradient of W is then equation 12 of Miyato et al. 2018, (g - <g, W / sigma> u v^T) / sigma.
+            # The fused division wants every output's weights in one stretch of memory, and in a transposed convolution
+            # the outputs are the second axis.
             if self.only_matrix and self.only_matrix.in_memory_order:
                 return divide_by_norm(weight, *found[0])
             views = zip(self.views.values(), found, strict=True)

@@ -74,10 +74,7 @@ class OperatorView:
         self.pools = isinstance(layer, ConvMeanPool2d)
         self.upsamples = isinstance(layer, UpsampleConv2d)
         self.options: dict[str, Any] = {
-            "stride": layer.stride,
-            "padding": layer.padding,
-            "dilation": layer.dilation,
-            "groups": layer.groups,
+            name: getattr(layer, name) for name in ("stride", "padding", "dilation", "groups")
         }
         self.output_padding = layer.output_padding
 
@@ -140,7 +137,8 @@ def views_of(
 
     Args:
         layer: linear layers and embeddings have one view whatever the estimate, since all of theirs agree.
-        estimate: as in `ConstraintConfig`; "bidirectional" is "BSN" in no_gamma-CNN/gan/op.py of fjxmlzn/BSN.
+        estimate: as in `ConstraintConfig`; "bidirectional" takes outputs x (inputs kH kW) and inputs x (outputs kH kW),
+            as "BSN" in no_gamma-CNN/gan/op.py of fjxmlzn/BSN.
         input_shape: (1, C_in, H, W) of a convolution's real input; None unless the estimate is "operator".
     """
     axis = output_axis(layer)
@@ -163,6 +161,14 @@ def input_shapes(network: nn.Module) -> dict[str, torch.Size]:
     Raises:
         ValueError: if the network has no `config` to tell its input from.
     """
+    config, device = getattr(network, "config", None), next(network.parameters()).device
+    if isinstance(config, DiscriminatorConfig):
+        x = torch.zeros(1, 3, config.resolution, config.resolution, device=device)
+    elif isinstance(config, GeneratorConfig):
+        x = torch.zeros(1, config.latent_dim, device=device)
+    else:
+        raise ValueError(f"estimate='operator' on {type(network).__name__}: a Generator or Discriminator is allowed")
+    y = torch.zeros(1, dtype=torch.int64, device=device) if config.num_classes else None
     shapes: dict[str, torch.Size] = {}
 
     def note(_layer: nn.Module, args: tuple[Tensor, ...], *, name: str) -> None:
@@ -177,20 +183,9 @@ def input_shapes(network: nn.Module) -> dict[str, torch.Size]:
     network.eval()
     try:
         with torch.no_grad():
-            network(*_zero_input(network))
+            network(x, y)
     finally:
         network.train(was_training)
         for handle in handles:
             handle.remove()
     return shapes
-
-
-def _zero_input(network: nn.Module) -> tuple[Tensor, Tensor | None]:
-    config = getattr(network, "config", None)
-    device = next(network.parameters()).device
-    if not isinstance(config, DiscriminatorConfig | GeneratorConfig):
-        raise ValueError(f"estimate='operator' on {type(network).__name__}: a Generator or Discriminator is allowed")
-    y = torch.zeros(1, dtype=torch.int64, device=device) if config.num_classes else None
-    if isinstance(config, DiscriminatorConfig):
-        return torch.zeros(1, 3, config.resolution, config.resolution, device=device), y
-    return torch.zeros(1, config.latent_dim, device=device), y

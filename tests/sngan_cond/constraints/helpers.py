@@ -8,6 +8,7 @@ from sngan_cond.constraints.weight_matrices import raw_weight
 
 # Rounds after which power iteration on these small random matrices agrees with an exact decomposition to 1e-6.
 CONVERGED = 1000
+SIDES = {"resnet": 32, "cnn": 16, "dcgan": 16, "mnist": 28}  # in pixels, by architecture
 
 
 def constrained(network: nn.Module, **settings: object) -> Constraint:
@@ -27,6 +28,11 @@ def dense(layer: nn.Module, input_shape: tuple[int, ...]) -> Tensor:
     return (outputs[1:] - outputs[0]).T
 
 
+def outputs_first(weight: Tensor, layer: nn.Module) -> Tensor:
+    """Write the (outputs, rest) matrix of a layer's weight, another way than the code."""
+    return (weight.transpose(0, 1) if isinstance(layer, nn.ConvTranspose2d) else weight).flatten(1)
+
+
 def top_singular_value(matrix: Tensor) -> float:
     """Return the largest singular value, by a full decomposition."""
     return float(torch.linalg.svdvals(matrix.detach())[0])
@@ -34,12 +40,16 @@ def top_singular_value(matrix: Tensor) -> float:
 
 def discriminator(architecture: str = "cnn", head: str = "unconditional", seed: int = 0) -> Discriminator:
     """Build a discriminator of a few channels whose biases are not zero."""
-    side = {"resnet": 32, "cnn": 16, "dcgan": 16, "mnist": 28}[architecture]
     classes = 0 if head in ("unconditional", "reconstruction") else 3
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         config = DiscriminatorConfig(
-            resolution=side, num_classes=classes, head=head, architecture=architecture, channels=4, embed_dim=5
+            resolution=SIDES[architecture],
+            num_classes=classes,
+            head=head,
+            architecture=architecture,
+            channels=4,
+            embed_dim=5,
         )
         D = Discriminator(config)
         for name, parameter in D.named_parameters():

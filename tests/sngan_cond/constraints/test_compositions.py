@@ -13,7 +13,7 @@ from sngan_cond.constraints.fold import fold
 from sngan_cond.constraints.penalties import PenaltyBatch
 from sngan_cond.objectives import DiscriminatorBatch, discriminator_objective
 from tests.refusals import refused
-from tests.sngan_cond.constraints.helpers import constrained, discriminator, images
+from tests.sngan_cond.constraints.helpers import SIDES, constrained, discriminator, images
 
 CONSTRAINTS = {
     "spectral": {},
@@ -111,8 +111,9 @@ def test_update_save_and_fold(network: tuple[str, str], name: str) -> None:
 @pytest.mark.parametrize("architecture", ["resnet", "cnn", "dcgan", "mnist"])
 def test_generator_takes_spectral_norm_and_folds(architecture: str, estimate: str) -> None:
     torch.manual_seed(0)
-    side = {"resnet": 32, "cnn": 16, "dcgan": 16, "mnist": 28}[architecture]
-    config = GeneratorConfig(resolution=side, num_classes=3, architecture=architecture, channels=4, latent_dim=5)
+    config = GeneratorConfig(
+        resolution=SIDES[architecture], num_classes=3, architecture=architecture, channels=4, latent_dim=5
+    )
     G = Generator(config)
     names = set(G.state_dict())
     constrained(G, estimate=estimate)

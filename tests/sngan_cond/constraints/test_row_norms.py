@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.sngan_cond.constraints.helpers import CONVERGED, constrained, discriminator
+from tests.sngan_cond.constraints.helpers import CONVERGED, constrained, discriminator, outputs_first
 
 
 def layer_and_matrix(kind: str) -> tuple[nn.Module, torch.Tensor]:
@@ -17,13 +17,11 @@ def layer_and_matrix(kind: str) -> tuple[nn.Module, torch.Tensor]:
         "transposed": nn.ConvTranspose2d(6, 4, 4),
         "embedding": nn.Embedding(6, 9),
     }[kind]
-    weight = layer.weight.detach().clone()
-    return layer, weight.transpose(0, 1).flatten(1) if kind == "transposed" else weight.flatten(1)
+    return layer, rows(layer).clone()
 
 
 def rows(layer: nn.Module) -> torch.Tensor:
-    weight = layer.weight.detach()
-    return weight.transpose(0, 1).flatten(1) if isinstance(layer, nn.ConvTranspose2d) else weight.flatten(1)
+    return outputs_first(layer.weight.detach(), layer)
 
 
 @pytest.mark.parametrize("kind", ["conv", "linear", "transposed", "embedding"])
