@@ -8,12 +8,11 @@ import contextlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from tests.processes import clean_environment, started
-
-__all__ = ["clean_environment"]
+from tests.processes import started
 
 
 class ClientError(Exception):
@@ -29,6 +28,7 @@ class HubClient:
     """
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.log = log
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self._started = started([sys.executable, "-m", "tests.hub.client"], log, env=environment, **pipes)
 
@@ -44,6 +44,16 @@ class HubClient:
         if "error" in answer:
             raise ClientError(answer["error"])
         return answer["result"]
+
+    @contextlib.contextmanager
+    def logged_in(self, token: str) -> Iterator[None]:
+        """Be another user for a while."""
+        become = "import os\nresult, os.environ['HF_TOKEN'] = os.environ['HF_TOKEN'], token"
+        before = self.run(become, token=token)
+        try:
+            yield
+        finally:
+            self.run(become, token=before)
 
     def __enter__(self) -> Self:
         self._process = self._started.__enter__()

@@ -65,11 +65,8 @@ def export_checkpoint(
 
 
 def write_card(folder: Path, *, repo: str, facts: Facts) -> None:
-    """Write the card of an exported checkpoint.
+    """Write the card into a folder that `export_checkpoint` made, as `render_card` renders it.
 
-    Args:
-        folder: made by `export_checkpoint`.
-        repo: "user/name", for the snippets.
     Raises:
         PretrainedError: if its config or metrics are not what they should be.
     """
@@ -86,11 +83,7 @@ def write_card(folder: Path, *, repo: str, facts: Facts) -> None:
 
 
 def commit_message(folder: Path, step: int) -> tuple[str, str]:
-    """Return the title of a step's commit, and the line below it that tells it from the same step of another run.
-
-    Args:
-        folder: made by `export_checkpoint`.
-    """
+    """Return the title of a step's commit, and the line below it that tells it from the same step of another run."""
     return f"Step {step}", f"{WEIGHTS_FILE} sha256 {sha256(folder / WEIGHTS_FILE)}"
 
 

@@ -38,8 +38,7 @@ def publish_once(folder: Path, step: int, *, repo: str, private: bool) -> str:
 
     Args:
         folder: made by `export_checkpoint`.
-        repo: "user/name"; made if missing.
-        private: whether a repo that is made is private.
+        repo: as for `push_folder`, like `private`.
     Returns:
         Full hash of the commit.
     Raises:

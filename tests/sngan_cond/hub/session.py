@@ -1,7 +1,5 @@
 """What the real client is told in these tests: a generator of a seed, a load into some cache, who it is."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +29,3 @@ result = [same, model.commit_hash, model.metrics, model.card is not None]
 def load(client: HubClient, seed: int, name: str, cache: Path, revision: str | None = None) -> list[Any]:
     """Load a model; the result: are its weights those that the seed gives, its commit, its metrics, has it a card."""
     return client.run(_LOAD, seed=seed, name=name, revision=revision, cache=str(cache))
-
-
-@contextlib.contextmanager
-def token(client: HubClient, value: str) -> Iterator[None]:
-    """Let the client be another user for a while."""
-    become = "import os\nos.environ['HF_TOKEN'] = token"
-    client.run(become, token=value)
-    try:
-        yield
-    finally:
-        client.run(become, token="hf_alice")

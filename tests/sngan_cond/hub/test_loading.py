@@ -11,7 +11,7 @@ from tests.hub.client import ClientError, HubClient
 from tests.hub.stand_in import HubStandIn
 from tests.hub.store import StoreError
 from tests.refusals import refused
-from tests.sngan_cond.hub.session import ROWS, SETUP, load, token
+from tests.sngan_cond.hub.session import ROWS, SETUP, load
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_cached_branch_is_no_way_around_a_refusal(
 ) -> None:
     name = f"alice/once-{change}"
     client.run(SETUP + "G.push_to_hub(name)", seed=6, name=name)
-    with token(client, "hf_bob"):
+    with client.logged_in("hf_bob"):
         assert load(client, 6, name, tmp_path)[0]
         repo = hub.store.repos[name]
         repo.gated, repo.private = change == "gated", change == "private"

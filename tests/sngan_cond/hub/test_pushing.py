@@ -6,7 +6,7 @@ import pytest
 
 from tests.hub.client import ClientError, HubClient
 from tests.hub.stand_in import HubStandIn
-from tests.sngan_cond.hub.session import ROWS, SETUP, load, token
+from tests.sngan_cond.hub.session import ROWS, SETUP, load
 
 
 def test_each_push_is_one_commit(hub: HubStandIn, commits: list[str]) -> None:
@@ -27,10 +27,10 @@ def test_private_repo_and_tokens(client: HubClient, tmp_path: Path) -> None:
     client.run(push, seed=3)
     assert load(client, 3, "alice/secret", tmp_path / "a")[0]
     for user, words in (("hf_bob", "or a private one"), ("hf_nobody", "does not accept the login")):
-        with token(client, user), pytest.raises(ClientError, match=words) as error:
+        with client.logged_in(user), pytest.raises(ClientError, match=words) as error:
             load(client, 3, "alice/secret", tmp_path / user)
         assert user not in str(error.value)
-    with token(client, "hf_bob"), pytest.raises(ClientError, match="forbids it"):
+    with client.logged_in("hf_bob"), pytest.raises(ClientError, match="forbids it"):
         client.run(push.replace("secret", "toy"), seed=3)
 
 

@@ -1,8 +1,6 @@
 """A training run that publishes, against a Hub that fails half its requests, dies, and returns."""
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,9 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from sngan_cond import Generator, sample
-from tests.hub.client import HubClient, clean_environment
+from tests.hub.client import HubClient
 from tests.hub.stand_in import HubStandIn
-from tests.train.launch import ROOT, tiny_command
+from tests.processes import run, started, wait_for
+from tests.train.launch import ONE, tiny_command
 from tests.train.publishing.published_run import METRICS, add_checkpoint
 
 LOAD = """
@@ -38,101 +37,75 @@ result = publish_once(Path(outbox), 4, repo="alice/twice", private=False)
 """
 
 
-def launch(data: Path, run_dir: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
-    command = tiny_command(data, run_dir, "hub.repo=alice/tiny", "hub.every=2", "keep_checkpoints=5")
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"]
-    launcher += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    return subprocess.Popen(
-        [*launcher, *command[1:]],
-        cwd=ROOT,
-        env=clean_environment() | {"OMP_NUM_THREADS": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "5"} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
 @pytest.mark.slow
-def test_a_run_publishes_through_failures_and_an_outage(tiny_data: Path, tmp_path: Path) -> None:
-    with HubStandIn(tmp_path / "hub", fail_rate=0.5) as hub:
-        run = launch(tiny_data, tmp_path / "run", hub.environment(tmp_path / "home"))
-        deadline = time.monotonic() + 120
-        while "Step 2" not in (hub.titles("alice/tiny") if "alice/tiny" in hub.store.repos else []):
-            assert time.monotonic() < deadline, run.kill() or run.communicate()[0]
-            time.sleep(0.05)
+def test_a_run_publishes_through_failures_and_an_outage(hub: HubStandIn, tiny_data: Path, tmp_path: Path) -> None:
+    train = tiny_command(tiny_data, tmp_path / "run", "hub.repo=alice/tiny", "hub.every=2", "keep_checkpoints=5")
+    train = [*ONE, "--cpu", *train[1:]]
+    environment = hub.environment(tmp_path / "home") | {"HF_HUB_DOWNLOAD_TIMEOUT": "5"}
+    hub.random.seed(0)
+    hub.fail_rate = 0.5
+    with started(train, tmp_path / "log.txt", env=environment) as process:
+        wait_for(lambda: "alice/tiny" in hub.store.repos and "Step 2" in hub.titles("alice/tiny"), process)
         hub.stop()
         time.sleep(3)
         hub.start()
-        output, _ = run.communicate(timeout=240)
-        assert run.returncode == 0, output
-        assert any(status >= 500 for _, _, status in hub.requests)
-        assert "hf_alice" not in output
-        assert not any("hf_alice" in path.read_text(errors="replace") for path in _files(tmp_path / "run"))
-        assert hub.titles("alice/tiny") == ["Step 6", "Step 4", "Step 2", "initial commit"], output
+        assert process.wait(240) == 0
+        assert hub.titles("alice/tiny") == ["Step 6", "Step 4", "Step 2", "initial commit"]
+    hub.fail_rate = 0.0
+    assert any(status >= 500 for _, _, status in hub.requests)
+    files = [tmp_path / "log.txt", *(path for path in (tmp_path / "run").rglob("*") if path.is_file())]
+    assert not any("hf_alice" in path.read_text(errors="replace") for path in files)
 
-        hub.fail_rate = 0.0
-        history = hub.store.repos["alice/tiny"].history("main")
-        steps = {int(commit.title.split()[1]): oid for oid, commit in history[:-1]}
-        with HubClient(hub.environment(tmp_path / "reader", token=None), tmp_path / "reader.txt") as reader:
-            for step, name in ((6, "alice/tiny@main"), (4, f"alice/tiny@{steps[4]}"), (2, f"alice/tiny@{steps[2]}")):
-                out = tmp_path / f"{step}.safetensors"
-                answer = reader.run(LOAD, name=name, cache=str(tmp_path / f"cache-{step}"), out=str(out))
-                assert answer == [steps[step], step, "---"]
-                _same(load_file(out), tmp_path / "run/checkpoints" / f"step-{step:08d}")
+    steps = {commit.title: oid for oid, commit in hub.store.repos["alice/tiny"].history("main")}
+    with HubClient(hub.environment(tmp_path / "reader", token=None), tmp_path / "reader.txt") as reader:
+        for step, revision in ((6, "main"), (4, steps["Step 4"]), (2, steps["Step 2"])):
+            out = tmp_path / f"{step}.safetensors"
+            load = {"name": f"alice/tiny@{revision}", "cache": str(tmp_path / f"cache-{step}"), "out": str(out)}
+            assert reader.run(LOAD, **load) == [steps[f"Step {step}"], step, "---"]
+            _same(load_file(out), tmp_path / "run/checkpoints" / f"step-{step:08d}")
 
-        again = launch(tiny_data, tmp_path / "run", hub.environment(tmp_path / "home"))
-        output, _ = again.communicate(timeout=120)
-        assert again.returncode == 0, output
-        assert len(hub.titles("alice/tiny")) == 4
+    run(train, **environment)
+    assert len(hub.titles("alice/tiny")) == 4
 
 
-def test_a_step_is_sent_once_though_its_note_is_lost_and_other_weights_are_sent(tmp_path: Path) -> None:
+def test_a_step_is_sent_once_though_its_note_is_lost_and_other_weights_are_sent(
+    hub: HubStandIn, client: HubClient, tmp_path: Path
+) -> None:
     """The Hub is asked for title and weights, whatever `published.json` says: see `test_no_step_is_sent_twice`."""
     first, other = add_checkpoint(tmp_path / "a", 4), add_checkpoint(tmp_path / "b", 4, seed=5)
-    with (
-        HubStandIn(tmp_path / "hub") as hub,
-        HubClient(hub.environment(tmp_path / "home"), tmp_path / "log.txt") as client,
-    ):
-        send = {"outbox": str(tmp_path / "outbox")}
-        oid = client.run(PUBLISH_ONCE, checkpoint=str(first), **send)
-        assert client.run(PUBLISH_ONCE, checkpoint=str(first), **send) == oid
-        assert hub.titles("alice/twice") == ["Step 4", "initial commit"]
-        again = client.run(PUBLISH_ONCE, checkpoint=str(other), **send)
-        assert again != oid
-        assert hub.titles("alice/twice") == ["Step 4", "Step 4", "initial commit"]
-        assert client.run(PUBLISH_ONCE, checkpoint=str(first), **send) == oid  # and the newer one stays on top
-        assert hub.store.repos["alice/twice"].branches["main"] == again
+    send = {"outbox": str(tmp_path / "outbox")}
+    oid = client.run(PUBLISH_ONCE, checkpoint=str(first), **send)
+    assert client.run(PUBLISH_ONCE, checkpoint=str(first), **send) == oid
+    assert hub.titles("alice/twice") == ["Step 4", "initial commit"]
+    again = client.run(PUBLISH_ONCE, checkpoint=str(other), **send)
+    assert again != oid
+    assert hub.titles("alice/twice") == ["Step 4", "Step 4", "initial commit"]
+    assert client.run(PUBLISH_ONCE, checkpoint=str(first), **send) == oid  # and the newer one stays on top
+    assert hub.store.repos["alice/twice"].branches["main"] == again
 
 
 @pytest.mark.slow
-def test_the_command_sends_a_step_and_its_later_metrics(tmp_path: Path) -> None:
+def test_the_command_sends_a_step_and_its_later_metrics(hub: HubStandIn, client: HubClient, tmp_path: Path) -> None:
     add_checkpoint(tmp_path / "run", 4)
     (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
     options = ["--run-dir", str(tmp_path / "run"), "--repo", "alice/toy", "--private"]
     publish = "from train.publish import main\nresult = main(options)"
-    with (
-        HubStandIn(tmp_path / "hub") as hub,
-        HubClient(hub.environment(tmp_path / "home"), tmp_path / "log.txt") as client,
-    ):
-        for more, commits in (([], 1), ([], 1), (["--metrics", str(tmp_path / "metrics.json")], 2)):
-            assert client.run(publish, options=[*options, *more]) == 0
-            assert hub.titles("alice/toy") == ["Step 4"] * commits + ["initial commit"]
-        repo = hub.store.repos["alice/toy"]
-        assert repo.private
-        head = repo.branches["main"]
-        assert {"metrics.json", "README.md", "training.json", "samples.png"} <= repo.commits[head].files.keys()
-        assert json.loads((tmp_path / "run/published.json").read_text()) == {"alice/toy": {"4": head}}
-        assert client.run(publish, options=[*options, "--branch", "v/1"]) == 0
-        assert repo.branches.keys() == {"main", "v/1"}
-        assert client.run("import os\nos.environ['HF_TOKEN'] = 'hf_bob'\n" + publish, options=options) == 2
-    log = (tmp_path / "log.txt").read_text()
+    for more, commits in (([], 1), ([], 1), (["--metrics", str(tmp_path / "metrics.json")], 2)):
+        assert client.run(publish, options=[*options, *more]) == 0
+        assert hub.titles("alice/toy") == ["Step 4"] * commits + ["initial commit"]
+    repo = hub.store.repos["alice/toy"]
+    assert repo.private
+    head = repo.branches["main"]
+    assert {"metrics.json", "README.md", "training.json", "samples.png"} <= repo.commits[head].files.keys()
+    assert json.loads((tmp_path / "run/published.json").read_text()) == {"alice/toy": {"4": head}}
+    assert client.run(publish, options=[*options, "--branch", "v/1"]) == 0
+    assert repo.branches.keys() == {"main", "v/1"}
+    with client.logged_in("hf_bob"):
+        assert client.run(publish, options=options) == 2
+    log = client.log.read_text()
     assert "error: repo='alice/toy': the Hub forbids it" in log
     assert "Traceback" not in log
     assert "hf_bob" not in log
-
-
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def _same(found: dict[str, torch.Tensor], checkpoint: Path) -> None:
