@@ -85,7 +85,10 @@ class Run:
         return found
 
     def start(self, step: int) -> None:
-        """Open log, trackers and bar at a step; lines that an earlier start wrote beyond it are dropped."""
+        """Open log, trackers and bar at a step; from here on SIGTERM and SIGINT only ask for a stop.
+
+        Lines that an earlier start logged beyond the step are dropped.
+        """
         if self.is_main:
             self._keep_scalars(lambda line: line["step"] <= step)
         purge = {"tensorboard": {"purge_step": step + 1}} if "tensorboard" in self.config.trackers else {}
@@ -94,6 +97,8 @@ class Run:
         self.bar = tqdm(
             total=self.config.steps, initial=step, unit="step", disable=not self.is_main, dynamic_ncols=True
         )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
 
     def log(self, step: int, images_seen: int, scalars: Mapping[str, Tensor | float]) -> None:
         """Write scalars, averaged over processes, to the JSON lines and the trackers; waits for the device."""
@@ -113,11 +118,6 @@ class Run:
         """Move the progress bar."""
         self.bar.set_postfix_str(f"{images_per_second:,.0f} img/s, D loss {d_loss:.3f}", refresh=False)
         self.bar.update(step - self.bar.n)
-
-    def catch_signals(self) -> None:
-        """From here on SIGTERM and SIGINT only ask for a stop."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
 
     def should_stop(self) -> bool:
         """Return whether every process should stop now; with several, a request takes effect a step later."""
@@ -161,9 +161,7 @@ class Run:
     def _open_folder(self) -> None:
         path = self.folder / CONFIG_FILE
         if path.exists():
-            # Keys that came after the run began stand at their defaults.
-            before = config_to_dict(load_config(str(path)))
-            _refuse_other_run(self.folder, before, config_to_dict(self.config))
+            self._refuse_other_run(load_config(str(path)))
         if self.is_main:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -174,6 +172,16 @@ class Run:
             except OSError as error:
                 raise TrainError(f"--run-dir {self.folder}: cannot be written ({error.strerror})") from error
         self.accelerator.wait_for_everyone()
+
+    def _refuse_other_run(self, config: TrainConfig) -> None:
+        """Raise if the folder's configuration is another one; keys that it lacks, for they are newer, are defaults."""
+        before, now = (_flatten(config_to_dict(either)) for either in (config, self.config))
+        for key in sorted(now):
+            if before[key] != now[key] and key.split(".")[0] not in FREE_KEYS:
+                raise TrainError(
+                    f"--run-dir {self.folder}: holds a run with {key}={before[key]!r}, asked for is {now[key]!r}; "
+                    "give the same configuration to continue it, or another --run-dir"
+                )
 
     def _keep_scalars(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
         path = self.folder / SCALARS_FILE
@@ -191,16 +199,6 @@ def check_batches(config: TrainConfig, processes: int) -> None:
             raise TrainError(
                 f"{name}={value}: a multiple of {parts} is allowed "
                 f"({processes} processes x accumulate={config.accumulate})"
-            )
-
-
-def _refuse_other_run(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    before, now = _flatten(old), _flatten(new)
-    for key in sorted(before.keys() | now.keys()):
-        if before.get(key) != now.get(key) and key.split(".")[0] not in FREE_KEYS:
-            raise TrainError(
-                f"--run-dir {folder}: holds a run with {key}={before.get(key)!r}, asked for is {now.get(key)!r}; "
-                "give the same configuration to continue it, or another --run-dir"
             )
 
 

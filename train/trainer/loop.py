@@ -91,7 +91,6 @@ class _Training:
         if self.publisher is not None:
             stack.callback(self.publisher.close)
         run.start(self.step)
-        run.catch_signals()
         # The run may have been killed after saving a step and before publishing or scoring it; both skip what is done.
         self._publish()
         if self.evaluation is not None and self._scores():

@@ -36,7 +36,7 @@ class LatentSampler(NamedTuple):
         Returns:
             z (total / world_size, latent_dim) and y (total / world_size,) int64, or None without classes.
         """
-        rng = self.rng(f"{purpose}/latents", update)
+        rng = rng_for(self.seed, f"{purpose}/latents", update, device=self.device)
         shape = (total, self.config.latent_dim)
         if self.config.latent == "normal":
             z = torch.randn(shape, generator=rng, device=self.device)
@@ -45,13 +45,9 @@ class LatentSampler(NamedTuple):
         mine = slice(self.rank * total // self.world_size, (self.rank + 1) * total // self.world_size)
         if not self.config.num_classes:
             return z[mine], None
-        rng = self.rng(f"{purpose}/labels", update)
+        rng = rng_for(self.seed, f"{purpose}/labels", update, device=self.device)
         y = torch.randint(self.config.num_classes, (total,), generator=rng, device=self.device)
         return z[mine], y[mine]
-
-    def rng(self, purpose: str, update: int) -> torch.Generator:
-        """Return the source of one kind of random numbers of one update, the same in every process."""
-        return rng_for(self.seed, purpose, update, device=self.device)
 
     def rank_rng(self, purpose: str, update: int) -> torch.Generator:
         """Return the source of one kind of random numbers of one update, of this process alone."""
