@@ -150,11 +150,10 @@ def _print_list(tables: Sequence[Table], *, hours: bool) -> None:
         print("How long that takes on this machine: --hours.")
         print_overview(tables)
         return
-    from train.reproduction.cost import CostMeter  # imports torch, which takes seconds
+    from train.reproduction import cost  # imports torch, which takes seconds
 
-    meter = CostMeter()
-    print(f"Hours on one {meter.device.type} of this machine, from measured updates; evaluation apart.", flush=True)
-    print_overview(tables, meter.hours)
+    print(f"Hours on one {cost.DEVICE.type} of this machine, from measured updates; evaluation apart.", flush=True)
+    print_overview(tables, cost.hours)
 
 
 def _reproduce(args: argparse.Namespace, tables: Sequence[Table]) -> int:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
-from tests.train.launch import run, run_here, tiny_command
+from tests.processes import python
+from tests.refusals import refused_command
+from tests.train.launch import run_here, tiny_command
 from train.analysis.measure import decompose, measure_run, read_curves, squared_singular_values
 from train.analyze import labelled, main
 
@@ -46,15 +47,6 @@ def copied(finished: Path, tmp_path: Path) -> Path:
 def analyze(run_dir: Path, out: Path, *more: str) -> dict[str, dict]:
     assert main(["--run-dir", str(run_dir), "--out", str(out), *more]) == 0
     return json.loads((out / "analysis.json").read_text())
-
-
-def one_line_error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert main(list(arguments)) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    errors = [line for line in captured.err.splitlines() if not line.startswith("warning: ")]
-    assert len(errors) == 1
-    return errors[0].removeprefix("error: ")
 
 
 def by_hand(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -185,74 +177,59 @@ def test_a_last_line_that_is_being_written_is_left_out(copied: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["{", "[1]", '{"step": 7}', '{"step": 7, "images_seen": null}', ""])
-def test_a_damaged_line_is_named(copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
+def test_a_damaged_line_is_named(copied: Path, tmp_path: Path, line: str) -> None:
     log = copied / "scalars.jsonl"
     log.write_text(f"{log.read_text()}{line}\n{{}}\n")
-    message = one_line_error(capsys, "--run-dir", str(copied), "--out", str(tmp_path / "out"))
-    assert message.startswith(f"{log}: line 7 is damaged: {line!r}")
+    refused_command(
+        main, ["--run-dir", copied, "--out", tmp_path / "out"], f"error: {log}: line 7 is damaged: {line!r}"
+    )
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_no_run_is_one_line(copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = ("--out", str(tmp_path / "out"))
-    missing = str(tmp_path / "none")
-    assert one_line_error(capsys, "--run-dir", missing, *out) == (
-        f"--run-dir {missing}: no run there (it has no config.yaml)"
-    )
-    assert one_line_error(capsys, "--run-dir", str(copied), "--compare", missing, *out) == (
-        f"--compare {missing}: no run there (it has no config.yaml)"
-    )
+def test_what_is_no_run_is_one_line(copied: Path, tmp_path: Path) -> None:
+    out, missing = ("--out", tmp_path / "out"), tmp_path / "none"
+    for flag, *before in (["--run-dir"], ["--compare", "--run-dir", copied]):
+        refused_command(
+            main, [*before, flag, missing, *out], f"error: {flag} {missing}: no run there (it has no config.yaml)"
+        )
     shutil.rmtree(copied / "checkpoints")
-    assert one_line_error(capsys, "--run-dir", str(copied), *out).endswith("b$_$: no whole checkpoint there yet")
+    refused_command(main, ["--run-dir", copied, *out], "b$_$: no whole checkpoint there yet")
     (copied / "scalars.jsonl").unlink()
-    assert "nothing is logged there yet" in one_line_error(capsys, "--run-dir", str(copied), *out)
+    refused_command(main, ["--run-dir", copied, *out], "nothing is logged there yet")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_configuration_that_does_not_fit_is_one_line(
-    copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_configuration_that_does_not_fit_is_one_line(copied: Path, tmp_path: Path) -> None:
     config = copied / "config.yaml"
-    text = config.read_text()
-    config.write_text(text.replace("kind: spectral", "kind: weight"))
-    message = one_line_error(capsys, "--run-dir", str(copied), "--out", str(tmp_path / "out"))
-    assert message == f"{copied}/checkpoints/step-00000006: does not fit the run's config.yaml"
+    config.write_text(config.read_text().replace("kind: spectral", "kind: weight"))
+    message = refused_command(main, ["--run-dir", copied, "--out", tmp_path / "out"])
+    assert message == f"error: {copied}/checkpoints/step-00000006: does not fit the run's config.yaml"
 
 
-def test_repeated_or_too_many_runs_are_one_line(
-    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    start = ("--run-dir", str(finished), "--out", str(tmp_path / "out"), "--compare")
-    assert "given already" in one_line_error(capsys, *start, f"{finished}/../a")
-    many = [str(tmp_path / str(i)) for i in range(7)]
-    assert one_line_error(capsys, *start, *many) == "--compare: 7 runs given, at most 6 are allowed"
+def test_repeated_or_too_many_runs_are_one_line(finished: Path, tmp_path: Path) -> None:
+    start = ["--run-dir", finished, "--out", tmp_path / "out", "--compare"]
+    refused_command(main, [*start, f"{finished}/../a"], "given already")
+    many = [tmp_path / str(i) for i in range(7)]
+    refused_command(main, [*start, *many], "error: --compare: 7 runs given, at most 6 are allowed")
 
 
-def test_a_folder_that_cannot_be_written_is_one_line_and_leaves_nothing(
-    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "file"
+def test_a_folder_that_cannot_be_written_is_one_line_and_leaves_nothing(finished: Path, tmp_path: Path) -> None:
+    file, out = tmp_path / "file", tmp_path / "out"
     file.write_text("mine")
-    message = one_line_error(capsys, "--run-dir", str(finished), "--out", str(file))
-    assert message == f"--out {file}: is a file; a folder, there or not yet, is allowed"
+    message = refused_command(main, ["--run-dir", finished, "--out", file])
+    assert message == f"error: --out {file}: is a file; a folder, there or not yet, is allowed"
     assert file.read_text() == "mine"
-    (tmp_path / "out" / IMAGES[0]).mkdir(parents=True)  # in the way of the first figure
-    message = one_line_error(capsys, "--run-dir", str(finished), "--out", str(tmp_path / "out"))
-    assert message.startswith(f"--out {tmp_path / 'out'}: cannot be written (")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [IMAGES[0]]
+    (out / IMAGES[0]).mkdir(parents=True)  # in the way of the first figure
+    refused_command(main, ["--run-dir", finished, "--out", out], f"error: --out {out}: cannot be written (")
+    assert [path.name for path in out.iterdir()] == [IMAGES[0]]
 
 
-def test_a_missing_flag_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(["--run-dir", "a"])
-    assert stopped.value.code == 2
-    assert capsys.readouterr().err.endswith("required: --out (--help says more)\n")
+def test_a_missing_flag_is_one_line() -> None:
+    assert refused_command(main, ["--run-dir", "a"]).endswith("required: --out (--help says more)")
 
 
 def test_help_waits_for_neither_torch_nor_matplotlib() -> None:
-    code = "import sys, train.analyze; assert not {'torch', 'matplotlib', 'numpy'} & set(sys.modules)"
-    done = run([sys.executable, "-c", code])
-    assert done.returncode == 0, done.stderr
+    python("-c", "import sys, train.analyze; assert not {'torch', 'matplotlib', 'numpy'} & set(sys.modules)")
 
 
 def test_help_names_what_is_written(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,12 +1,11 @@
 """Figures are files that are there whole or not at all, equal for equal numbers, and need no pyplot."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.processes import python
 from train.plotting import add_legend, count_images, escaped, panels, png, shades
 
 
@@ -56,4 +55,4 @@ def test_pyplot_is_never_loaded(tmp_path: Path) -> None:
         f"with png(Path({str(tmp_path / 'a.png')!r})) as figure: figure.subplots()\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    python("-c", code)

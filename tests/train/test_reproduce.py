@@ -2,10 +2,7 @@
 
 import json
 import math
-import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +10,15 @@ import psutil
 import pytest
 from PIL import Image
 
+from tests.processes import started, wait_for
+from tests.refusals import refused, refused_command
 from train.errors import TrainError
 from train.presets.index import find_tables
 from train.presets.load import load_config
 from train.presets.tables import Row, Table
 from train.reproduce import main, select
 from train.reproduction import measures, runner
-from train.reproduction.cost import CostMeter
+from train.reproduction.cost import hours
 from train.reproduction.measures import Measured
 from train.reproduction.results import Result, cells, plot_results, write_results
 from train.reproduction.runner import run_task
@@ -68,8 +67,8 @@ def test_rows_are_picked_by_pattern() -> None:
     assert [row.name for row in picked.rows] == [*expected, "stl10_wgan_gp_F"]
     assert picked.key == "sngan/figure1"
     assert [len(table.rows) for table in select(tables, None)] == [6 * (8 + 6)]
-    with pytest.raises(TrainError, match=r"--rows cifar10_weight_norm_G: no such row .* did you mean cifar10_weight"):
-        select(tables, ["cifar10_weight_norm_G"])
+    words = ("--rows cifar10_weight_norm_G: no such row in sngan/figure1; did you mean cifar10_weight",)
+    refused(lambda: select(tables, ["cifar10_weight_norm_G"]), *words, by=TrainError)
 
 
 def test_a_cell_holds_mean_standard_error_count_and_status() -> None:
@@ -187,47 +186,36 @@ def test_table_is_written_for_people_and_programs(tmp_path: Path) -> None:
         assert image.size[0] == 10 * 150
 
 
+SMOKE = ["--table", "table8", "--budget", "smoke"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--table", "table3", "--budget", "smoke"], "--table table3: no such table"),
         (["--table", "table8"], "--budget: is needed"),
         (["--table", "table8", "--hours"], "--hours: goes with --list"),
-        (["--table", "table8", "--budget", "smoke"], "--run-dir: is needed"),
-        (["--table", "table8", "--budget", "smoke", "--run-dir", "x", "--seeds", "0"], "--seeds 0: an integer from 1"),
-        (["--table", "table8", "--budget", "short", "--run-dir", "x", "--percent", "0"], "--percent 0: a number above"),
-        (
-            ["--table", "table8", "--budget", "smoke", "--run-dir", "x", "--set", "batch_totl=1"],
-            "--set batch_totl: no such key; did you mean batch_total?",
-        ),
-        (
-            ["--table", "table8", "--budget", "smoke", "--run-dir", "x", "--extractor", "efficientnet"],
-            "--extractor 'efficientnet'",
-        ),
+        (SMOKE, "--run-dir: is needed"),
+        ([*SMOKE, "--run-dir", "x", "--seeds", "0"], "--seeds 0: an integer from 1"),
+        ([*SMOKE, "--run-dir", "x", "--percent", "0"], "--percent 0: a number above"),
+        ([*SMOKE, "--run-dir", "x", "--set", "batch_totl=1"], "--set batch_totl: no such key; did you mean batch_"),
+        ([*SMOKE, "--run-dir", "x", "--extractor", "efficientnet"], "--extractor 'efficientnet'"),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(
-    arguments: list[str],
-    message: str,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(arguments) == 2
-    captured = capsys.readouterr()
-    assert message in captured.err
-    assert captured.err.count("\n") == 1
+    refused_command(main, arguments, f"error: {message}")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_cost_grows_with_updates_and_batch() -> None:
-    meter = CostMeter()
     config = load_config("bssn/figure2/sn", ["generator.channels=4", "discriminator.channels=4"])
-    hours = meter.hours(config)
-    assert hours > 0
+    one = hours(config)
+    assert one > 0
     twice = load_config("bssn/figure2/sn", ["generator.channels=4", "discriminator.channels=4", "steps=187400"])
-    assert meter.hours(twice) == pytest.approx(2 * hours)  # the same measurement, twice the steps
+    assert hours(twice) == pytest.approx(2 * one)  # the same measurement, twice the steps
 
 
 @pytest.mark.slow
@@ -251,23 +239,12 @@ def test_finished_runs_are_not_made_again(tmp_path: Path, capsys: pytest.Capture
 @pytest.mark.slow
 def test_no_worker_outlives_a_killed_command(tmp_path: Path) -> None:
     line = ["--table", "bssn/figure2", "--budget", "smoke", "--seeds", "50", "--extractor", "none", "--jobs", "2"]
-    command = subprocess.Popen([sys.executable, "-m", "train.reproduce", *line, "--run-dir", str(tmp_path)])
-    try:
-        until(lambda: any(tmp_path.rglob("result.json")))
-        workers = psutil.Process(command.pid).children(recursive=True)
+    command = [sys.executable, "-m", "train.reproduce", *line, "--run-dir", tmp_path / "runs"]
+    with started(command, tmp_path / "log") as process:
+        wait_for(lambda: any(tmp_path.rglob("result.json")), process)
+        workers = psutil.Process(process.pid).children(recursive=True)
         assert len(workers) >= 2
-    finally:
-        command.kill()
-        command.wait()
     assert psutil.wait_procs(workers, timeout=20)[1] == []
-
-
-def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1200):
-        if condition():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not come to pass within 120 s")
 
 
 @pytest.mark.slow

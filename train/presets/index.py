@@ -36,13 +36,7 @@ def find_tables(name: str) -> tuple[Table, ...]:
 
 
 class TablePreset(NamedTuple):
-    """A preset that a table makes: one of its rows, or the base that rows share.
-
-    Args:
-        name: e.g. "sngan/table2/cifar10_spectral_norm".
-        values: what differs from the defaults of `TrainConfig`.
-        about: its paper, table, row, reported numbers and notes, a line each.
-    """
+    """A row of a table, or the base that rows share: what differs from the defaults, and lines about it for people."""
 
     name: str
     values: Values

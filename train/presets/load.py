@@ -27,11 +27,7 @@ def preset_names() -> list[str]:
 
 
 def preset_notes(preset: str) -> tuple[str, ...]:
-    """Return what a preset says of itself, a line each: the comments at the head of its file, or its table's words.
-
-    Args:
-        preset: as for `load_config`.
-    """
+    """Return what a preset says of itself, a line each: the comments at the head of its file, or its table's words."""
     found = _find(preset)
     if isinstance(found, TablePreset):
         return found.about

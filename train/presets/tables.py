@@ -43,11 +43,10 @@ class Base(NamedTuple):
     """What the rows of a group share: a preset that they extend.
 
     Args:
-        name: preset name, e.g. "sngan/base/cnn_cifar10".
-        title: what it is, one line.
+        name: of the preset, e.g. "sngan/base/cnn_cifar10".
+        title: one line.
         source: where in the paper it is described.
-        dataset: gives the values their resolution and path.
-        others: what else differs from the defaults of `TrainConfig`.
+        others: what differs from the defaults of `TrainConfig` beside resolution and path of the data.
     """
 
     name: str
@@ -58,7 +57,7 @@ class Base(NamedTuple):
 
     @property
     def values(self) -> Values:
-        """What differs from the defaults."""
+        """What differs from the defaults, in all."""
         return {"resolution": self.dataset.resolution, "data.path": self.dataset.path, **self.others}
 
 

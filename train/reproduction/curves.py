@@ -73,11 +73,7 @@ def _gradients(axes: "Axes", tasks: Sequence[Task]) -> None:
             norms = gradient_norms(load_discriminator(config, checkpoint), *real_images(config))
             logs.setdefault(checkpoint.state.images_seen, []).append([math.log(max(norm, 1e-30)) for norm in norms])
     images_seen = sorted(logs)
-    layers = [[math.exp(_mean(layer)) for layer in zip(*logs[seen], strict=True)] for seen in images_seen]
+    layers = [[math.exp(sum(layer) / len(layer)) for layer in zip(*logs[seen], strict=True)] for seen in images_seen]
     by_layer = list(zip(*layers, strict=True))
     for number, (norms, colour) in enumerate(zip(by_layer, shades(len(by_layer)), strict=True), start=1):
         axes.plot(images_seen, norms, **LINE, color=colour, label=f"layer {number}")
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

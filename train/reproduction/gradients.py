@@ -1,6 +1,5 @@
 """Gradients of a discriminator with respect to its layers' weights, as Lin et al. 2021 look at them."""
 
-import itertools
 import math
 
 import torch
@@ -15,11 +14,9 @@ def gradient_norms(D: Discriminator, x: Tensor, y: Tensor | None) -> list[float]
     """Return the norms of the gradient of D's mean score with respect to each layer's weight, normalised where it is.
 
     Args:
-        D: in evaluation mode.
+        D: in evaluation mode; the layers are in its order.
         x: (N, 3, R, R) images.
         y: (N,) labels, or None.
-    Returns:
-        One norm a layer, in the network's order.
     Source: Lin et al. 2021, section 3.
     """
     with torch.nn.utils.parametrize.cached():
@@ -36,9 +33,9 @@ def gradient_ratios(D: Discriminator, x: Tensor, y: Tensor | None) -> tuple[floa
     layer's spectral norm is the factor on its normalised weight.
 
     Args:
-        D: in evaluation mode, under spectral normalisation.
-        x: (N, 3, R, R) images.
-        y: (N,) labels, or None.
+        D: as for `gradient_norms`, under spectral normalisation.
+        x: likewise.
+        y: likewise.
     Returns:
         Over all pairs of layers: the root mean square of ln(gradient ratio / inverse norm ratio), 0 on the diagonal of
         Figure 3; and the correlation of the two logarithms, nan where all norms are equal.
@@ -47,9 +44,8 @@ def gradient_ratios(D: Discriminator, x: Tensor, y: Tensor | None) -> tuple[floa
     singles = [gradient_norms(D, x[i : i + 1], None if y is None else y[i : i + 1]) for i in range(len(x))]
     means = torch.tensor(singles, dtype=torch.float64).mean(0)
     factors = torch.tensor([_factor(layer) for _, layer in normalised_layers(D)], dtype=torch.float64)
-    pairs = torch.tensor(list(itertools.combinations(range(len(means)), 2)))
-    gradient_ratio = (means[pairs[:, 0]] / means[pairs[:, 1]]).log()
-    inverse_norm_ratio = (factors[pairs[:, 1]] / factors[pairs[:, 0]]).log()
+    i, j = torch.combinations(torch.arange(len(means))).T
+    gradient_ratio, inverse_norm_ratio = (means[i] / means[j]).log(), (factors[j] / factors[i]).log()
     deviation = (gradient_ratio - inverse_norm_ratio).square().mean().sqrt()
     correlation = torch.corrcoef(torch.stack([gradient_ratio, inverse_norm_ratio]))[0, 1]
     return float(deviation), float(correlation)

@@ -140,9 +140,7 @@ def _number(number: Mapping[str, Any]) -> str:
 def plot_results(path: Path, made: Sequence[tuple[Table, list[Cell]]]) -> None:
     """Draw every measured number with its error bar, one panel for each name: names never share an axis.
 
-    Args:
-        path: of the image; not written where nothing was measured.
-        made: tables with their cells.
+    Nothing is written where nothing was measured.
     """
     by_name: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     for table, found in made:

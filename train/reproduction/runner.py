@@ -74,7 +74,6 @@ def run_tasks(tasks: list[Task], *, jobs: int, log: Callable[[str], None]) -> It
     """Run tasks one after another, or several at a time.
 
     Args:
-        tasks: in the order wanted.
         jobs: tasks at the same time, each in its own process; 1 runs them in this one.
         log: gets a line for every finished task.
     Yields:
@@ -117,16 +116,13 @@ def _start_worker(threads: int) -> None:
 
 
 def draw_smoke_data(folder: Path, sides: set[int]) -> None:
-    """Draw the shapes that smoke tests run on, unless they are there already.
+    """Draw the shapes that smoke tests run on, unless they are there already: a data set for each side in pixels.
 
-    Args:
-        folder: gets a prepared data set for each side, named by it.
-        sides: of the images, in pixels.
     Raises:
         TrainError: if one cannot be made.
     """
     for side in sorted(sides):
-        arguments = ["--source", "shapes", "--resolution", str(side), "--limit", str(SMOKE_DATA_IMAGES)]
-        done = (folder / str(side) / INFO_NAME).is_file()
-        if not done and prepare([*arguments, "--out", str(folder / str(side))]):
-            raise TrainError(f"{folder / str(side)}: the drawn data set of the smoke test cannot be made")
+        out = folder / str(side)
+        arguments = ["--source", "shapes", "--resolution", side, "--limit", SMOKE_DATA_IMAGES, "--out", out]
+        if not (out / INFO_NAME).is_file() and prepare([str(argument) for argument in arguments]):
+            raise TrainError(f"{out}: the drawn data set of the smoke test cannot be made")

@@ -34,8 +34,7 @@ class Budget:
 
     Args:
         name: "smoke": a few steps of narrow networks on drawn shapes, which shows that a row runs and nothing else;
-            "short": `percent` of the row's updates on its data; "paper": all of them.
-        percent: of the updates under "short", above 0 and up to 100.
+            "short": `percent` (above 0, up to 100) of the row's updates on its data; "paper": all of them.
         seeds: runs of each row, seeds 0, 1, ...
         data_root: folder of the prepared data sets of "short" and "paper".
         overrides: further "key=value" settings of every row.
@@ -61,7 +60,6 @@ class Budget:
         """Return what is trained for one run of a row.
 
         Args:
-            preset: the row's.
             smoke_data: folder of the shapes that `runner.draw_smoke_data` draws, a data set a resolution.
         Raises:
             TrainError: if an override does not fit.
@@ -142,11 +140,7 @@ class Task:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """Its newest checkpoint.
-
-        Raises:
-            TrainError: if there is none.
-        """
+        """Its newest whole checkpoint; a TrainError where there is none."""
         if (found := newest_checkpoint(self.run_dir / "checkpoints", print)) is None:
             raise TrainError(f"{self.run_dir}: no whole checkpoint there")
         return found

@@ -20,6 +20,7 @@ from sngan_cond.objectives import (
 )
 from tests.reference import architectures as tables
 from tests.reference.architectures import count
+from tests.refusals import refused
 from tests.train.launch import float64_on_the_cpu, weights
 from tests.train.trainer.reference_run import ReferenceRun, source
 from train.config import TrainConfig
@@ -146,8 +147,7 @@ def test_tables_are_found_by_name(name: str, keys: list[str]) -> None:
     ],
 )
 def test_unclear_names_are_refused(name: str, message: str) -> None:
-    with pytest.raises(TrainError, match=message):
-        find_tables(name)
+    refused(lambda: find_tables(name), message, by=TrainError)
 
 
 PARTS = 4  # so that several test processes share the work

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.processes import python
 from train.presets.index import TABLES
 from train.reproduce import main
 
@@ -49,8 +50,7 @@ def test_help_and_list_need_no_torch(option: str) -> None:
         "import atexit, sys; atexit.register(lambda: print('torch' in sys.modules)); "
         f"from train.reproduce import main; sys.exit(main(['{option}']))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "False"
+    assert python("-c", code).stdout.splitlines()[-1] == "False"
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
