@@ -65,10 +65,12 @@ def started(command: Iterable[object], log: Path, **options: Any) -> Iterator[su
             process.kill()  # one that has ended is left alone
 
 
-def wait_for(condition: Callable[[], object], process: subprocess.Popen[str], *, longest_s: float = 120) -> None:
+def wait_for(
+    condition: Callable[[], object], process: subprocess.Popen[str] | None = None, *, longest_s: float = 120
+) -> None:
     """Wait until a condition holds, or the process that is to bring it about has ended."""
     deadline = time.monotonic() + longest_s
-    while process.poll() is None and not condition():
+    while (process is None or process.poll() is None) and not condition():
         assert time.monotonic() < deadline, f"not within {longest_s} s"
         time.sleep(0.01)
 

@@ -1,12 +1,14 @@
 """The command: help, wrong arguments, what it says, and Ctrl-C; shapes through it from end to end."""
 
-import subprocess
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.train.data.images import ROOT, prepare, refusal, run, start
+from tests.processes import ROOT
+from tests.train.data.images import prepare, refusal, run, start
 from train.data.dataset import PreparedDataset
 from train.data.shapes import ShapeClasses, draw
 
@@ -101,12 +103,12 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(tmp_path: Path, workers
     """The signal goes to the whole process group, as from a terminal."""
     out = tmp_path / "out"
     line = ("--source", "shapes", "--resolution", 32, "--limit", 4000, "--workers", workers, "--out", out)
-    process = start(*line, start_new_session=True)
-    subprocess.run(["kill", "-INT", "--", f"-{process.pid}"], check=True)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in err
-    assert err.replace("\r", "\n").rstrip().endswith("interrupted; the same command goes on where it stopped")
+    with start(*line, start_new_session=True) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(60) == 130
+    said = (tmp_path / "out.log").read_text()
+    assert "Traceback" not in said
+    assert said.rstrip().endswith("interrupted; the same command goes on where it stopped")
     assert not out.exists()
-    assert run(*line).returncode == 0
+    run(*line)
     assert len(PreparedDataset.open(out, verify=True)) == 4000

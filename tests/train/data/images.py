@@ -3,19 +3,19 @@
 import contextlib
 import io
 import os
-import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
+from subprocess import CompletedProcess, Popen
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from tests.processes import ROOT, python, started, wait_for
 from train.data.dataset import PreparedDataset
 from train.prepare import main
 
-ROOT = Path(__file__).parents[3]
 SHARED = Path(os.environ.get("SNGAN_SHARED", ROOT.parent / "shared"))
 FASHION = SHARED / "data" / "fashion-mnist"
 PHOTOGRAPHS = SHARED / "data" / "imagenette-144"
@@ -52,27 +52,22 @@ def prepare(*arguments: object) -> tuple[int, str, str]:
     return status, out.getvalue(), "\n".join(line for line in lines if "%|" not in line)
 
 
-def command(*arguments: object) -> list[str]:
-    """The command line a user types, for a process of its own."""
-    return [sys.executable, "-m", "train.prepare", *(str(argument) for argument in arguments)]
+def run(*arguments: object) -> CompletedProcess[str]:
+    """Run the command in a process of its own to its good end."""
+    return python("-m", "train.prepare", *arguments)
 
 
-def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    """Run the command in a process of its own to its end."""
-    line = command(*arguments)
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+@contextlib.contextmanager
+def start(*arguments: object, chunks: int = 1, **options: Any) -> Iterator[Popen[str]]:
+    """Start the command in a process of its own, and wait until so many chunks are made, or for its end.
 
-
-def start(*arguments: object, chunks: int = 1, **options: Any) -> "subprocess.Popen[str]":
-    """Start the command in a process of its own, and wait until so many chunks are made, or for its end."""
-    process = subprocess.Popen(command(*arguments), cwd=ROOT, text=True, stderr=subprocess.PIPE, **options)
-    done = Path(f"{arguments[arguments.index('--out') + 1]}.partial") / "done.jsonl"
-    until = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < until:
-        if done.exists() and done.read_bytes().count(b"\n") >= chunks:
-            break
-        time.sleep(0.002)
-    return process
+    What it prints is beside `--out`, in a file ending in `.log`.
+    """
+    out = arguments[arguments.index("--out") + 1]
+    done = Path(f"{out}.partial") / "done.jsonl"
+    with started([sys.executable, "-m", "train.prepare", *arguments], Path(f"{out}.log"), **options) as process:
+        wait_for(lambda: done.exists() and done.read_bytes().count(b"\n") >= chunks, process)
+        yield process
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.refusals import refused
 from tests.train.data.images import prepare
 from train.data.dataset import PreparedDataset
 from train.errors import DataError
@@ -103,11 +104,8 @@ def test_a_changed_pixel_is_found_by_verify_alone(folder: Path) -> None:
 
 
 def test_no_folder_a_file_and_an_unfinished_preparation_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder; make it with python"):
-        PreparedDataset.open(tmp_path / "absent")
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="is a file; allowed is the folder"):
-        PreparedDataset.open(tmp_path / "file")
     (tmp_path / "begun.partial").mkdir()
-    with pytest.raises(DataError, match="not yet whole; continue it with the same"):
-        PreparedDataset.open(tmp_path / "begun")
+    refused(lambda: PreparedDataset.open(tmp_path / "absent"), "no such folder; make it with python", by=DataError)
+    refused(lambda: PreparedDataset.open(tmp_path / "file"), "is a file; allowed is the folder", by=DataError)
+    refused(lambda: PreparedDataset.open(tmp_path / "begun"), "not yet whole; continue it with the same", by=DataError)

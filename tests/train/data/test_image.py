@@ -1,12 +1,14 @@
 """One image: modes, orientation, crop, fit, and what counts as bad."""
 
 import io
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.refusals import refused
 from tests.train.data.images import smooth_image
 from train.data.image import BadImageError, Fitting, decode, to_rgb
 
@@ -135,17 +137,15 @@ def test_every_cut_of_an_image_is_bad_or_whole(tmp_path: Path) -> None:
 
 
 def test_a_32_bit_image_is_refused_because_its_range_is_unknown() -> None:
-    with pytest.raises(BadImageError, match="mode F"):
-        decode(encoded(Image.new("F", (8, 8), 0.5), "TIFF"))
-    with pytest.raises(ValueError, match="mode I;"):
-        to_rgb(Image.new("I", (8, 8), 70000))
+    refused(lambda: decode(encoded(Image.new("F", (8, 8), 0.5), "TIFF")), "mode F", by=BadImageError)
+    refused(lambda: to_rgb(Image.new("I", (8, 8), 70000)), "mode I;")
 
 
 def test_too_small_names_both_sizes() -> None:
-    with pytest.raises(BadImageError, match="too_small: 20x9 px, allowed is 10 px a side or more"):
-        Fitting(8, min_side_px=10).apply(Image.new("RGB", (20, 9)))
-    with pytest.raises(BadImageError, match="allowed is 16 px"):
-        Fitting(8, crop="center:16", min_side_px=10).apply(Image.new("RGB", (20, 15)))
-    with pytest.raises(BadImageError, match="allowed is 24 px"):
-        Fitting(8, crop="center:16", min_side_px=24).apply(Image.new("RGB", (30, 20)))
+    for fitting, side, words in (
+        (Fitting(8, min_side_px=10), (20, 9), "too_small: 20x9 px, allowed is 10 px a side or more"),
+        (Fitting(8, crop="center:16", min_side_px=10), (20, 15), "allowed is 16 px"),
+        (Fitting(8, crop="center:16", min_side_px=24), (30, 20), "allowed is 24 px"),
+    ):
+        refused(partial(fitting.apply, Image.new("RGB", side)), words, by=BadImageError)
     assert Fitting(8, min_side_px=9).apply(Image.new("RGB", (20, 9))).shape == (8, 8, 3)

@@ -1,14 +1,13 @@
 """Preparing where Python lacks what only POSIX has, as on Windows."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.train.data.images import ROOT
+from tests.processes import python
 from train import files
 from train.data.dataset import PreparedDataset
 from train.data.shapes import ShapeClasses, draw
@@ -32,17 +31,8 @@ sys.exit(train.prepare.main(sys.argv[1:]))
 @pytest.mark.parametrize("workers", [1, 2])
 def test_shapes_are_prepared_without_what_only_posix_has(tmp_path: Path, workers: int) -> None:
     out = tmp_path / "out"
-    options = ["--source", "shapes:3", "--resolution", "8", "--limit", "300", "--workers", str(workers)]
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_POSIX, *options, "--out", str(out)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
+    options = ["--source", "shapes:3", "--resolution", 8, "--limit", 300, "--workers", workers, "--out", out]
+    assert "Traceback" not in python("-c", WITHOUT_POSIX, *options).stderr
     dataset = PreparedDataset.open(out, verify=True)
     assert len(dataset) == 300
     np.testing.assert_array_equal(dataset.images[299], draw(ShapeClasses(3), 2, side_px=8, key=(0, 0, 299)))
