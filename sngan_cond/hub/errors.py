@@ -33,7 +33,7 @@ def with_retries(call: Callable[[], T], *, again: bool = True) -> T:
         try:
             return call()
         except PUSH_ERRORS as error:
-            # No server answered at all, or none would say what a file is: the client has tried again by itself.
+            # No server answered at all, or none described a file: the client has tried again by itself.
             unreached = isinstance(error, TRANSPORT_ERROR) and not isinstance(error, HfHubHTTPError)
             if unreached or isinstance(error, LocalEntryNotFoundError) or not is_outage(error):
                 raise
