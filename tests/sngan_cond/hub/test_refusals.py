@@ -11,6 +11,7 @@ import torch
 from sngan_cond import Generator
 from sngan_cond.hub.cards import escape
 from sngan_cond.hub.files import PretrainedError, check_files
+from sngan_cond.loading import load_generator
 from sngan_cond.stored import MAX_TEXT_BYTES
 from tests.hub.folders import edit, make, reheader, rewrite
 from tests.refusals import refused
@@ -64,6 +65,20 @@ def test_a_config_that_does_not_fit_is_refused_before_allocation(folder: Path, c
 def test_a_config_that_is_no_object_is_refused(folder: Path, text: str, words: list[str]) -> None:
     (folder / "config.json").write_bytes(text.encode("utf-8", "surrogatepass"))
     refused(lambda: Generator.from_pretrained(folder), *words, by=PretrainedError)
+
+
+@pytest.mark.parametrize(
+    ("name", "fact", "words"),
+    [
+        ("metrics.json", "metrics", "cannot be read as JSON"),
+        ("training.json", "step", "cannot be read as JSON"),
+        ("README.md", "card", "cannot be read as text"),
+    ],
+)
+def test_a_damaged_file_keeps_nobody_from_the_weights(folder: Path, name: str, fact: str, words: str) -> None:
+    (folder / name).write_bytes(b"\xff")
+    model = load_generator(folder)
+    refused(lambda: getattr(model, fact), name, words, by=PretrainedError)
 
 
 def test_a_huge_config_is_not_read(folder: Path) -> None:
