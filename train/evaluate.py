@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from train.run.allocator import reexec_with_fast_allocator
 
@@ -14,6 +16,10 @@ from train.cli import check_writable
 from train.errors import EvaluationError, TrainError
 from train.evaluation.metrics import METRICS, metrics_named
 from train.evaluation.protocols import PROTOCOLS, protocol_named
+
+if TYPE_CHECKING:
+    import torch
+    from accelerate import PartialState
 
 EPILOG = """examples:
   python -m train.evaluate --model user/name --data data/imagenet-128 --protocol paper --out metrics.json
@@ -101,10 +107,6 @@ def _evaluate(args: argparse.Namespace) -> None:
     check_writable(args.out)
 
     # After the flags are checked: importing torch takes seconds.
-    import torch
-    from accelerate import PartialState
-    from accelerate.utils import parse_flag_from_env
-
     from sngan_cond.hub.files import PretrainedError
     from sngan_cond.loading import load_generator
     from train.config import EvaluationConfig
@@ -114,32 +116,18 @@ def _evaluate(args: argparse.Namespace) -> None:
     from train.evaluation.job import open_evaluation
     from train.evaluation.measure import evaluate
     from train.evaluation.real_features import default_cache
-    from train.run.launch import COLLECTIVE_TIMEOUT, set_num_threads
 
-    device = _device(args.device)
-    on_cpu = device == "cpu" or not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
-    state = PartialState(cpu=on_cpu, timeout=COLLECTIVE_TIMEOUT)
-    where = torch.device(state.device if device in ("auto", "cuda") else device)
-    set_num_threads(where)
+    state, device = _join_processes(args.device)
     dataset = PreparedDataset.open(args.data, verify=state.is_main_process)  # hashing it once is enough
     try:
         model = load_generator(args.model)
     except PretrainedError as error:
         raise EvaluationError(f"--model: {error}") from error
-    asked = EvaluationConfig(
-        protocol=args.protocol,
-        metrics=tuple(args.metrics or ()),
-        extractor=args.extractor,
-        weights=args.weights,
-        classifier=args.classifier,
-        fakes=args.fakes,
-        reals=args.reals,
-        batch=args.batch,
-    )
+    asked = {field.name: getattr(args, field.name, None) for field in fields(EvaluationConfig)}
     job = open_evaluation(
-        asked,
+        EvaluationConfig(**{name: value for name, value in asked.items() if value is not None}),
         dataset,
-        device=where,
+        device=device,
         weights_sha256=args.weights_sha256,
         seed=args.seed,
         truncation=args.truncation,
@@ -148,7 +136,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         progress=not args.no_progress,
     )
     work_dir = args.out.with_name(args.out.name + ".classes")
-    report = evaluate(job, model.generator.to(where), model=model.public_name, work_dir=work_dir)
+    report = evaluate(job, model.generator.to(device), model=model.public_name, work_dir=work_dir)
     if state.is_main_process:
         report.write(args.out)
         remove_class_files(work_dir)
@@ -156,19 +144,26 @@ def _evaluate(args: argparse.Namespace) -> None:
     state.destroy_process_group()
 
 
-def _device(name: str) -> str:
-    """Return the name of a device that this machine has; "auto" and "cuda" leave the choice to each process."""
+def _join_processes(device: str) -> "tuple[PartialState, torch.device]":
+    """Return the launched program's processes, and this one's device; "auto" and "cuda" leave its choice to them."""
     import torch
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
 
-    if name in ("auto", "cpu"):
-        return name
-    kind, _, index = name.partition(":")
-    if kind != "cuda" or (index and not index.isdigit()):
-        raise EvaluationError(f"--device {name!r}: auto, cpu, cuda or cuda:N is allowed")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if int(index or 0) >= count:
-        raise EvaluationError(f"--device {name!r}: this machine has {count} CUDA devices")
-    return name
+    from train.run.launch import COLLECTIVE_TIMEOUT, set_num_threads
+
+    if device not in ("auto", "cpu"):
+        kind, _, index = device.partition(":")
+        if kind != "cuda" or (index and not index.isdigit()):
+            raise EvaluationError(f"--device {device!r}: auto, cpu, cuda or cuda:N is allowed")
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(index or 0) >= count:
+            raise EvaluationError(f"--device {device!r}: this machine has {count} CUDA devices")
+    on_cpu = device == "cpu" or not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
+    state = PartialState(cpu=on_cpu, timeout=COLLECTIVE_TIMEOUT)
+    chosen = torch.device(state.device if device in ("auto", "cuda") else device)
+    set_num_threads(chosen)
+    return state, chosen
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The command, its file and the comparison of files, as a user meets them."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +10,15 @@ from safetensors.torch import save_file
 
 from sngan_cond import Generator
 from sngan_cond.sampling import to_uint8
+from tests.processes import python, run
+from tests.refusals import refused_command
 from tests.train.evaluation.parts import measured, scores, tiny_generator, write_dataset
-from tests.train.launch import run
+from tests.train.launch import TWO
 from train import evaluate as command
 from train.data.dataset import PreparedDataset
-from train.evaluation.classifier import accuracy
+from train.evaluation.classifier import accuracy, train_classifier
 from train.evaluation.classifier import main as classifier_main
-from train.evaluation.classifier_file import load_classifier
+from train.evaluation.classifier_file import load_classifier, save_classifier
 from train.evaluation.extractors import load_extractor
 from train.evaluation.protocols import PROTOCOLS
 from train.evaluation.report import weights_sha256
@@ -35,9 +36,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def call(folder: Path, *more: str, out: str = "metrics.json", protocol: str = "quick") -> int:
-    base = ["--model", str(folder / "model"), "--data", str(folder / "data"), "--protocol", protocol]
-    return command.main([*base, "--out", str(folder / out), "--cache", str(folder / "cache"), *IDENTITY, *more])
+def flags(folder: Path, *more: object, out: str = "metrics.json", protocol: str = "quick") -> list[str]:
+    base = ["--model", folder / "model", "--data", folder / "data", "--protocol", protocol, "--out", folder / out]
+    return [str(flag) for flag in (*base, "--cache", folder / "cache", *IDENTITY, *more)]
+
+
+def call(folder: Path, *more: object, **options: str) -> int:
+    return command.main(flags(folder, *more, **options))
 
 
 def test_the_file_says_everything(folder: Path, capsys: pytest.CaptureFixture) -> None:
@@ -94,24 +99,17 @@ def test_the_command_gives_what_the_function_gives(folder: Path) -> None:
         (["--metrics", "classifier_accuracy"], "--classifier FILE is needed"),
     ],
 )
-def test_mistakes_are_one_line(folder: Path, more: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
-    assert call(folder, *more, out="wrong.json") == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
+def test_mistakes_are_one_line(folder: Path, more: list[str], message: str) -> None:
+    refused_command(command.main, flags(folder, *more, out="wrong.json"), message)
     assert not (folder / "wrong.json").exists()
 
 
 def test_help_waits_for_no_torch() -> None:
-    code = "import sys, train.evaluate; train.evaluate.parser().format_help(); assert 'torch' not in sys.modules"
-    done = run([sys.executable, "-c", code])
-    assert done.returncode == 0, done.stderr
+    python("-c", "import sys, train.evaluate; train.evaluate.parser().format_help(); assert 'torch' not in sys.modules")
 
 
-def test_needed_arguments_are_named(capsys: pytest.CaptureFixture) -> None:
-    assert command.main(["--model", "m"]) == 2
-    assert capsys.readouterr().err == "error: --data: is needed\n"
+def test_needed_arguments_are_named() -> None:
+    assert refused_command(command.main, ["--model", "m"]) == "error: --data: is needed"
 
 
 def test_compare_prints_like_and_refuses_unlike(folder: Path, capsys: pytest.CaptureFixture) -> None:
@@ -125,48 +123,54 @@ def test_compare_prints_like_and_refuses_unlike(folder: Path, capsys: pytest.Cap
     assert f"{scores(folder / 'b.json')['class_score_identity']:.6g}" in table[3]
     assert "protocol quick(reduced), 40 generated, 0 real, extractor identity" in table[5]
     for other, what in (("c", "fake_count '40'"), ("d", "truncation 'null'")):
-        assert command.main(["--compare", paths["a"], paths[other]]) == 2
-        captured = capsys.readouterr()
-        assert f"class_score_identity has {what} in {paths['a']}" in captured.err
-        assert captured.out == ""
+        words = f"class_score_identity has {what} in {paths['a']}"
+        refused_command(command.main, ["--compare", paths["a"], paths[other]], words)
 
+    whole = (folder / "a.json").read_text()
+
+    def changed(**fields: object) -> str:
+        content = json.loads(whole)
+        content["metrics"][0] |= fields
+        return json.dumps(content)
+
+    path = folder / "changed.json"
     for key, value in (("protocol", "paper"), ("extractor", "other"), ("extractor_sha256", "0" * 64)):
-        changed = json.loads((folder / "a.json").read_text())
-        changed["metrics"][0][key] = value
-        (folder / "changed.json").write_text(json.dumps(changed))
-        assert command.main(["--compare", paths["a"], str(folder / "changed.json")]) == 2
-        assert f"has {key} " in capsys.readouterr().err
-    wrong = [{**json.loads((folder / "a.json").read_text()), "dataset": "mine"}]
-    for key, value in (("value", None), ("value", "2"), ("std", "0"), ("fake_count", 1.5), ("extractor_sha256", 7)):
-        wrong.append(json.loads((folder / "a.json").read_text()))
-        wrong[-1]["metrics"][0][key] = value
-    for number, content in enumerate(wrong):
-        (folder / f"wrong-{number}.json").write_text(json.dumps(content))
-    for path in (folder / "data" / "dataset.json", *sorted(folder.glob("wrong-*.json"))):
-        assert command.main(["--compare", str(path)]) == 2
-        assert capsys.readouterr().err == f"error: --compare {path}: not a metrics.json of train.evaluate\n"
+        path.write_text(changed(**{key: value}))
+        refused_command(command.main, ["--compare", paths["a"], path], f"has {key} ")
+    wrong = ({"value": None}, {"value": "2"}, {"std": "0"}, {"fake_count": 1.5}, {"extractor_sha256": 7})
+    texts = [changed(**fields) for fields in wrong]
+    texts += [
+        json.dumps({**json.loads(whole), "dataset": "mine"}),
+        "[]",
+        (folder / "data" / "dataset.json").read_text(),
+    ]
+    for text in texts:
+        path.write_text(text)
+        line = refused_command(command.main, ["--compare", path])
+        assert line == f"error: --compare {path}: not a metrics.json of train.evaluate"
+    for text in ("{", "[" * 10**5, whole.replace("{", '{"metrics": [], ', 1)):
+        path.write_text(text)
+        refused_command(command.main, ["--compare", path], f"--compare {path}: cannot be read as JSON (")
 
 
-def test_a_changed_data_set_is_noticed(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_changed_data_set_is_noticed(folder: Path, tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "data")
     images = np.load(data / "images.npy")
     images[0, 0, 0, 0] ^= 1
     np.save(data / "images.npy", images)
-    assert call(folder, "--data", str(data), out="wrong.json") == 2
-    assert "the file has changed" in capsys.readouterr().err
+    refused_command(command.main, flags(folder, "--data", data), "the file has changed")
 
 
 def test_a_classifier_judges_samples_by_their_class(folder: Path, tmp_path: Path) -> None:
     """Classes differ by brightness, which a small network learns at once; real images taken for samples score alike."""
     data, test = write_dataset(tmp_path / "train", count=800), write_dataset(tmp_path / "test", seed=2)
     out = tmp_path / "classifier.safetensors"
-    flags = ["--data", str(data), "--test", str(test), "--out", str(out), "--width", "4", "--epochs", "6"]
-    assert classifier_main(flags) == 0
+    assert classifier_main([*f"--data {data} --test {test} --out {out}".split(), "--width", "4", "--epochs", "6"]) == 0
     loaded = load_classifier(out)
     assert loaded.metadata.test_accuracy > 0.7  # four classes: chance is 0.25
     assert (loaded.metadata.train_count, loaded.metadata.test_count) == (800, 240)
     assert loaded.metadata.test_accuracy == accuracy(loaded.network.eval(), PreparedDataset.open(test))
-    assert call(folder, "--metrics", "classifier_accuracy", "--classifier", str(out)) == 0
+    assert call(folder, "--metrics", "classifier_accuracy", "--classifier", out) == 0
     row = json.loads((folder / "metrics.json").read_text())["metrics"][0]
     assert row["settings"]["accuracy_on_real_test_images"] == loaded.metadata.test_accuracy
     assert row["extractor_sha256"] == loaded.sha256
@@ -178,9 +182,13 @@ def test_a_classifier_judges_samples_by_their_class(folder: Path, tmp_path: Path
         expected = (loaded.network(images).argmax(1) == labels).double().mean()
     assert row["value"] == pytest.approx(float(expected))
 
-    wrong = tmp_path / "wrong.safetensors"
-    save_file({"a": torch.ones(1)}, wrong)
-    assert call(folder, "--metrics", "classifier_accuracy", "--classifier", str(wrong)) == 2
+
+def test_files_that_are_no_classifier(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.safetensors"
+    for metadata, word in ((None, "'classifier'"), ("{", "as JSON"), ("[" * 10**5, "too deeply"), ("{}", "is missing")):
+        save_file({"a": torch.ones(1)}, path, metadata and {"classifier": metadata})
+        words = (f"--classifier {path}: not a classifier (", word, "make one with")
+        refused_command(command.main, flags(folder, "--classifier", path), *words)
 
 
 @pytest.mark.slow
@@ -192,12 +200,8 @@ def test_one_process_that_cannot_go_on_ends_all(folder: Path) -> None:
             if name.endswith("gain") and parameter.ndim == 2:
                 parameter[1] = torch.nan
     G.save_pretrained(folder / "broken")
-    flags = ["--model", str(folder / "broken"), "--data", str(folder / "data"), "--protocol", "quick", "--no-cache"]
-    flags += ["--extractor", "identity", "--fakes", "40", "--reals", "50", "--no-progress", "--metrics", "diversity"]
-    launch = "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
-    ports = "--dynamo_backend no --main_process_port 0"
-    flags += ["--device", "cpu", "--out", str(folder / "broken.json")]
-    done = run([sys.executable, "-m", *launch.split(), *ports.split(), "-m", "train.evaluate", *flags], status=None)
+    more = ("--model", folder / "broken", "--no-cache", "--metrics", "diversity", "--device", "cpu")
+    done = run([*TWO, "-m", "train.evaluate", *flags(folder, *more, out="broken.json")], status=None)
     assert done.returncode != 0
     assert done.stderr.count("error: class 1: the generator makes images that are not finite") == 2
     assert not (folder / "broken.json").exists()
@@ -206,16 +210,23 @@ def test_one_process_that_cannot_go_on_ends_all(folder: Path) -> None:
 @pytest.mark.slow
 def test_two_processes_give_what_one_gives(folder: Path) -> None:
     """Both kinds of sharing: images of one stream, and classes."""
-    metrics = ["--metrics", "class_score", "frechet", "kernel", "precision_recall", "ms_ssim", "diversity"]
-    common = ["--model", str(folder / "model"), "--data", str(folder / "data"), "--protocol", "quick", "--no-cache"]
+    data, other = PreparedDataset.open(folder / "data"), PreparedDataset.open(write_dataset(folder / "other", seed=2))
+    save_classifier(*train_classifier(data, other, epochs=1, width=4), folder / "judge.safetensors")
+    metrics = ["class_score", "frechet", "kernel", "precision_recall", "classifier_accuracy", "ms_ssim", "diversity"]
     # 41 fakes and 51 reals: shares of unlike size
-    flags = [*common, "--extractor", "identity", "--fakes", "41", "--reals", "51", "--no-progress", *metrics]
-    assert command.main([*flags, "--out", str(folder / "one.json")]) == 0
-    launch = "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
-    ports = "--dynamo_backend no --main_process_port 0"
-    flags += ["--device", "cpu", "--out", str(folder / "two.json")]
-    done = run([sys.executable, "-m", *launch.split(), *ports.split(), "-m", "train.evaluate", *flags])
-    assert done.returncode == 0, done.stderr[-2000:]
+    more = [
+        "--metrics",
+        *metrics,
+        "--classifier",
+        folder / "judge.safetensors",
+        "--fakes",
+        "41",
+        "--reals",
+        "51",
+        "--no-cache",
+    ]
+    assert call(folder, *more, out="one.json") == 0
+    run([*TWO, "-m", "train.evaluate", *flags(folder, *more, "--device", "cpu", out="two.json")])
     one, two = (json.loads((folder / f"{name}.json").read_text()) for name in ("one", "two"))
     assert two["processes"] == 2
     assert [row["name"] for row in one["metrics"]] == [row["name"] for row in two["metrics"]]

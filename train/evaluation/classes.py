@@ -55,13 +55,11 @@ class FinishedClass:
 def score_classes(
     job: Evaluation, generator: Generator, metrics: Sequence[Metric], work_dir: Path | None, decided_by: dict[str, Any]
 ) -> list[ClassResult]:
-    """Score every class; process r of W scores classes r, r + W, ..., and all return the whole list.
+    """Score every class; process r of W scores classes r, r + W, ..., and all return all results, in label order.
 
     Args:
         work_dir: keeps finished classes until the whole is done; None keeps nothing.
         decided_by: everything that decides the scores.
-    Returns:
-        One result a class, in label order.
     Raises:
         EvaluationError: if a class cannot be scored, on any process.
     """

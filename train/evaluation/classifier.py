@@ -21,6 +21,7 @@ from train.evaluation.classifier_file import Classifier, ClassifierMetadata, sav
 
 TRAIN_BATCH = 128
 TEST_BATCH = 256
+PEAK_RATE = 3e-3  # of AdamW, reached after a quarter of the updates
 
 
 def _batch(dataset: PreparedDataset, indices: Tensor) -> tuple[Tensor, Tensor]:
@@ -41,7 +42,7 @@ def accuracy(classifier: Classifier, dataset: PreparedDataset) -> float:
 
 
 def train_classifier(
-    data: PreparedDataset, test: PreparedDataset, *, epochs: int = 4, width: int = 32, seed: int = 0, lr: float = 3e-3
+    data: PreparedDataset, test: PreparedDataset, *, epochs: int = 4, width: int = 32, seed: int = 0
 ) -> tuple[Classifier, ClassifierMetadata]:
     """Train a classifier on one data set and test it on another.
 
@@ -49,28 +50,19 @@ def train_classifier(
         data: labelled images to train on.
         test: other images of the same classes and resolution.
         width: channels of the first convolution.
-        lr: peak learning rate of AdamW, reached after a quarter of the updates.
     Returns:
         The classifier in eval mode, and what its file says about it.
     Raises:
         EvaluationError: if there are no classes, or the two data sets do not match.
     """
-    if not data.num_classes:
-        raise EvaluationError(f"--data {data.folder}: has no classes; a classifier needs labels")
-    if (test.class_names, test.resolution) != (data.class_names, data.resolution):
-        raise EvaluationError(
-            f"--test {test.folder}: {test.num_classes} classes at {test.resolution} px; allowed are the "
-            f"{data.num_classes} classes of --data at {data.resolution} px"
-        )
-    if test.info.sha256 == data.info.sha256:
-        raise EvaluationError(f"--test {test.folder}: holds the images of --data; others are allowed")
+    _check_pair(data, test)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "classifier"))
         classifier = Classifier(data.num_classes, data.resolution, width)
-    optimiser = torch.optim.AdamW(classifier.parameters(), lr=lr)
+    optimiser = torch.optim.AdamW(classifier.parameters(), lr=PEAK_RATE)
     updates = -(-len(data) // TRAIN_BATCH) * epochs
     warm_up = 0.25 if updates > 4 else 0.0  # OneCycleLR divides by (warm-up updates - 1), which must not be 0
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=updates, pct_start=warm_up)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=updates, pct_start=warm_up)
     with tqdm(total=updates, desc="training the classifier", unit="updates", disable=None) as bar:
         for epoch in range(epochs):
             order = torch.randperm(len(data), generator=rng_for(seed, "classifier", epoch))
@@ -97,6 +89,18 @@ def train_classifier(
         seed=seed,
     )
     return classifier, metadata
+
+
+def _check_pair(data: PreparedDataset, test: PreparedDataset) -> None:
+    if not data.num_classes:
+        raise EvaluationError(f"--data {data.folder}: has no classes; a classifier needs labels")
+    if (test.class_names, test.resolution) != (data.class_names, data.resolution):
+        raise EvaluationError(
+            f"--test {test.folder}: {test.num_classes} classes at {test.resolution} px; allowed are the "
+            f"{data.num_classes} classes of --data at {data.resolution} px"
+        )
+    if test.info.sha256 == data.info.sha256:
+        raise EvaluationError(f"--test {test.folder}: holds the images of --data; others are allowed")
 
 
 def _parser() -> argparse.ArgumentParser:

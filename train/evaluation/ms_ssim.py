@@ -1,4 +1,4 @@
-"""The form that multi-scale structural similarity (Wang et al. 2003) takes for images of one resolution."""
+"""Multi-scale structural similarity (Wang et al. 2003): which form of it fits images of one size."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,6 @@ class MsSsimForm:
     """Form of MS-SSIM for images of one resolution.
 
     Args:
-        scales: at most 5.
         weights: exponent of each scale, finest first, summing to 1 (to rounding in the published five).
         window_px: side of the Gaussian window.
         sigma_px: its standard deviation.

@@ -38,10 +38,10 @@ class Protocol:
     name: str
     source: str
     metrics: tuple[str, ...]
-    score_fakes: int
-    score_splits: int
-    fakes: int
-    reals: int
+    score_fakes: int = 50_000
+    score_splits: int = 10
+    fakes: int = 50_000
+    reals: int = 50_000
     labels: Labels = "balanced"
     kernel_subsets: int = 100
     kernel_subset_size: int = 1000
@@ -95,8 +95,6 @@ _PROTOCOLS = (
         source="Miyato et al. 2018, appendix B.1: IS 10 x 5,000; FID 10,000 real and 5,000 generated; "
         "labels uniform as in evaluation.py of pfnet-research/sngan_projection",
         metrics=("class_score", "frechet"),
-        score_fakes=50_000,
-        score_splits=10,
         fakes=5_000,
         reals=10_000,
         labels="uniform",
@@ -106,8 +104,6 @@ _PROTOCOLS = (
         source="Lin et al. 2021, appendix H.2: IS 50,000 in 10 splits; FID 5,000 real and 10,000 generated; "
         "its networks take no labels, so a conditional generator's are uniform",
         metrics=("class_score", "frechet"),
-        score_fakes=50_000,
-        score_splits=10,
         fakes=10_000,
         reals=5_000,
         labels="uniform",
@@ -117,20 +113,12 @@ _PROTOCOLS = (
         source="Heusel et al. 2017 as used since: 50,000 generated and 50,000 real; KID of Binkowski et al. 2018; "
         "precision and recall of Kynkaanniemi et al. 2019, on this extractor's features where theirs are VGG-16's",
         metrics=("class_score", "frechet", "kernel", "precision_recall"),
-        score_fakes=50_000,
-        score_splits=10,
-        fakes=50_000,
-        reals=50_000,
     ),
     Protocol(
         name="intra_class",
         source="Miyato and Koyama 2018, section 4.1: 5,000 generated a class against all real images of the class; "
         "MS-SSIM of Miyato et al. 2018, section 4.2, with the 100 pairs a class of Odena et al. 2017",
         metrics=("intra_frechet", "ms_ssim", "diversity"),
-        score_fakes=50_000,
-        score_splits=10,
-        fakes=50_000,
-        reals=50_000,
     ),
     Protocol(
         name="quick",

@@ -52,7 +52,7 @@ def reference_features(job: Evaluation, label: int | None, processes: Processes)
     """Return the features of real images, from the cache if it holds exactly these.
 
     Args:
-        label: take images of this class only; None takes all.
+        label: of the class whose images these are; None for images of all classes.
         processes: that share the images out.
     Returns:
         The features on the main process, None on the others.
@@ -85,10 +85,6 @@ def cache_key(dataset: PreparedDataset, extractor: Extractor, count: int, label:
     """Return everything that decides reference features; different keys never share a file.
 
     The folder is not part of it, so a copy of a data set finds its features again.
-
-    Args:
-        count: number of images.
-        label: of their class; None for images of all classes.
     """
     info = dataset.info
     return {

@@ -1,6 +1,7 @@
 """Streams of images, generated or real: the i-th image is the same for every batch size and number of processes."""
 
 import functools
+from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +30,7 @@ class Stream(Protocol):
         ...
 
 
+@dataclass(eq=False)
 class FakeStream:
     """Images of a generator; the i-th depends on (seed, part, i) and its label alone.
 
@@ -39,19 +41,15 @@ class FakeStream:
         truncation: as in `sngan_cond.sample`; None for plain latents.
     """
 
-    def __init__(
-        self,
-        generator: Generator,
-        labels: Tensor | None,
-        count: int,
-        *,
-        seed: int,
-        part: str,
-        truncation: float | None = None,
-    ) -> None:
-        self.generator, self.labels, self.count = generator, labels, count
-        self._seed, self._part, self._truncation = seed, part, truncation
-        self._device = next(generator.parameters()).device
+    generator: Generator
+    labels: Tensor | None
+    count: int
+    _: KW_ONLY
+    seed: int
+    part: str
+    truncation: float | None = None
+
+    def __post_init__(self) -> None:
         self._latent_block = functools.lru_cache(maxsize=1)(self._draw_block)  # a batch may end within one
 
     @torch.no_grad()
@@ -61,8 +59,9 @@ class FakeStream:
         Raises:
             EvaluationError: if one is not finite; as uint8 it would be scored like any other.
         """
-        z = self.latents(start, stop).to(self._device)  # drawn on the CPU, so that every device gets the same
-        y = None if self.labels is None else self.labels[start:stop].to(self._device)
+        device = next(self.generator.parameters()).device
+        z = self.latents(start, stop).to(device)  # drawn on the CPU, so that every device gets the same
+        y = None if self.labels is None else self.labels[start:stop].to(device)
         images = self.generator(z, y)
         if not images.isfinite().all():
             raise EvaluationError(f"the generator makes images that are not finite, among {start:,} to {stop - 1:,}")
@@ -78,8 +77,8 @@ class FakeStream:
 
     def _draw_block(self, block: int) -> Tensor:
         config = self.generator.config
-        rng = rng_for(self._seed, "evaluation latents", self._part, block)
-        return draw_latents(LATENT_BLOCK, config.latent_dim, rng=rng, truncation=self._truncation, latent=config.latent)
+        rng = rng_for(self.seed, "evaluation latents", self.part, block)
+        return draw_latents(LATENT_BLOCK, config.latent_dim, rng=rng, truncation=self.truncation, latent=config.latent)
 
 
 def draw_labels(count: int, num_classes: int, how: Labels, seed: int) -> Tensor | None:

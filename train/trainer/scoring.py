@@ -65,11 +65,7 @@ class EvaluationCallback:
     def score(self, networks: Networks, step: int, *, images_seen: int) -> None:
         """Log every score, and write `evaluations/step-XXXXXXXX/{ema,generator}.json`.
 
-        An evaluation that fails is reported, and the run goes on.
-
-        Args:
-            networks: whose generators are evaluated, through copies.
-            images_seen: real images shown to D.
+        An evaluation that fails is reported, and the run goes on. Copies of the generators are evaluated.
         """
         try:
             reports = {

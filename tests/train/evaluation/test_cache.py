@@ -91,13 +91,14 @@ def test_a_file_with_another_key_or_damage_is_not_used(dataset, tmp_path, extrac
     (path,) = cache.iterdir()
     tensors = {name: tensor + 1 for name, tensor in load_file(path).items()}
     key = cache_key(dataset, small_extractor(), 50, None)
-    for wrong in ({**key, "dataset_sha256": {"images.npy": "e" * 64}}, {**key, "split": "test"}, None):
-        save_file(tensors, path, metadata={"key": json.dumps(wrong)})
+    other = [{**key, "dataset_sha256": {"images.npy": "e" * 64}}, {**key, "split": "test"}, None]
+    for wrong in (*map(json.dumps, other), "[" * 10**5, "{"):
+        save_file(tensors, path, metadata={"key": wrong})
         assert torch.equal(reference(dataset, cache).features, truth.features)
-    assert extractions.count == 4
+    assert extractions.count == 6
     path.write_bytes(path.read_bytes()[:-100])
     assert torch.equal(reference(dataset, cache).features, truth.features)
-    assert extractions.count == 5
+    assert extractions.count == 7
     with safe_open(path, framework="pt") as file:  # and the damaged file was replaced
         assert json.loads(file.metadata()["key"]) == key
     save_file(tensors, path, metadata={"key": json.dumps(key)})

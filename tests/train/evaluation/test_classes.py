@@ -1,14 +1,15 @@
 """Scores within a class: known values, a model that ignores its label, and going on at the class."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tests.refusals import refused
 from tests.train.evaluation.parts import CLASSES, measured, tiny_dataset, tiny_generator
-from train.errors import EvaluationError
 from train.evaluation import classes
 from train.evaluation.ms_ssim import ms_ssim_form
 from train.evaluation.protocols import PROTOCOLS
@@ -34,8 +35,7 @@ def test_ms_ssim_takes_the_published_form_where_it_fits() -> None:
     assert ms_ssim_form(128).sigma_px == pytest.approx(1.5 * 7 / 11)  # a smaller window of the same form
     assert ms_ssim_form(32).scales == 3
     assert sum(ms_ssim_form(32).weights) == pytest.approx(1)
-    with pytest.raises(EvaluationError, match="images from 16 px are allowed"):
-        ms_ssim_form(8)
+    refused(lambda: ms_ssim_form(8), "ms_ssim at 8 px: images from 16 px are allowed")
 
 
 def test_diversity_is_the_root_mean_square_distance_of_pairs() -> None:
@@ -87,7 +87,7 @@ def test_rows_hold_mean_every_class_and_the_worst(tmp_path: Path) -> None:
 def test_a_stopped_evaluation_goes_on_at_the_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, work = tiny_dataset(tmp_path / "data"), tmp_path / "m.json.classes"
     G = tiny_generator()
-    whole = measured(G, dataset, PROTOCOL)
+    whole_report = measured(G, dataset, PROTOCOL)
     scored, real_score = [], classes._score_class
 
     def stopping(job, generator, metrics, label: int):
@@ -100,13 +100,18 @@ def test_a_stopped_evaluation_goes_on_at_the_class(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(classes, "_score_class", stopping)
     with pytest.raises(KeyboardInterrupt):
         measured(G, dataset, PROTOCOL, work_dir=work)
-    assert measured(G, dataset, PROTOCOL, work_dir=work).metrics == whole.metrics
+    assert measured(G, dataset, PROTOCOL, work_dir=work).metrics == whole_report.metrics
     assert scored == [0, 1, "stopped", 2, 3]
-    (work / "class-00001.json").write_text('{"identity": "cut')
-    measured(G, dataset, PROTOCOL, work_dir=work)
-    assert scored[5:] == [1]  # a damaged class is done again
+    path = work / "class-00001.json"
+    whole = path.read_text()
+    texts = ('{"identity": "cut', "[" * 10**5, "[]", whole.replace('"reals": 50', '"reals": "50"'))
+    for times, damaged in enumerate(texts, start=1):
+        path.write_text(damaged)
+        assert measured(G, dataset, PROTOCOL, work_dir=work).metrics == whole_report.metrics
+        assert scored[5:] == [1] * times  # a damaged class is done again
+        assert path.read_text() == whole
     measured(G, dataset, PROTOCOL, work_dir=work, seed=9)
-    assert scored[6:] == [0, 1, 2, 3]  # another seed is another evaluation
+    assert scored[9:] == [0, 1, 2, 3]  # another seed is another evaluation
     kept = json.loads((work / "class-00003.json").read_text())
     assert kept["result"]["name"] == "class 3"
     classes.remove_class_files(work)
@@ -115,7 +120,5 @@ def test_a_stopped_evaluation_goes_on_at_the_class(tmp_path: Path, monkeypatch: 
 
 def test_models_and_data_without_classes_are_refused(tmp_path: Path) -> None:
     dataset = tiny_dataset(tmp_path / "data")
-    with pytest.raises(EvaluationError, match="a model and a data set with classes are needed"):
-        measured(tiny_generator(classes=0), dataset, PROTOCOL)
-    with pytest.raises(EvaluationError, match="4 classes; the model has 3"):
-        measured(tiny_generator(classes=3), dataset, PROTOCOL)
+    for count, said in ((0, "a model and a data set with classes are needed"), (3, "4 classes; the model has 3")):
+        refused(partial(measured, tiny_generator(classes=count), dataset, PROTOCOL), said)

@@ -164,6 +164,16 @@ def test_images_pass_batch_by_batch() -> None:
     assert torch.equal(features["features"], rows.flatten(1))
 
 
+def test_a_process_without_images_has_rows_of_the_same_form() -> None:
+    """As where processes are more than images, or a source reads only the first of them."""
+    processes, identity = Processes(), load_extractor("identity")
+    processes.rank, processes.count = 3, 4
+    rows = torch.arange(45.0).reshape(15, 3, 1, 1)
+    for count, shown, read in ((15, 15, 3), (15, 13, 1), (15, 12, 0), (3, 3, 0)):
+        found = extract(Vectors(rows[:count]), [(identity, shown)], batch_size=2, processes=processes)["features"]
+        assert torch.equal(found, rows[12 : 12 + read].flatten(1))
+
+
 def test_nothing_outside_is_touched(dataset) -> None:
     G = tiny_generator().train()
     G.network.eval()  # mixed modes come back as they were
