@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tests.processes import ROOT, run
+from tests.refusals import refused_command
 from train.__main__ import main
 from train.prepare import main as prepare
 
@@ -41,6 +42,11 @@ def run_here(command: list[str]) -> int:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def refused_run(command: list[str], *words: str) -> str:
+    """Have a trainer's command refused in this process, as `refused_command` does."""
+    return refused_command(main, command[3:], *words)
 
 
 @contextmanager

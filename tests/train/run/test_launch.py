@@ -10,9 +10,7 @@ import torch
 
 from sngan_cond import Generator, GeneratorConfig
 from tests.processes import ROOT, run
-from tests.refusals import refused_command
-from tests.train.launch import TWO, tiny_command
-from train.__main__ import main
+from tests.train.launch import TWO, refused_run, tiny_command
 from train.config import TrainConfig
 from train.run.launch import AnyRankFlag, open_accelerator
 from train.trainer.state import synchronised
@@ -30,7 +28,7 @@ def test_what_two_networks_cannot_use_is_refused(
 ) -> None:
     monkeypatch.setattr("train.run.launch._end_with_launcher", lambda: None)  # this process is the tests'
     monkeypatch.setenv(variable, value)
-    refused_command(main, tiny_command(tiny_data, tmp_path / "run")[3:], message)
+    refused_run(tiny_command(tiny_data, tmp_path / "run"), message)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +48,7 @@ def test_a_tracker_that_is_not_installed_is_refused(
 ) -> None:
     monkeypatch.setattr("train.run.launch.get_available_trackers", lambda: [])
     command = tiny_command(tiny_data, tmp_path / "run", "trackers=[wandb]")
-    refused_command(main, command[3:], "trackers=wandb: the package is not installed")
+    refused_run(command, "trackers=wandb: the package is not installed")
 
 
 def test_deterministic_asks_pytorch_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,8 @@ from PIL import Image
 
 from sngan_cond import Generator, sample
 from tests.processes import python, run
-from tests.refusals import refused, refused_command
-from tests.train.launch import logged, run_here, tiny_command, weights
-from train.__main__ import main
+from tests.refusals import refused
+from tests.train.launch import logged, refused_run, run_here, tiny_command, weights
 from train.config import TrainConfig
 from train.errors import TrainError
 from train.run.run import LOCK_FILE, check_batches
@@ -75,7 +74,7 @@ def test_the_same_command_again_changes_nothing(finished: Path, tiny_data: Path)
 def test_what_does_not_fit_is_one_line_and_status_2(
     finished: Path, tiny_data: Path, overrides: list[str], message: str
 ) -> None:
-    refused_command(main, tiny_command(tiny_data, finished, "trackers=[tensorboard]", *overrides)[3:], message)
+    refused_run(tiny_command(tiny_data, finished, "trackers=[tensorboard]", *overrides), message)
 
 
 @pytest.mark.parametrize("key", ["batch_total", "fakes_per_step"])
@@ -90,13 +89,11 @@ def test_a_run_without_evaluation_imports_nothing_that_evaluates() -> None:
     assert python("-c", code).stdout == "set()\n"
 
 
-def test_a_second_start_is_refused_before_it_writes_anything(
-    finished: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_second_start_is_refused_before_it_writes_anything(finished: Path, tiny_data: Path) -> None:
     before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
     with FileLock(finished / LOCK_FILE):
-        assert run_here(tiny_command(tiny_data, finished, "trackers=[tensorboard]", "log_every=5")) == 2
-    assert "another process trains in it" in capsys.readouterr().err
+        command = tiny_command(tiny_data, finished, "trackers=[tensorboard]", "log_every=5")
+        refused_run(command, "another process trains in it")
     assert {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()} == before
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,10 +10,9 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from sngan_cond import ConstraintConfig, Generator, GeneratorConfig, build_constraint
-from tests.refusals import refused_command
+from tests.processes import run
 from tests.train.evaluation.parts import measured
-from tests.train.launch import run, run_here, tiny_command, weights
-from train.__main__ import main
+from tests.train.launch import logged, refused_run, run_here, tiny_command, weights
 from train.data.dataset import PreparedDataset
 from train.evaluation.extractors import load_extractor
 from train.evaluation.protocols import PROTOCOLS
@@ -21,36 +21,41 @@ from train.run.run import Run
 from train.trainer import scoring
 from train.trainer.state import exported
 
-EVALUATION = ("evaluation.every=3", "evaluation.extractor=identity", "evaluation.metrics=[precision_recall]")
+IDENTITY = ("evaluation.every=3", "evaluation.extractor=identity")
+COUNTS = ("evaluation.fakes=40", "evaluation.reals=60")
+EVALUATION = (*IDENTITY, *COUNTS, "evaluation.metrics=[precision_recall]")
+
+
+def scored(run_dir: Path) -> list[dict[str, Any]]:
+    """The logged lines that hold scores."""
+    return [line for line in logged(run_dir) if any(key.startswith("ema/") for key in line)]
 
 
 @pytest.mark.slow
 def test_evaluation_of_both_generators_changes_no_bit_of_the_run(tmp_path: Path, tiny_data: Path) -> None:
-    counts = ("evaluation.fakes=40", "evaluation.reals=60", "evaluation.batch=16")
-    run(tiny_command(tiny_data, tmp_path / "a", *EVALUATION, *counts))
+    run(tiny_command(tiny_data, tmp_path / "a", *EVALUATION, "evaluation.batch=16"))
     run(tiny_command(tiny_data, tmp_path / "b"))
     a, b = (weights(tmp_path / name / "checkpoints/step-00000006") for name in "ab")
     assert all(torch.equal(a[name], b[name]) for name in b)
-    lines = [json.loads(line) for line in (tmp_path / "a/scalars.jsonl").read_text().splitlines()]
-    logged = {line["step"]: line for line in lines if any(key.startswith("ema/") for key in line)}
-    assert sorted(logged) == [3, 6]
+    third, sixth = scored(tmp_path / "a")
+    assert (third["step"], sixth["step"]) == (3, 6)
     for name in ("ema", "generator"):
         report = json.loads((tmp_path / f"a/evaluations/step-00000006/{name}.json").read_text())
         assert report["batch_size"] == 16
         row = report["metrics"][0]
         assert (row["fake_count"], row["real_count"]) == (40, 60)
-        assert logged[6][f"{name}/{row['name']}"] == pytest.approx(row["value"], rel=1e-9)
+        assert sixth[f"{name}/{row['name']}"] == pytest.approx(row["value"], rel=1e-9)
 
 
 def test_each_report_is_of_the_weights_it_names(tmp_path: Path, tiny_data: Path) -> None:
     """What was scored in the run is what a checkpoint of that step holds: the average, and the generator itself."""
-    counts = ("evaluation.fakes=40", "evaluation.reals=60", "evaluation.metrics=[kernel]", "seed=9")
-    assert run_here(tiny_command(tiny_data, tmp_path / "run", *EVALUATION, *counts)) == 0
+    kernel = (*IDENTITY, *COUNTS, "evaluation.metrics=[kernel]", "seed=9")
+    assert run_here(tiny_command(tiny_data, tmp_path / "run", *kernel)) == 0
     checkpoint = tmp_path / "run/checkpoints/step-00000006"
     averaged = Generator.from_pretrained(checkpoint)
     raw = Generator(averaged.config).eval()
     raw.load_state_dict(load_file(checkpoint / "generator.safetensors"))
-    log = [json.loads(line) for line in (tmp_path / "run/scalars.jsonl").read_text().splitlines()]
+    last = scored(tmp_path / "run")[-1]
     values, identity = {}, load_extractor("identity")
     for name, G in (("ema", averaged), ("generator", raw)):
         report = json.loads((tmp_path / f"run/evaluations/step-00000006/{name}.json").read_text())
@@ -60,7 +65,7 @@ def test_each_report_is_of_the_weights_it_names(tmp_path: Path, tiny_data: Path)
         (row,) = report["metrics"]
         values[name] = again.metrics[0]["value"]
         assert row["value"] == pytest.approx(values[name], rel=1e-6)  # one batch of 64 or another
-        assert [line[f"{name}/{row['name']}"] for line in log if f"{name}/{row['name']}" in line][-1] == row["value"]
+        assert last[f"{name}/{row['name']}"] == row["value"]
     assert values["ema"] != pytest.approx(values["generator"], rel=1e-3)
 
 
@@ -76,7 +81,7 @@ def test_a_constrained_generator_is_saved_plain_and_goes_on(tmp_path: Path, tiny
 
 @pytest.mark.slow
 def test_scores_that_a_kill_took_are_made_at_the_next_start(tmp_path: Path, tiny_data: Path) -> None:
-    command = tiny_command(tiny_data, tmp_path / "run", *EVALUATION, "evaluation.fakes=40", "evaluation.reals=60")
+    command = tiny_command(tiny_data, tmp_path / "run", *EVALUATION)
     run(command)
     file = tmp_path / "run/evaluations/step-00000006/generator.json"
     before = json.loads(file.read_text())
@@ -84,8 +89,7 @@ def test_scores_that_a_kill_took_are_made_at_the_next_start(tmp_path: Path, tiny
     run(command)
     after = json.loads(file.read_text())
     assert (after["metrics"], after["model"]) == (before["metrics"], before["model"])
-    lines = [json.loads(line) for line in (tmp_path / "run/scalars.jsonl").read_text().splitlines()]
-    assert sorted(line["step"] for line in lines if any(key.startswith("ema/") for key in line)) == [3, 6]
+    assert sorted(line["step"] for line in scored(tmp_path / "run")) == [3, 6]
     written = file.stat().st_mtime_ns
     run(command)
     assert file.stat().st_mtime_ns == written  # nothing left to do
@@ -95,7 +99,8 @@ def test_scores_that_a_kill_took_are_made_at_the_next_start(tmp_path: Path, tiny
 def test_a_kill_before_or_after_a_score_is_logged_loses_neither_lines_nor_files(
     tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, logged: bool
 ) -> None:
-    command = tiny_command(tiny_data, tmp_path / "run", *EVALUATION, "evaluation.fakes=40", "evaluation.reals=60")
+    short = ("steps=3", "decay_from=null", "save_every=1")
+    command = tiny_command(tiny_data, tmp_path / "run", *EVALUATION, *short)
     log = Run.log
 
     def killed(run: Run, step: int, images_seen: int, scalars: dict[str, float]) -> None:
@@ -108,15 +113,14 @@ def test_a_kill_before_or_after_a_score_is_logged_loses_neither_lines_nor_files(
     with monkeypatch.context() as patch:
         patch.setattr(Run, "log", killed)
         with pytest.raises(KeyboardInterrupt):
-            run_here([*command, "steps=3", "decay_from=null", "save_every=1"])
-    assert run_here([*command, "steps=3", "decay_from=null", "save_every=1"]) == 0
-    lines = [json.loads(line) for line in (tmp_path / "run/scalars.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines if any(key.startswith("ema/") for key in line)] == [3]
+            run_here(command)
+    assert run_here(command) == 0
+    assert [line["step"] for line in scored(tmp_path / "run")] == [3]
     files = sorted((tmp_path / "run/evaluations/step-00000003").glob("*.json"))
     assert len(files) == 2
     for file in files:  # or between the two
         file.unlink()
-        assert run_here([*command, "steps=3", "decay_from=null", "save_every=1"]) == 0
+        assert run_here(command) == 0
         assert file.is_file()
 
 
@@ -124,7 +128,7 @@ def test_a_kill_before_or_after_a_score_is_logged_loses_neither_lines_nor_files(
 def test_a_score_that_cannot_be_kept_does_not_end_the_run(tmp_path: Path, tiny_data: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run/evaluations").write_text("in the way")
-    done = run(tiny_command(tiny_data, tmp_path / "run", *EVALUATION, "evaluation.fakes=40", "evaluation.reals=60"))
+    done = run(tiny_command(tiny_data, tmp_path / "run", *EVALUATION))
     assert "step 6: not scored: --out" in done.stdout + done.stderr
     assert (tmp_path / "run/checkpoints/step-00000006").is_dir()
 
@@ -138,8 +142,8 @@ def test_both_generators_are_scored_as_they_would_be_loaded() -> None:
     expected = exported(bare).eval()
     trained = accelerator.unwrap_model(accelerator.prepare(bare))
     z = torch.randn(2, 6)
-    scored = scoring._shared_copy(trained.eval())
-    assert torch.equal(scored.eval()(z), expected(z))
+    shared = scoring._shared_copy(trained.eval())
+    assert torch.equal(shared.eval()(z), expected(z))
     assert not torch.equal(trained(z), expected(z))  # bfloat16
 
 
@@ -147,15 +151,15 @@ def test_what_is_scored_has_the_statistics_of_the_main_process(monkeypatch: pyte
     """Those of every other process are its own; the broadcast is replaced by one that brings other numbers."""
     monkeypatch.setattr(scoring, "broadcast", lambda buffer: buffer + 3)
     G = Generator(GeneratorConfig(resolution=32, num_classes=0, channels=4, latent_dim=6))
-    for own, scored in zip(G.buffers(), scoring._shared_copy(G).buffers(), strict=True):
-        assert torch.equal(scored, own + 3)
+    for own, shared in zip(G.buffers(), scoring._shared_copy(G).buffers(), strict=True):
+        assert torch.equal(shared, own + 3)
 
 
 def test_what_evaluation_needs_is_asked_for_before_the_first_step(tmp_path: Path, tiny_data: Path) -> None:
-    for wrong, said in (
+    for wrong, message in (
         ("evaluation.protocol=papers", "papers"),
         ("evaluation.metrics=[fid]", "--metrics 'fid': allowed are"),
         ("evaluation.reals=100000", "protocol quick(reduced) takes 100,000"),
     ):
-        refused_command(main, tiny_command(tiny_data, tmp_path / "run", *EVALUATION[:2], wrong)[3:], said)
+        refused_run(tiny_command(tiny_data, tmp_path / "run", *IDENTITY, wrong), message)
     assert not (tmp_path / "run/checkpoints").exists()
