@@ -48,7 +48,7 @@ REFUSED = {
     "no choice": (GOOD | {"kind": "c"}, "kind is 'c'; allowed is 'a' or 'b'"),
     "no object": (GOOD | {"part": []}, "part is []; allowed is an object"),
     "an entry": (GOOD | {"part": {"name": "x", "sizes": [1, "2"]}}, "part.sizes.1 is '2'; allowed is an integer"),
-    "empty": (GOOD | {"part": {"name": ""}}, "part.name is ''; allowed is a text that is not empty"),
+    "empty": (GOOD | {"part": {"name": ""}}, "part.name is ''; allowed is a string that is not empty"),
     "by a check of its own": (GOOD | {"notes": {"bad": None}}, "notes holds 'bad'; allowed is anything else"),
     "a long value": (GOOD | {"kind": "c" * 10**5}, "ccc... (100002 characters); allowed is"),
 }

@@ -231,7 +231,7 @@ def test_only_the_main_process_publishes_and_all_refuse_a_wrong_name(run_dir: Pa
         ("{", "cannot be read as JSON"),
         ("[]", "a JSON object is expected"),
         ('{"user/name": 3}', "user/name is 3; allowed is an object"),
-        ('{"user/name": {"2": 3}}', r"user/name\.2 is 3; allowed is a text"),
+        ('{"user/name": {"2": 3}}', r"user/name\.2 is 3; allowed is a string"),
     ],
 )
 def test_a_damaged_log_is_told_before_anything_is_sent(run_dir: Path, text: str, words: str) -> None:
