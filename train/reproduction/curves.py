@@ -39,18 +39,19 @@ def plot_curves(folder: Path, tasks: Sequence[Task]) -> None:
 
 
 def _draw(path: Path, rows: dict[str, list[Task]]) -> None:
-    of_gradients = "gradient_norms" in next(iter(rows.values()))[0].table.metrics
+    (first, *_), *_ = rows.values()
+    if "gradient_norms" in first.table.metrics:
+        draw, label, scale = _gradients, "gradient norm by layer of D", {"value": "log"}
+    else:
+        draw, label, scale = _scores, "D's score, real minus fake", {"value": "symlog", "linthresh": 1.0}
     with png(path) as figure:
         grid = panels(figure, len(rows), columns=COLUMNS, width_inch=2.5, same_axes=True)
-        for axes, (label, tasks) in zip(grid, rows.items(), strict=True):
-            (_gradients if of_gradients else _scores)(axes, tasks)
-            axes.set_title(textwrap.fill(label, TITLE_LETTERS))
+        for axes, (title, tasks) in zip(grid, rows.items(), strict=True):
+            draw(axes, tasks)
+            axes.set_title(textwrap.fill(title, TITLE_LETTERS))
             count_images(axes)
-        if of_gradients:
-            grid[0].set_yscale("log")
-        else:
-            grid[0].set_yscale("symlog", linthresh=1.0)
-        figure.supylabel("gradient norm by layer of D" if of_gradients else "D's score, real minus fake")
+        grid[0].set_yscale(**scale)
+        figure.supylabel(label)
         add_legend(figure, grid)
 
 

@@ -15,7 +15,6 @@ from train.reproduction.measures import Measured
 from train.reproduction.task import Budget
 from train.stored import STRICT
 
-NOT_RUN = "not run"
 STOPPED = "stopped"
 Cell = dict[str, Any]
 
@@ -66,7 +65,7 @@ def cells(table: Table, row: Row, budget: Budget, results: Sequence[Result]) -> 
                 "metric": metric,
                 "paper": number or "drawn, not printed",
                 "measured": measured,
-                "status": status if done else NOT_RUN,
+                "status": status if done else "not run",
                 "reason": "" if measured else reason,
             }
         )

@@ -13,8 +13,6 @@ from train.presets.load import config_to_dict, load_config
 from train.presets.tables import Row, Table
 from train.run.checkpoint import Checkpoint, newest_checkpoint
 
-BudgetName = Literal["smoke", "short", "paper"]
-
 SMOKE_STEPS = 5
 SMOKE_CLASSES = 10
 SMOKE_DATA_IMAGES = 40
@@ -40,7 +38,7 @@ class Budget:
         overrides: further "key=value" settings of every row.
     """
 
-    name: BudgetName
+    name: Literal["smoke", "short", "paper"]
     percent: float = 1.0
     seeds: int = 5
     data_root: Path = Path("data")
