@@ -11,6 +11,7 @@ from app.models import Model, ModelStore
 from app.service import Service
 from tests.app.models import damage as make_damage
 from tests.app.models import save_tiny
+from tests.refusals import refused
 
 
 @pytest.mark.parametrize(
@@ -30,16 +31,13 @@ def test_a_repo_never_means_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     store = ModelStore([str(save_tiny(tmp_path / "public"))], allow_repos=["*"])
-    with pytest.raises(InvalidRequest, match="alice/secret"):
-        store.open("alice/secret")
+    refused(lambda: store.open("alice/secret"), "alice/secret", by=InvalidRequest)
 
 
 def test_a_folder_has_no_revision(tiny: Path) -> None:
     store = ModelStore([str(tiny)])
-    with pytest.raises(InvalidRequest, match="'tiny' is a folder, which has none"):
-        store.open("tiny", "main")
-    with pytest.raises(InvalidRequest, match="give it once"):
-        store.open("tiny@a", "b")
+    refused(lambda: store.open("tiny", "main"), "'tiny' is a folder, which has none", by=InvalidRequest)
+    refused(lambda: store.open("tiny@a", "b"), "give it once", by=InvalidRequest)
 
 
 def test_revisions_are_asked_for_where_anything_can_have_one(tiny: Path) -> None:
@@ -60,8 +58,7 @@ def test_the_last_few_models_stay_open(tmp_path: Path) -> None:
 
 def test_two_folders_of_one_name_are_refused(tmp_path: Path) -> None:
     folders = [str(save_tiny(tmp_path / name / "model")) for name in "ab"]
-    with pytest.raises(ValueError, match="another model is already called 'model'"):
-        ModelStore(folders)
+    refused(lambda: ModelStore(folders), "another model is already called 'model'")
 
 
 @pytest.mark.parametrize(
@@ -119,5 +116,4 @@ def test_weights_larger_than_the_limit_are_not_read(tiny: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("name", ["tpu", "cpu:0", "cuda:99", "cuda:x"])
 def test_a_device_that_is_none(name: str) -> None:
-    with pytest.raises(ValueError, match="device="):
-        choose_device(name)
+    refused(lambda: choose_device(name), "device=")

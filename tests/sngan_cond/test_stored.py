@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from sngan_cond.stored import MAX_DEPTH, parse_json, read_json
+from tests.refusals import refused
 
 
 class MistakeError(ValueError):
@@ -53,12 +54,8 @@ def test_everything_below_the_limits_is_read(tmp_path: Path) -> None:
 
 def test_size_encoding_and_absence_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    with pytest.raises(ValueError, match=r"--file a: cannot be read as JSON \(No such file"):
-        read_json(path, name="--file a")
+    refused(lambda: read_json(path, name="--file a"), "--file a: cannot be read as JSON (No such file")
     path.write_bytes(b'{"a": "\xff"}')
-    with pytest.raises(ValueError, match=r"cannot be read as JSON .*codec can't decode byte 0xff"):
-        read_json(path)
-    with pytest.raises(ValueError, match="10 bytes, at most 9 are read"):
-        read_json(path, limit=9)
-    with pytest.raises(ValueError, match="cannot be read as JSON"):
-        read_json(tmp_path)
+    refused(lambda: read_json(path), "cannot be read as JSON", "codec can't decode byte 0xff")
+    refused(lambda: read_json(path, limit=9), "10 bytes, at most 9 are read")
+    refused(lambda: read_json(tmp_path), "cannot be read as JSON")

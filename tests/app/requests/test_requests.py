@@ -100,8 +100,7 @@ def test_bad_weights_are_named(weights: Any, message: str) -> None:
 
 @pytest.mark.parametrize("seed", ["--5", "+-5", "+", "5-", "1e3", "²"])
 def test_what_only_looks_like_digits_is_named(seed: str) -> None:
-    with pytest.raises(InvalidRequest, match="a whole number from 0"):
-        SampleRequest.parse(classes=["0"], seed=seed)
+    refused(lambda: SampleRequest.parse(classes=["0"], seed=seed), "a whole number from 0", by=InvalidRequest)
 
 
 def test_digits_and_whole_floats_are_numbers() -> None:
