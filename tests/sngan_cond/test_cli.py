@@ -1,8 +1,6 @@
 """The `sngan-cond` command, run as a user runs it."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from sngan_cond import morph, sample
 from sngan_cond.cli import main
 from sngan_cond.images import to_grid
 from tests.command_line import IDS, build, refused, save_conditional
+from tests.processes import python
 from tests.reference.synthetic import generator_arrays, save
 
 
@@ -162,9 +161,7 @@ try:
 finally:
     assert "torch" not in sys.modules
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert result.returncode == (2 if "many" in arguments else 0)
-    assert "AssertionError" not in result.stderr
+    assert "AssertionError" not in python("-c", code, status=2 if "many" in arguments else 0).stderr
 
 
 def test_the_package_imports_torch_with_the_first_name_that_needs_it() -> None:
@@ -185,8 +182,7 @@ except AttributeError as error:
 else:
     raise AssertionError("an unknown name was found")
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert python("-c", code).stderr == ""
 
 
 # What only the trainer and the page need. Not yaml, which huggingface_hub imports for itself; that our own code does
@@ -207,14 +203,11 @@ assert torch.equal(torch.get_rng_state(), state), "importing draws numbers"
 assert "PIL" not in sys.modules, "only writing images needs Pillow"
 assert main({arguments}) == 0
 """
-    command = [sys.executable, "-c", code]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert python("-c", code).stderr == ""
     assert torch.equal(pixels(out), to_grid(sample(build(4), classes=[0, 0]), columns=2))
 
 
 def test_as_a_module(model: str) -> None:
-    command = [sys.executable, "-m", "sngan_cond", "info", "--model", model]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert (result.returncode, result.stderr) == (0, "")
+    result = python("-m", "sngan_cond", "info", "--model", model)
+    assert result.stderr == ""
     assert result.stdout.startswith(f"{model}: generator")

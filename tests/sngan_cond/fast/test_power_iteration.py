@@ -2,9 +2,6 @@
 
 import copy
 import importlib.util
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -13,6 +10,7 @@ from torch import nn
 from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
 from sngan_cond.constraints.spectral import BatchedPowerIterations
 from sngan_cond.fast.power_iteration import _like, divide_by_norm, power_iteration, rows_in_memory
+from tests.processes import python
 
 IN_TRITON = """
 import torch
@@ -146,11 +144,7 @@ def test_a_pass_that_fails_leaves_nothing_behind() -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
 def test_gpu_kernels_agree_in_their_interpreter() -> None:
-    environment = {**os.environ, "TRITON_INTERPRET": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", IN_TRITON], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.stdout == "agreed\n", done.stderr
+    assert python("-c", IN_TRITON, TRITON_INTERPRET="1").stdout == "agreed\n"
 
 
 def test_the_gradient_costs_one_tensor_of_the_weights_size() -> None:
