@@ -40,6 +40,8 @@ class SpectralNormalization(nn.Module):
     ) -> None:
         super().__init__()
         self.views = dict(views)
+        only = self.views.get("u")
+        self.only_matrix = only if isinstance(only, MatrixView) else None  # the official code's view
         self.iterations = iterations
         self.iterates_at = iterates_at
         # The official code checks for train mode in its convolutions and nowhere else. Its numbers are reproduced, so
@@ -55,12 +57,6 @@ class SpectralNormalization(nn.Module):
         """Whether a use in the present mode stores its result."""
         return self.iterates_at == "forward" and (self.training or self.stores_always)
 
-    @property
-    def only_matrix(self) -> MatrixView | None:
-        """The view where it is the only one and a matrix: that of the official code."""
-        view = self.views.get("u")
-        return view if isinstance(view, MatrixView) else None
-
     def forward(self, weight: Tensor) -> Tensor:
         """Return weight / sigma, with all singular vectors held constant in the gradient."""
         # Autocast would take these products in bfloat16, and with them sigma and the u that is saved.
@@ -70,7 +66,7 @@ class SpectralNormalization(nn.Module):
                 found = []
                 with torch.no_grad():
                     for name, view in self.views.items():
-                        state = self.get_buffer(name)
+                        state: Tensor = getattr(self, name)
                         found.append(power_iteration(view.matrix(weight.detach()), state, self.iterations))
                         if self.stores:
                             state.copy_(found[-1][0])
@@ -82,7 +78,8 @@ class SpectralNormalization(nn.Module):
             if self.only_matrix and self.only_matrix.in_memory_order:
                 return divide_by_norm(weight, *found[0])
             views = zip(self.views.values(), found, strict=True)
-            return weight / torch.stack([view.sigma(weight, u, v) for view, (u, v, _) in views]).mean()
+            sigmas = [view.sigma(weight, u, v) for view, (u, v, _) in views]
+            return weight / (sigmas[0] if len(sigmas) == 1 else torch.stack(sigmas).mean())
 
     @torch.no_grad()
     def iterate(self, weight: Tensor) -> None:

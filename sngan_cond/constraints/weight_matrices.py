@@ -26,7 +26,7 @@ def output_axis(layer: nn.Module) -> int:
     return 1 if isinstance(layer, nn.ConvTranspose2d) else 0
 
 
-def matrix_view(weight: Tensor, axis: int = 0) -> Tensor:
+def matrix_view(weight: Tensor, axis: int) -> Tensor:
     """Reshape a weight of two or more axes to a matrix whose rows are one of them, 0 or 1.
 
     Returns:

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sngan_cond import Discriminator, build_constraint
-from sngan_cond.constraints.spectral import SpectralNormalization
+from sngan_cond.constraints.spectral import spectral_layers
 from sngan_cond.constraints.weight_matrices import matrix_view, normalised_layers, output_axis, raw_weight
 from sngan_cond.validation import one_line
 from train.config import TrainConfig
@@ -162,13 +162,16 @@ def decompose(D: nn.Module) -> tuple[dict[str, LayerNorms], dict[str, Tensor]]:
     """
     # A linear layer's power iteration advances at each access to its weight, even in eval mode: only the copy's may.
     used = copy.deepcopy(D)
-    norms, squared = {}, {}
+    normalisations, norms, squared = dict(spectral_layers(D)), {}, {}
     for (name, layer), (_, twin) in zip(normalised_layers(D), normalised_layers(used), strict=True):
         axis, raw, effective = output_axis(layer), raw_weight(layer), twin.weight
         assert isinstance(effective, Tensor)
         squared[name] = squared_singular_values(matrix_view(effective, axis))
         largest = squared_singular_values(matrix_view(raw, axis))[0]
-        norms[name] = LayerNorms(float(squared[name][0].sqrt()), float(largest.sqrt()), _power_iteration(layer, raw))
+        estimate = None
+        if normalisation := normalisations.get(layer):  # what the next forward in eval mode divides the raw weight by
+            estimate = float(raw.norm() / copy.deepcopy(normalisation)(raw).norm())
+        norms[name] = LayerNorms(float(squared[name][0].sqrt()), float(largest.sqrt()), estimate)
     return norms, squared
 
 
@@ -186,16 +189,6 @@ def squared_singular_values(matrix: Tensor) -> Tensor:
 def _scaled(values: Tensor) -> list[float]:
     """Divide by the first value, the largest; if it is 0, all stay 0."""
     return (values / values[0].clamp(min=torch.finfo(values.dtype).tiny)).tolist()
-
-
-def _power_iteration(layer: nn.Module, raw: Tensor) -> float | None:
-    """Return what the layer's next forward in eval mode divides its raw weight by; None if it has no such estimate."""
-    if not nn.utils.parametrize.is_parametrized(layer, "weight"):
-        return None
-    normalisation = layer.get_submodule("parametrizations.weight.0")
-    if not isinstance(normalisation, SpectralNormalization):
-        return None
-    return float(raw.norm() / copy.deepcopy(normalisation)(raw).norm())
 
 
 def _warn(line: str) -> None:
