@@ -10,11 +10,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path`; what is written there takes its name if the block ends well, else it is removed.
-
-    Args:
-        path: the file; its folder exists.
-    """
+    """Yield a path beside `path`; what is written there takes its name if the block ends well, else it is removed."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield draft
@@ -27,10 +23,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path`, whose files take their place there if the block ends well.
 
-    A new folder appears whole. In one that exists, each file is replaced whole, and files of other names stay.
+    A new folder appears whole, and its parents are made. In one that exists, each file is replaced whole, and files of
+    other names stay.
 
-    Args:
-        path: the folder; its parents are made.
     Raises:
         NotADirectoryError: if a file has this name.
     """

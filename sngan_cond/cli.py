@@ -6,6 +6,7 @@ Nothing here imports torch, so that help and mistakes in the arguments take no s
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -75,26 +76,22 @@ def _parser() -> OneLineParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=OneLineParser)
-    sample = verbs.add_parser("sample", allow_abbrev=False, help="generate images", description="Generate images.")
-    _add_sample(sample)
-    morph = verbs.add_parser(
+    verb = partial(verbs.add_parser, allow_abbrev=False)
+    _add_sample(verb("sample", help="generate images", description="Generate images."))
+    morph = verb(
         "morph",
-        allow_abbrev=False,
         help="interpolate from one class to another",
         description="Interpolate from one class to another with one latent, by blending gains and biases of the "
         "conditional batch norms.",
     )
     _add_morph(morph)
-    convert = verbs.add_parser(
+    convert = verb(
         "convert",
-        allow_abbrev=False,
         help="turn official Chainer weights into a model folder",
         description="Turn a generator snapshot of the official Chainer code into a folder that every command takes.",
     )
     _add_convert(convert)
-    info = verbs.add_parser(
-        "info", allow_abbrev=False, help="say what a model is", description="Say what a model is and how it was made."
-    )
+    info = verb("info", help="say what a model is", description="Say what a model is and how it was made.")
     info.add_argument("--model", required=True, metavar="M", help=_MODEL)
     return parser
 
@@ -179,9 +176,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: arguments; None takes those of the process.
+        argv: None takes the process's arguments.
     Returns:
-        Exit status: 0, 2 for a mistake in the arguments or files (said in one line), 130 when interrupted.
+        The exit status, as of `run_command`.
     """
     args = _parser().parse_args(argv)
     return run_command(lambda: _run(args), (ValueError, OSError), name=f"sngan-cond {args.verb}: ")

@@ -14,10 +14,11 @@ from sngan_cond.classes import class_label, resolve_class
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.convert import generator_from_chainer
 from sngan_cond.images import check_grid, save_animation, save_png, to_grid
+from sngan_cond.inputs import sample_inputs
 from sngan_cond.latents import check_seed, check_truncation
 from sngan_cond.loading import load_generator
 from sngan_cond.networks.generator import Generator
-from sngan_cond.validation import one_line
+from sngan_cond.validation import check, one_line
 
 MAX_IMAGES = 1_000_000  # in one call: keeps a slip of the finger from filling a disk
 MAX_STEPS = 10_000  # of a morph, which is held in memory
@@ -40,7 +41,9 @@ def sample(args: Namespace) -> str:
     columns = math.ceil(math.sqrt(n)) if chosen is None else n
     if is_grid:
         check_grid(count, side_px=G.config.resolution, columns=columns)
-    batches = sampling.sample_batches(G, classes=labels, n=n if labels is None else None, **_drawing(args))
+    n_plain = n if labels is None else None
+    inputs = sample_inputs(G, classes=labels, n=n_plain, seed=args.seed, truncation=args.truncation)
+    batches = sampling.generate(G, *inputs, batch_size=args.batch_size)
     out.parent.mkdir(parents=True, exist_ok=True)
     if is_grid:
         save_png(to_grid(torch.cat(list(batches)), columns=columns), out)
@@ -66,7 +69,8 @@ def morph(args: Namespace) -> str:
     if kind == ".png":
         check_grid(steps, side_px=G.config.resolution, columns=steps)
     out.parent.mkdir(parents=True, exist_ok=True)
-    images = sampling.morph(G, from_class=first, to_class=last, steps=steps, **_drawing(args))
+    drawing = {"seed": args.seed, "truncation": args.truncation, "batch_size": args.batch_size}
+    images = sampling.morph(G, from_class=first, to_class=last, steps=steps, **drawing)
     if kind == ".png":
         save_png(to_grid(images, columns=steps), out)
     else:
@@ -101,14 +105,11 @@ def _load(args: Namespace) -> Generator:
     """Check what can be checked without the model, then load it."""
     check_seed(args.seed)
     check_truncation(args.truncation)
+    check("batch_size", args.batch_size, sampling.BatchSize | None)
     if args.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: there is no CUDA device here; cpu or auto is allowed")
     target = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
     return load_generator(args.model).generator.to(target)
-
-
-def _drawing(args: Namespace) -> dict[str, Any]:
-    return {"seed": args.seed, "truncation": args.truncation, "batch_size": args.batch_size}
 
 
 def _resolve(config: GeneratorConfig, classes: Sequence[str] | None) -> list[int] | None:

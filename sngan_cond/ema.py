@@ -28,12 +28,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Move the average towards a network of the same architecture.
-
-        Args:
-            network: after its update.
-            step: how many updates came before this one.
-        """
+        """Move the average towards the network after an update, its number `step` counted from 0."""
         averages: list[Tensor] = list(self.network.parameters())
         values: list[Tensor] = list(network.parameters())
         if step < self.start or self.decay == 0:

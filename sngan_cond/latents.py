@@ -22,11 +22,10 @@ def check_seed(seed: int, name: str = "seed") -> int:
 
 
 def whole_number(given: str, value: object, low: int, high: int) -> int:
-    """Return an integer of any kind, NumPy's and PyTorch's included, as Python's.
+    """Return an integer of any kind, NumPy's and PyTorch's included, as Python's; a bool is none.
 
     Args:
         given: name and value, for the message.
-        value: a bool is no integer.
     Raises:
         ValueError: if it is not an integer from `low` to `high`.
     """

@@ -5,23 +5,21 @@ paper maximises is returned with the opposite sign.
 """
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor
-
-LossKind = Literal["hinge", "non_saturating", "minimax", "wasserstein"]
 
 
 class AdversarialLoss(NamedTuple):
     """The losses of the two networks, which are minimised in turn.
 
     Args:
-        discriminator: (score_real (N,), score_fake (M,)) to scalar.
+        discriminator: (score_real (N,), score_fake (M,)) to scalar; BEGAN's and EBGAN's also take a state.
         generator: score_fake (M,) to scalar.
     """
 
-    discriminator: Callable[[Tensor, Tensor], Tensor]
+    discriminator: Callable[..., Tensor]
     generator: Callable[[Tensor], Tensor]
 
 
@@ -99,9 +97,11 @@ def classification_loss(class_logits: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(class_logits, y)
 
 
-LOSSES: dict[LossKind, AdversarialLoss] = {
+LOSSES: dict[str, AdversarialLoss] = {  # by LossConfig.kind
     "hinge": AdversarialLoss(hinge_discriminator, hinge_generator),
     "non_saturating": AdversarialLoss(softplus_discriminator, non_saturating_generator),
     "minimax": AdversarialLoss(softplus_discriminator, minimax_generator),
     "wasserstein": AdversarialLoss(wasserstein_discriminator, hinge_generator),
+    "began": AdversarialLoss(began_discriminator, hinge_generator),
+    "ebgan": AdversarialLoss(ebgan_discriminator, hinge_generator),
 }

@@ -9,16 +9,10 @@ from torch import Tensor, nn
 from sngan_cond.config import LossConfig
 from sngan_cond.constraints.build import Constraint
 from sngan_cond.constraints.penalties import DiscriminatorFn, PenaltyBatch
-from sngan_cond.losses import (
-    LOSSES,
-    AdversarialLoss,
-    began_discriminator,
-    classification_loss,
-    ebgan_discriminator,
-    hinge_generator,
-)
+from sngan_cond.losses import LOSSES, classification_loss
 
-# What an objective carries from one D update to the next: named float32 scalars. Most carry nothing.
+# What an objective carries from one D update to the next: float32 scalars, by the name under which D's loss takes them.
+# Most carry nothing.
 ObjectiveState = Mapping[str, Tensor]
 
 
@@ -81,14 +75,6 @@ def next_objective_state(state: ObjectiveState, parts: Mapping[str, Tensor], *, 
     return {"balance": moved.clamp(0, 1)}
 
 
-def _adversarial_loss(loss: LossConfig, state: ObjectiveState) -> AdversarialLoss:
-    if loss.kind == "began":
-        return AdversarialLoss(lambda real, fake: began_discriminator(real, fake, state["balance"]), hinge_generator)
-    if loss.kind == "ebgan":
-        return AdversarialLoss(lambda real, fake: ebgan_discriminator(real, fake, state["margin"]), hinge_generator)
-    return LOSSES[loss.kind]
-
-
 def discriminator_objective(
     D: DiscriminatorFn,
     G: nn.Module,
@@ -105,9 +91,7 @@ def discriminator_objective(
     the official code.
 
     Args:
-        D: discriminator, wrapped or not.
-        G: generator, wrapped or not.
-        batch: real images, latents and labels.
+        D: wrapped or not, as G is.
         constraint: its penalty is added to the loss.
         rng: random source of the penalty, on the images' device; None takes torch's global one.
         state: from `initial_objective_state` and, after each D update, `next_objective_state`; None is the initial one.
@@ -122,7 +106,7 @@ def discriminator_objective(
     fake_out = D(fake, batch.y_fake)
     if state is None:
         state = initial_objective_state(loss, batch.real.device)
-    adversarial = _adversarial_loss(loss, state).discriminator(real_out.score, fake_out.score)
+    adversarial = LOSSES[loss.kind].discriminator(real_out.score, fake_out.score, **state)
     total = adversarial
     parts = {"loss": adversarial, "score_real": real_out.score.mean(), "score_fake": fake_out.score.mean()}
     if real_out.class_logits is not None and batch.y_real is not None:
@@ -142,15 +126,14 @@ def generator_objective(
     """Return the generator's loss on a batch of latents.
 
     Args:
-        D: discriminator; the caller keeps its parameters out of the graph.
-        G: generator, wrapped or not.
+        D: wrapped or not, as G is; the caller keeps its parameters out of the graph.
         z: (M, latent_dim) latents.
         y: (M,) int64 labels, or None without classes.
     Returns:
         `Objective` with parts loss, score_fake (and classification where D has a classifier).
     """
     out = D(G(z, y), y)
-    adversarial = _adversarial_loss(loss, {}).generator(out.score)
+    adversarial = LOSSES[loss.kind].generator(out.score)
     total = adversarial
     parts = {"loss": adversarial, "score_fake": out.score.mean()}
     if out.class_logits is not None and y is not None:

@@ -39,27 +39,6 @@ def sample(
     return _images(G, sample_inputs(G, classes=classes, n=n, seed=seed, truncation=truncation), batch_size)
 
 
-def sample_batches(
-    G: Generator,
-    *,
-    classes: Sequence[int] | None = None,
-    n: int | None = None,
-    seed: int = 0,
-    truncation: float | None = None,
-    batch_size: int | None = None,
-) -> Iterator[Tensor]:
-    """Generate the images of `sample` a batch at a time, for more of them than fit into memory.
-
-    The arguments are those of `sample`; they are checked at once, not when the first batch is asked for.
-
-    Returns:
-        Iterator of (n, 3, R, R) uint8 on the CPU.
-    """
-    if batch_size is not None:  # `generate` is a generator function: its own check waits for the first batch
-        check("batch_size", batch_size, BatchSize)
-    return generate(G, *sample_inputs(G, classes=classes, n=n, seed=seed, truncation=truncation), batch_size=batch_size)
-
-
 def morph(
     G: Generator,
     *,
@@ -179,13 +158,8 @@ def generate(G: Generator, z: Tensor, y: Tensor | None, *, batch_size: int | Non
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Turn images in [-1, 1] into bytes, clip(127.5 x + 127.5, 0, 255) truncated.
+    """Turn float images in [-1, 1], of any shape, into uint8: clip(127.5 x + 127.5, 0, 255) truncated.
 
     Source: evaluation.py of pfnet-research/sngan_projection.
-
-    Args:
-        images: float of any shape.
-    Returns:
-        uint8 of the same shape.
     """
     return (images.float() * 127.5 + 127.5).clamp_(0, 255).to(torch.uint8)

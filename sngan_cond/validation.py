@@ -27,7 +27,6 @@ def did_you_mean(name: str, choices: Iterable[str], otherwise: str = "", *, form
     """Return the end of a message about a name that is none of the choices: the nearest one, else `otherwise`.
 
     Args:
-        choices: as for `nearest`.
         form: of the hint, with braces for the choice.
     """
     near = nearest(name, choices)
@@ -41,13 +40,7 @@ def allowed_names(name: object, choices: Iterable[str]) -> str:
 
 
 def one_line(text: object, longest: int | None = None, *, more: str = "") -> str:
-    """Return a text that anybody may have written on one line.
-
-    Args:
-        text: an error or anything else that has a text.
-        longest: characters kept of it; None keeps all.
-        more: put where the rest is cut off.
-    """
+    """Return a text on one line, cut after `longest` characters with `more` in place of the rest."""
     flat = " ".join(str(text).split())
     return flat if longest is None or len(flat) <= longest else flat[:longest] + more
 

@@ -17,12 +17,10 @@ FUSED_CHANNELS = 32  # with fewer, PyTorch's own passes are faster: the innermos
 
 
 def runs_fused(x: Tensor, norm: nn.Module, gain: Tensor, backend: ConvBackend) -> bool:
-    """Return whether `batch_norm_relu` may replace a batch norm and a ReLU on these features.
+    """Return whether `batch_norm_relu` may replace a batch norm and a ReLU on features (N, C, H, W).
 
     Args:
-        x: (N, C, H, W).
         norm: the module in use; only PyTorch's own, with running statistics and a fixed momentum, is replaced.
-        gain: (N, C) or (1, C).
         backend: "plain" never runs fused, "auto" does where it pays, any other wherever it can.
     """
     if backend == "plain" or (backend == "auto" and x.shape[1] < FUSED_CHANNELS):
@@ -44,10 +42,8 @@ def batch_norm_relu(x: Tensor, norm: nn.BatchNorm2d, gain: Tensor, bias: Tensor)
     """Normalise over batch and space, scale and shift each image, and apply ReLU.
 
     Args:
-        x: (N, C, H, W).
         norm: its mode, eps, momentum and running statistics are used; statistics are float32 whatever x is.
-        gain: (N, C) or (1, C) float32.
-        bias: (N, C) or (1, C) float32.
+        gain: (N, C) or (1, C) float32, as `bias` is.
     Returns:
         (N, C, H, W) of x's type, channels-last in memory.
     """

@@ -66,10 +66,7 @@ def conv_mean_pool2d(x: Tensor, weight: Tensor, bias: Tensor | None, backend: Co
     """Convolve with same padding and average 2x2 windows; backends differ by rounding only.
 
     Args:
-        x: (N, C_in, 2H, 2W).
-        weight: (C_out, C_in, k, k) with k 1 or 3.
-        bias: (C_out,) or None.
-        backend: as for `set_backend`.
+        x: (N, C_in, 2H, 2W); the others as for `upsample_conv2d`.
     Returns:
         (N, C_out, H, W).
     """
@@ -88,9 +85,8 @@ def same_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, backend: ConvBac
 
     Args:
         x: (N, C_in, H, W).
-        weight: (C_out, C_in, k, k) with k odd.
-        bias: (C_out,) or None.
-        backend: as for `set_backend`; "strided" is "plain" here.
+        weight: (C_out, C_in, k, k) with k odd; the others as for `upsample_conv2d`.
+        backend: "strided" is "plain" here.
     Returns:
         (N, C_out, H, W).
     """

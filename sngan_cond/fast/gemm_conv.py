@@ -24,6 +24,7 @@ from sngan_cond.fast import native, winograd
 GROUP_BYTES = 1 << 24
 
 TapAxis = Literal["batch", "output", "inner"]
+_Map = Callable[[Tensor], Tensor]
 
 
 class Scheme(NamedTuple):
@@ -44,10 +45,10 @@ class Scheme(NamedTuple):
         scale: side of the result over that of the features.
     """
 
-    input_transform: Callable[[Tensor], Tensor]
+    input_transform: _Map
     input_adjoint: Callable[[Tensor, Tensor], None]
     output_transform: Callable[[Tensor, Tensor | None, Tensor], None]
-    output_adjoint: Callable[[Tensor], Tensor]
+    output_adjoint: _Map
     filter_transform: Tensor
     taps_along: TapAxis
     scale: float
@@ -57,10 +58,7 @@ def convolve(scheme: Scheme, x: Tensor, weight: Tensor, bias: Tensor | None) -> 
     """Convolve with the native kernels.
 
     Args:
-        scheme: one of `UPSAMPLE`, `MEAN_POOL` and `WINOGRAD`.
-        x: (N, C_in, H, W).
-        weight: (C_out, C_in, 3, 3).
-        bias: (C_out,) or None.
+        scheme: one of `UPSAMPLE`, `MEAN_POOL` and `WINOGRAD`; the others as for `dispatch.upsample_conv2d`.
     Returns:
         (N, C_out, H', W'), channels-last in memory, in autocast's type where that is on.
     """
@@ -68,52 +66,46 @@ def convolve(scheme: Scheme, x: Tensor, weight: Tensor, bias: Tensor | None) -> 
     # bias stay float32: the taps are summed from the full weight and rounded once.
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     features = x.to(dtype).permute(0, 2, 3, 1).contiguous()
-    kernel: Tensor = _FilterTransform.apply(weight.float(), scheme, dtype)
+    kernel: Tensor = _LinearMap.apply(weight.float(), *_filter_maps(scheme, weight.shape, dtype))
     y: Tensor = _GemmConv.apply(scheme, features, kernel, None if bias is None else bias.float())
     return y.permute(0, 3, 1, 2)
 
 
-class _FilterTransform(torch.autograd.Function):
-    """A float32 weight (C_out, C_in, 3, 3) to the kernel of a scheme, in the type of the products."""
+def _filter_maps(scheme: Scheme, weight_shape: torch.Size, dtype: torch.dtype) -> tuple[_Map, _Map]:
+    """Return the map from a float32 weight (C_out, C_in, 3, 3) to a scheme's kernel of a type, and its adjoint."""
+    c_out, c_in, taps = weight_shape[0], weight_shape[1], len(scheme.filter_transform)
+    # The shape of the kernel, and how many numbers apart two taps, and two output channels, lie in it.
+    shape, strides = {
+        "batch": ((taps, c_out, c_in), (c_out * c_in, c_in)),
+        "output": ((taps * c_out, c_in), (c_out * c_in, c_in)),
+        "inner": ((c_out, taps * c_in), (c_in, taps * c_in)),
+    }[scheme.taps_along]
 
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, scheme: Scheme, dtype: torch.dtype) -> Tensor:
-        ctx.scheme, ctx.shape = scheme, weight.shape
-        c_out, c_in, matrix = weight.shape[0], weight.shape[1], scheme.filter_transform
-        taps, sizes = len(matrix), (c_out, c_in, *_tap_and_output_strides(scheme, c_out, c_in))
-        kernel = weight.new_empty(taps * c_out * c_in, dtype=dtype)
-        native.run(f"filter_transform{taps}", kernel, weight.contiguous(), matrix, kernel, *sizes)
-        if scheme.taps_along == "batch":
-            return kernel.view(taps, c_out, c_in)
-        return kernel.view(taps * c_out, c_in) if scheme.taps_along == "output" else kernel.view(c_out, taps * c_in)
+    def transform(weight: Tensor) -> Tensor:
+        kernel = weight.new_empty(shape, dtype=dtype)
+        native.run(f"filter_transform{taps}", kernel, weight, scheme.filter_transform, kernel, c_out, c_in, *strides)
+        return kernel
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        return _FilterAdjoint.apply(grad, ctx.scheme, ctx.shape), None, None
-
-
-class _FilterAdjoint(torch.autograd.Function):
-    """The transpose of `_FilterTransform`, which is also its derivative; the two differentiate each other."""
-
-    @staticmethod
-    def forward(ctx: Any, kernel: Tensor, scheme: Scheme, weight_shape: torch.Size) -> Tensor:
-        ctx.scheme, ctx.dtype = scheme, kernel.dtype
-        c_out, c_in, matrix = weight_shape[0], weight_shape[1], scheme.filter_transform
-        sizes = (c_out, c_in, *_tap_and_output_strides(scheme, c_out, c_in))
+    def adjoint(kernel: Tensor) -> Tensor:
         weight = kernel.new_empty(weight_shape, dtype=torch.float32)
-        native.run(f"filter_adjoint{len(matrix)}", kernel, kernel.contiguous(), matrix, weight, *sizes)
+        native.run(f"filter_adjoint{taps}", kernel, kernel, scheme.filter_transform, weight, c_out, c_in, *strides)
         return weight
 
+    return transform, adjoint
+
+
+class _LinearMap(torch.autograd.Function):
+    """A linear map given with its adjoint, differentiable any number of times: each is the other's derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, ahead: _Map, adjoint: _Map) -> Tensor:
+        ctx.maps = ahead, adjoint
+        return ahead(x.contiguous())
+
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        return _FilterTransform.apply(grad, ctx.scheme, ctx.dtype), None, None
-
-
-def _tap_and_output_strides(scheme: Scheme, c_out: int, c_in: int) -> tuple[int, int]:
-    """Return how many numbers apart two taps, and two output channels, lie in a kernel."""
-    if scheme.taps_along == "inner":  # (C_out, T, C_in) in memory
-        return c_in, len(scheme.filter_transform) * c_in
-    return c_out * c_in, c_in  # (T, C_out, C_in)
+        ahead, adjoint = ctx.maps
+        return _LinearMap.apply(grad, adjoint, ahead), None, None
 
 
 class _GemmConv(torch.autograd.Function):
@@ -196,20 +188,6 @@ def _differentiable_gradients(
     if wants_kernel:
         grad_kernel = grad_products.mT @ _LinearMap.apply(x, scheme.input_transform, input_adjoint)
     return grad_x, grad_kernel
-
-
-class _LinearMap(torch.autograd.Function):
-    """A linear map given with its adjoint, differentiable any number of times: each is the other's derivative."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, ahead: Callable[[Tensor], Tensor], adjoint: Callable[[Tensor], Tensor]) -> Tensor:
-        ctx.maps = ahead, adjoint
-        return ahead(x.contiguous())
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        ahead, adjoint = ctx.maps
-        return _LinearMap.apply(grad, adjoint, ahead), None, None
 
 
 def _groups(x: Tensor, y: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -22,10 +22,9 @@ class BatchNorm2d(nn.BatchNorm2d):
         super().__init__(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
 
     def forward(self, input: Tensor, y: Tensor | None = None, *, relu: bool = False) -> Tensor:
-        """Normalise features (N, C, H, W) over batch and space.
+        """Normalise features (N, C, H, W) over batch and space; `input` is PyTorch's name.
 
         Args:
-            input: (N, C, H, W); the name is PyTorch's.
             y: ignored, so that both kinds are called alike.
             relu: apply a ReLU afterwards, in the same pass where a native kernel runs.
         """
@@ -58,7 +57,7 @@ class ConditionalBatchNorm2d(nn.Module):
         Args:
             x: (N, C, H, W) features.
             y: (N,) int64 labels, or (N, K) float class weights.
-            relu: apply a ReLU afterwards, in the same pass where a native kernel runs.
+            relu: as for `BatchNorm2d`.
         """
         gain, bias = self.affine(y)
         # ReLU is an argument and the choice is made in here, so that a block always calls this module: hooks, profilers

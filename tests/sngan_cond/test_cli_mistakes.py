@@ -47,7 +47,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     ],
 )
 def test_mistakes_take_one_line(model: str, tmp_path: Path, arguments: list[str], message: str) -> None:
-    line = refused(*arguments, "--model", model, "--out", tmp_path / "out.png")
+    line = refused(*arguments, "--model", model, "--out", tmp_path / "new" / "out.png")
     assert re.search(message, line)
     assert list(tmp_path.iterdir()) == []
 
@@ -112,7 +112,7 @@ def test_convert_refuses_what_is_no_generator(tmp_path: Path) -> None:
 
 def test_out_of_memory(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A petabyte: more than any address space holds, so that the real allocator refuses at once.
-    monkeypatch.setattr(sampling, "sample_batches", lambda *_, **__: [torch.empty(2**50, dtype=torch.uint8)])
+    monkeypatch.setattr(sampling, "generate", lambda *_, **__: [torch.empty(2**50, dtype=torch.uint8)])
     line = refused("sample", "--model", model, "--class", "0", "--out", tmp_path / "grid.png")
     assert "out of memory on the device; try a smaller --batch-size" in line
     assert list(tmp_path.iterdir()) == []
@@ -121,6 +121,6 @@ def test_out_of_memory(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_other_faults_are_not_called_a_lack_of_memory(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampling, "sample_batches", lambda *_, **__: [torch.ones(2) @ torch.ones(3)])
+    monkeypatch.setattr(sampling, "generate", lambda *_, **__: [torch.ones(2) @ torch.ones(3)])
     with pytest.raises(RuntimeError, match="inconsistent tensor size"):
         main(["sample", "--model", model, "--class", "0", "--out", str(tmp_path / "grid.png")])

@@ -11,7 +11,7 @@ import torch
 from sngan_cond import Generator, GeneratorConfig, mixture, morph, sample, walk
 from sngan_cond.inputs import class_weights, walk_inputs
 from sngan_cond.latents import check_seed, check_truncation, draw_latents, slerp
-from sngan_cond.sampling import generate, sample_batches, to_uint8
+from sngan_cond.sampling import generate, to_uint8
 from tests.refusals import refused
 
 
@@ -248,10 +248,6 @@ def test_class_weights_of_any_float_are_taken(G: Generator) -> None:
     z, weights = latents(1)[:, :6], torch.tensor([[0.25, 0, 0, 0.75, 0]])
     single, double = (next(generate(G, z, weights.to(dtype))) for dtype in (torch.float32, torch.float64))
     assert torch.equal(single, double)
-
-
-def test_a_batch_size_is_checked_at_once(G: Generator) -> None:
-    refused(lambda: sample_batches(G, classes=[0], batch_size=0), "batch_size=0")
 
 
 def test_limits_that_are_allowed() -> None:
