@@ -78,7 +78,6 @@ def test_tables_agree_with_published_counts() -> None:
     ("architecture", "side"), [("dcgan", 16), ("dcgan", 32), ("dcgan", 64), ("cnn", 24), ("resnet", 48), ("mnist", 28)]
 )
 def test_pair_fits_together(architecture: str, side: int) -> None:
-    torch.manual_seed(0)
     G = Generator(GeneratorConfig(resolution=side, num_classes=3, architecture=architecture, channels=4, latent_dim=5))
     config = DiscriminatorConfig(
         resolution=side, num_classes=3, head="auxiliary_classifier", architecture=architecture, channels=4
@@ -104,7 +103,6 @@ def test_mean_pooling_divides_the_features_by_the_map() -> None:
 
 @pytest.mark.parametrize("error", ["l1", "l2"])
 def test_autoencoder_scores_by_its_error(error: str) -> None:
-    torch.manual_seed(1)
     config = DiscriminatorConfig(
         resolution=16, num_classes=0, head="reconstruction", architecture="cnn", channels=4, error=error
     )
@@ -117,7 +115,6 @@ def test_autoencoder_scores_by_its_error(error: str) -> None:
 
 
 def test_generator_without_batch_norm_keeps_images_apart() -> None:
-    torch.manual_seed(2)
     settings = {"resolution": 16, "num_classes": 0, "architecture": "cnn", "channels": 4, "latent_dim": 5}
     z = torch.randn(4, 5)
     for norm, is_apart in (("none", True), ("batch", False)):

@@ -8,11 +8,6 @@ from torch import Tensor, nn
 from sngan_cond.networks.resnet import DownBlock, UpBlock
 
 
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    torch.manual_seed(11)
-
-
 def plain_conv(layer: nn.Conv2d, x: Tensor) -> Tensor:
     """The layer's 1x1 or 3x3 convolution alone, without the change of side that it may be joined with."""
     return F.conv2d(x, layer.weight, layer.bias, padding=layer.weight.shape[-1] // 2)

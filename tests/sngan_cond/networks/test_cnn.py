@@ -7,11 +7,6 @@ import torch.nn.functional as F
 from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 
 
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    torch.manual_seed(5)
-
-
 @pytest.mark.parametrize("side", [32, 48, 64])
 @torch.no_grad()
 def test_generator(side: int) -> None:

@@ -9,7 +9,6 @@ from tests.refusals import refused
 
 @pytest.fixture(name="G")
 def _generator() -> Generator:
-    torch.manual_seed(1)
     G = Generator(GeneratorConfig(resolution=32, num_classes=3, channels=2, latent_dim=4))
     for block in G.network.blocks:
         torch.nn.init.normal_(block.norm1.gain)

@@ -1,16 +1,10 @@
 """Scores by hand, and where labels enter."""
 
-import pytest
 import torch
 
 from sngan_cond import Discriminator, DiscriminatorConfig
 from sngan_cond.networks.heads import Head, LabelPlanes
 from tests.refusals import refused
-
-
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    torch.manual_seed(4)
 
 
 def config(head: str) -> DiscriminatorConfig:

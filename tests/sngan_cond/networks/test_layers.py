@@ -21,11 +21,6 @@ from sngan_cond.networks.layers import (
 )
 
 
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    torch.manual_seed(3)
-
-
 def features(scale: float = 2.0) -> torch.Tensor:
     return (torch.randn(4, 3, 5, 7) + 0.5) * scale
 

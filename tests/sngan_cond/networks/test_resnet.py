@@ -24,7 +24,6 @@ def gain(layer: nn.Module) -> float:
 
 @pytest.fixture
 def pair() -> tuple[Generator, Discriminator]:
-    torch.manual_seed(0)
     G = Generator(GeneratorConfig(resolution=64, num_classes=40, channels=4))
     D = Discriminator(DiscriminatorConfig(resolution=64, num_classes=40, channels=4))
     return G, D
