@@ -80,23 +80,14 @@ def load_extractor(
         for flag, value in (("weights", weights), ("weights-sha256", weights_sha256)):
             if value is not None:
                 raise EvaluationError(f"--{flag} {value}: the {IDENTITY} extractor takes none")
-        sha256, own_name, options = hashlib.sha256(b"").hexdigest(), name, {}
+        path, sha256, own_name = None, hashlib.sha256(b"").hexdigest(), name
     else:
         file = find_weights(name, weights, expected_sha256=weights_sha256)
-        # torch-fidelity would run whatever code a pickle holds: a file reaches it only after this restricted reading.
-        read_tensors(file.path)
-        sha256, own_name = file.sha256, name if file.is_published else f"{name}(unpublished weights)"
-        options = {"feature_extractor_weights_path": str(file.path)}
+        path, sha256 = file.path, file.sha256
+        own_name = name if file.is_published else f"{name}(unpublished weights)"
     registered = FEATURE_EXTRACTORS_REGISTRY[name]
     layer, score_layer = (registered.get_default_feature_layer_for_metric(metric) for metric in ("fid", "isc"))
-    with torch.random.fork_rng(devices=[]):  # new layers are initialised from the global rng
-        try:
-            module = create_feature_extractor(
-                name, list(dict.fromkeys((layer, score_layer))), cuda=False, verbose=False, **options
-            )
-        except RuntimeError as error:
-            raise EvaluationError(f"--weights {weights}: does not fit {name} ({str(error)[:200]!r})") from error
-    module = module.to(device)
+    module = _build(name, list(dict.fromkeys((layer, score_layer))), path).to(device)
     if torch.device(device).type == "cpu":
         module = module.to(memory_format=torch.channels_last)  # equal to 1e-6, up to twice as fast
     return Extractor(
@@ -109,3 +100,16 @@ def load_extractor(
         is_published=name == INCEPTION and own_name == name,
         device=torch.device(device),
     )
+
+
+def _build(name: str, layers: list[str], weights: Path | None) -> FeatureExtractorBase:
+    options = {}
+    if weights is not None:
+        # torch-fidelity would run whatever code a pickle holds: a file reaches it only after this restricted reading.
+        read_tensors(weights)
+        options = {"feature_extractor_weights_path": str(weights)}
+    with torch.random.fork_rng(devices=[]):  # new layers are initialised from the global rng
+        try:
+            return create_feature_extractor(name, layers, cuda=False, verbose=False, **options)
+        except RuntimeError as error:
+            raise EvaluationError(f"--weights {weights}: does not fit {name} ({str(error)[:200]!r})") from error

@@ -12,11 +12,20 @@ import torch
 from PIL import Image
 from torch_fidelity import fidelity
 
-from tests.train.evaluation.parts import SMALL, frechet, measured, small_extractor, tiny_dataset, tiny_generator
+from tests.train.evaluation.parts import (
+    CLASSES,
+    SMALL,
+    frechet,
+    measured,
+    small_extractor,
+    tiny_dataset,
+    tiny_generator,
+)
 from train.data.dataset import PreparedDataset
 from train.evaluation.distributed import Processes
 from train.evaluation.extractors import load_extractor
 from train.evaluation.features import extract
+from train.evaluation.metrics import METRICS, Metric
 from train.evaluation.protocols import PROTOCOLS, Protocol
 from train.evaluation.real_features import ReferenceFeatures
 from train.evaluation.scores import Measured
@@ -172,6 +181,21 @@ def test_a_process_without_images_has_rows_of_the_same_form() -> None:
     for count, shown, read in ((15, 15, 3), (15, 13, 1), (15, 12, 0), (3, 3, 0)):
         found = extract(Vectors(rows[:count]), [(identity, shown)], batch_size=2, processes=processes)["features"]
         assert torch.equal(found, rows[12 : 12 + read].flatten(1))
+
+
+@pytest.mark.parametrize("by_class", [False, True])
+def test_a_metric_is_an_entry_in_the_table(dataset, monkeypatch, by_class: bool) -> None:
+    """Names, counts and reals follow from the entry; so does whether it is measured class by class."""
+    entry = Metric(
+        "mean", ("mean_inception",), ("mean",), lambda m: ((float(m.features.mean()), None),), by_class=by_class
+    )
+    monkeypatch.setitem(METRICS, "mean", entry)
+    G = tiny_generator()
+    (row,) = measured(G, dataset, QUICK, "mean").metrics
+    assert row["name"] == f"mean_{SMALL.replace('-', '_')}"
+    assert (row["real_count"], row["fake_count"]) == (0, CLASSES * QUICK.fakes if by_class else QUICK.fakes)
+    assert len(row.get("classes", [])) == (CLASSES if by_class else 0)
+    assert 0 < row["value"] < 255 / 64
 
 
 def test_nothing_outside_is_touched(dataset) -> None:
