@@ -31,10 +31,8 @@ class StateFile:
     """The content of a checkpoint's `state.json`.
 
     Args:
-        step: number of steps that were taken.
         images_seen: real images shown to D.
         seconds: spent in the run, over all its starts.
-        config: resolved configuration.
         files: names of all other files to their sha256.
     """
 

@@ -1,7 +1,5 @@
 """How fast a run goes about its updates: switches that change speed and rounding, never what is computed."""
 
-import os
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -81,11 +79,3 @@ def plan_speed(
     capture_d = decide("capture of D", config.capture, no_gpu or several or changes or state)
     batched = decide("batched_sn", config.batched_sn, None) if spectral else False
     return SpeedPlan(compile_g, compile_d, capture_g, capture_d, batched, tuple(notes))
-
-
-def keep_compiled_in(folder: Path) -> None:
-    """Have torch.compile keep what it makes in a folder, so that a resumed run starts warm.
-
-    A folder that the user chose by TORCHINDUCTOR_CACHE_DIR stays.
-    """
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder.absolute()))

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from train.errors import TrainError
 from train.presets.load import config_to_dict
 from train.run.checkpoint import Checkpoint, checkpoint_folder, save_checkpoint
 from train.run.run import Run
-from train.trainer.speed import keep_compiled_in, lay_out, set_tf32
+from train.trainer.speed import lay_out, set_tf32
 from train.trainer.update import Updates
 
 
@@ -36,7 +37,8 @@ class Networks:
         self.run = run
         self.generator_config = _with_names(config.generator, dataset)
         device = run.accelerator.device
-        keep_compiled_in(run.folder / "compiled")
+        # What torch.compile makes is kept, so that a resumed run starts warm; a folder that the user chose stays.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str((run.folder / "compiled").absolute()))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for(config.seed, "initialisation"))
             G, D = Generator(self.generator_config), Discriminator(config.discriminator)
@@ -75,7 +77,7 @@ class Networks:
             return 0
         try:
             self._load(checkpoint)
-        except (RuntimeError, KeyError, ValueError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
             reason = one_line(error, 300)
             raise TrainError(f"{checkpoint.folder}: does not fit this configuration ({reason})") from error
         self.run.seconds_before = checkpoint.state.seconds
