@@ -1,11 +1,12 @@
-"""Programs in processes of their own, as users start them."""
+"""Programs as users start them: in processes of their own, or in this one where time is short."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,18 @@ def python(*words: object, status: int | None = 0, **environment: str) -> subpro
     return run([sys.executable, *words], status=status, **environment)
 
 
-@contextmanager
+def output_of(main: Callable[[list[str]], int], *arguments: object) -> str:
+    """Run a command in this process that must end well, and return what it prints."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as stop:  # after --help
+            status = stop.code
+    assert status == 0
+    return out.getvalue()
+
+
+@contextlib.contextmanager
 def started(command: Iterable[object], log: Path, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """Start a command from the project's root; if it still runs at the end of the block, it is killed.
 

@@ -12,7 +12,7 @@ from sngan_cond import morph, sample
 from sngan_cond.cli import main
 from sngan_cond.images import to_grid
 from tests.command_line import IDS, build, refused, save_conditional
-from tests.processes import python
+from tests.processes import output_of, python
 from tests.reference.synthetic import generator_arrays, save
 
 
@@ -33,15 +33,15 @@ def pixels(path: Path) -> torch.Tensor:
         return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
 
 
-def test_sample_writes_a_row_a_class(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sample_writes_a_row_a_class(model: str, tmp_path: Path) -> None:
     out = tmp_path / "new" / "grid.png"
     arguments = ["sample", "--model", model, "--class", "golf ball", "--class", "0", "--n", "3", "--seed", "5"]
-    assert main([*arguments, "--out", str(out)]) == 0
+    said = output_of(main, *arguments, "--out", out)
+    assert said == f"{out}: 6 images of golf ball, tench, Tinca tinca, 32 px, seed 5\n"
     images = sample(build(4), classes=[2, 2, 2, 0, 0, 0], seed=5)
     assert torch.equal(pixels(out), to_grid(images, columns=3))
-    assert capsys.readouterr().out == f"{out}: 6 images of golf ball, tench, Tinca tinca, 32 px, seed 5\n"
     again = tmp_path / "again.png"
-    assert main([*arguments, "--out", str(again), "--device", "cpu"]) == 0
+    output_of(main, *arguments, "--out", again, "--device", "cpu")
     assert again.read_bytes() == out.read_bytes()
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["again.png", "grid.png", "new"]
 
@@ -49,7 +49,7 @@ def test_sample_writes_a_row_a_class(model: str, tmp_path: Path, capsys: pytest.
 def test_sample_truncates_and_batches(model: str, tmp_path: Path) -> None:
     out = tmp_path / "grid.png"
     arguments = ["sample", "--model", model, "--class", IDS[3], "--n", "4", "--truncation", "0.7", "--batch-size", "3"]
-    assert main([*arguments, "--out", str(out)]) == 0
+    output_of(main, *arguments, "--out", out)
     images = sample(build(4), classes=[3] * 4, truncation=0.7, batch_size=3)
     assert torch.equal(pixels(out), to_grid(images, columns=4))
 
@@ -57,24 +57,24 @@ def test_sample_truncates_and_batches(model: str, tmp_path: Path) -> None:
 def test_sample_writes_single_images_into_a_folder(model: str, tmp_path: Path) -> None:
     out = tmp_path / "images"
     arguments = ["sample", "--model", model, "--class", "tench", "--class", "2", "--n", "2", "--out", str(out)]
-    assert main([*arguments, "--seed", "9"]) == 0
+    output_of(main, *arguments, "--seed", "9")
     names = [f"class-{label:04d}-seed-9-{i:04d}.png" for label in (0, 2) for i in (0, 1)]
     assert sorted(path.name for path in out.iterdir()) == names
     images = sample(build(4), classes=[0, 0, 2, 2], seed=9)
     for name, image in zip(names, images, strict=True):
         assert torch.equal(pixels(out / name), image)
     (out / "notes.txt").write_text("mine")
-    assert main([*arguments, "--seed", "10"]) == 0  # into the same folder
+    output_of(main, *arguments, "--seed", "10")  # into the same folder
     assert len(list(out.iterdir())) == 9
     assert list(tmp_path.iterdir()) == [out]
 
 
 def test_sample_without_classes(plain_model: str, tmp_path: Path) -> None:
     out = tmp_path / "grid.png"
-    assert main(["sample", "--model", plain_model, "--n", "5", "--seed", "2", "--out", str(out)]) == 0
+    output_of(main, "sample", "--model", plain_model, "--n", "5", "--seed", "2", "--out", out)
     assert torch.equal(pixels(out), to_grid(sample(build(0), n=5, seed=2), columns=3))
     folder = tmp_path / "folder"
-    assert main(["sample", "--model", plain_model, "--n", "2", "--out", str(folder)]) == 0
+    output_of(main, "sample", "--model", plain_model, "--n", "2", "--out", folder)
     assert sorted(path.name for path in folder.iterdir()) == ["seed-0-0000.png", "seed-0-0001.png"]
 
 
@@ -82,7 +82,7 @@ def test_sample_without_classes(plain_model: str, tmp_path: Path) -> None:
 def test_morph_writes_an_animation(model: str, tmp_path: Path, suffix: str) -> None:
     out = tmp_path / f"morph.{suffix}"
     arguments = ["morph", "--model", model, "--from", "tench", "--to", "golf ball", "--steps", "5", "--seed", "1"]
-    assert main([*arguments, "--out", str(out)]) == 0
+    output_of(main, *arguments, "--out", out)
     with Image.open(out) as read:
         assert (read.n_frames, read.size) == (5, (32, 32))
         if suffix == "webp":  # a GIF has too few colours
@@ -93,28 +93,23 @@ def test_morph_writes_an_animation(model: str, tmp_path: Path, suffix: str) -> N
 
 def test_morph_writes_a_strip(model: str, tmp_path: Path) -> None:
     out = tmp_path / "morph.png"
-    assert main(["morph", "--model", model, "--from", "0", "--to", "3", "--steps", "4", "--out", str(out)]) == 0
+    output_of(main, "morph", "--model", model, "--from", "0", "--to", "3", "--steps", "4", "--out", out)
     assert torch.equal(pixels(out), to_grid(morph(build(4), from_class=0, to_class=3, steps=4), columns=4))
 
 
-def test_convert_makes_a_model_of_a_snapshot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_convert_makes_a_model_of_a_snapshot(tmp_path: Path) -> None:
     snapshot, folder = save(tmp_path / "G.npz", generator_arrays(32, ch=2, dim_z=3, classes=1000)), tmp_path / "model"
-    assert main(["convert", "--chainer", str(snapshot), "--out", str(folder)]) == 0
-    assert "resnet, 32 px, 1000 classes" in capsys.readouterr().out
-    out = tmp_path / "grid.png"
-    assert main(["sample", "--model", str(folder), "--class", "golden retriever", "--n", "1", "--out", str(out)]) == 0
-    assert "of golden retriever, 32 px" in capsys.readouterr().out
-    assert "class 'crane' means several: 134 / n02012849 / crane bird, 517 / n03126707 / crane" in refused(
-        "sample", "--model", folder, "--class", "crane", "--out", out
-    )
-    assert "near are 207 / n02099601 / golden retriever" in refused(
-        "sample", "--model", folder, "--class", "goldn retriever", "--out", out
-    )
+    said = output_of(main, "convert", "--chainer", snapshot, "--out", folder)
+    assert "resnet, 32 px, 1000 classes" in said
+    line = ("sample", "--model", folder, "--n", 1, "--out", tmp_path / "grid.png", "--class")
+    assert "of golden retriever, 32 px" in output_of(main, *line, "golden retriever")
+    several = "class 'crane' means several: 134 / n02012849 / crane bird, 517 / n03126707 / crane"
+    assert several in refused(*line, "crane")
+    assert "near are 207 / n02099601 / golden retriever" in refused(*line, "goldn retriever")
 
 
-def test_info(model: str, plain_model: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["info", "--model", model]) == 0
-    text = capsys.readouterr().out
+def test_info(model: str, plain_model: str) -> None:
+    text = output_of(main, "info", "--model", model)
     parameters = sum(parameter.numel() for parameter in build(4).parameters())
     assert f"{model}: generator, resnet, 32 px, 4 classes, {parameters:,} parameters" in text
     assert 'class_names: ["tench, Tinca tinca", "crane", "golf ball", "crane"]' in text
@@ -123,27 +118,22 @@ def test_info(model: str, plain_model: str, capsys: pytest.CaptureFixture[str]) 
     assert '"protocol": "quick"' in text
     assert "step: 1200" in text
     assert "\x1b" not in text  # nobody's escape codes reach the terminal
-    assert main(["info", "--model", plain_model]) == 0
-    text = capsys.readouterr().out
+    text = output_of(main, "info", "--model", plain_model)
     assert "no classes" in text
     assert "metrics.json: none" in text
 
 
-def test_info_shortens_a_thousand_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_shortens_a_thousand_names(tmp_path: Path) -> None:
     snapshot = save(tmp_path / "G.npz", generator_arrays(32, ch=1, dim_z=2, classes=1000))
-    assert main(["convert", "--chainer", str(snapshot), "--out", str(tmp_path / "m")]) == 0
-    assert main(["info", "--model", str(tmp_path / "m")]) == 0
-    text = capsys.readouterr().out
+    output_of(main, "convert", "--chainer", snapshot, "--out", tmp_path / "m")
+    text = output_of(main, "info", "--model", tmp_path / "m")
     assert re.search(r'class_names: \["tench", .*\] and 992 more\n', text)
     assert len(text) < 4000
 
 
 @pytest.mark.parametrize("verb", ["sample", "morph", "convert", "info"])
-def test_help_states_types_units_and_defaults(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main([verb, "--help"])
-    assert stop.value.code == 0
-    text = " ".join(capsys.readouterr().out.split())
+def test_help_states_types_units_and_defaults(verb: str) -> None:
+    text = " ".join(output_of(main, verb, "--help").split())
     if verb in ("sample", "morph"):
         assert "Implementations disagree on this word" in text
         assert "standard deviations" in text

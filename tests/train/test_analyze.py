@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
-from tests.processes import python
+from tests.processes import output_of, python
 from tests.refusals import refused_command
 from tests.train.launch import run_here, tiny_command
 from train.analysis.measure import decompose, measure_run, read_curves, squared_singular_values
@@ -232,9 +232,6 @@ def test_help_waits_for_neither_torch_nor_matplotlib() -> None:
     python("-c", "import sys, train.analyze; assert not {'torch', 'matplotlib', 'numpy'} & set(sys.modules)")
 
 
-def test_help_names_what_is_written(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(["--help"])
-    assert stopped.value.code == 0
-    text = capsys.readouterr().out
+def test_help_names_what_is_written() -> None:
+    text = output_of(main, "--help")
     assert all(word in text for word in (*IMAGES, "analysis.json", "--run-dir", "--out", "--compare"))

@@ -8,6 +8,7 @@ import pytest
 
 from sngan_cond import Generator
 from sngan_cond.loading import load_generator
+from tests.processes import output_of
 from tests.refusals import refused_command
 from tests.train.publishing.published_run import METRICS
 from train.evaluation.report import weights_sha256
@@ -41,17 +42,15 @@ def test_no_folder_of_the_machine_goes_out(run_dir: Path, tmp_path: Path) -> Non
     assert json.loads((tmp_path / "out/metrics.json").read_text()) == {"metrics": [], "model": "run"}
 
 
-def test_dry_run_shows_and_sends_nothing(run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dry_run_shows_and_sends_nothing(run_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
-    options = ["--run-dir", str(run_dir), "--repo", "user/name", "--dry-run"]
+    options = ("--run-dir", run_dir, "--repo", "user/name", "--dry-run")
     before = sorted(run_dir.rglob("*"))
-    assert main([*options, "--metrics", str(tmp_path / "metrics.json")]) == 0
-    out = capsys.readouterr().out
+    out = output_of(main, *options, "--metrics", tmp_path / "metrics.json")
     assert "one commit titled 'Step 4'" in out
     assert all(name in out for name in (*FILES, "metrics.json"))
     assert "| frechet\\_toy | 12.34 |" in out
-    assert main([*options, "--checkpoint", "2"]) == 0
-    assert "'Step 2'" in capsys.readouterr().out
+    assert "'Step 2'" in output_of(main, *options, "--checkpoint", 2)
     assert sorted(run_dir.rglob("*")) == before
 
 

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from sngan_cond import Discriminator, Generator
+from tests.processes import output_of
 from tests.refusals import refused, refused_command
 from train.__main__ import main
 from train.config import TrainConfig
@@ -114,14 +115,12 @@ def test_a_mistake_in_a_file_names_the_file_and_extends_goes_one_level(tmp_path:
     assert line.startswith(f"{FOLDER / 'imagenet_128_concat.yaml' if 'extends' in text else path}: ")
 
 
-def test_dry_run_prints_the_resolved_configuration(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--preset", "tiny", "--dry-run", "--set", "steps=9"]) == 0
-    assert yaml.safe_load(capsys.readouterr().out)["steps"] == 9
+def test_dry_run_prints_the_resolved_configuration() -> None:
+    assert yaml.safe_load(output_of(main, "--preset", "tiny", "--dry-run", "--set", "steps=9"))["steps"] == 9
 
 
-def test_dry_run_of_a_row_says_its_paper_and_reads_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--preset", "sngan/table2/cifar10_spectral_norm", "--dry-run", "--set", "seed=3"]) == 0
-    text = capsys.readouterr().out
+def test_dry_run_of_a_row_says_its_paper_and_reads_back(tmp_path: Path) -> None:
+    text = output_of(main, "--preset", "sngan/table2/cifar10_spectral_norm", "--dry-run", "--set", "seed=3")
     assert "# Reported: inception_score 7.42+-.08, fid 29.3\n" in text
     assert text.startswith("# Paper:    Miyato et al. 2018")
     (tmp_path / "row.yaml").write_text(text)

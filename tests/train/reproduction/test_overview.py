@@ -6,14 +6,13 @@ import sys
 
 import pytest
 
-from tests.processes import python
+from tests.processes import output_of, python
 from train.presets.index import TABLES
 from train.reproduce import main
 
 
-def test_list_shows_every_table_row_and_reported_number(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--list"]) == 0
-    out = capsys.readouterr().out
+def test_list_shows_every_table_row_and_reported_number() -> None:
+    out = output_of(main, "--list")
     assert max(map(len, out.splitlines())) <= 120
     sections = dict(section.split(": ", 1) for section in out.split("\n\n")[1:])
     assert list(sections) == [table.key for table in TABLES]
@@ -26,17 +25,16 @@ def test_list_shows_every_table_row_and_reported_number(capsys: pytest.CaptureFi
             assert all((number or "drawn") in lines[row.name] for number in row.reported.values()), row.name
 
 
-def test_list_gives_the_cost_of_a_whole_run(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--list", "--table", "sngan/table2", "--rows", "cifar10_real", "cifar10_wgan_gp"]) == 0
-    heads, real, trained = [line.split() for line in capsys.readouterr().out.splitlines()[-4:-1]]
+def test_list_gives_the_cost_of_a_whole_run() -> None:
+    out = output_of(main, "--list", "--table", "sngan/table2", "--rows", "cifar10_real", "cifar10_wgan_gp")
+    heads, real, trained = [line.split() for line in out.splitlines()[-4:-1]]
     assert heads == ["inception_score", "fid", "G", "updates", "real", "images"]
     assert real == ["cifar10_real", "11.24+-.12", "7.8", "-", "-"]
     assert trained == ["cifar10_wgan_gp", "6.68+-.06", "40.2", "100,000", "32,000,000"]  # five batches of 64 an update
 
 
-def test_list_measures_hours_where_asked(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--list", "--hours", "--table", "bssn/figure2", "--rows", "no_sn"]) == 0
-    out = capsys.readouterr().out
+def test_list_measures_hours_where_asked() -> None:
+    out = output_of(main, "--list", "--hours", "--table", "bssn/figure2", "--rows", "no_sn")
     assert "Hours on one " in out
     heads, row = [line.split() for line in out.splitlines()[-2:]]
     assert heads[-1] == "hours"
