@@ -41,8 +41,7 @@ def sample(args: Namespace) -> str:
     columns = math.ceil(math.sqrt(n)) if chosen is None else n
     if is_grid:
         check_grid(count, side_px=G.config.resolution, columns=columns)
-    n_plain = n if labels is None else None
-    inputs = sample_inputs(G, classes=labels, n=n_plain, seed=args.seed, truncation=args.truncation)
+    inputs = sample_inputs(G, classes=labels, n=None if labels else n, seed=args.seed, truncation=args.truncation)
     batches = sampling.generate(G, *inputs, batch_size=args.batch_size)
     out.parent.mkdir(parents=True, exist_ok=True)
     if is_grid:
