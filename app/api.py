@@ -1,11 +1,12 @@
 """The page's named endpoints, for `gradio_client`, for curl and, with `--mcp`, as tools of an assistant.
 
-Clients and assistants see the endpoints' signatures and docstrings, whose sections Gradio reads. The functions `sample`
-to `walk` turn the arguments that only they have into values of a request's fields; `_endpoint` adds `_shared`.
+Clients and assistants see the endpoints' signatures and docstrings, whose sections Gradio reads. The functions in
+`IMAGES` turn the arguments that only they have into values of a request's fields; `_endpoint` adds `_shared`.
 """
 
 import inspect
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,7 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
         """
         return {"models": service.models.names, "repos": list(service.models.patterns)}
 
-    images = {sample: SampleRequest, morph: MorphRequest, mixture: MixtureRequest, walk: WalkRequest}
-    return [*(_endpoint(service, kind, values_of) for values_of, kind in images.items()), classes, models]
+    return [*(_endpoint(service, kind, values_of) for values_of, kind in IMAGES.items()), classes, models]
 
 
 def sample(classes: list[str], count: int = 4, seed: int = 0) -> Values:
@@ -127,24 +127,34 @@ def walk(class_name: str, from_seed: int = 0, to_seed: int = 1, steps: int = 8) 
     return {"class_": class_name, "seed": from_seed, "to_seed": to_seed, "steps": steps}
 
 
+IMAGES: dict[Callable[..., Values], type[Request]] = {
+    sample: SampleRequest,
+    morph: MorphRequest,
+    mixture: MixtureRequest,
+    walk: WalkRequest,
+}
+
+
 def _shared(
     truncation: float | None = None, model: str = "", revision: str = "", http_request: gr.Request | None = None
 ) -> None: ...
 
 
-_SHARED_ARGS = """
-    truncation: From 0.05; latents beyond this many standard deviations are drawn again; null for none.
-    model: A model of this page, or a Hub repo that it allows; empty for its first.
-    revision: Branch, tag or commit hash of a Hub repo; empty for the newest.
-"""
+_SHARED_ARGS = {
+    "truncation": "From 0.05; latents beyond this many standard deviations are drawn again; null for none.",
+    "model": "A model of this page, or a Hub repo that it allows; empty for its first.",
+    "revision": "Branch, tag or commit hash of a Hub repo; empty for the newest.",
+}
 _SHARED_RETURNS = """
     Images as PNGs.
     Recipe: everything that is needed to make them again."""
 
 
 def _endpoint(service: Service, kind: type[Request], values_of: Callable[..., Values]) -> Callable[..., Any]:
-    """Return the endpoint that makes images of what the arguments of `values_of` and those of `_shared` ask for."""
-    own, shared = (inspect.signature(function).parameters for function in (values_of, _shared))
+    """Return the endpoint that takes what `values_of` does and, of what `_shared` does, what such requests have."""
+    own, shared = (dict(inspect.signature(function).parameters) for function in (values_of, _shared))
+    for name in _SHARED_ARGS.keys() - {entry.name for entry in fields(kind)}:
+        del shared[name]
     signature = inspect.Signature([*own.values(), *shared.values()], return_annotation=Moving if kind.moves else Still)
 
     def endpoint(*arguments: Any, **named: Any) -> tuple[Any, ...]:
@@ -157,10 +167,11 @@ def _endpoint(service: Service, kind: type[Request], values_of: Callable[..., Va
         return _file(files.grid), *animation, [_file(path) for path in files.images], result.recipe
 
     arguments, _, returns = inspect.cleandoc(values_of.__doc__ or "").partition("\n\nReturns:")
-    endpoint.__doc__ = f"{arguments}{_SHARED_ARGS}\nReturns:{returns}{_SHARED_RETURNS}"
+    arguments += "".join(f"\n    {name}: {text}" for name, text in _SHARED_ARGS.items() if name in shared)
+    endpoint.__doc__ = f"{arguments}\n\nReturns:{returns}{_SHARED_RETURNS}"
     endpoint.__name__ = values_of.__name__
     endpoint.__signature__ = signature  # type: ignore[attr-defined]  # what inspect, and so Gradio, looks at
-    endpoint.__annotations__ = values_of.__annotations__ | _shared.__annotations__
+    endpoint.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
     return endpoint
 
 

@@ -26,6 +26,7 @@ def asked(
     names_classes: bool = False,
     beside: tuple[str, ...] = (),
     recipe: str | None = None,
+    argument: str | None = None,
 ) -> Any:
     """Declare a field of a request.
 
@@ -36,10 +37,11 @@ def asked(
         many: whether it holds several values.
         names_classes: whether it holds classes: indices, names or WordNet ids.
         beside: fields declared before it, whose checked values `check` is given too.
-        recipe: its name in the recipe, among the entries that only this kind of request has.
+        recipe: its name in the recipe, among the entries that not every kind of request has.
+        argument: its name in the call of the function `tab`, where that takes the value as it is.
     """
-    metadata = {"key": key, "check": check, "many": many, "names_classes": names_classes}
-    return field(default=default, metadata=metadata | {"beside": beside, "recipe": recipe})
+    metadata = {"key": key, "check": check, "many": many, "names_classes": names_classes, "beside": beside}
+    return field(default=default, metadata=metadata | {"recipe": recipe, "argument": argument})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,6 @@ class Request(ABC):
         model: name of a model of this page, or a Hub repo; empty takes the first.
         revision: branch, tag or commit hash of a repo; empty takes its default.
         seed: 0 to 2**63 - 1; draws the latents.
-        truncation: threshold in standard deviations, or None.
     """
 
     tab: ClassVar[str]  # also the name of the function in sngan_cond and of the subcommand, where there is one
@@ -63,8 +64,7 @@ class Request(ABC):
 
     model: str = asked("model", partial(limits.text, "model"), "")
     revision: str = asked("revision", partial(limits.text, "revision"), "")
-    seed: int = asked("seed", partial(limits.seed, "seed"), 0)
-    truncation: float | None = asked("truncation", limits.truncation, None)
+    seed: int = asked("seed", partial(limits.seed, "seed"), 0, argument="seed")
 
     @classmethod
     def parse(cls, **values: Any) -> Self:
@@ -106,21 +106,21 @@ class Request(ABC):
 
     def python(self, source: str, labels: list[int]) -> str:
         """Return Python that makes the images of model `source` again, as `images` (N, 3, R, R) uint8."""
-        arguments = f"{self.python_arguments(labels)}, seed={self.seed}, truncation={self.truncation}"
+        arguments = ", ".join(f"{name}={text}" for name, text in self.python_arguments(labels).items())
         return (
             f"from sngan_cond import Generator, {self.tab}\n"
             f"G = Generator.from_pretrained({source!r})\n"
             f"images = {self.tab}(G, {arguments})"
         )
 
-    def settings(self) -> dict[str, Any]:
-        """Return the recipe's entries that only this kind of request has."""
-        settings: dict[str, Any] = {}
-        for entry in fields(self):
-            if name := entry.metadata["recipe"]:
+    def named(self, by: str) -> dict[str, Any]:
+        """Return the values of the fields that have a name by "recipe" or "argument", under it."""
+        values: dict[str, Any] = {}
+        for entry in self._own_first():
+            if name := entry.metadata[by]:
                 value = getattr(self, entry.name)
-                settings[name] = list(value) if entry.metadata["many"] else value
-        return settings
+                values[name] = list(value) if entry.metadata["many"] else value
+        return values
 
     @property
     def class_texts(self) -> tuple[str, ...]:
@@ -159,17 +159,21 @@ class Request(ABC):
             InvalidRequest: if sampling refuses them, such as weights that are 0 in float32.
         """
         try:
-            return self.draw(G, **self.arguments(labels), seed=self.seed, truncation=self.truncation)
+            return self.draw(G, **self.arguments(labels))
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
 
-    @abstractmethod
     def arguments(self, labels: list[int]) -> dict[str, Any]:
-        """Return the arguments of the function `tab` of `sngan_cond` that only it has."""
+        """Return the arguments of the function `tab` of `sngan_cond`."""
+        return self.class_arguments(labels) | self.named("argument")
 
-    def python_arguments(self, labels: list[int]) -> str:
-        """Return `arguments` as source code."""
-        return ", ".join(f"{name}={value!r}" for name, value in self.arguments(labels).items())
+    @abstractmethod
+    def class_arguments(self, labels: list[int]) -> dict[str, Any]:
+        """Return those arguments that depend on the labels."""
+
+    def python_arguments(self, labels: list[int]) -> dict[str, str]:
+        """Return `arguments` as source code, by name."""
+        return {name: repr(value) for name, value in self.arguments(labels).items()}
 
     def captions(self, images: int, names: list[str]) -> list[str]:
         """Return the text below each of so many images of the classes with these names."""
@@ -185,9 +189,8 @@ class Request(ABC):
 
     @classmethod
     def _own_first(cls) -> "list[Field[Any]]":
-        """Return the fields in the order in which they are checked, and options of a command are written."""
-        shared = {entry.name for entry in fields(Request)}
-        return sorted(fields(cls), key=lambda entry: entry.name in shared)
+        """Return the fields in the order in which they are checked and written as options, entries and arguments."""
+        return sorted(fields(cls), key=lambda entry: entry.name not in cls.__annotations__)
 
     def _texts(self, chosen: "Iterable[Field[Any]]") -> Iterator[tuple[str, str]]:
         """Yield key and text of each value of some fields; what is empty is left out."""
@@ -196,6 +199,17 @@ class Request(ABC):
             for single in value if entry.metadata["many"] else [value]:
                 if single not in ("", None):
                     yield entry.metadata["key"], str(single)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruncatedRequest(Request):
+    """A request whose latents can be truncated.
+
+    Args:
+        truncation: threshold in standard deviations, or None.
+    """
+
+    truncation: float | None = asked("truncation", limits.truncation, None, recipe="truncation", argument="truncation")
 
 
 def request_of(query: Query, kinds: Iterable[type[Request]]) -> Request | None:

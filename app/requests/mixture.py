@@ -7,7 +7,7 @@ from typing import Any
 
 from app import limits
 from app.limits import LIMITS, InvalidRequest
-from app.requests.base import Request, asked
+from app.requests.base import TruncatedRequest, asked
 from sngan_cond.inputs import mixture_inputs
 
 
@@ -23,7 +23,7 @@ def _weights(value: Any, classes: tuple[str, ...]) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MixtureRequest(Request):
+class MixtureRequest(TruncatedRequest):
     """Images of a blend of classes.
 
     Args:
@@ -41,8 +41,8 @@ class MixtureRequest(Request):
         "class", partial(limits.classes, limit=LIMITS.mixture_classes), many=True, names_classes=True
     )
     weights: tuple[float, ...] = asked("weight", _weights, many=True, beside=("classes",), recipe="weights")
-    count: int = asked("n", limits.count, 8, recipe="pictures")
+    count: int = asked("n", limits.count, 8, recipe="pictures", argument="n")
 
-    def arguments(self, labels: list[int]) -> dict[str, Any]:
-        """Return the arguments of `sngan_cond.mixture`."""
-        return {"weights": dict(zip(labels, self.weights, strict=True)), "n": self.count}
+    def class_arguments(self, labels: list[int]) -> dict[str, Any]:
+        """Return the arguments of `sngan_cond.mixture` that depend on the labels."""
+        return {"weights": dict(zip(labels, self.weights, strict=True))}

@@ -6,7 +6,7 @@ from typing import Any
 
 from app import limits
 from app.limits import InvalidRequest
-from app.requests.base import Request, asked
+from app.requests.base import TruncatedRequest, asked
 from sngan_cond.inputs import morph_inputs
 
 
@@ -18,7 +18,7 @@ def _class(end: str, value: Any) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MorphRequest(Request):
+class MorphRequest(TruncatedRequest):
     """Interpolation from one class to another with a fixed latent.
 
     Args:
@@ -35,11 +35,11 @@ class MorphRequest(Request):
 
     from_class: str = asked("from", partial(_class, "from"), names_classes=True)
     to_class: str = asked("to", partial(_class, "to"), names_classes=True)
-    steps: int = asked("steps", limits.steps, 8, recipe="steps")
+    steps: int = asked("steps", limits.steps, 8, recipe="steps", argument="steps")
 
-    def arguments(self, labels: list[int]) -> dict[str, Any]:
-        """Return the arguments of `sngan_cond.morph`."""
-        return {"from_class": labels[0], "to_class": labels[1], "steps": self.steps}
+    def class_arguments(self, labels: list[int]) -> dict[str, Any]:
+        """Return the arguments of `sngan_cond.morph` that depend on the labels."""
+        return {"from_class": labels[0], "to_class": labels[1]}
 
     def captions(self, images: int, names: list[str]) -> list[str]:
         """Name the ends, and say how far along the images between them are."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from app import limits
 from app.limits import LIMITS, InvalidRequest
-from app.requests.base import Request, asked
+from app.requests.base import TruncatedRequest, asked
 from sngan_cond.inputs import sample_inputs
 
 
@@ -21,7 +21,7 @@ def _count(value: Any, classes: tuple[str, ...]) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleRequest(Request):
+class SampleRequest(TruncatedRequest):
     """Images of classes, one row of the grid for each class.
 
     Args:
@@ -41,14 +41,14 @@ class SampleRequest(Request):
     )
     count: int = asked("n", _count, 8, beside=("classes",), recipe="pictures_of_each_class")
 
-    def arguments(self, labels: list[int]) -> dict[str, Any]:
-        """Return the arguments of `sngan_cond.sample`."""
+    def class_arguments(self, labels: list[int]) -> dict[str, Any]:
+        """Return the arguments of `sngan_cond.sample` that depend on the labels."""
         return {"classes": [label for label in labels for _ in range(self.count)]} if labels else {"n": self.count}
 
-    def python_arguments(self, labels: list[int]) -> str:
-        """Return them as source code, which names each class once."""
-        classes = f"classes=[c for c in {labels} for _ in range({self.count})]"
-        return classes if labels else super().python_arguments(labels)
+    def python_arguments(self, labels: list[int]) -> dict[str, str]:
+        """Return all of them as source code, which names each class once."""
+        classes = {"classes": f"[c for c in {labels} for _ in range({self.count})]"} if labels else {}
+        return super().python_arguments(labels) | classes
 
     def captions(self, images: int, names: list[str]) -> list[str]:
         """Name each image's class; without classes, number the images."""

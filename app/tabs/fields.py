@@ -49,11 +49,12 @@ def first_classes(model: Model, count: int) -> list[str]:
     return [str(i * total // count) for i in range(count)]
 
 
-def threshold_update(truncation: float | None) -> Any:
-    """Return the update that makes the threshold's slider show a request's truncation, or hides it."""
+def truncation_updates(truncation: float | None) -> dict[str, Any]:
+    """Return the updates of "truncates" and "truncation" that show a request's truncation, or hide the threshold."""
     if truncation is None:
-        return gr.update(visible=False)
-    return gr.update(visible=True, value=truncation, maximum=max(2.0, truncation))  # links may ask for more than 2
+        return {"truncates": False, "truncation": gr.update(visible=False)}
+    slider = gr.update(visible=True, value=truncation, maximum=max(2.0, truncation))  # links may ask for more than 2
+    return {"truncates": True, "truncation": slider}
 
 
 def seed_field(label: str, value: str, elem_id: str) -> gr.Textbox:

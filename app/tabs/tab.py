@@ -18,7 +18,7 @@ from app.limits import LIMITS, CancelledError, InvalidRequest
 from app.models import Model
 from app.requests.base import Request
 from app.service import Result, Service
-from app.tabs.fields import class_update, first_classes, threshold_update
+from app.tabs.fields import class_update, first_classes, truncation_updates
 from app.tabs.panel import Panel
 
 GROUP = "images"  # Gradio's concurrency_id: whatever needs the device waits in one queue
@@ -125,7 +125,7 @@ class Tab(ABC):
             data: values of the components in `making`.
         """
         values = {name: data[component] for name, component in self.inputs.items()}
-        return values | {"truncation": values["truncation"] if values["truncates"] else None}
+        return values if values.get("truncates", True) else values | {"truncation": None}
 
     def show(self, model: Model, request: Any = None) -> dict[Any, Any]:
         """Return the updates that fit the fields to a model.
@@ -136,8 +136,9 @@ class Tab(ABC):
         updates: dict[Any, Any] = {}
         if request is not None:
             shown = {name: value for name, value in vars(request).items() if name in self.fields}
+            shown |= {name: list(value) for name, value in shown.items() if isinstance(value, tuple)}
             shown |= {name: str(shown[name]) for name in self.seeds}
-            shown |= {"truncates": request.truncation is not None, "truncation": threshold_update(request.truncation)}
+            shown |= truncation_updates(shown["truncation"]) if "truncation" in shown else {}
             updates = {self.fields[name]: value for name, value in shown.items()}
         for name, value in self.kind.deal(self.shown_classes(model, request)).items():
             updates[self.fields[name]] = class_update(model, self.fields[name], value)

@@ -18,6 +18,7 @@ from PIL import Image
 
 from app.api import endpoints
 from app.service import Service
+from app.ui import TABS
 from sngan_cond import Generator, morph, sample
 from sngan_cond.cli import main as command
 
@@ -153,7 +154,7 @@ def test_no_file_of_the_server_is_served(address: str, tiny: Path, path: str) ->
 def test_endpoints_and_their_parameters_are_described(address: str, tiny: Path) -> None:
     with urllib.request.urlopen(f"{address}gradio_api/info", timeout=20) as answer:
         described = json.load(answer)["named_endpoints"]
-    assert set(described) == {"/sample", "/morph", "/mixture", "/walk", "/classes", "/models"}
+    assert set(described) == {f"/{name}" for name in (*(tab.kind.tab for tab in TABS), "classes", "models")}
     for function in endpoints(Service([str(tiny)], device="cpu")):
         endpoint = described[f"/{function.__name__}"]
         summary, parameters, returns = get_function_description(function)

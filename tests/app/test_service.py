@@ -24,6 +24,7 @@ from app.requests.sample import SampleRequest
 from app.requests.walk import WalkRequest
 from app.service import Service
 from app.summary import summarise
+from app.ui import TABS
 from sngan_cond import Generator, morph, sample
 from tests.refusals import refused
 
@@ -104,7 +105,7 @@ def test_what_a_model_cannot_make_is_refused(service: Service, wanted: Request, 
     refused(lambda: service.make(wanted), words, by=InvalidRequest)
 
 
-KINDS = (SampleRequest, MorphRequest, MixtureRequest, WalkRequest)
+KINDS = [tab.kind for tab in TABS]
 REQUESTS: list[Request] = [
     SampleRequest(classes=("2", "0"), count=3, seed=11, truncation=0.5),
     MorphRequest(from_class="0", to_class="3", steps=4, seed=12, truncation=0.7),
@@ -114,6 +115,10 @@ REQUESTS: list[Request] = [
     WalkRequest(class_="1", seed=14, to_seed=14, steps=2),
     WalkRequest(model="classless", seed=14, to_seed=15, steps=4),
 ]
+
+
+def test_every_tab_has_its_requests() -> None:
+    assert {type(wanted) for wanted in REQUESTS} == set(KINDS)
 
 
 @pytest.mark.parametrize("wanted", REQUESTS, ids=lambda wanted: wanted.tab)

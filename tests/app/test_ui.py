@@ -1,6 +1,7 @@
 """The page as it is built: labels, endpoints, and text that cannot become markup."""
 
 import asyncio
+import inspect
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
@@ -8,17 +9,18 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from gradio.utils import get_function_description
 from starlette.datastructures import QueryParams
 
 from app import limits
-from app.api import endpoints
+from app.api import IMAGES, Values, endpoints
 from app.requests.base import Request, asked
 from app.requests.walk import WalkRequest
 from app.service import Service
 from app.serving import launch_options
 from app.summary import summary_html
 from app.tabs.about import harmless_card
-from app.tabs.fields import latent_fields
+from app.tabs.fields import seed_field
 from app.tabs.tab import Tab
 from app.ui import TABS, Ui, build_demo
 from sngan_cond.inputs import sample_inputs
@@ -68,7 +70,8 @@ def test_ids_are_unique(config: dict[str, Any]) -> None:
 
 def test_only_the_named_endpoints_are_public(config: dict[str, Any]) -> None:
     public = {entry["api_name"] for entry in config["dependencies"] if entry["api_visibility"] == "public"}
-    assert public == {"sample", "morph", "mixture", "walk", "classes", "models"}
+    assert public == {*(tab.kind.tab for tab in TABS), "classes", "models"}
+    assert {"sample", "morph", "mixture", "walk"} <= public
 
 
 def test_the_page_asks_nothing_of_other_addresses() -> None:
@@ -128,7 +131,7 @@ class TwinsRequest(Request):
     class_: str = asked("class", partial(limits.text, "class"), "", names_classes=True)
     count: int = asked("n", limits.count, 2, recipe="twins")
 
-    def arguments(self, labels: list[int]) -> dict[str, Any]:
+    def class_arguments(self, labels: list[int]) -> dict[str, Any]:
         return {"classes": labels * self.count}
 
 
@@ -140,11 +143,28 @@ class TwinsTab(Tab):
 
     def layout(self) -> dict[str, Any]:
         fields = {"class_": gr.Dropdown([], label="Class"), "count": gr.Slider(1, 4, value=2, label="Images")}
-        return {**fields, **latent_fields("twins")}
+        return {**fields, "seed": seed_field("Seed", "0", "twins-seed")}
 
 
-def test_a_fifth_tab_is_a_request_a_tab_and_an_entry(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def twins(class_name: str, count: int = 2) -> Values:
+    """Make images of a class.
+
+    Args:
+        class_name: A class.
+        count: Images.
+
+    Returns:
+        Grid.
+    """
+    return {"class_": class_name, "count": count}
+
+
+def test_a_fifth_tab_is_a_request_a_tab_an_endpoint_and_their_entries(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without truncation, which therefore neither its fields nor its recipe nor its endpoint has."""
     monkeypatch.setattr("app.ui.TABS", (*TABS, TwinsTab))
+    monkeypatch.setitem(IMAGES, twins, TwinsRequest)
 
     async def built() -> tuple[Ui, gr.Blocks]:
         with gr.Blocks() as demo:
@@ -153,14 +173,22 @@ def test_a_fifth_tab_is_a_request_a_tab_and_an_entry(service: Service, monkeypat
         return ui, demo
 
     ui, demo = asyncio.run(built())
-    twins = ui.parts["twins"]
+    tab = ui.parts["twins"]
     result = service.make(TwinsRequest.parse(class_="tench", count=3, seed=5))
     assert (len(result.images), result.recipe["twins"], result.recipe["command"]) == (3, 3, None)
     link = QueryParams(result.recipe["link"].removeprefix("?"))
     updates = ui._arrive(SimpleNamespace(query_params=link))  # type: ignore[arg-type]  # all of a request that is read
     assert updates[ui.run] == "twins"
-    assert updates[twins.fields["class_"]]["value"] == "0"
-    assert (updates[twins.fields["count"]], updates[twins.fields["seed"]]) == (3, "5")
+    assert updates[tab.fields["class_"]]["value"] == "0"
+    assert (updates[tab.fields["count"]], updates[tab.fields["seed"]]) == (3, "5")
+    data = {**dict.fromkeys(tab.inputs.values(), ""), tab.fields["class_"]: "0", tab.fields["seed"]: "5"}
+    assert tab.values(data) == {"class_": "0", "count": "", "seed": "5", "model": "", "revision": ""}
+    assert "truncation" not in result.recipe["python"]
+    assert "truncation" not in result.recipe
+    (endpoint,) = [endpoint for endpoint in endpoints(service) if endpoint.__name__ == "twins"]
+    assert list(inspect.signature(endpoint).parameters) == ["class_name", "count", "model", "revision", "http_request"]
+    assert "truncation" not in get_function_description(endpoint)[1]
+    assert len(endpoint("tench", count=3)[1]) == 3
     assert "twins-run" in {component["props"].get("elem_id") for component in demo.get_config_file()["components"]}
 
 

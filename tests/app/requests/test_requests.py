@@ -12,9 +12,10 @@ from app.requests.mixture import MixtureRequest
 from app.requests.morph import MorphRequest
 from app.requests.sample import SampleRequest
 from app.requests.walk import WalkRequest
+from app.ui import TABS
 from tests.refusals import refused
 
-KINDS = (SampleRequest, MorphRequest, MixtureRequest, WalkRequest)
+KINDS = [tab.kind for tab in TABS]
 HUGE = "x" * 1_000_000
 
 
