@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from PIL import Image
 
 from tests.processes import started, wait_for
@@ -23,6 +24,7 @@ from train.reproduction.measures import Measured
 from train.reproduction.results import Result, cells, plot_results, write_results
 from train.reproduction.runner import run_task
 from train.reproduction.task import Budget, Scoring, Task
+from train.stored import read_as
 
 
 def row_of(key: str, name: str) -> tuple[Table, Row]:
@@ -151,6 +153,37 @@ def test_scores_share_their_images_and_fail_alone(tmp_path: Path, monkeypatch: p
     measured, reasons = measures.measure(task)
     assert (list(measured), reasons) == (["inception_score"], {"fid": "40 images, 1,000 are needed"})
     assert asked == [["inception_score", "fid"], ["inception_score", "fid"], ["inception_score"], ["fid"]]
+
+
+@pytest.mark.parametrize(
+    ("values", "kept", "reason"),
+    [
+        ([math.nan, 1.0], [1.0], "a is nan: no finite number"),
+        ([math.inf, math.nan], [], "a is inf, b is nan: no finite number"),
+    ],
+)
+def test_what_is_not_finite_is_a_reason(
+    values: list[float], kept: list[float], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that `result.json` can be read: its reader refuses NaN and Infinity."""
+    found = [Measured(name, value, "p") for name, value in zip("ab", values, strict=True)]
+    monkeypatch.setitem(measures.MEASURES, "gradient_norms", lambda _: found)
+    monkeypatch.setattr(runner, "train", lambda config, _: config.steps)
+    task = task_of("bssn/figure2", "sn", tmp_path)
+    task.run_dir.mkdir(parents=True)
+    made = run_task(task)
+    assert made.reasons == {"gradient_norms": reason}
+    assert [one.value for one in made.measured["gradient_norms"]] == kept
+    assert read_as(Result, task.run_dir / "result.json") == made
+
+
+def test_a_range_of_values_that_are_not_all_numbers_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = (None, torch.zeros(2, 3, 28, 28), None)
+    monkeypatch.setattr(measures, "_gradient_inputs", lambda _: networks)
+    monkeypatch.setattr(measures, "gradient_norms", lambda *_: [1.0, math.nan, 2.0])
+    measured, reasons = measures.measure(task_of("bssn/figure2", "sn", tmp_path))
+    assert measured == {"gradient_norms": []}
+    assert reasons == {"gradient_norms": "gradient_norms_min is nan, gradient_norms_max is nan: no finite number"}
 
 
 def test_rows_without_a_preset_say_why() -> None:

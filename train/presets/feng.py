@@ -19,11 +19,14 @@ AUTOENCODER: Values = {"discriminator.head": "reconstruction", **no_sn()}
 BEGAN: Values = {**AUTOENCODER, "generator.norm": "none", "loss.kind": "began"}
 EBGAN: Values = {**AUTOENCODER, "discriminator.error": "l2", "loss.kind": "ebgan"}
 SNGAN: Values = {"constraint_g.kind": "spectral", "discriminator.slope": 0.02}
-_AUTOENCODER = (
-    "Autoencoding discriminator and generator without batch norm as in began/ of pfnet-research/chainer-gan-lib."
+BEGAN_NOTE = (
+    "Autoencoding discriminator and generator without batch norm as in began/ of pfnet-research/chainer-gan-lib. "
+    "Diversity 0.75 and rate 0.001 are common choices."
 )
-BEGAN_NOTE = f"{_AUTOENCODER} Diversity 0.75 and rate 0.001 are common choices."
-EBGAN_NOTE = f"{_AUTOENCODER} Squared error and margin 1, without the pulling-away term."
+EBGAN_NOTE = (
+    "Autoencoding discriminator as in began/ of pfnet-research/chainer-gan-lib; the generator keeps its batch norm. "
+    "Squared error and margin 1, without the pulling-away term."
+)
 SNGAN_NOTE = "Section 3: spectral norm in every layer of both networks, D learns four times as fast (TTUR), slope 0.02."
 
 

@@ -1,8 +1,10 @@
 """What a finished run is measured by: the evaluator's scores, and numbers that only some figures ask for."""
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
+import numpy as np
 import pydantic
 import torch
 from torch import Tensor
@@ -45,7 +47,8 @@ def measure(run: Task) -> tuple[dict[str, list[Measured]], dict[str, str]]:
     """Measure what its row reports of a run that was trained to its end.
 
     Returns:
-        Metric to its number, or two where a figure is about a range; and metric to the reason why there is none.
+        Metric to its number, or two where a figure is about a range; and metric to the reason why there is none, or
+        only one of two, as where a number is not finite.
     """
     measured: dict[str, list[Measured]] = {}
     reasons: dict[str, str] = {}
@@ -60,6 +63,10 @@ def measure(run: Task) -> tuple[dict[str, list[Measured]], dict[str, str]]:
                 reasons[group[0]] = str(error)
             else:  # one of them cannot be computed; alone, the others may be
                 waiting += [[metric] for metric in group]
+    for metric, found in measured.items():
+        if lost := [f"{one.name} is {one.value}" for one in found if not math.isfinite(one.value)]:
+            reasons[metric] = f"{', '.join(lost)}: no finite number"
+            measured[metric] = [one for one in found if math.isfinite(one.value)]
     return measured, reasons
 
 
@@ -129,7 +136,8 @@ MEASURES: dict[str, Callable[[Task], list[Measured]]] = {
 
 
 def _range(name: str, values: list[float], what: str) -> list[Measured]:
-    return [Measured(f"{name}_min", min(values), what), Measured(f"{name}_max", max(values), what)]
+    low, high = float(np.min(values)), float(np.max(values))  # nan where any value is
+    return [Measured(f"{name}_min", low, what), Measured(f"{name}_max", high, what)]
 
 
 def real_images(config: TrainConfig) -> tuple[Tensor, Tensor | None]:
