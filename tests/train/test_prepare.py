@@ -11,6 +11,7 @@ from tests.processes import ROOT
 from tests.train.data.images import prepare, refusal, run, start
 from train.data.dataset import PreparedDataset
 from train.data.shapes import ShapeClasses, draw
+from train.data.sources import FORMS
 
 NEEDED = ("--source", "shapes", "--resolution", 8, "--out", "never-made")
 
@@ -91,7 +92,7 @@ def test_help_states_units_defaults_and_examples() -> None:
         "side of the result in pixels, integer",
         "(default: skip)",
         "(default: bilinear, the official one)",
-        "imagefolder:PATH, torchvision:NAME[:ROOT], hf:REPO[:CONFIG], arrays:DIR, shapes[:CLASSES]",
+        FORMS,
         "examples:",
     ):
         assert part in words

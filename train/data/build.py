@@ -30,8 +30,6 @@ class Request:
     """Everything but the images themselves that decides the result.
 
     Args:
-        source: which images.
-        fitting: how they become squares.
         on_bad_image: `skip` leaves out and reports images that cannot be used, `fail` stops at the first.
     """
 
@@ -90,21 +88,22 @@ def build(source: Source, request: Request, out: Path, *, workers: int) -> tuple
         DataError: if anything keeps it from being made; what is finished is kept for the next attempt.
     """
     chosen = select(source.labels, request.source.limit)
-    plan = request.plan(source, len(chosen))
-    _check_classes(source.labels[chosen], source.class_names)
+    labels = source.labels[chosen]
+    _check_classes(labels, source.class_names)
+    partial = Partial(out, request.plan(source, len(chosen)))
     try:
-        if _is_there(out, plan):
-            shutil.rmtree(Partial(out, plan).folder, ignore_errors=True)  # left by a kill right after the rename
-            return PreparedDataset.open(out), True
-        with Partial(out, plan).locked() as partial:
-            _make_all(source, chosen, request, partial, workers)
-            _finish(partial, source, source.labels[chosen], out)
-        shutil.rmtree(partial.folder)  # after its lock is released, for Windows deletes no open file
+        was_there = _is_there(out, partial.plan)
+        if not was_there:
+            with partial.locked():
+                _make_all(source, chosen, request, partial, workers)
+                _finish(partial, source, labels, out)
+        # After its lock is released, for Windows deletes no open file. A kill right after the rename leaves it as well.
+        shutil.rmtree(partial.folder, ignore_errors=was_there)
     except OSError as error:
         where = error.filename or out
         room = f"; {shutil.disk_usage(_nearest(out)).free:,} bytes are free" if error.errno == errno.ENOSPC else ""
         raise DataError(f"--out: cannot write {where} ({error.strerror}){room}; what is done is kept") from error
-    return PreparedDataset.open(out), False
+    return PreparedDataset.open(out), was_there
 
 
 def _check_classes(labels: np.ndarray, class_names: list[str]) -> None:

@@ -44,8 +44,7 @@ class PreparedDataset:
         _check_labels(folder / LABELS_NAME, labels, info)
         if verify:
             for name, expected in info.sha256.items():
-                found = sha256(folder / name)
-                if found != expected:
+                if (found := sha256(folder / name)) != expected:
                     raise DataError(
                         f"{folder / name}: sha256 is {found}, {INFO_NAME} says {expected}; the file has changed"
                     )
@@ -77,15 +76,15 @@ class PreparedDataset:
 
 def _check_folder(folder: Path) -> None:
     if folder.is_dir():
-        missing = [name for name in (INFO_NAME, IMAGES_NAME, LABELS_NAME) if not (folder / name).is_file()]
-        if missing:
-            raise DataError(f"{folder}: holds no {missing[0]}; make a data set with python -m train.prepare")
-        return
-    if folder.exists():
+        for name in (INFO_NAME, IMAGES_NAME, LABELS_NAME):
+            if not (folder / name).is_file():
+                raise DataError(f"{folder}: holds no {name}; make a data set with python -m train.prepare")
+    elif folder.exists():
         raise DataError(f"{folder}: is a file; allowed is the folder of a prepared data set")
-    if folder.with_name(folder.name + PARTIAL_SUFFIX).is_dir():
+    elif folder.with_name(folder.name + PARTIAL_SUFFIX).is_dir():
         raise DataError(f"{folder}: not yet whole; continue it with the same train.prepare command")
-    raise DataError(f"{folder}: no such folder; make it with python -m train.prepare")
+    else:
+        raise DataError(f"{folder}: no such folder; make it with python -m train.prepare")
 
 
 def _open_array(path: Path, shape: tuple[int, ...], dtype: np.dtype, *, mapped: bool) -> np.ndarray:

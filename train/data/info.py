@@ -33,7 +33,6 @@ class DatasetInfo:
         preparation: crop, fit, filter, limits and versions that decided the pixels.
         sha256: hexadecimal digest of each array file, by file name.
         skipped: `total`, `by_reason` and the first of them as `examples` (all are in skipped.tsv).
-        version: of this layout.
     """
 
     source: str

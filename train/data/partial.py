@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import numpy as np
 import pydantic
@@ -32,7 +32,6 @@ from train.errors import DataError
 from train.files import lock, sync, write_text_atomically
 from train.stored import STRICT, check_as
 
-PLAN_NAME, DONE_NAME, LOCK_NAME, DATA_NAME = "plan.json", "done.jsonl", "lock", "data"
 LAYOUT = 2  # of this folder; 1 had a row for every image, good or bad, and lines without a count
 HEADER_BYTES = 128  # of images.npy: NumPy leaves room for any count, which is known only when every image was tried
 
@@ -63,17 +62,17 @@ class Partial:
 
     def __init__(self, out: Path, plan: dict[str, Any]) -> None:
         self.folder = out.with_name(out.name + PARTIAL_SUFFIX)
-        self.data = self.folder / DATA_NAME
+        self.data = self.folder / "data"
         self.images = self.data / IMAGES_NAME
         self.plan = plan
         self.rows = 0
         self.bad: list[BadImage] = []
-        self._done = self.folder / DONE_NAME
+        self._done = self.folder / "done.jsonl"
         self._row_bytes = plan["resolution"] ** 2 * 3
         self._lock: FileLock | None = None
 
     @contextmanager
-    def locked(self) -> Iterator[Self]:
+    def locked(self) -> Iterator[None]:
         """Begin or continue the work, and keep a second process out meanwhile.
 
         Raises:
@@ -82,13 +81,13 @@ class Partial:
         self.data.mkdir(parents=True, exist_ok=True)
         self.images.touch()
         try:
-            self._lock = lock(self.folder / LOCK_NAME)
+            self._lock = lock(self.folder / "lock")
         except BlockingIOError as error:
             raise DataError(f"--out: {self.folder} is being written by another process") from error
         try:
             self._check_plan()
             self._read_done()
-            yield self
+            yield
         finally:
             self._release()
 
@@ -97,7 +96,7 @@ class Partial:
             self._lock.release()
 
     def _check_plan(self) -> None:
-        path = self.folder / PLAN_NAME
+        path = self.folder / "plan.json"
         if not path.exists():
             write_text_atomically(path, json.dumps({"layout": LAYOUT, **self.plan}, indent=1) + "\n")
             return

@@ -64,11 +64,7 @@ SPLITS = ("train", "test")  # two streams of images that never meet
 
 @dataclasses.dataclass(frozen=True)
 class ShapeClasses:
-    """The first `count` classes: shapes, then shape x texture, then shape x texture x hue.
-
-    Args:
-        count: number of classes, 1 to MAX_CLASSES.
-    """
+    """The first `count` classes, 1 to MAX_CLASSES: shapes, then shape x texture, then shape x texture x hue."""
 
     count: int
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.processes import ROOT
 from tests.train.data.images import image_folder, made, refused, smooth_image
-from train.data.sources import open_source
+from train.data.sources import FORMS, open_source
 from train.data.sources.base import SourceRequest
-from train.data.sources.folder import IMAGENET_CLASSES
 from train.errors import DataError
 
 # --- imagefolder
@@ -40,7 +40,7 @@ def test_wordnet_folders_get_imagenets_names(tmp_path: Path) -> None:
 
 
 def test_the_asset_holds_imagenets_classes_in_the_official_order() -> None:
-    rows = json.loads(IMAGENET_CLASSES.read_text(encoding="utf-8"))
+    rows = json.loads((ROOT / "sngan_cond" / "assets" / "imagenet_classes.json").read_text(encoding="utf-8"))
     assert [row["index"] for row in rows] == list(range(1000))
     ids = [row["wnid"] for row in rows]
     assert ids == sorted(set(ids))
@@ -160,8 +160,8 @@ def test_a_hub_data_set(hub_folder: Path, tmp_path: Path) -> None:
 
 
 def test_unknown_kinds_are_named_with_the_nearest() -> None:
-    allowed = "allowed are imagefolder:PATH, torchvision:NAME[:ROOT], hf:REPO[:CONFIG], arrays:DIR, shapes[:CLASSES]"
-    assert refused("imagefolders:x") == f"--source is 'imagefolders:x'; {allowed}; did you mean imagefolder?"
+    said = refused("imagefolders:x")
+    assert said == f"--source is 'imagefolders:x'; allowed are {FORMS}; did you mean imagefolder?"
     assert refused("imagefolder") == "--source is 'imagefolder'; allowed is imagefolder:PATH"
     assert refused("hf:") == "--source is 'hf:'; allowed is hf:REPO[:CONFIG]"
     assert "number of classes is 'many'; allowed is 1 to 14400" in refused("shapes:many")

@@ -96,7 +96,6 @@ def arrays_source(
         labels: (N,) integers, None for images without classes.
         class_names: as for `Source`, but not read without `labels`.
         name: what reports call the whole; image i is `name[i]`.
-        fit: as for `Source`.
     """
     if labels is None:
         labels, class_names = np.zeros(len(images), np.int64), []

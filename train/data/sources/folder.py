@@ -1,7 +1,6 @@
 """`imagefolder:PATH`: a sub-folder for each class, as ImageNet is laid out."""
 
 import hashlib
-import json
 import os
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,6 @@ from train.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"}
-IMAGENET_CLASSES = Path(__file__).parents[3] / "sngan_cond" / "assets" / "imagenet_classes.json"
 
 
 def imagefolder(request: SourceRequest) -> Source:
@@ -53,7 +51,7 @@ def imagefolder(request: SourceRequest) -> Source:
 
     relative = "\0".join(os.path.relpath(file, root) for file in files)
     listing = hashlib.sha256(os.fsencode(relative) + bytes(np.array(labels))).hexdigest()
-    names, ids = ([], None) if request.unlabelled else _names(classes)
+    names, ids = ([], None) if request.unlabelled else class_names(classes)
     remarks = (f"{others} files without an image's suffix were left out",) if others else ()
     return Source(names, ids, np.array(labels, np.int64), items, listing, min_side_px=None, remarks=remarks)
 
@@ -82,9 +80,12 @@ def _image_files(folder: Path) -> tuple[list[str], int]:
     return sorted(found), others
 
 
-def _names(folders: list[str]) -> tuple[list[str], list[str] | None]:
+def class_names(folders: list[str]) -> tuple[list[str], list[str] | None]:
     """Return class names and WordNet ids; folders named by WordNet ids of ImageNet get the names of their classes."""
-    known = {row["wnid"]: row["name"] for row in json.loads(IMAGENET_CLASSES.read_text(encoding="utf-8"))}
+    from sngan_cond.classes import imagenet_classes  # here, for worker processes import this module too
+
+    names, ids = imagenet_classes()
+    known = dict(zip(ids, names, strict=True))
     if all(folder in known for folder in folders):
         return [known[folder] for folder in folders], folders
     return [printable(folder) for folder in folders], None

@@ -41,9 +41,9 @@ def hub_dataset(request: SourceRequest) -> Source:
         return [Item(f"{repo}[{i}]", partial(decode, file)) for i, file in zip(indices.tolist(), files, strict=True)]
 
     listing = hashlib.sha256(f"{repo} {config} {table._fingerprint} {len(table)}".encode()).hexdigest()
-    if request.unlabelled:
-        return Source([], None, np.zeros(len(table), np.int64), items, listing, min_side_px=None)
-    names, labels = _labels(datasets, table, repo, request.label_column)
+    names, labels = [], np.zeros(len(table), np.int64)
+    if not request.unlabelled:
+        names, labels = _labels(datasets, table, repo, request.label_column)
     return Source(names, None, labels, items, listing, min_side_px=None)
 
 

@@ -22,16 +22,13 @@ def find_idx(root: Path, name: str, split: str) -> tuple[Path, Path] | None:
     Returns:
         The two paths, or None if no folder has both.
     """
-    prefix = PREFIXES[split]
     for folder in (root, root / "raw", root / name / "raw"):
-        found = [
-            next(
-                (path for suffix in ("", ".gz") if (path := folder / f"{prefix}-{kind}-ubyte{suffix}").is_file()), None
-            )
+        images, labels = (
+            [path for end in ("", ".gz") if (path := folder / f"{PREFIXES[split]}-{kind}-ubyte{end}").is_file()]
             for kind in ("images-idx3", "labels-idx1")
-        ]
-        if found[0] and found[1]:
-            return found[0], found[1]
+        )
+        if images and labels:
+            return images[0], labels[0]
     return None
 
 

@@ -64,14 +64,10 @@ def _load(name: str, folder: Path, download: bool, options: dict[str, Any]) -> A
         missing = error.name or f"named in: {error}"
         raise DataError(f"--source torchvision: {name} needs the package {missing}; pip install {missing}") from error
     except (RuntimeError, OSError) as error:
+        what = f"is missing or damaged in {printable(folder)}; to fetch it pass --download"
         if download:
-            said = " ".join(str(error).split())
-            raise DataError(
-                f"--source torchvision: {name} could not be fetched into {printable(folder)} ({said})"
-            ) from error
-        raise DataError(
-            f"--source torchvision: {name} is missing or damaged in {printable(folder)}; to fetch it pass --download"
-        ) from error
+            what = f"could not be fetched into {printable(folder)} ({' '.join(str(error).split())})"
+        raise DataError(f"--source torchvision: {name} {what}") from error
 
 
 def _mnist_like(name: str, folder: Path, split: str, download: bool) -> Labelled:
