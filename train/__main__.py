@@ -10,9 +10,9 @@ from train.run.allocator import reexec_with_fast_allocator
 if __name__ == "__main__":
     reexec_with_fast_allocator("train")  # before torch is imported
 
-from sngan_cond.cli import OneLineParser
+from sngan_cond.cli import OneLineParser, run_command
 from train.cli import add_overrides
-from train.errors import DataError, TrainError
+from train.errors import TrainError
 from train.presets.load import config_to_yaml, load_config, preset_names, preset_notes
 
 
@@ -21,10 +21,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="accelerate launch -m train",
         description="Train a class-conditional GAN; the same command continues a run that was stopped or killed.",
     )
-    parser.add_argument("--preset", required=True, metavar="NAME|FILE", help="a preset's name, or a YAML file")
-    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run is kept (needed unless --dry-run)")
+    add = parser.add_argument
+    add("--preset", required=True, metavar="NAME|FILE", help="a preset's name, or a YAML file")
+    add("--run-dir", type=Path, metavar="DIR", help="where the run is kept (needed unless --dry-run)")
     add_overrides(parser, "override keys of the preset, dotted, e.g. --set batch_total=64 optim_g.lr=1e-4")
-    parser.add_argument(
+    add(
         "--dry-run",
         action="store_true",
         help="print the resolved configuration, with what the preset says of itself as comments, and stop",
@@ -36,22 +37,21 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(arguments)
-    try:
-        config = load_config(args.preset, args.overrides)
-        if args.dry_run:
-            print("".join(f"# {line}".rstrip() + "\n" for line in preset_notes(args.preset)), end="")
-            print(config_to_yaml(config), end="")
-            return 0
-        if args.run_dir is None:
-            parser.error("--run-dir: a folder is needed, for example --run-dir runs/a")
-        from train.trainer.loop import train  # after the flags are checked: importing torch takes seconds
+    return run_command(lambda: _main(parser, args), TrainError)
 
-        train(config, args.run_dir)
-        gc.collect()  # of several processes: gloo's threads end with the networks, and may not outlive the interpreter
-    except (TrainError, DataError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+def _main(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    config = load_config(args.preset, args.overrides)
+    if args.dry_run:
+        print("".join(f"# {line}".rstrip() + "\n" for line in preset_notes(args.preset)), end="")
+        print(config_to_yaml(config), end="")
+        return
+    if args.run_dir is None:
+        parser.error("--run-dir: a folder is needed, for example --run-dir runs/a")
+    from train.trainer.loop import train  # after the flags are checked: importing torch takes seconds
+
+    train(config, args.run_dir)
+    gc.collect()  # of several processes: gloo's threads end with the networks, and may not outlive the interpreter
 
 
 if __name__ == "__main__":

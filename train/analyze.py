@@ -21,11 +21,10 @@ def _parser() -> argparse.ArgumentParser:
         description="Draw learning_curves.png, singular_values.png and spectral_norms.png of a run, and write the "
         f"numbers in them to {NUMBERS_FILE}. The run may still be training.",
     )
-    parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="folder of the run")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for the figures; made if missing"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--run-dir", type=Path, required=True, metavar="DIR", help="folder of the run")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder for the figures; made if missing")
+    add(
         "--compare",
         type=Path,
         nargs="+",

@@ -40,49 +40,46 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG + "\n\nprotocols:\n" + "\n".join(f"  {p.name}: {p.source}" for p in PROTOCOLS.values()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument(
-        "--compare", nargs="+", type=Path, metavar="FILE", help="print results side by side, and do nothing else"
-    )
-    p.add_argument("--model", metavar="M", help="user/name, user/name@revision, a folder, or bundled")
-    p.add_argument("--data", metavar="DIR", help="prepared data set of real images, from train.prepare")
-    p.add_argument("--protocol", metavar="NAME", help=", ".join(PROTOCOLS))
-    p.add_argument("--out", type=Path, metavar="FILE", help="metrics.json to write")
-    p.add_argument(
+    add = p.add_argument
+    add("--compare", nargs="+", type=Path, metavar="FILE", help="print results side by side, and do nothing else")
+    add("--model", metavar="M", help="user/name, user/name@revision, a folder, or bundled")
+    add("--data", metavar="DIR", help="prepared data set of real images, from train.prepare")
+    add("--protocol", metavar="NAME", help=", ".join(PROTOCOLS))
+    add("--out", type=Path, metavar="FILE", help="metrics.json to write")
+    add(
         "--metrics",
         nargs="+",
         metavar="NAME",
         help=f"what to measure (default: the protocol's own): {', '.join(METRICS)}",
     )
-    p.add_argument(
+    add(
         "--extractor",
         default="inception-v3-compat",
         metavar="NAME",
         help="inception-v3-compat (default), efficientnet-lite0 (a stand-in, never called fid) or identity",
     )
-    p.add_argument(
+    add(
         "--weights",
         metavar="FILE",
         help="the extractor's weights (default: torch hub's cache or the installed package)",
     )
-    p.add_argument("--weights-sha256", metavar="HEX", help="refuse weights with another checksum (default: accept any)")
-    p.add_argument("--classifier", metavar="FILE", help="from train.evaluation.classifier; adds classifier_accuracy")
-    p.add_argument(
-        "--fakes", type=int, metavar="N", help="fewer generated images; the protocol is then called NAME(reduced)"
-    )
-    p.add_argument("--reals", type=int, metavar="N", help="another number of real images; renames the protocol too")
-    p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of latents and labels, from 0 (default 0)")
-    p.add_argument(
+    add("--weights-sha256", metavar="HEX", help="refuse weights with another checksum (default: accept any)")
+    add("--classifier", metavar="FILE", help="from train.evaluation.classifier; adds classifier_accuracy")
+    add("--fakes", type=int, metavar="N", help="fewer generated images; the protocol is then called NAME(reduced)")
+    add("--reals", type=int, metavar="N", help="another number of real images; renames the protocol too")
+    add("--seed", type=int, default=0, metavar="N", help="seed of latents and labels, from 0 (default 0)")
+    add(
         "--truncation",
         type=float,
         metavar="T",
         help="redraw components of z beyond T standard deviations, from 0.05 (default: plain latents, which published "
         "scores use; other programs mean other things by this word)",
     )
-    p.add_argument("--batch", type=int, default=64, metavar="N", help="images at once on each process (default 64)")
-    p.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda or cuda:N")
-    p.add_argument("--cache", type=Path, metavar="DIR", help="for features of real images (default: below ~/.cache)")
-    p.add_argument("--no-cache", action="store_true", help="neither use nor write cached features")
-    p.add_argument("--no-progress", action="store_true", help="show no progress bars")
+    add("--batch", type=int, default=64, metavar="N", help="images at once on each process (default 64)")
+    add("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda or cuda:N")
+    add("--cache", type=Path, metavar="DIR", help="for features of real images (default: below ~/.cache)")
+    add("--no-cache", action="store_true", help="neither use nor write cached features")
+    add("--no-progress", action="store_true", help="show no progress bars")
     return p
 
 

@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from sngan_cond.cli import OneLineParser
+from sngan_cond.cli import OneLineParser, run_command
 from train.data.image import FILTERS, FITS, Fitting
 from train.data.sources import FORMS, open_source
 from train.data.sources.base import Source, SourceRequest
@@ -102,15 +102,11 @@ def main(arguments: list[str] | None = None) -> int:
         Exit status: 0, 2 for a user's mistake, 130 after Ctrl-C.
     """
     p = parser()
-    try:
-        _prepare(p.parse_args(arguments))
-    except DataError as error:
-        print(f"{p.prog}: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
+    options = p.parse_args(arguments)
+    status = run_command(lambda: _prepare(options), DataError, name=f"{p.prog}: ")
+    if status == 130:
         print(f"{p.prog}: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return 130
-    return 0
+    return status
 
 
 def _prepare(options: argparse.Namespace) -> None:

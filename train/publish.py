@@ -13,23 +13,22 @@ def _parser() -> argparse.ArgumentParser:
         description="Send a checkpoint's averaged generator to the Hugging Face Hub, with its card, as one commit. "
         "Log in first: hf auth login, or HF_TOKEN.",
     )
-    parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="folder of the run")
-    parser.add_argument("--repo", metavar="USER/NAME", help="model repo; made if missing")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--run-dir", type=Path, required=True, metavar="DIR", help="folder of the run")
+    add("--repo", metavar="USER/NAME", help="model repo; made if missing")
+    add(
         "--out",
         type=Path,
         metavar="DIR",
         help="write the model folder here and send nothing (card for --repo or bundled)",
     )
-    parser.add_argument("--branch", "--revision", metavar="NAME", help="made if missing (default: main)")
-    parser.add_argument("--checkpoint", type=int, metavar="STEP", help="step (default: the newest whole checkpoint)")
-    parser.add_argument("--private", action="store_true", help="a repo that is made is private (default: public)")
-    parser.add_argument("--with-discriminator", action="store_true", help="also send discriminator.safetensors")
-    parser.add_argument(
-        "--metrics", type=Path, metavar="FILE", help="metrics.json of this checkpoint, from train.evaluate"
-    )
-    parser.add_argument("--facts", type=Path, metavar="FILE", help="YAML for the card (default: a generic one)")
-    parser.add_argument("--dry-run", action="store_true", help="print what would be sent, and send nothing")
+    add("--branch", "--revision", metavar="NAME", help="made if missing (default: main)")
+    add("--checkpoint", type=int, metavar="STEP", help="step (default: the newest whole checkpoint)")
+    add("--private", action="store_true", help="a repo that is made is private (default: public)")
+    add("--with-discriminator", action="store_true", help="also send discriminator.safetensors")
+    add("--metrics", type=Path, metavar="FILE", help="metrics.json of this checkpoint, from train.evaluate")
+    add("--facts", type=Path, metavar="FILE", help="YAML for the card (default: a generic one)")
+    add("--dry-run", action="store_true", help="print what would be sent, and send nothing")
     return parser
 
 

@@ -41,47 +41,46 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--table", default="all", metavar="NAME", help="all (default), sngan, bssn, sngan/table2, ...")
-    p.add_argument("--rows", nargs="+", metavar="PATTERN", help="names of rows, * for any letters (default: all rows)")
-    p.add_argument(
+    add = p.add_argument
+    add("--table", default="all", metavar="NAME", help="all (default), sngan, bssn, sngan/table2, ...")
+    add("--rows", nargs="+", metavar="PATTERN", help="names of rows, * for any letters (default: all rows)")
+    add(
         "--budget",
         choices=("smoke", "short", "paper"),
         help="smoke: five steps of narrow networks; short: a percentage of the updates; paper: all of them",
     )
-    p.add_argument(
+    add(
         "--percent",
         type=float,
         default=1.0,
         metavar="P",
         help="share of the updates under short, in percent (default 1)",
     )
-    p.add_argument("--seeds", type=int, metavar="N", help="runs of each row (default 5; smoke: 1)")
-    p.add_argument("--run-dir", type=Path, metavar="DIR", help="folder of runs and results")
-    p.add_argument(
+    add("--seeds", type=int, metavar="N", help="runs of each row (default 5; smoke: 1)")
+    add("--run-dir", type=Path, metavar="DIR", help="folder of runs and results")
+    add(
         "--data-root",
         type=Path,
         default=Path("data"),
         metavar="DIR",
         help="folder of the prepared data sets (default: data)",
     )
-    p.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at the same time (default 1)")
-    p.add_argument(
+    add("--jobs", type=int, default=1, metavar="N", help="runs at the same time (default 1)")
+    add(
         "--extractor",
         metavar="NAME",
         help="feature extractor, or none (default: inception-v3-compat; smoke falls back on efficientnet-lite0)",
     )
-    p.add_argument(
+    add(
         "--weights",
         metavar="FILE",
         help="the extractor's weights (default: torch hub's cache or the installed package)",
     )
-    p.add_argument("--fakes", type=int, metavar="N", help="fake images scored (default: the protocol's; smoke: 20)")
-    p.add_argument("--reals", type=int, metavar="N", help="real images scored (default: the protocol's; smoke: 20)")
+    add("--fakes", type=int, metavar="N", help="fake images scored (default: the protocol's; smoke: 20)")
+    add("--reals", type=int, metavar="N", help="real images scored (default: the protocol's; smoke: 20)")
     add_overrides(p, "settings of every row, stated in the result")
-    p.add_argument("--list", action="store_true", help="print tables, rows, reported numbers and costs, and stop")
-    p.add_argument(
-        "--hours", action="store_true", help="with --list: measure training time here; on a CPU minutes for all tables"
-    )
+    add("--list", action="store_true", help="print tables, rows, reported numbers and costs, and stop")
+    add("--hours", action="store_true", help="with --list: measure training time here; on a CPU minutes for all tables")
     return p
 
 

@@ -108,16 +108,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m train.evaluation.classifier",
         description="Train a small classifier of a prepared data set, for `train.evaluate --classifier`.",
     )
-    parser.add_argument("--data", required=True, metavar="DIR", help="prepared data set to train on")
-    parser.add_argument("--test", required=True, metavar="DIR", help="prepared data set to test on")
-    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="safetensors file to write")
-    parser.add_argument("--epochs", type=int, default=4, metavar="N", help="passes over --data (default 4)")
-    parser.add_argument(
-        "--width", type=int, default=32, metavar="N", help="channels of the first convolution (default 32)"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of initialisation and shuffling (default 0)"
-    )
+    add = parser.add_argument
+    add("--data", required=True, metavar="DIR", help="prepared data set to train on")
+    add("--test", required=True, metavar="DIR", help="prepared data set to test on")
+    add("--out", required=True, type=Path, metavar="FILE", help="safetensors file to write")
+    add("--epochs", type=int, default=4, metavar="N", help="passes over --data (default 4)")
+    add("--width", type=int, default=32, metavar="N", help="channels of the first convolution (default 32)")
+    add("--seed", type=int, default=0, metavar="N", help="seed of initialisation and shuffling (default 0)")
     return parser
 
 
