@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sngan_cond.inputs import Inputs, mixture_inputs, morph_inputs, sample_inputs, walk_inputs
 from sngan_cond.networks.generator import Generator
+from sngan_cond.networks.layers import eval_mode
 from sngan_cond.validation import between, check
 
 # Every batch is computed in full, so a typing error could otherwise ask for terabytes.
@@ -144,17 +145,13 @@ def generate(G: Generator, z: Tensor, y: Tensor | None, *, batch_size: int | Non
     if batch_size is None:
         batch_size = 1 if device.type == "cpu" else 16
     check("batch_size", batch_size, BatchSize)
-    was_training = G.training
-    G.eval()
-    try:
+    with eval_mode(G):
         for start in range(0, len(z), batch_size):
             # Batches of different sizes run through different kernels, which round differently. So the last batch is
             # filled up with copies of the last input, and the surplus images are dropped.
             index = torch.arange(start, start + batch_size).clamp_(max=len(z) - 1)
             labels = None if y is None else y[index].to(device)
             yield to_uint8(G(z[index].to(device), labels))[: len(z) - start].cpu()
-    finally:
-        G.train(was_training)
 
 
 def to_uint8(images: Tensor) -> Tensor:

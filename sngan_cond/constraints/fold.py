@@ -6,6 +6,7 @@ from torch.nn.utils import parametrize
 from sngan_cond.constraints.gains import SHARED_GAMMA
 from sngan_cond.constraints.penalties import PENALTY_U
 from sngan_cond.constraints.weights import CLIPPING_COUNT
+from sngan_cond.networks.layers import eval_mode
 
 
 def fold(network: nn.Module) -> None:
@@ -18,16 +19,14 @@ def fold(network: nn.Module) -> None:
         network: put into eval mode for the fold, so that convolutions are normalised as in inference, and back into its
             mode afterwards.
     """
-    was_training = network.training
-    network.eval()
-    for layer in list(network.modules()):
-        if parametrize.is_parametrized(layer, "weight"):
-            _own_class(layer)
-            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
-        for state in (PENALTY_U, CLIPPING_COUNT, SHARED_GAMMA):
-            if hasattr(layer, state):
-                delattr(layer, state)
-    network.train(was_training)
+    with eval_mode(network):
+        for layer in list(network.modules()):
+            if parametrize.is_parametrized(layer, "weight"):
+                _own_class(layer)
+                parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+            for state in (PENALTY_U, CLIPPING_COUNT, SHARED_GAMMA):
+                if hasattr(layer, state):
+                    delattr(layer, state)
 
 
 def _own_class(layer: nn.Module) -> None:

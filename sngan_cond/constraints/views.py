@@ -13,7 +13,7 @@ from torch.nn.grad import conv2d_input
 from sngan_cond.config import DiscriminatorConfig, GeneratorConfig
 from sngan_cond.constraints.weight_matrices import matrix_view, normalised_layers, output_axis
 from sngan_cond.fast.power_iteration import Matrix, power_iteration, rows_in_memory
-from sngan_cond.networks.layers import ConvMeanPool2d, UpsampleConv2d
+from sngan_cond.networks.layers import ConvMeanPool2d, UpsampleConv2d, eval_mode
 
 # Rounds behind `OperatorView.exact`, which only decides where a learned gamma starts.
 EXACT_ROUNDS = 200
@@ -179,13 +179,10 @@ def input_shapes(network: nn.Module) -> dict[str, torch.Size]:
         for name, layer in normalised_layers(network)
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
     ]
-    was_training = network.training
-    network.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), eval_mode(network):
             network(x, y)
     finally:
-        network.train(was_training)
         for handle in handles:
             handle.remove()
     return shapes

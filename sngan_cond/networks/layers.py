@@ -1,5 +1,8 @@
 """The layers of both networks; their fast implementations are in `sngan_cond.fast`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -144,3 +147,15 @@ def _zero_bias(layer: nn.Module) -> None:
     bias = getattr(layer, "bias", None)  # an embedding has none
     if bias is not None:
         nn.init.zeros_(bias)
+
+
+@contextmanager
+def eval_mode(network: nn.Module) -> Iterator[None]:
+    """Put a network in eval mode; afterwards each of its modules has its own mode again."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -32,8 +32,9 @@ def check(job: Evaluation, generator: Generator) -> None:
         raise EvaluationError(f"the extractor is on {extractor.device}, the generator on {device}; they must match")
     if METRICS["ms_ssim"] in job.metrics:
         ms_ssim_form(generator.config.resolution)
-    if METRICS["classifier_accuracy"] in job.metrics:
-        _check_classifier(job, generator.config)
+    for metric in job.metrics:
+        if metric.source == "classifier":
+            _check_classifier(job, generator.config, metric.key)
 
 
 def _check_numbers(job: Evaluation) -> None:
@@ -56,7 +57,7 @@ def _check_data(job: Evaluation, config: GeneratorConfig) -> None:
     by_class = [metric.key for metric in job.metrics if metric.by_class]
     if by_class and not (config.num_classes and dataset.num_classes):
         raise EvaluationError(f"{', '.join(by_class)}: a model and a data set with classes are needed")
-    if by_class or METRICS["classifier_accuracy"] in job.metrics:
+    if by_class or any(metric.source == "classifier" for metric in job.metrics):
         if config.class_ids and dataset.class_ids:
             _check_order(config.class_ids, dataset.class_ids, data)
         else:
@@ -96,11 +97,11 @@ def _check_order(ours: Sequence[str], theirs: Sequence[str], what: str) -> None:
             )
 
 
-def _check_classifier(job: Evaluation, config: GeneratorConfig) -> None:
+def _check_classifier(job: Evaluation, config: GeneratorConfig, metric: str) -> None:
     if job.classifier is None:
-        raise EvaluationError("--metrics classifier_accuracy: --classifier FILE is needed")
+        raise EvaluationError(f"--metrics {metric}: --classifier FILE is needed")
     if not config.num_classes:
-        raise EvaluationError("--metrics classifier_accuracy: a model with classes is needed")
+        raise EvaluationError(f"--metrics {metric}: a model with classes is needed")
     metadata = job.classifier.metadata
     if (metadata.num_classes, metadata.resolution) != (config.num_classes, config.resolution):
         raise EvaluationError(

@@ -1,9 +1,10 @@
 """What an evaluation works on, opened in the same way for the command, during a run and for the papers' tables."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,15 +19,20 @@ from train.evaluation.protocols import Protocol, protocol_named
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """The images themselves, as a source of `extract`."""
+class Plain:
+    """A source of `extract` without a network.
 
-    name: ClassVar[str] = "none (pixels)"
-    sha256: ClassVar[None] = None
+    Args:
+        read: rows (n, ...) by name, of images (n, 3, R, R) uint8. All rows of a group are kept: of 50,000 images of
+            128 px, the images themselves would be 2.5 GB.
+    """
 
-    def read(self, images: Tensor) -> dict[str, Tensor]:
-        """Return the `images` (n, 3, R, R) uint8."""
-        return {"images": images}
+    name: str
+    read: Callable[[Tensor], dict[str, Tensor]]
+    sha256: None = None
+
+
+PLAIN_SOURCES = {"pixels": Plain("none (pixels)", lambda images: {"images": images})}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +66,13 @@ class Evaluation:
     def reals(self, label: int | None) -> int:
         """Return the number of real images that are compared with: of all classes, or of one."""
         if label is None:
-            return self.protocol.reals
+            return min(self.protocol.reals, len(self.dataset))
         return min(self.protocol.reals_per_class or len(self.dataset), self.dataset.info.images_per_class[label])
 
     @property
     def sources(self) -> dict[str, Any]:
-        """What images go through for a score, by `Metric.source`: an Extractor, a LoadedClassifier or Pixels."""
-        return {"extractor": self.extractor, "classifier": self.classifier, "pixels": Pixels()}
+        """What images go through for a score, by `Metric.source`."""
+        return {"extractor": self.extractor, "classifier": self.classifier, **PLAIN_SOURCES}
 
 
 _load_extractor = functools.lru_cache(maxsize=1)(load_extractor)  # of the papers' tables, every row has the same one

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from sngan_cond.networks.generator import Generator
+from sngan_cond.networks.layers import eval_mode
 from train.evaluation.checks import check
 from train.evaluation.classes import score_classes
 from train.evaluation.job import Evaluation
@@ -38,7 +38,7 @@ def evaluate(
     check(job, generator)
     decided_by = provenance(job, generator, model)
     rows: list[dict[str, Any]] = []
-    with _eval_mode(generator), exact_float32():
+    with eval_mode(generator), exact_float32():
         if over_all := [metric for metric in METRICS.values() if metric in job.metrics and not metric.by_class]:
             values = score(job, group_of(job, generator, over_all), over_all)
             rows += rows_of_all(job, over_all, values) if values else []
@@ -55,18 +55,6 @@ def evaluate(
         "seconds": round(time.monotonic() - started, 3),
     }
     return Report(rows, {**decided_by, **run})
-
-
-@contextmanager
-def _eval_mode(network: nn.Module) -> Iterator[None]:
-    """Put a network in eval mode; afterwards each of its modules has its own mode again."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from sngan_cond.validation import allowed_names
 from train.errors import EvaluationError
@@ -25,7 +25,7 @@ class Metric:
         values: of `scores.Measured`, one for each name.
         settings: of an `Evaluation`, what else decides the values, as it is written beside them.
         fakes: the number of generated images, as the protocol calls it.
-        source: what the images go through.
+        source: what the images go through, the real ones too if it compares: a key of `Evaluation.sources`.
         compares: with real images.
         by_class: class by class, not of all together.
         lowest_is_worst: of the classes; else the highest is.
@@ -37,7 +37,7 @@ class Metric:
     values: Callable[[Any], tuple[Value, ...]]
     settings: Callable[[Any], dict[str, Any]] = lambda _: {}
     fakes: str = "fakes"
-    source: Literal["extractor", "classifier", "pixels"] = "extractor"
+    source: str = "extractor"
     compares: bool = False
     by_class: bool = False
     lowest_is_worst: bool = False

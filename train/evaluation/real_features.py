@@ -1,15 +1,13 @@
-"""Reference features, those of the real images: cached on disk under everything that decided them."""
+"""What is read of the real images; the extractor's features are cached under everything that decided them."""
 
 import hashlib
 import json
 import os
 import warnings
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -17,29 +15,13 @@ from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics
 
 from sngan_cond.stored import parse_json
-from train.data.dataset import PreparedDataset
-from train.evaluation.distributed import Processes
-from train.evaluation.extractors import Extractor
 from train.evaluation.features import extract
 from train.evaluation.job import Evaluation
-from train.evaluation.streams import REALS_SEED, RealStream, real_indices
+from train.evaluation.streams import REALS_SEED, Group, RealStream, real_indices
 from train.files import atomic_write
 
 KEY = "key"
 FORMAT = 1  # part of the key: files of another format are left alone
-
-
-@dataclass(frozen=True)
-class ReferenceFeatures:
-    """Features of real images and their first two moments.
-
-    Args:
-        features: (N, D) float32 on the CPU.
-        moments: mean `mu` (D,) and covariance `sigma` (D, D), as torch-fidelity's Frechet distance takes them.
-    """
-
-    features: Tensor
-    moments: dict[str, np.ndarray]
 
 
 def default_cache() -> Path:
@@ -48,45 +30,55 @@ def default_cache() -> Path:
     return Path(base) / "sngan-cond" / "real-features"
 
 
-def reference_features(job: Evaluation, label: int | None, processes: Processes) -> ReferenceFeatures | None:
-    """Return the features of real images, from the cache if it holds exactly these.
+def real_rows(job: Evaluation, group: Group, source: str) -> dict[str, Tensor]:
+    """Return what a source reads of the real images that a group is compared with, by the names that it gives.
 
-    Args:
-        label: of the class whose images these are; None for images of all classes.
-        processes: that share the images out.
+    Of the extractor these are the `features` and their moments, mean `mu` (D,) and covariance `sigma` (D, D); they come
+    from the cache if it holds exactly these.
+
     Returns:
-        The features on the main process, None on the others.
+        On the main process all rows; on the others what it is does not matter.
     """
-    dataset, extractor = job.dataset, job.extractor
-    assert extractor is not None
-    stream = RealStream(dataset, real_indices(dataset, job.reals(label), label), extractor.device)
-    key = cache_key(dataset, extractor, stream.count, label)
+    if source != "extractor":
+        return _read_reals(job, group, source)
+    key = cache_key(job, group.label)
     path = None if job.cache is None else job.cache / _file_name(key)
-    cached = None if path is None or not processes.is_main else _read(path, key)
-    if processes.from_main(cached is not None):  # one answer for all: half of them in `extract` would wait for ever
+    cached = {} if path is None or not group.processes.is_main else _load(path, key)
+    if group.processes.from_main(bool(cached)):  # one answer for all: half of them in `extract` would wait for ever
         return cached
-    rows = extract(
-        stream,
-        [(extractor, stream.count)],
+    features = _read_reals(job, group, source)["features"]
+    if not group.processes.is_main:
+        return {}
+    moments = fid_features_to_statistics(features)  # as torch-fidelity's Frechet distance takes them
+    rows = {"features": features, **{name: torch.from_numpy(moment) for name, moment in moments.items()}}
+    if path is not None:
+        _save(path, key, rows)
+    return rows
+
+
+def _read_reals(job: Evaluation, group: Group, source: str) -> dict[str, Tensor]:
+    label = group.label
+    indices = real_indices(job.dataset, job.reals(label), label)
+    return extract(
+        RealStream(job.dataset, indices, group.stream.device),
+        [(job.sources[source], len(indices))],
         batch_size=job.batch_size,
-        processes=processes,
-        what="real images" if label is None else f"real images of {dataset.class_names[label]}",
+        processes=group.processes,
+        what="real images" if label is None else f"real images of {job.dataset.class_names[label]}",
         progress=job.progress and label is None,
     )
-    if not processes.is_main:
-        return None
-    reference = ReferenceFeatures(rows["features"], fid_features_to_statistics(rows["features"]))
-    if path is not None:
-        _write(path, key, reference)
-    return reference
 
 
-def cache_key(dataset: PreparedDataset, extractor: Extractor, count: int, label: int | None) -> dict[str, Any]:
+def cache_key(job: Evaluation, label: int | None) -> dict[str, Any]:
     """Return everything that decides reference features; different keys never share a file.
 
     The folder is not part of it, so a copy of a data set finds its features again.
+
+    Args:
+        label: of the class whose images these are; None for images of all classes.
     """
-    info = dataset.info
+    info, extractor = job.dataset.info, job.extractor
+    assert extractor is not None
     return {
         "format": FORMAT,
         "dataset_sha256": info.sha256,
@@ -98,7 +90,7 @@ def cache_key(dataset: PreparedDataset, extractor: Extractor, count: int, label:
         "extractor_sha256": extractor.sha256,
         "layer": extractor.layer,
         "resize": extractor.resize,
-        "count": count,
+        "count": job.reals(label),
         "label": label,
         "seed": REALS_SEED,
         "torch_fidelity": version("torch-fidelity"),
@@ -110,25 +102,22 @@ def _file_name(key: dict[str, Any]) -> str:
     return f"{digest[:32]}.safetensors"
 
 
-def _read(path: Path, key: dict[str, Any]) -> ReferenceFeatures | None:
-    """Read cached features; None if there are none, the file is damaged, or its key is another."""
+def _load(path: Path, key: dict[str, Any]) -> dict[str, Tensor]:
+    """Read cached rows; none if there is no file, it is damaged, or its key is another."""
     try:
         with safe_open(path, framework="pt") as file:
             if parse_json((file.metadata() or {}).get(KEY, "null"), object, name=path) != key:
-                return None
-            features, mu, sigma = (file.get_tensor(name) for name in ("features", "mu", "sigma"))
+                return {}
+            rows = {name: file.get_tensor(name) for name in ("features", "mu", "sigma")}
     except (OSError, SafetensorError, ValueError):
-        return None
-    if len(features) != key["count"]:
-        return None
-    return ReferenceFeatures(features, {"mu": mu.numpy(), "sigma": sigma.numpy()})
+        return {}
+    return rows if len(rows["features"]) == key["count"] else {}
 
 
-def _write(path: Path, key: dict[str, Any], reference: ReferenceFeatures) -> None:
-    """Cache features; where that fails, a warning is enough, for the next evaluation extracts them again."""
-    moments = {name: torch.from_numpy(values) for name, values in reference.moments.items()}
+def _save(path: Path, key: dict[str, Any], rows: dict[str, Tensor]) -> None:
+    """Cache rows; where that fails, a warning is enough, for the next evaluation extracts them again."""
     try:
         with atomic_write(path) as beside:
-            save_file({"features": reference.features, **moments}, beside, metadata={KEY: json.dumps(key)})
+            save_file(rows, beside, metadata={KEY: json.dumps(key)})
     except (OSError, SafetensorError) as error:
         warnings.warn(f"{path.parent}: features of the real images cannot be cached ({error})", stacklevel=2)

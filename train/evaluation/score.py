@@ -1,32 +1,18 @@
 """The one path to a score: the images of a group, what is read of them, and the values of its metrics."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from sngan_cond.networks.generator import Generator
 from train.evaluation.distributed import Processes
 from train.evaluation.features import extract
 from train.evaluation.job import Evaluation
 from train.evaluation.metrics import Metric
-from train.evaluation.real_features import reference_features
+from train.evaluation.real_features import real_rows
 from train.evaluation.scores import Measured, Values
-from train.evaluation.streams import FakeStream, draw_labels
-
-
-@dataclass(frozen=True)
-class Group:
-    """Generated images that are scored together.
-
-    Args:
-        label: of the class whose images these are; None for images of all classes.
-        processes: that share the images out. All share those of all classes; of the classes, each takes whole ones.
-    """
-
-    label: int | None
-    stream: FakeStream
-    processes: Processes
+from train.evaluation.streams import FakeStream, Group, draw_labels
 
 
 def group_of(job: Evaluation, generator: Generator, metrics: Sequence[Metric], label: int | None = None) -> Group:
@@ -52,7 +38,7 @@ def score(job: Evaluation, group: Group, metrics: Sequence[Metric]) -> dict[str,
     counts: dict[str, int] = {}
     for metric in metrics:
         counts[metric.source] = max(metric.count(job.protocol), counts.get(metric.source, 0))
-    rows = extract(
+    fakes = extract(
         group.stream,
         [(job.sources[source], count) for source, count in counts.items()],
         batch_size=job.batch_size,
@@ -60,14 +46,15 @@ def score(job: Evaluation, group: Group, metrics: Sequence[Metric]) -> dict[str,
         what="generated images" if group.label is None else "images",
         progress=job.progress and group.label is None,
     )
-    compares = any(metric.compares for metric in metrics)
-    real = reference_features(job, group.label, group.processes) if compares else None
+    reals: dict[str, Tensor] = {}
+    for source in dict.fromkeys(metric.source for metric in metrics if metric.compares):
+        reals |= real_rows(job, group, source)
     if not group.processes.is_main:
         return {}
     if group.stream.labels is not None:
-        rows["labels"] = group.stream.labels
+        fakes["labels"] = group.stream.labels
     values = {}
     for metric in metrics:
-        first = {name: found[: metric.count(job.protocol)] for name, found in rows.items()}
-        values[metric.key] = metric.values(Measured(protocol=job.protocol, real=real, **first))
+        first = {name: rows[: metric.count(job.protocol)] for name, rows in fakes.items()}
+        values[metric.key] = metric.values(Measured(job.protocol, first, reals))
     return values

@@ -1,6 +1,6 @@
 """The scores: of features by torch-fidelity's own functions, of images within a class by MS-SSIM and diversity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -13,54 +13,43 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 from train.evaluation.metrics import SPLIT_SEED, Value
 from train.evaluation.ms_ssim import ms_ssim_form
 from train.evaluation.protocols import Protocol
-from train.evaluation.real_features import ReferenceFeatures
 
 # torch-fidelity's default, so that its own command gives the same numbers for the same images.
 DISTANCE_ROWS = 10_000  # of the matrix of pairwise distances at a time
 
 Values = tuple[Value, ...]
-_EMPTY = torch.empty(0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Measured:
-    """What is known of the generated images of a group, of which METRICS computes scores.
+    """What is known of the images of a group, of which METRICS computes scores.
 
     Args:
-        features: (N, D), for distances, precision, recall and diversity.
-        logits: (N, K), for the class score.
-        classes: (N,) that a classifier takes the images for.
-        images: (N, 3, R, R) uint8.
-        labels: (N,) that the images were generated for.
-        real: what `features` are compared with.
+        fakes: rows (N, ...) by the names that sources give them, and the `labels` (N,) of a model with classes.
+        reals: for a metric that compares, rows (M, ...) of real images, and the moments `mu` and `sigma` of `features`.
     """
 
     protocol: Protocol
-    features: Tensor = _EMPTY
-    logits: Tensor = _EMPTY
-    classes: Tensor = _EMPTY
-    images: Tensor = _EMPTY
-    labels: Tensor | None = None
-    real: ReferenceFeatures | None = None
+    fakes: dict[str, Tensor]
+    reals: dict[str, Tensor] = field(default_factory=dict)
 
     def class_score(self) -> Values:
         """Return exp of the mean KL divergence of p(y|x) from p(y), its mean and deviation over the splits."""
         splits = self.protocol.score_splits
-        found = isc_features_to_metric(self.logits, splits=splits, shuffle=True, rng_seed=SPLIT_SEED)
+        found = isc_features_to_metric(self.fakes["logits"], splits=splits, shuffle=True, rng_seed=SPLIT_SEED)
         return ((found[KEY_METRIC_ISC_MEAN], found[KEY_METRIC_ISC_STD] if splits > 1 else None),)
 
     def frechet(self) -> Values:
         """Return the squared Frechet distance between Gaussians with the moments of fakes and of reals."""
-        assert self.real is not None
-        found = fid_statistics_to_metric(fid_features_to_statistics(self.features), self.real.moments, verbose=False)
+        moments = {name: self.reals[name].numpy() for name in ("mu", "sigma")}
+        found = fid_statistics_to_metric(fid_features_to_statistics(self.fakes["features"]), moments, verbose=False)
         return ((float(found[KEY_METRIC_FID]), None),)
 
     def kernel(self) -> Values:
         """Return the polynomial-kernel distance of Binkowski et al. 2018, its mean and deviation over the subsets."""
-        assert self.real is not None
         found = kid_features_to_metric(
-            self.features,
-            self.real.features,
+            self.fakes["features"],
+            self.reals["features"],
             kid_subsets=self.protocol.kernel_subsets,
             kid_subset_size=self.protocol.kernel_subset_size,
             rng_seed=SPLIT_SEED,
@@ -70,10 +59,9 @@ class Measured:
 
     def precision_recall(self) -> Values:
         """Return precision and recall of Kynkaanniemi et al. 2019."""
-        assert self.real is not None
         found = prc_features_to_metric(
-            self.features,
-            self.real.features,
+            self.fakes["features"],
+            self.reals["features"],
             prc_neighborhood=self.protocol.neighbours,
             prc_batch_size=DISTANCE_ROWS,
             save_cpu_ram=True,
@@ -83,12 +71,11 @@ class Measured:
 
     def accuracy(self) -> Values:
         """Return the fraction of the images that are taken for the class they were generated for, 0 to 1."""
-        assert self.labels is not None
-        return ((int((self.classes == self.labels).sum()) / len(self.labels), None),)
+        return ((int((self.fakes["classes"] == self.fakes["labels"]).sum()) / len(self.fakes["labels"]), None),)
 
     def ms_ssim(self) -> Values:
         """Return the mean similarity of the first half of the images with the second, and its deviation over pairs."""
-        similarity = ms_ssim(*self.images.chunk(2))
+        similarity = ms_ssim(*self.fakes["images"].chunk(2))
         return ((float(similarity.mean()), float(similarity.std())),)
 
     def diversity(self) -> Values:
@@ -96,7 +83,7 @@ class Measured:
 
         All N (N - 1) / 2 pairs in O(N D): the mean of |f - f'|^2 over them is twice the sum of the unbiased variances.
         """
-        return ((float(torch.sqrt(2 * self.features.double().var(dim=0, unbiased=True).sum())), None),)
+        return ((float(torch.sqrt(2 * self.fakes["features"].double().var(dim=0, unbiased=True).sum())), None),)
 
 
 def ms_ssim(first: Tensor, second: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from sngan_cond.randomness import rng_for
 from sngan_cond.sampling import to_uint8
 from train.data.dataset import PreparedDataset
 from train.errors import EvaluationError
+from train.evaluation.distributed import Processes
 from train.evaluation.protocols import Labels
 
 LATENT_BLOCK = 256  # latents drawn from one seed, so that the first of any shard costs no more draws than these
@@ -52,6 +53,11 @@ class FakeStream:
     def __post_init__(self) -> None:
         self._latent_block = functools.lru_cache(maxsize=1)(self._draw_block)  # a batch may end within one
 
+    @property
+    def device(self) -> torch.device:
+        """The generator's."""
+        return next(self.generator.parameters()).device
+
     @torch.no_grad()
     def images(self, start: int, stop: int) -> Tensor:
         """Generate images start to stop - 1, uint8 (n, 3, R, R) on the generator's device.
@@ -59,9 +65,8 @@ class FakeStream:
         Raises:
             EvaluationError: if one is not finite; as uint8 it would be scored like any other.
         """
-        device = next(self.generator.parameters()).device
-        z = self.latents(start, stop).to(device)  # drawn on the CPU, so that every device gets the same
-        y = None if self.labels is None else self.labels[start:stop].to(device)
+        z = self.latents(start, stop).to(self.device)  # drawn on the CPU, so that every device gets the same
+        y = None if self.labels is None else self.labels[start:stop].to(self.device)
         images = self.generator(z, y)
         if not images.isfinite().all():
             raise EvaluationError(f"the generator makes images that are not finite, among {start:,} to {stop - 1:,}")
@@ -79,6 +84,20 @@ class FakeStream:
         config = self.generator.config
         rng = rng_for(self.seed, "evaluation latents", self.part, block)
         return draw_latents(LATENT_BLOCK, config.latent_dim, rng=rng, truncation=self.truncation, latent=config.latent)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Generated images that are scored together.
+
+    Args:
+        label: of the class whose images these are; None for images of all classes.
+        processes: that share the images out. All share those of all classes; of the classes, each takes whole ones.
+    """
+
+    label: int | None
+    stream: FakeStream
+    processes: Processes
 
 
 def draw_labels(count: int, num_classes: int, how: Labels, seed: int) -> Tensor | None:

@@ -4,18 +4,17 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from tests.train.evaluation.parts import job_of, small_extractor, tiny_dataset
+from tests.train.evaluation.parts import job_of, small_extractor, tiny_dataset, tiny_generator
 from train.data.dataset import PreparedDataset
 from train.evaluation import real_features as module
-from train.evaluation.distributed import Processes
-from train.evaluation.protocols import PROTOCOLS
-from train.evaluation.real_features import ReferenceFeatures, cache_key, default_cache, reference_features
+from train.evaluation.protocols import PROTOCOLS, Protocol
+from train.evaluation.real_features import cache_key, default_cache, real_rows
+from train.evaluation.score import group_of
 
 
 @pytest.fixture
@@ -43,20 +42,21 @@ def extractions(monkeypatch: pytest.MonkeyPatch) -> Counting:
 
 def reference(
     dataset: PreparedDataset, cache: Path | None, *, count: int = 50, label: int | None = None, **fields: object
-) -> ReferenceFeatures:
-    protocol = replace(PROTOCOLS["quick"], reals=count, reals_per_class=count)
-    found = reference_features(job_of(dataset, protocol, cache=cache, **fields), label, Processes())
-    assert found is not None
-    return found
+) -> dict[str, torch.Tensor]:
+    job = job_of(dataset, counted(count), cache=cache, **fields)
+    return real_rows(job, group_of(job, tiny_generator(), job.metrics, label), "extractor")
+
+
+def counted(reals: int) -> Protocol:
+    return replace(PROTOCOLS["quick"], reals=reals, reals_per_class=reals)
 
 
 def test_cached_features_are_used_and_equal(dataset, tmp_path, extractions) -> None:
     cache = tmp_path / "cache"
     first, second = reference(dataset, cache), reference(dataset, cache, batch_size=7)
     assert extractions.count == 1
-    assert torch.equal(first.features, second.features)
-    assert all(np.array_equal(first.moments[name], second.moments[name]) for name in ("mu", "sigma"))
-    assert first.features.shape == (50, 27)
+    assert all(torch.equal(first[name], second[name]) for name in ("features", "mu", "sigma"))
+    assert first["features"].shape == (50, 27)
     assert [path.suffix for path in cache.iterdir()] == [".safetensors"]  # nothing half-written
     reference(dataset, None)
     assert extractions.count == 2
@@ -90,19 +90,20 @@ def test_a_file_with_another_key_or_damage_is_not_used(dataset, tmp_path, extrac
     truth = reference(dataset, cache)
     (path,) = cache.iterdir()
     tensors = {name: tensor + 1 for name, tensor in load_file(path).items()}
-    key = cache_key(dataset, small_extractor(), 50, None)
+    key = cache_key(job_of(dataset, counted(50)), None)
     other = [{**key, "dataset_sha256": {"images.npy": "e" * 64}}, {**key, "split": "test"}, None]
     for wrong in (*map(json.dumps, other), "[" * 10**5, "{"):
         save_file(tensors, path, metadata={"key": wrong})
-        assert torch.equal(reference(dataset, cache).features, truth.features)
+        assert torch.equal(reference(dataset, cache)["features"], truth["features"])
     assert extractions.count == 6
     path.write_bytes(path.read_bytes()[:-100])
-    assert torch.equal(reference(dataset, cache).features, truth.features)
+    assert torch.equal(reference(dataset, cache)["features"], truth["features"])
     assert extractions.count == 7
     with safe_open(path, framework="pt") as file:  # and the damaged file was replaced
         assert json.loads(file.metadata()["key"]) == key
     save_file(tensors, path, metadata={"key": json.dumps(key)})
-    assert torch.equal(reference(dataset, cache).features, truth.features + 1)  # a whole file of this key is trusted
+    trusted = reference(dataset, cache)["features"]  # the file is whole and of this key
+    assert torch.equal(trusted, truth["features"] + 1)
 
 
 def test_the_folder_follows_the_users_cache(monkeypatch, tmp_path) -> None:

@@ -41,7 +41,7 @@ def test_ms_ssim_takes_the_published_form_where_it_fits() -> None:
 def test_diversity_is_the_root_mean_square_distance_of_pairs() -> None:
     features = torch.randn(40, 7, generator=torch.Generator().manual_seed(0)) * torch.arange(1.0, 8)
     expected = torch.pdist(features.double()).square().mean().sqrt()
-    ((found, _),) = Measured(protocol=PROTOCOL, features=features).diversity()
+    ((found, _),) = Measured(PROTOCOL, {"features": features}).diversity()
     assert found == pytest.approx(float(expected), rel=1e-9)
 
 

@@ -25,9 +25,9 @@ from train.data.dataset import PreparedDataset
 from train.evaluation.distributed import Processes
 from train.evaluation.extractors import load_extractor
 from train.evaluation.features import extract
+from train.evaluation.job import PLAIN_SOURCES, Plain
 from train.evaluation.metrics import METRICS, Metric
 from train.evaluation.protocols import PROTOCOLS, Protocol
-from train.evaluation.real_features import ReferenceFeatures
 from train.evaluation.scores import Measured
 from train.evaluation.streams import FakeStream, RealStream, Stream, draw_labels, real_indices
 from train.evaluation.weights import FALLBACK
@@ -144,7 +144,7 @@ def test_closed_form_between_two_gaussians_through_the_identity_extractor() -> N
 def test_class_score_of_certain_and_of_indifferent_predictions() -> None:
     certain = 200.0 * torch.eye(6).repeat(50, 1)  # six classes equally often, never a doubt
     for logits, expected in ((certain, 6), (torch.zeros(300, 6), 1)):
-        ((score, _),) = Measured(protocol=QUICK, logits=logits).class_score()
+        ((score, _),) = Measured(QUICK, {"logits": logits}).class_score()
         assert score == pytest.approx(expected, rel=1e-6)
 
 
@@ -186,16 +186,43 @@ def test_a_process_without_images_has_rows_of_the_same_form() -> None:
 @pytest.mark.parametrize("by_class", [False, True])
 def test_a_metric_is_an_entry_in_the_table(dataset, monkeypatch, by_class: bool) -> None:
     """Names, counts and reals follow from the entry; so does whether it is measured class by class."""
-    entry = Metric(
-        "mean", ("mean_inception",), ("mean",), lambda m: ((float(m.features.mean()), None),), by_class=by_class
-    )
-    monkeypatch.setitem(METRICS, "mean", entry)
+
+    def mean(m: Measured) -> tuple[tuple[float, None]]:
+        return ((float(m.fakes["features"].mean()), None),)
+
+    monkeypatch.setitem(METRICS, "mean", Metric("mean", ("mean_inception",), ("mean",), mean, by_class=by_class))
     G = tiny_generator()
     (row,) = measured(G, dataset, QUICK, "mean").metrics
     assert row["name"] == f"mean_{SMALL.replace('-', '_')}"
     assert (row["real_count"], row["fake_count"]) == (0, CLASSES * QUICK.fakes if by_class else QUICK.fakes)
     assert len(row.get("classes", [])) == (CLASSES if by_class else 0)
     assert 0 < row["value"] < 255 / 64
+
+
+@pytest.mark.parametrize("by_class", [False, True])
+def test_reals_pass_through_the_source_that_a_metric_compares_by(dataset, monkeypatch, by_class: bool) -> None:
+    """Of few fakes and many reals, alone without an extractor and beside a metric that takes one."""
+
+    def gap(m: Measured) -> tuple[tuple[float, None]]:
+        return ((float(m.fakes["brightness"].mean() - m.reals["brightness"].mean()), None),)
+
+    brightness = Plain("none (brightness)", lambda images: {"brightness": images.float().mean(dim=(1, 2, 3))})
+    monkeypatch.setitem(PLAIN_SOURCES, "brightness", brightness)
+    entry = Metric("gap", (), ("gap",), gap, source="brightness", compares=True, by_class=by_class)
+    monkeypatch.setitem(METRICS, "gap", entry)
+    G, protocol = tiny_generator(), replace(QUICK, score_fakes=200, fakes=30, fakes_per_class=30, reals_per_class=50)
+    found = values(G, dataset, protocol, "gap", extractor=None, seed=3, batch_size=7)
+    gaps = []
+    for label in range(CLASSES) if by_class else [None]:
+        labels = draw_labels(30, CLASSES, protocol.labels, 3) if label is None else torch.full((30,), label)
+        part = "all" if label is None else f"class {label}"
+        fakes = FakeStream(G, labels, 30, seed=3, part=part).images(0, 30).numpy()
+        reals = np.load(dataset.folder / "images.npy")[real_indices(dataset, 50 if by_class else 120, label)]
+        gaps.append(fakes.mean() - reals.mean())
+    assert found == {"gap": pytest.approx(np.mean(gaps), rel=1e-4)}
+    assert abs(found["gap"]) > 1
+    beside = values(G, dataset, protocol, "class_score", "frechet", "intra_frechet", "gap", seed=3)
+    assert beside["gap"] == pytest.approx(found["gap"], rel=1e-4)
 
 
 def test_nothing_outside_is_touched(dataset) -> None:
@@ -215,7 +242,7 @@ def test_nothing_outside_is_touched(dataset) -> None:
 
 def test_precision_falls_with_fakes_off_the_data_and_recall_with_a_narrow_model() -> None:
     def pair(reals: torch.Tensor, fakes: torch.Tensor) -> tuple[float, float]:
-        group = Measured(protocol=QUICK, features=fakes, real=ReferenceFeatures(reals, {}))
+        group = Measured(QUICK, {"features": fakes}, {"features": reals})
         (precision, _), (recall, _) = group.precision_recall()
         return precision, recall
 
