@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sngan_cond.config import Architecture, ConvBackend, DiscriminatorConfig, GeneratorConfig, LossConfig
-from sngan_cond.constraints.config import ConstraintConfig
+from sngan_cond.constraints.config import OFF, ConstraintConfig
 
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -122,8 +122,11 @@ class SpeedConfig:
     tf32: bool = False
 
 
-_PENALTIES = ("gradient_penalty", "orthonormal_penalty", "spectral_penalty")
-_OF_DISCRIMINATORS = ("features", *_PENALTIES, "weight_clip", "singular_clip_every")
+# What a constraint may set on a generator: the rest acts on features, or in a discriminator's update.
+_OF_GENERATORS = (
+    *("kind", "estimate", "scale", "scale_spread", "scale_seed", "gamma", "gamma_start", "iterations"),
+    *("init", "init_scale", "singular_clip", "exclude"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +161,7 @@ class TrainConfig:
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     constraint: ConstraintConfig = field(default_factory=ConstraintConfig)
-    constraint_g: ConstraintConfig = field(default_factory=lambda: ConstraintConfig(kind="none"))
+    constraint_g: ConstraintConfig = OFF
     loss: LossConfig = field(default_factory=LossConfig)
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     steps: Positive = 450_000
@@ -187,8 +190,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.constraint_g.power_iterations_at == "update":
             raise ValueError("constraint_g.power_iterations_at=update: u of the generator moves at its forwards only")
-        for name in _OF_DISCRIMINATORS:
-            if (value := getattr(self.constraint_g, name)) not in (0, "none"):
+        for name, off in vars(OFF).items():
+            if (value := getattr(self.constraint_g, name)) != off and name not in _OF_GENERATORS:
                 raise ValueError(f"constraint_g.{name}={value}: only a discriminator's update applies it")
         for name in ("batch_total", "fakes_per_step"):
             if getattr(self, name) % self.accumulate:

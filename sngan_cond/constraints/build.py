@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sngan_cond.constraints.config import ConstraintConfig
+from sngan_cond.constraints.config import OFF, ConstraintConfig
 from sngan_cond.constraints.feature_norm import normalise_features
 from sngan_cond.constraints.normalised_weights import iterate_after_step, normalise_weights
 from sngan_cond.constraints.penalties import (
@@ -28,11 +28,13 @@ class Part(NamedTuple):
         attach: changes the layers of a freshly initialised network in place, once, before training.
         penalty: returns a scalar that is added to the D objective.
         after_step: changes the weights of the unwrapped discriminator in place, after the optimiser's step.
+        twice: whether the penalty differentiates D's score, so that an update differentiates twice.
     """
 
     attach: Callable[[nn.Module, ConstraintConfig], None] | None = None
     penalty: Callable[[DiscriminatorFn, PenaltyBatch, Rng, ConstraintConfig], Tensor] | None = None
     after_step: Callable[[nn.Module, ConstraintConfig], None] | None = None
+    twice: bool = False
 
 
 # By the field that switches it on, in the order in which parts apply. Initialisation comes first: the others may start
@@ -41,13 +43,12 @@ PARTS = {
     "init": Part(attach=initialise),
     "kind": Part(attach=normalise_weights, after_step=iterate_after_step),
     "features": Part(attach=normalise_features),
-    "gradient_penalty": Part(penalty=gradient_penalty),
+    "gradient_penalty": Part(penalty=gradient_penalty, twice=True),
     "orthonormal_penalty": Part(penalty=orthonormal_penalty),
     "spectral_penalty": Part(attach=start_spectral_penalty, penalty=spectral_penalty),
     "weight_clip": Part(after_step=clip_weights),
     "singular_clip_every": Part(attach=count_updates, after_step=clip_singular_values),
 }
-_OFF = ("none", "as_built", 0)
 
 
 class Constraint:
@@ -60,8 +61,8 @@ class Constraint:
     """
 
     def __init__(self, config: ConstraintConfig | None = None) -> None:
-        self.config = config or ConstraintConfig(kind="none")
-        self.parts = {field: part for field, part in PARTS.items() if getattr(self.config, field) not in _OFF}
+        self.config = config or OFF
+        self.parts = {name: part for name, part in PARTS.items() if getattr(self.config, name) != getattr(OFF, name)}
 
     def attach(self, network: nn.Module) -> None:
         """Change the layers of a freshly initialised discriminator, or generator, in place, once, before training."""

@@ -83,3 +83,6 @@ class ConstraintConfig(StrictConfig):
             raise ValueError(f"scale_seed={self.scale_seed} with scale_spread=0: nothing is drawn")
         if self.init == "as_built" and self.init_scale != 1:
             raise ValueError(f"init_scale={self.init_scale} with init='as_built': it goes with orthonormal and lecun")
+
+
+OFF = ConstraintConfig(kind="none")  # a part is on where its field differs from this one's

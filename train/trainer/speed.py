@@ -54,8 +54,10 @@ def plan_speed(
     """
     notes: list[str] = []
     spectral = constraint.config.kind == "spectral"
-    # A graph replays the launches of one update; what a constraint draws or decides on the host would be recorded too.
-    plain = not constraint.parts or (spectral and len(constraint.parts) == 1)
+    # A graph replays the launches of one update; what a constraint draws or decides on the host would be recorded too,
+    # and a subclass may do either.
+    known = type(constraint) is Constraint
+    plain = known and (not constraint.parts or (spectral and len(constraint.parts) == 1))
 
     def decide(name: str, switch: Switch, obstacle: str | None) -> bool:
         if switch is False or (switch == "auto" and device.type != "cuda"):
@@ -66,7 +68,7 @@ def plan_speed(
 
     compile_g = decide("compile of G", config.compile, None)
     obstacle = None
-    if constraint.config.gradient_penalty:
+    if any(part.twice for part in constraint.parts.values()):
         obstacle = "a gradient penalty differentiates twice, which torch.compile cannot"
     elif constraint.config.estimate != "matrix":
         obstacle = "its constraint changes its state between the forward and the backward pass"

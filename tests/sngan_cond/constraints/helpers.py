@@ -33,6 +33,23 @@ def outputs_first(weight: Tensor, layer: nn.Module) -> Tensor:
     return (weight.transpose(0, 1) if isinstance(layer, nn.ConvTranspose2d) else weight).flatten(1)
 
 
+def layer_and_matrix(kind: str) -> tuple[nn.Module, Tensor]:
+    """Build a layer of one kind, and copy its weight's (outputs, rest) matrix."""
+    torch.manual_seed(0)
+    layer = {
+        "conv": nn.Conv2d(5, 7, 3),
+        "linear": nn.Linear(9, 4),
+        "transposed": nn.ConvTranspose2d(6, 4, 4),
+        "embedding": nn.Embedding(6, 9),
+    }[kind]
+    return layer, rows(layer).clone()
+
+
+def rows(layer: nn.Module) -> Tensor:
+    """Write the (outputs, rest) matrix of a layer's weight as it acts."""
+    return outputs_first(layer.weight.detach(), layer)
+
+
 def top_singular_value(matrix: Tensor) -> float:
     """Return the largest singular value, by a full decomposition."""
     return float(torch.linalg.svdvals(matrix.detach())[0])

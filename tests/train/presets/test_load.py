@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from sngan_cond import Discriminator, Generator
+from sngan_cond.constraints.build import PARTS
 from tests.processes import output_of
 from tests.refusals import refused, refused_command
 from train.__main__ import main
@@ -82,6 +83,13 @@ def test_one_top_level_resolution_serves_both_networks() -> None:
 )
 def test_a_bad_override_is_named_with_what_is_allowed(overrides: list[str], message: str) -> None:
     refused_command(main, ["--preset", "imagenet_128_projection", "--dry-run", "--set", *overrides], message)
+
+
+@pytest.mark.parametrize("field", sorted(PARTS.keys() - {"init", "kind"}))
+def test_what_a_discriminators_update_applies_is_refused_for_a_generator(field: str) -> None:
+    value = "batch" if field == "features" else 1
+    words = f"constraint_g.{field}={value}", ": only a discriminator's update applies it"
+    refused(lambda: load_config(None, [f"constraint_g.{field}={value}"]), *words, by=TrainError)
 
 
 @pytest.mark.parametrize(

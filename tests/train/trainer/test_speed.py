@@ -59,6 +59,16 @@ def test_what_cannot_be_had_is_said_with_its_reason() -> None:
         assert "its constraint changes its state" in plan.notes[0]
 
 
+def test_no_graph_replays_a_constraint_that_it_does_not_know() -> None:
+    class Own(Constraint):
+        def penalty(self, *_: object) -> torch.Tensor:
+            return torch.rand(())
+
+    plan = plan_speed(SpeedConfig(), device=GPU, processes=1, constraint=Own(), has_objective_state=False)
+    assert (plan.capture_g, plan.capture_d) == (True, False)
+    assert "its constraint draws or changes more" in plan.notes[0]
+
+
 @pytest.mark.parametrize(("tf32", "expected"), [(False, ("highest", False)), (True, ("high", True))])
 def test_float32_on_a_gpu_is_float32_unless_said_otherwise(tf32: bool, expected: tuple[str, bool]) -> None:
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
