@@ -6,19 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sngan_cond.constraints import feature_norm, normalised_weights, penalties, weights
 from sngan_cond.constraints.config import OFF, ConstraintConfig
-from sngan_cond.constraints.feature_norm import normalise_features
-from sngan_cond.constraints.normalised_weights import iterate_after_step, normalise_weights
-from sngan_cond.constraints.penalties import (
-    DiscriminatorFn,
-    PenaltyBatch,
-    Rng,
-    gradient_penalty,
-    orthonormal_penalty,
-    spectral_penalty,
-    start_spectral_penalty,
-)
-from sngan_cond.constraints.weights import clip_singular_values, clip_weights, count_updates, initialise
+from sngan_cond.constraints.penalties import DiscriminatorFn, PenaltyBatch, Rng
 
 
 class Part(NamedTuple):
@@ -40,14 +30,14 @@ class Part(NamedTuple):
 # By the field that switches it on, in the order in which parts apply. Initialisation comes first: the others may start
 # from the weights' norms, and parametrise them.
 PARTS = {
-    "init": Part(attach=initialise),
-    "kind": Part(attach=normalise_weights, after_step=iterate_after_step),
-    "features": Part(attach=normalise_features),
-    "gradient_penalty": Part(penalty=gradient_penalty, twice=True),
-    "orthonormal_penalty": Part(penalty=orthonormal_penalty),
-    "spectral_penalty": Part(attach=start_spectral_penalty, penalty=spectral_penalty),
-    "weight_clip": Part(after_step=clip_weights),
-    "singular_clip_every": Part(attach=count_updates, after_step=clip_singular_values),
+    "init": Part(attach=weights.initialise),
+    "kind": Part(attach=normalised_weights.normalise_weights, after_step=normalised_weights.iterate_after_step),
+    "features": Part(attach=feature_norm.normalise_features),
+    "gradient_penalty": Part(penalty=penalties.gradient_penalty, twice=True),
+    "orthonormal_penalty": Part(penalty=penalties.orthonormal_penalty),
+    "spectral_penalty": Part(attach=penalties.start_spectral_penalty, penalty=penalties.spectral_penalty),
+    "weight_clip": Part(after_step=weights.clip_weights),
+    "singular_clip_every": Part(attach=weights.count_updates, after_step=weights.clip_singular_values),
 }
 
 
