@@ -18,12 +18,7 @@ _Steps = Annotated[int, Allowed(lambda value: value >= 2, "an integer from 2")]
 
 
 def sample_inputs(
-    G: Generator,
-    *,
-    classes: Sequence[int] | None = None,
-    n: int | None = None,
-    seed: int = 0,
-    truncation: float | None = None,
+    G: Generator, *, classes: Sequence[int] | None = None, n: int | None = None, seed: int, truncation: float | None
 ) -> Inputs:
     """Draw the inputs of `sampling.sample`, whose arguments these are."""
     count, y = _labels(G, classes, n)
@@ -31,7 +26,7 @@ def sample_inputs(
 
 
 def morph_inputs(
-    G: Generator, *, from_class: int, to_class: int, steps: int = 8, seed: int = 0, truncation: float | None = None
+    G: Generator, *, from_class: int, to_class: int, steps: int, seed: int, truncation: float | None
 ) -> Inputs:
     """Draw the inputs of `sampling.morph`, whose arguments these are."""
     alpha = _alphas(steps)
@@ -40,7 +35,7 @@ def morph_inputs(
 
 
 def mixture_inputs(
-    G: Generator, *, weights: Mapping[int, float], n: int = 1, seed: int = 0, truncation: float | None = None
+    G: Generator, *, weights: Mapping[int, float], n: int, seed: int, truncation: float | None
 ) -> Inputs:
     """Draw the inputs of `sampling.mixture`, whose arguments these are."""
     check("n", n, _Images)
@@ -48,13 +43,7 @@ def mixture_inputs(
 
 
 def walk_inputs(
-    G: Generator,
-    *,
-    to_seed: int,
-    in_class: int | None = None,
-    steps: int = 8,
-    seed: int = 0,
-    truncation: float | None = None,
+    G: Generator, *, to_seed: int, in_class: int | None = None, steps: int, seed: int, truncation: float | None
 ) -> Inputs:
     """Draw the inputs of `sampling.walk`, whose arguments these are."""
     alpha = _alphas(steps)

@@ -54,12 +54,7 @@ def check_truncation(truncation: float | None) -> float | None:
 
 
 def draw_latents(
-    count: int,
-    latent_dim: int,
-    *,
-    rng: torch.Generator,
-    truncation: float | None = None,
-    latent: str = "normal",
+    count: int, latent_dim: int, *, rng: torch.Generator, truncation: float | None = None, latent: str = "normal"
 ) -> Tensor:
     """Draw latents, of which the first do not depend on how many follow.
 

@@ -86,14 +86,7 @@ def ebgan_discriminator(score_real: Tensor, score_fake: Tensor, margin: Tensor) 
 # D is trained on the first term and G on the second, as in gan_cifar_resnet.py of igul222/improved_wgan_training, where
 # the default weights of `LossConfig` come from too; Odena et al. train both networks on both.
 def classification_loss(class_logits: Tensor, y: Tensor) -> Tensor:
-    """Cross-entropy of an auxiliary classifier, one term of -L_C.
-
-    Args:
-        class_logits: (N, K).
-        y: (N,) int64 labels.
-    Returns:
-        Scalar >= 0, in nats.
-    """
+    """Cross-entropy in nats of class logits (N, K) with int64 labels y (N,), one term of -L_C."""
     return F.cross_entropy(class_logits, y)
 
 

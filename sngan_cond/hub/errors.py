@@ -9,6 +9,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
 from sngan_cond.hub.files import HubUnavailableError, PretrainedError
+from sngan_cond.validation import one_line
 
 # What the Hub's client raises from its HTTP library: httpx, or httpx2 from version 2 on.
 TRANSPORT_ERROR: type[Exception] = HfHubHTTPError.__mro__[1]
@@ -78,5 +79,5 @@ def explain(error: BaseException) -> str:
         return f"the Hub at {constants.ENDPOINT} answers with status {status}; try again later"
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
         return f"{error.strerror} ({error.filename})"
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    reason = one_line(error, 200) or type(error).__name__
     return f"the Hub at {constants.ENDPOINT} cannot be reached ({reason})" if is_outage(error) else reason

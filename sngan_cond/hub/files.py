@@ -18,15 +18,7 @@ METRICS_FILE = "metrics.json"
 TRAINING_FILE = "training.json"
 SAMPLES_FILE = "samples.png"
 # Everything a model folder or repo may hold; nothing else is ever sent or asked for.
-MODEL_FILES = (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
-    DISCRIMINATOR_FILE,
-    CARD_FILE,
-    METRICS_FILE,
-    TRAINING_FILE,
-    SAMPLES_FILE,
-)
+MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, DISCRIMINATOR_FILE, CARD_FILE, METRICS_FILE, TRAINING_FILE, SAMPLES_FILE)
 BUNDLED = "bundled"
 BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled"
 

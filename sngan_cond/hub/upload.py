@@ -6,14 +6,7 @@ from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelet
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from sngan_cond.hub.errors import PUSH_ERRORS, pretrained_error, with_retries
-from sngan_cond.hub.files import (
-    CONFIG_FILE,
-    MODEL_FILES,
-    WEIGHTS_FILE,
-    PretrainedError,
-    parse_repo,
-    parse_revision,
-)
+from sngan_cond.hub.files import CONFIG_FILE, MODEL_FILES, WEIGHTS_FILE, PretrainedError, parse_repo, parse_revision
 from sngan_cond.validation import short_repr
 
 

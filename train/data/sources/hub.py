@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sngan_cond.validation import one_line
 from train.data.image import decode
 from train.data.sources.base import Item, Source, SourceRequest
 from train.errors import DataError
@@ -30,7 +31,7 @@ def hub_dataset(request: SourceRequest) -> Source:
     try:
         table = datasets.load_dataset(repo, name=config or None, split=request.split or "train")
     except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"--source hf: {repo} cannot be loaded ({' '.join(str(error).split())})") from error
+        raise DataError(f"--source hf: {repo} cannot be loaded ({one_line(error)})") from error
     column = _image_column(datasets, table, repo)
     table = table.cast_column(column, datasets.Image(decode=False))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sngan_cond.validation import nearest
+from sngan_cond.validation import nearest, one_line
 from train.data.image import decode
 from train.data.sources.base import Item, Source, SourceRequest, arrays_source, printable
 from train.data.sources.idx import find_idx, read_idx
@@ -66,7 +66,7 @@ def _load(name: str, folder: Path, download: bool, options: dict[str, Any]) -> A
     except (RuntimeError, OSError) as error:
         what = f"is missing or damaged in {printable(folder)}; to fetch it pass --download"
         if download:
-            what = f"could not be fetched into {printable(folder)} ({' '.join(str(error).split())})"
+            what = f"could not be fetched into {printable(folder)} ({one_line(error)})"
         raise DataError(f"--source torchvision: {name} {what}") from error
 
 
