@@ -30,10 +30,8 @@ def on_zero_gpu() -> bool:
 
 
 def choose_device(name: str) -> torch.device:
-    """Turn "auto" or a device's name into a device that works here.
+    """Turn "auto", "cpu", "cuda" or "cuda:N" into a device that works here.
 
-    Args:
-        name: "auto", "cpu", "cuda" or "cuda:N".
     Raises:
         ValueError: if there is no such device.
     """
@@ -59,14 +57,7 @@ def max_batch_size(device: torch.device) -> int:
 
 
 def run_batch(G: Generator, z: Tensor, y: Tensor | None) -> Tensor:
-    """Run the generator on the device where it is.
-
-    Args:
-        z: (N, latent_dim) latents.
-        y: (N,) labels, (N, K) class weights or None.
-    Returns:
-        (N, 3, R, R) uint8 on the CPU.
-    """
+    """Run the generator on the device where it is; takes what `generate` does, and returns all images at once."""
     return torch.cat(list(generate(G, z, y)))
 
 
@@ -74,16 +65,19 @@ def _run_batch_on_borrowed_gpu(G: Generator, z: Tensor, y: Tensor | None) -> Ten
     return run_batch(G.to("cuda"), z, y)  # in a process of its own, on a copy: nothing to move back
 
 
-def batch_runner() -> tuple[RunBatch, bool]:
-    """Return what runs a batch, and whether it may run on another thread than the request's.
+def batch_runner() -> RunBatch:
+    """Return what runs a batch; on one thread of its own, unless the GPU is borrowed.
 
     A borrowed GPU counts against the visitor's quota, and `spaces` finds the visitor by the thread of the request.
     """
-    if not on_zero_gpu():
-        return run_batch, True
-    import spaces  # exists on Spaces only
+    if on_zero_gpu():
+        import spaces  # exists on Spaces only
 
-    return spaces.GPU(duration=60)(_run_batch_on_borrowed_gpu), False
+        return spaces.GPU(duration=60)(_run_batch_on_borrowed_gpu)
+    # Always the same thread: OpenMP keeps a pool of workers for each thread that computes, and the request threads come
+    # and go.
+    thread = ThreadPoolExecutor(1, "engine")
+    return lambda G, z, y: thread.submit(run_batch, G, z, y).result()
 
 
 @dataclass(eq=False)
@@ -102,9 +96,6 @@ class _Job:
         """What has to agree for inputs to share a batch: the generator, and labels (int64) or weights (float32)."""
         return id(self.G), None if self.y is None else self.y.dtype
 
-    def next_inputs(self, count: int) -> slice:
-        return slice(self.taken, min(self.taken + count, len(self.z)))
-
 
 class Engine:
     """Runs generators for many threads at once, without a scheduler thread.
@@ -120,10 +111,7 @@ class Engine:
     def __init__(self, device: torch.device) -> None:
         self.batches = 0
         self._max_batch_size = max_batch_size(device)
-        self._run_batch, on_own_thread = batch_runner()
-        # Always the same thread: OpenMP keeps a pool of workers for each thread that computes, and the request threads
-        # come and go.
-        self._thread = ThreadPoolExecutor(1, "engine") if on_own_thread else None
+        self._run_batch = batch_runner()
         self._jobs: deque[_Job] = deque()
         self._guard = threading.Lock()  # of the deque
         self._turn = threading.Lock()  # of the device, and of what jobs have taken and made
@@ -132,8 +120,7 @@ class Engine:
         """Generate images, and yield those of each batch as soon as it is done.
 
         Args:
-            z: (N, latent_dim) latents.
-            y: (N,) labels, (N, K) class weights or None.
+            z, y: as for `generate`.
             cancelled: set it to stop after the batch that is being computed.
         Yields:
             (n, 3, R, R) uint8, N in all and in order.
@@ -180,10 +167,7 @@ class Engine:
         z = torch.cat([job.z[part] for job, part in chosen])
         labels = [job.y[part] for job, part in chosen if job.y is not None]
         y = torch.cat(labels) if labels else None  # batch_key: all jobs have labels or none has
-        if self._thread is None:
-            images = self._run_batch(G, z, y)
-        else:
-            images = self._thread.submit(self._run_batch, G, z, y).result()
+        images = self._run_batch(G, z, y)
         self.batches += 1
         sizes = [part.stop - part.start for _, part in chosen]
         for (job, part), made in zip(chosen, images.split(sizes), strict=True):
@@ -197,7 +181,8 @@ class Engine:
         room = self._max_batch_size
         chosen = []
         for i, job in enumerate(alike):
-            part = job.next_inputs(max(1, room // (len(alike) - i)))  # what short jobs leave goes to the later ones
+            share = max(1, room // (len(alike) - i))  # what short jobs leave goes to the later ones
+            part = slice(job.taken, min(job.taken + share, len(job.z)))
             room -= part.stop - part.start
             chosen.append((job, part))
         return chosen

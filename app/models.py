@@ -62,9 +62,7 @@ def read_model(source: str, *, name: str, given: str, device: torch.device) -> M
 
     Args:
         source: folder, "bundled" or "user/name@revision".
-        name: what visitors call it.
         given: what the operator called it, perhaps a path; `name` replaces it in messages.
-        device: where the generator goes.
     Raises:
         InvalidRequest: if it is missing, damaged or too large.
     """

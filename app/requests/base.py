@@ -217,7 +217,6 @@ def request_of(query: Query, kinds: Iterable[type[Request]]) -> Request | None:
 
     Args:
         query: unknown keys are ignored.
-        kinds: of requests that there may be.
     Returns:
         The request, or None if the link asks for no images, such as one to a model alone or to another tab.
     Raises:

@@ -42,13 +42,6 @@ def class_names(model: Model, classes: list[str]) -> list[str]:
     return [class_label(model.config, known[text]) if text in known else text[:40] for text in classes]
 
 
-def first_classes(model: Model, count: int) -> list[str]:
-    """Return the labels of a few classes, evenly spaced, as text."""
-    total = model.config.num_classes
-    count = min(count, total)
-    return [str(i * total // count) for i in range(count)]
-
-
 def truncation_updates(truncation: float | None) -> dict[str, Any]:
     """Return the updates of "truncates" and "truncation" that show a request's truncation, or hide the threshold."""
     if truncation is None:

@@ -18,7 +18,7 @@ from app.limits import LIMITS, CancelledError, InvalidRequest
 from app.models import Model
 from app.requests.base import Request
 from app.service import Result, Service
-from app.tabs.fields import class_update, first_classes, truncation_updates
+from app.tabs.fields import class_update, truncation_updates
 from app.tabs.panel import Panel
 
 GROUP = "images"  # Gradio's concurrency_id: whatever needs the device waits in one queue
@@ -145,8 +145,12 @@ class Tab(ABC):
         return updates
 
     def shown_classes(self, model: Model, request: Request | None) -> list[str]:
-        """Return the labels of the request's classes, or of those to begin with, as text."""
-        return first_classes(model, self.first) if request is None else list(request.class_texts)
+        """Return the labels of the request's classes, or of a few to begin with, evenly spaced, as text."""
+        if request is not None:
+            return list(request.class_texts)
+        total = model.config.num_classes
+        count = min(self.first, total)
+        return [str(i * total // count) for i in range(count)]
 
     def _make(
         self, data: dict[Component, Any], http_request: gr.Request, progress: gr.Progress = PROGRESS

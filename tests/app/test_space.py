@@ -5,6 +5,7 @@ import re
 import shutil
 import socket
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 from types import ModuleType
@@ -61,17 +62,21 @@ def test_a_lent_gpu_is_used_call_by_call(monkeypatch: pytest.MonkeyPatch) -> Non
     spaces.__spec__ = __import__("importlib.machinery").machinery.ModuleSpec("spaces", None)
     monkeypatch.setitem(sys.modules, "spaces", spaces)
     assert not on_zero_gpu()
-    assert batch_runner()[1] is True
-    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-    assert on_zero_gpu()
-    run, on_own_thread = batch_runner()
-    assert lent == [60]
-    assert not on_own_thread
-    moved = []
+    moved, threads = [], []
     G = tiny_generator()
     monkeypatch.setattr(G, "to", lambda device: moved.append(device) or G)
+    G.register_forward_hook(lambda *_: threads.append(threading.current_thread()))
+    for run in [batch_runner()] * 2:
+        run(G, torch.zeros(1, 8), torch.zeros(1, dtype=torch.int64))
+    assert moved == []
+    assert len({*threads, threading.current_thread()}) == 2  # another thread than this, and always the same
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert on_zero_gpu()
+    run = batch_runner()
+    assert lent == [60]
     assert run(G, torch.zeros(3, 8), torch.zeros(3, dtype=torch.int64)).shape == (3, 3, 32, 32)
     assert moved == ["cuda"]
+    assert threads[-1] is threading.current_thread()  # where `spaces` finds the visitor
 
 
 @pytest.mark.parametrize(
