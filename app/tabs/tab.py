@@ -119,7 +119,7 @@ class Tab(ABC):
         }
 
     def values(self, data: dict[Component, Any]) -> dict[str, Any]:
-        """Return the values of the request's fields, unchecked.
+        """Return the values of the request's fields, unchecked; a switch that is off leaves no truncation.
 
         Args:
             data: values of the components in `making`.
@@ -138,7 +138,8 @@ class Tab(ABC):
             shown = {name: value for name, value in vars(request).items() if name in self.fields}
             shown |= {name: list(value) for name, value in shown.items() if isinstance(value, tuple)}
             shown |= {name: str(shown[name]) for name in self.seeds}
-            shown |= truncation_updates(shown["truncation"]) if "truncation" in shown else {}
+            if "truncation" in shown:
+                shown |= truncation_updates(shown["truncation"])
             updates = {self.fields[name]: value for name, value in shown.items()}
         for name, value in self.kind.deal(self.shown_classes(model, request)).items():
             updates[self.fields[name]] = class_update(model, self.fields[name], value)
