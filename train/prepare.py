@@ -120,10 +120,8 @@ def _prepare(options: argparse.Namespace) -> None:
     for remark in source.remarks:
         print(f"note: {remark}", file=sys.stderr)
     request = Request(asked, _fitting(options, source), options.on_bad_image)
-    dataset, was_there = build(source, request, options.out, workers=options.workers)
-    if was_there and options.verify:
-        dataset = PreparedDataset.open(options.out, verify=True)
-    print(report(dataset, was_there))
+    was_there = build(source, request, options.out, workers=options.workers)
+    print(report(PreparedDataset.open(options.out, verify=was_there and options.verify), was_there))
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -73,7 +73,7 @@ def select(labels: np.ndarray, limit: int | None) -> np.ndarray:
     return np.sort(np.lexsort((labels, turn))[:limit])
 
 
-def build(source: Source, request: Request, out: Path, *, workers: int) -> tuple[PreparedDataset, bool]:
+def build(source: Source, request: Request, out: Path, *, workers: int) -> bool:
     """Make the prepared data set `out`, or continue making it.
 
     The result depends on source and request alone: not on the number of workers, nor on how often the work was
@@ -83,7 +83,7 @@ def build(source: Source, request: Request, out: Path, *, workers: int) -> tuple
         out: the final folder DIR.
         workers: number of processes that decode.
     Returns:
-        The opened data set, and whether it had been there before.
+        Whether it had been there before.
     Raises:
         DataError: if anything keeps it from being made; what is finished is kept for the next attempt.
     """
@@ -103,7 +103,7 @@ def build(source: Source, request: Request, out: Path, *, workers: int) -> tuple
         where = error.filename or out
         room = f"; {shutil.disk_usage(_nearest(out)).free:,} bytes are free" if error.errno == errno.ENOSPC else ""
         raise DataError(f"--out: cannot write {where} ({error.strerror}){room}; what is done is kept") from error
-    return PreparedDataset.open(out), was_there
+    return was_there
 
 
 def _check_classes(labels: np.ndarray, class_names: list[str]) -> None:
