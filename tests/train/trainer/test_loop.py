@@ -110,12 +110,19 @@ def test_values_that_are_not_finite_stop_the_run(
     assert all(torch.isfinite(t).all() for name, t in weights(kept[-1]).items() if t.is_floating_point())
 
 
-@pytest.mark.slow
-def test_a_checkpoint_of_other_networks_is_refused(finished: Path, tiny_data: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other"
+@pytest.mark.parametrize("lacks_a_file", [False, True])
+def test_a_checkpoint_of_other_networks_is_refused(
+    finished: Path, tiny_data: Path, tmp_path: Path, lacks_a_file: bool
+) -> None:
+    other, wider = tmp_path / "other", ()
     shutil.copytree(finished, other)
-    config = (other / "config.yaml").read_text()
-    (other / "config.yaml").write_text(config.replace("  channels: 4\n", "  channels: 5\n"))
-    wider = ("generator.channels=5", "discriminator.channels=5")
-    done = run(tiny_command(tiny_data, other, "trackers=[tensorboard]", *wider), status=2)
-    assert "step-00000006: does not fit this configuration" in done.stderr
+    if lacks_a_file:
+        state = other / "checkpoints/step-00000006/state.json"
+        state.write_text(json.dumps({**json.loads(state.read_text()), "files": {}}))
+        state.with_name("generator.safetensors").unlink()
+    else:
+        config = (other / "config.yaml").read_text()
+        (other / "config.yaml").write_text(config.replace("  channels: 4\n", "  channels: 5\n"))
+        wider = ("generator.channels=5", "discriminator.channels=5")
+    command = tiny_command(tiny_data, other, "trackers=[tensorboard]", *wider)
+    refused_run(command, "step-00000006: does not fit this configuration")
