@@ -8,8 +8,8 @@ from typing import Annotated, Any, Self
 import pydantic
 from pydantic import Field
 
-from sngan_cond.hub.files import short_repr
 from sngan_cond.stored import read_json
+from sngan_cond.validation import short_repr
 from train.errors import DataError
 from train.stored import STRICT, check_as
 

@@ -15,7 +15,7 @@ from train.evaluation.report import weights_sha256
 from train.publishing.cards import GENERIC, load_facts
 from train.publishing.export import commit_message, export_checkpoint, write_card
 from train.publishing.log import PublishLog
-from train.run.checkpoint import checkpoint_folder, newest_checkpoint
+from train.run.checkpoint import checkpoint_folder, newest_checkpoint, saved_steps
 
 
 def publish(args: argparse.Namespace) -> None:
@@ -82,7 +82,7 @@ def _find(run_dir: Path, step: int | None) -> tuple[Path, int]:
         return found.folder, found.step
     folder = checkpoint_folder(root, step)
     if not folder.is_dir():
-        there = ", ".join(str(int(path.name.removeprefix("step-"))) for path in sorted(root.glob("step-*"))) or "none"
+        there = ", ".join(map(str, saved_steps(root))) or "none"
         raise TrainError(f"--checkpoint {step}: there is none of this step; there are {there}")
     return folder, step
 

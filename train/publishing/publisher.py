@@ -13,10 +13,12 @@ from train.config import HubConfig
 from train.errors import TrainError
 from train.publishing.export import export_checkpoint
 from train.publishing.log import PublishLog, publish_once
+from train.run.checkpoint import checkpoint_folder, saved_steps
 
 DRAIN_S, HURRIED_DRAIN_S = 300.0, 20.0  # a machine that is taken away gives a process about half a minute
 OUTBOX = "outbox"
-PAUSE_S, PAUSE_MAX_S, CLOSING_PAUSE_MAX_S = 1.0, 300.0, 5.0
+WAITING_MAX = 4  # steps, while the Hub does not answer; the oldest gives way to a new one
+PAUSE_S, PAUSE_MAX_S, CLOSING_PAUSE_MAX_S = 1.0, 300.0, 5.0  # after a first failure, twice as long after each further
 
 
 def open_publisher(hub: HubConfig, run_dir: Path, *, is_main: bool, log: Callable[[str], None]) -> "Publisher | None":
@@ -50,23 +52,10 @@ class Publisher:
         repo: "user/name"; made if missing.
         private: whether a repo that is made is private.
         log: called with one line for people, from any thread.
-        waiting_max: how many steps wait at most while the Hub does not answer; the oldest gives way to a new one.
-        pause_s: first pause after a failure; each further one is twice as long.
     """
 
-    def __init__(
-        self,
-        run_dir: Path,
-        repo: str,
-        *,
-        private: bool = False,
-        log: Callable[[str], None],
-        waiting_max: int = 4,
-        pause_s: float = PAUSE_S,
-    ) -> None:
+    def __init__(self, run_dir: Path, repo: str, *, private: bool = False, log: Callable[[str], None]) -> None:
         self.run_dir, self.repo, self.private, self.log = run_dir, repo, private, log
-        self.waiting_max, self.pause_s = waiting_max, pause_s
-        self.drain_s, self.hurried_drain_s = DRAIN_S, HURRIED_DRAIN_S
         self._outbox = run_dir / OUTBOX / repo.replace("/", "--")
         for unfinished in self._outbox.glob(".step-*"):  # an export that a kill cut off
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -98,7 +87,7 @@ class Publisher:
 
     def drain(self) -> None:
         """Wait for minutes until all is sent; for a run that has reached its end."""
-        self._finish(self.drain_s)
+        self._finish(DRAIN_S)
 
     def close(self) -> bool:
         """Wait for seconds, then give up; what is left is sent by the next start of the run.
@@ -106,7 +95,7 @@ class Publisher:
         Returns:
             Whether everything was published.
         """
-        self._finish(self.hurried_drain_s)
+        self._finish(HURRIED_DRAIN_S)
         with self._change:
             self._gone = True
             left = self._waiting()
@@ -126,15 +115,14 @@ class Publisher:
         self._thread.join(timeout_s)
 
     def _folder(self, step: int) -> Path:
-        return self._outbox / f"step-{step:08d}"
+        return checkpoint_folder(self._outbox, step)
 
     def _waiting(self) -> list[int]:
         """Return the steps whose folders are in the outbox, the oldest first; a run that is killed finds them there."""
-        steps = sorted(int(path.name.removeprefix("step-")) for path in self._outbox.glob("step-*"))
-        return [step for step in steps if self._published.commit(self.repo, step) is None]
+        return [step for step in saved_steps(self._outbox) if self._published.commit(self.repo, step) is None]
 
     def _give_way(self, steps: list[int]) -> None:
-        for old in steps[: -self.waiting_max]:
+        for old in steps[:-WAITING_MAX]:
             self.log(f"step {old} is not published: newer ones wait and the Hub does not take them")
             shutil.rmtree(self._folder(old), ignore_errors=True)
 
@@ -165,14 +153,14 @@ class Publisher:
     def _pause(self, step: int, failures: int, error: Exception) -> bool:
         """Wait a while after a failure; return whether to try again."""
         # Half of the pause is chance, so that many runs do not return to the Hub in step.
-        pause_s = min(PAUSE_MAX_S, self.pause_s * 2 ** (failures - 1)) * (0.5 + 0.5 * self._random.random())
+        pause_s = min(PAUSE_MAX_S, PAUSE_S * 2 ** (failures - 1)) * (0.5 + 0.5 * self._random.random())
         with self._change:
             closing = self._closing
             if closing and not isinstance(error, HubUnavailableError):
                 return False  # it will not pass by itself, and nobody is there to mend it
             if closing:
                 pause_s = min(pause_s, CLOSING_PAUSE_MAX_S)
-            if step in self._waiting()[-self.waiting_max :]:
+            if step in self._waiting()[-WAITING_MAX:]:
                 self.log(f"step {step} is not published yet: {error}; next try in {pause_s:.0f} s")
             # A run that ends meanwhile is a reason for one more try now.
             self._change.wait_for(lambda: self._gone or self._closing != closing, pause_s)

@@ -66,6 +66,11 @@ def checkpoint_folder(root: Path, step: int) -> Path:
     return root / f"step-{step:08d}"
 
 
+def saved_steps(root: Path) -> list[int]:
+    """Return the steps that have a `checkpoint_folder`, whole or not, the oldest first."""
+    return sorted(int(path.name.removeprefix("step-")) for path in root.glob("step-*"))
+
+
 def save_checkpoint(
     root: Path,
     *,

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -50,12 +49,13 @@ class FakeHub:
 def hub(monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     fake = FakeHub()
     monkeypatch.setattr(publishing, "publish_once", fake)
+    monkeypatch.setattr(publishing, "PAUSE_S", 0.01)
     return fake
 
 
-def opened(run_dir: Path, **options: Any) -> tuple[Publisher, list[str]]:
+def opened(run_dir: Path) -> tuple[Publisher, list[str]]:
     said: list[str] = []
-    return Publisher(run_dir, "user/name", log=said.append, **{"pause_s": 0.01, **options}), said
+    return Publisher(run_dir, "user/name", log=said.append), said
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -105,9 +105,10 @@ def test_failures_are_told_and_tried_again(run_dir: Path, hub: FakeHub, error: E
     assert sum(f"step 2 is not published yet: {error}" in line for line in said) == 2
 
 
-def test_pauses_grow_until_a_step_is_sent(run_dir: Path, hub: FakeHub) -> None:
+def test_pauses_grow_until_a_step_is_sent(run_dir: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "PAUSE_S", 0.02)
     hub.answers = {k: HubUnavailableError("away") for k in (*range(1, 7), 8)}
-    publisher, said = opened(run_dir, pause_s=0.02)
+    publisher, said = opened(run_dir)
     start = time.monotonic()
     publisher.submit(run_dir / "checkpoints/step-00000002", 2)
     until(lambda: hub.published == [2])
@@ -145,11 +146,13 @@ def test_an_export_that_a_kill_cut_off_is_no_step(run_dir: Path, hub: FakeHub) -
     assert not half.exists()
 
 
-def test_closing_does_not_wait_for_a_hub_that_is_away(run_dir: Path, hub: FakeHub) -> None:
+def test_closing_does_not_wait_for_a_hub_that_is_away(
+    run_dir: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "HURRIED_DRAIN_S", 0.3)
     hub.answers = dict.fromkeys(range(1, 10_000), HubUnavailableError("away"))
     publisher, said = opened(run_dir)
     publisher.submit(run_dir / "checkpoints/step-00000002", 2)
-    publisher.hurried_drain_s = 0.3
     start = time.monotonic()
     assert not publisher.close()
     assert 0.2 < time.monotonic() - start < 5
@@ -158,9 +161,10 @@ def test_closing_does_not_wait_for_a_hub_that_is_away(run_dir: Path, hub: FakeHu
     assert not publisher._thread.is_alive()
 
 
-def test_the_oldest_gives_way_when_too_many_wait(run_dir: Path, hub: FakeHub) -> None:
+def test_the_oldest_gives_way_when_too_many_wait(run_dir: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "WAITING_MAX", 2)
     hub.open.clear()
-    publisher, said = opened(run_dir, waiting_max=2)
+    publisher, said = opened(run_dir)
     for step in (2, 4, 6, 8):
         publisher.submit(add_checkpoint(run_dir, step), step)
     hub.answers = {1: HubUnavailableError("away")}  # step 2 was in hand; it is not tried again
