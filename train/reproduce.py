@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,8 +95,6 @@ def select(tables: Sequence[Table], patterns: Sequence[str] | None) -> list[Tabl
     """
     if patterns is None:
         return list(tables)
-    from fnmatch import fnmatchcase
-
     names = [row.name for table in tables for row in table.rows]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
@@ -211,18 +210,16 @@ def _scoring(args: argparse.Namespace) -> "Scoring":
         return Scoring(extractor=None, missing="scores were not asked for", **counts)
     if asked is not None and asked not in EXTRACTORS:
         raise TrainError(f"--extractor {asked!r}: {allowed_names(asked, EXTRACTORS)}, or 'none'")
-    missing = []
+    missing = ""
     for name in [asked] if asked else [INCEPTION, FALLBACK] if is_smoke else [INCEPTION]:
         try:
-            has_weights = name in (INCEPTION, FALLBACK)
-            sha256 = find_weights(name, args.weights).sha256 if has_weights else None
+            sha256 = find_weights(name, args.weights).sha256 if name in (INCEPTION, FALLBACK) else None
+            return Scoring(extractor=name, weights=args.weights, weights_sha256=sha256, **counts)
         except TrainError as error:
             if asked:
                 raise
-            missing.append(str(error))
-        else:
-            return Scoring(extractor=name, weights=args.weights, weights_sha256=sha256, **counts)
-    return Scoring(extractor=None, missing="no extractor weights: " + missing[0], **counts)
+            missing = missing or f"no extractor weights: {error}"
+    return Scoring(extractor=None, missing=missing, **counts)
 
 
 if __name__ == "__main__":

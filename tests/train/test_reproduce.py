@@ -178,8 +178,8 @@ def test_what_is_not_finite_is_a_reason(
 
 
 def test_a_range_of_values_that_are_not_all_numbers_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    networks = (None, torch.zeros(2, 3, 28, 28), None)
-    monkeypatch.setattr(measures, "_gradient_inputs", lambda _: networks)
+    monkeypatch.setattr(Task, "checkpoint", None)
+    monkeypatch.setattr(measures, "gradient_inputs", lambda *_: (None, torch.zeros(2, 3, 28, 28), None))
     monkeypatch.setattr(measures, "gradient_norms", lambda *_: [1.0, math.nan, 2.0])
     measured, reasons = measures.measure(task_of("bssn/figure2", "sn", tmp_path))
     assert measured == {"gradient_norms": []}

@@ -165,7 +165,6 @@ def decompose(D: nn.Module) -> tuple[dict[str, LayerNorms], dict[str, Tensor]]:
     normalisations, norms, squared = dict(spectral_layers(D)), {}, {}
     for (name, layer), (_, twin) in zip(normalised_layers(D), normalised_layers(used), strict=True):
         axis, raw, effective = output_axis(layer), raw_weight(layer), twin.weight
-        assert isinstance(effective, Tensor)
         squared[name] = squared_singular_values(matrix_view(effective, axis))
         largest = squared_singular_values(matrix_view(raw, axis))[0]
         estimate = None

@@ -138,11 +138,10 @@ class _Settings:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             path = tuple(str(part) for part in first["loc"])
-            message = first["msg"].removeprefix("Value error, ")
-            ours = isinstance(first.get("ctx", {}).get("error"), ValueError)  # its message names the value already
-            if ours:
+            if first["type"] == "value_error":  # one of ours, whose words name the value already
+                message = str(first["ctx"]["error"])
                 raise TrainError(f"{self._where(path)}: {message}" if path else message) from error
-            raise TrainError(f"{self._where(path)}={first['input']!r}: {message}") from error
+            raise TrainError(f"{self._where(path)}={first['input']!r}: {first['msg']}") from error
 
     def _check_keys(self, cls: type, values: Mapping[str, Any], at: KeyPath) -> None:
         hints = get_type_hints(cls)

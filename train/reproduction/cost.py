@@ -7,15 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from sngan_cond import (
-    ConstraintConfig,
-    Discriminator,
-    DiscriminatorConfig,
-    Generator,
-    GeneratorConfig,
-    LossConfig,
-    build_constraint,
-)
+from sngan_cond import Discriminator, Generator, build_constraint
 from sngan_cond.objectives import DiscriminatorBatch, Objective, discriminator_objective, generator_objective
 from train.config import TrainConfig
 
@@ -30,32 +22,33 @@ def hours(config: TrainConfig) -> float:
     batch had `MEASURED_IMAGES`. The optimisers' would be counted so too, and is left out. Rows that differ only in
     scales or learning rates share a measurement.
     """
-    constraint = replace(config.constraint, scale=1.0, init="as_built", init_scale=1.0)
-    d, g = _seconds_an_image(config.generator, config.discriminator, constraint, config.constraint_g, config.loss)
+    timed = TrainConfig(  # all that the time of an update depends on
+        generator=config.generator,
+        discriminator=config.discriminator,
+        constraint=replace(config.constraint, scale=1.0, init="as_built", init_scale=1.0),
+        constraint_g=config.constraint_g,
+        loss=config.loss,
+    )
+    d, g = _seconds_an_image(timed)
     return config.steps * (config.d_updates_per_step * config.batch_total * d + config.fakes_per_step * g) / 3600
 
 
 @functools.cache
-def _seconds_an_image(
-    config_g: GeneratorConfig,
-    config_d: DiscriminatorConfig,
-    constraint_d: ConstraintConfig,
-    constraint_g: ConstraintConfig,
-    loss: LossConfig,
-) -> tuple[float, float]:
+def _seconds_an_image(config: TrainConfig) -> tuple[float, float]:
     """Return the seconds that an update of D, and one of G, takes for one of its images."""
-    n, side = MEASURED_IMAGES, config_g.resolution
+    n, side = MEASURED_IMAGES, config.generator.resolution
     with torch.random.fork_rng():
-        G, D = Generator(config_g), Discriminator(config_d)
-        constraint = build_constraint(constraint_d)
+        G, D = Generator(config.generator), Discriminator(config.discriminator)
+        constraint = build_constraint(config.constraint)
         constraint.attach(D)
-        build_constraint(constraint_g).attach(G)
+        build_constraint(config.constraint_g).attach(G)
         G, D = G.to(DEVICE), D.to(DEVICE)
-        z, real = torch.randn(n, config_g.latent_dim, device=DEVICE), torch.randn(n, 3, side, side, device=DEVICE)
-        y = torch.zeros(n, dtype=torch.int64, device=DEVICE) if config_g.num_classes else None
+        z = torch.randn(n, config.generator.latent_dim, device=DEVICE)
+        real = torch.randn(n, 3, side, side, device=DEVICE)
+        y = torch.zeros(n, dtype=torch.int64, device=DEVICE) if config.generator.num_classes else None
         batch = DiscriminatorBatch(real, y, z, y)
-        d = _seconds(lambda: discriminator_objective(D, G, batch, loss=loss, constraint=constraint))
-        g = _seconds(lambda: generator_objective(D, G, z, y, loss=loss))
+        d = _seconds(lambda: discriminator_objective(D, G, batch, loss=config.loss, constraint=constraint))
+        g = _seconds(lambda: generator_objective(D, G, z, y, loss=config.loss))
     return d / n, g / n
 
 

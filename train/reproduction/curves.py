@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from train.analysis.measure import load_discriminator, read_curves
+from train.analysis.measure import read_curves
 from train.plotting import COLOURS, add_legend, count_images, panels, png, shades
 from train.reproduction.gradients import gradient_norms
-from train.reproduction.measures import real_images
+from train.reproduction.measures import gradient_inputs
 from train.reproduction.task import Task
 from train.run.checkpoint import whole_checkpoints
 from train.run.scalars import SCALARS_FILE
@@ -69,9 +69,8 @@ def _scores(axes: "Axes", tasks: Sequence[Task]) -> None:
 def _gradients(axes: "Axes", tasks: Sequence[Task]) -> None:
     logs: dict[int, list[list[float]]] = {}
     for task in tasks:
-        config = task.config
         for checkpoint in whole_checkpoints(task.run_dir / "checkpoints", lambda line: print(line, file=sys.stderr)):
-            norms = gradient_norms(load_discriminator(config, checkpoint), *real_images(config))
+            norms = gradient_norms(*gradient_inputs(task.config, checkpoint))
             logs.setdefault(checkpoint.state.images_seen, []).append([math.log(max(norm, 1e-30)) for norm in norms])
     images_seen = sorted(logs)
     layers = [[math.exp(sum(layer) / len(layer)) for layer in zip(*logs[seen], strict=True)] for seen in images_seen]

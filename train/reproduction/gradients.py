@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sngan_cond import Discriminator
 from sngan_cond.constraints.gains import FixedGain
-from sngan_cond.constraints.weight_matrices import normalised_layers, raw_weight
+from sngan_cond.constraints.weight_matrices import normalised_layers
 
 
 def gradient_norms(D: Discriminator, x: Tensor, y: Tensor | None) -> list[float]:
@@ -21,7 +21,7 @@ def gradient_norms(D: Discriminator, x: Tensor, y: Tensor | None) -> list[float]
     """
     with torch.nn.utils.parametrize.cached():
         score = D(x, y).score.mean()
-        weights = [_weight(layer) for _, layer in normalised_layers(D)]
+        weights = [layer.weight for _, layer in normalised_layers(D)]
         gradients = torch.autograd.grad(score, weights)
     return [float(gradient.norm()) for gradient in gradients]
 
@@ -33,9 +33,7 @@ def gradient_ratios(D: Discriminator, x: Tensor, y: Tensor | None) -> tuple[floa
     layer's spectral norm is the factor on its normalised weight.
 
     Args:
-        D: as for `gradient_norms`, under spectral normalisation.
-        x: likewise.
-        y: likewise.
+        D: under spectral normalisation, else as for `gradient_norms`, and so are x and y.
     Returns:
         Over all pairs of layers: the root mean square of ln(gradient ratio / inverse norm ratio), 0 on the diagonal of
         Figure 3; and the correlation of the two logarithms, nan where all norms are equal.
@@ -49,11 +47,6 @@ def gradient_ratios(D: Discriminator, x: Tensor, y: Tensor | None) -> tuple[floa
     deviation = (gradient_ratio - inverse_norm_ratio).square().mean().sqrt()
     correlation = torch.corrcoef(torch.stack([gradient_ratio, inverse_norm_ratio]))[0, 1]
     return float(deviation), float(correlation)
-
-
-def _weight(layer: nn.Module) -> Tensor:
-    weight = layer.weight
-    return weight if isinstance(weight, Tensor) else raw_weight(layer)
 
 
 def _factor(layer: nn.Module) -> float:

@@ -19,6 +19,7 @@ from train.evaluation.measure import evaluate
 from train.evaluation.real_features import default_cache
 from train.reproduction.gradients import gradient_norms, gradient_ratios
 from train.reproduction.task import Task
+from train.run.checkpoint import Checkpoint
 from train.run.scalars import SCALARS_FILE
 from train.stored import STRICT
 
@@ -99,10 +100,6 @@ def _scores(run: Task, metrics: Sequence[str]) -> dict[str, list[Measured]]:
     }
 
 
-def _gradient_inputs(run: Task) -> tuple[Discriminator, Tensor, Tensor | None]:
-    return load_discriminator(run.config, run.checkpoint), *real_images(run.config)
-
-
 def _seconds(run: Task) -> list[Measured]:
     rate = read_curves(run.run_dir / SCALARS_FILE)["images_per_second"].values[-1]
     images = 100 * run.config.d_updates_per_step * run.config.batch_total
@@ -116,12 +113,12 @@ def _spectral_norms(run: Task) -> list[Measured]:
 
 
 def _gradient_norms(run: Task) -> list[Measured]:
-    D, x, y = _gradient_inputs(run)
+    D, x, y = gradient_inputs(run.config, run.checkpoint)
     return _range("gradient_norms", gradient_norms(D, x, y), f"of D's mean score on {len(x)} real images, at the end")
 
 
 def _gradient_ratios(run: Task) -> list[Measured]:
-    D, x, y = _gradient_inputs(run)
+    D, x, y = gradient_inputs(run.config, run.checkpoint)
     names = ("gradient_ratio_log_deviation", "gradient_ratio_log_correlation")
     what = f"of D's layers by pairs, {len(x)} real images, at the end"
     return [Measured(name, value, what) for name, value in zip(names, gradient_ratios(D, x, y), strict=True)]
@@ -140,8 +137,9 @@ def _range(name: str, values: list[float], what: str) -> list[Measured]:
     return [Measured(f"{name}_min", low, what), Measured(f"{name}_max", high, what)]
 
 
-def real_images(config: TrainConfig) -> tuple[Tensor, Tensor | None]:
-    """Return the first GRADIENT_IMAGES images of a run's data set, (N, 3, R, R) in [-1, 1], and their labels."""
+def gradient_inputs(config: TrainConfig, checkpoint: Checkpoint) -> tuple[Discriminator, Tensor, Tensor | None]:
+    """Return a checkpoint's D, and of its data GRADIENT_IMAGES images, (N, 3, R, R) in [-1, 1], and their labels."""
     dataset = PreparedDataset.open(config.data.path)
     x = torch.from_numpy(dataset.images[:GRADIENT_IMAGES].copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return x, torch.from_numpy(dataset.labels[:GRADIENT_IMAGES]) if config.num_classes else None
+    y = torch.from_numpy(dataset.labels[:GRADIENT_IMAGES]) if config.num_classes else None
+    return load_discriminator(config, checkpoint), x, y

@@ -80,15 +80,13 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """How runs are scored.
+    """How runs are scored; what is not said here is as in `EvaluationConfig`.
 
     Args:
-        extractor: name of the feature extractor; None leaves scores out.
-        weights: file of its weights; None looks in torch hub's cache and the installed package.
-        weights_sha256: of that file, so that another file at the same place gives new scores.
+        extractor: None leaves scores out.
+        weights_sha256: of the weights' file, so that another file at the same place gives new scores.
         missing: why there is no extractor, where there is none.
-        fakes: generated images; None takes the protocol's.
-        reals: real images; None takes the protocol's.
+        fakes: None takes the protocol's number; so does `reals`.
     """
 
     extractor: str | None
