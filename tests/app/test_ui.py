@@ -126,7 +126,7 @@ def test_a_link_to_a_walk_fills_its_fields(ui: Ui, service: Service, truncation:
 class TwinsRequest(Request):
     tab = "twins"
     trigger_keys = ("class",)
-    draw = staticmethod(sample_inputs)
+    draw = staticmethod(partial(sample_inputs, truncation=None))
 
     class_: str = asked("class", partial(limits.text, "class"), "", names_classes=True)
     count: int = asked("n", limits.count, 2, recipe="twins")
