@@ -49,12 +49,11 @@ class Processes:
         size = -(-total // self.count)
         padded = torch.zeros(size, *rows.shape[1:], dtype=rows.dtype)
         padded[: len(rows)] = rows
-        shards: list[list[Tensor]] = [[] for _ in range(self.count)]
-        for part in padded.split(GATHER_ROWS):
-            everyone = gather(part.to(self._state.device)).cpu()
-            for rank, piece in enumerate(everyone.split(len(part))):
-                shards[rank].append(piece)
-        return torch.cat([piece for pieces in shards for piece in pieces])[:total]
+        parts = [
+            gather(part.to(self._state.device)).cpu().unflatten(0, (self.count, len(part)))
+            for part in padded.split(GATHER_ROWS)
+        ]
+        return torch.cat(parts, dim=1).flatten(0, 1)[:total]
 
     def gather_list(self, items: list[T]) -> list[T]:
         """Concatenate the lists of all processes, in the order of their ranks."""

@@ -42,7 +42,8 @@ def real_rows(job: Evaluation, group: Group, source: str) -> dict[str, Tensor]:
     if source != "extractor":
         return _read_reals(job, group, source)
     key = cache_key(job, group.label)
-    path = None if job.cache is None else job.cache / _file_name(key)
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    path = None if job.cache is None else job.cache / f"{digest[:32]}.safetensors"
     cached = {} if path is None or not group.processes.is_main else _load(path, key)
     if group.processes.from_main(bool(cached)):  # one answer for all: half of them in `extract` would wait for ever
         return cached
@@ -95,11 +96,6 @@ def cache_key(job: Evaluation, label: int | None) -> dict[str, Any]:
         "seed": REALS_SEED,
         "torch_fidelity": version("torch-fidelity"),
     }
-
-
-def _file_name(key: dict[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-    return f"{digest[:32]}.safetensors"
 
 
 def _load(path: Path, key: dict[str, Any]) -> dict[str, Tensor]:

@@ -130,11 +130,7 @@ def _row(
 
 
 def check_finite(rows: list[dict[str, Any]]) -> None:
-    """Raise if a score is not finite.
-
-    Raises:
-        EvaluationError: naming the first such score.
-    """
+    """Raise an EvaluationError that names the first score that is not finite, if there is one."""
     for row in rows:
         if not math.isfinite(row["value"]):
             raise EvaluationError(

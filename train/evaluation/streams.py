@@ -74,11 +74,9 @@ class FakeStream:
 
     def latents(self, start: int, stop: int) -> Tensor:
         """Return latents start to stop - 1, (n, latent_dim) on the CPU."""
-        parts = []
-        for block in range(start // LATENT_BLOCK, -(-stop // LATENT_BLOCK)):
-            first = block * LATENT_BLOCK
-            parts.append(self._latent_block(block)[max(start - first, 0) : stop - first])
-        return torch.cat(parts)
+        first = start // LATENT_BLOCK
+        blocks = torch.cat([self._latent_block(block) for block in range(first, -(-stop // LATENT_BLOCK))])
+        return blocks[start - first * LATENT_BLOCK : stop - first * LATENT_BLOCK]
 
     def _draw_block(self, block: int) -> Tensor:
         config = self.generator.config
