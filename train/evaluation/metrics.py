@@ -42,6 +42,10 @@ class Metric:
     by_class: bool = False
     lowest_is_worst: bool = False
 
+    def __post_init__(self) -> None:
+        if self.by_class and len(self.stems) > 1:
+            raise ValueError(f"metric {self.key}: one value is allowed within classes, not {', '.join(self.stems)}")
+
     def count(self, protocol: Any) -> int:
         """Return the number of generated images under a protocol, of a class if `by_class`."""
         return int(getattr(protocol, self.fakes))

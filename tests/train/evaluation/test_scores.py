@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch_fidelity import fidelity
 
+from tests.refusals import refused
 from tests.train.evaluation.parts import (
     CLASSES,
     SMALL,
@@ -223,6 +224,11 @@ def test_reals_pass_through_the_source_that_a_metric_compares_by(dataset, monkey
     assert abs(found["gap"]) > 1
     beside = values(G, dataset, protocol, "class_score", "frechet", "intra_frechet", "gap", seed=3)
     assert beside["gap"] == pytest.approx(found["gap"], rel=1e-4)
+
+
+def test_a_metric_within_classes_has_one_value() -> None:
+    both = Metric("both", (), ("one", "other"), lambda _: (), source="pixels")
+    refused(lambda: replace(both, by_class=True), "one value is allowed within classes, not one, other")
 
 
 def test_nothing_outside_is_touched(dataset) -> None:
