@@ -56,14 +56,21 @@ def run_command(
     """
     try:
         return work() or 0
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as error:
+        return exit_status(error)
     except errors as error:
-        message: object = error
-        if isinstance(error, OSError):
-            message = (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error))
-        print(f"{name}error: {_one_line(message)}", file=sys.stderr)
-        return 2
+        return exit_status(error, name=name)
+
+
+def exit_status(error: BaseException, *, name: str = "") -> int:
+    """Say in one line what ended a command, and return its status: 130 after Ctrl-C, which needs no words, or 2."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    message: object = error
+    if isinstance(error, OSError):
+        message = (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error))
+    print(f"{name}error: {_one_line(message)}", file=sys.stderr)
+    return 2
 
 
 def _one_line(message: object) -> str:

@@ -10,7 +10,7 @@ from train.run.allocator import reexec_with_fast_allocator
 if __name__ == "__main__":
     reexec_with_fast_allocator("train")  # before torch is imported
 
-from sngan_cond.cli import OneLineParser, run_command
+from sngan_cond.cli import OneLineParser, exit_status
 from train.cli import add_overrides
 from train.errors import TrainError
 from train.presets.load import config_to_yaml, load_config, preset_names, preset_notes
@@ -37,21 +37,21 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(arguments)
-    return run_command(lambda: _main(parser, args), TrainError)
+    try:  # and not by `run_command`: who follows an update from here to the power iteration reads ten functions
+        config = load_config(args.preset, args.overrides)
+        if args.dry_run:
+            print("".join(f"# {line}".rstrip() + "\n" for line in preset_notes(args.preset)), end="")
+            print(config_to_yaml(config), end="")
+            return 0
+        if args.run_dir is None:
+            parser.error("--run-dir: a folder is needed, for example --run-dir runs/a")
+        from train.trainer.loop import train  # after the flags are checked: importing torch takes seconds
 
-
-def _main(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    config = load_config(args.preset, args.overrides)
-    if args.dry_run:
-        print("".join(f"# {line}".rstrip() + "\n" for line in preset_notes(args.preset)), end="")
-        print(config_to_yaml(config), end="")
-        return
-    if args.run_dir is None:
-        parser.error("--run-dir: a folder is needed, for example --run-dir runs/a")
-    from train.trainer.loop import train  # after the flags are checked: importing torch takes seconds
-
-    train(config, args.run_dir)
+        train(config, args.run_dir)
+    except (KeyboardInterrupt, TrainError) as error:
+        return exit_status(error)
     gc.collect()  # of several processes: gloo's threads end with the networks, and may not outlive the interpreter
+    return 0
 
 
 if __name__ == "__main__":
