@@ -1,7 +1,7 @@
 """The page's named endpoints, for `gradio_client`, for curl and, with `--mcp`, as tools of an assistant.
 
 Clients and assistants see the endpoints' signatures and docstrings, whose sections Gradio reads. The functions in
-`IMAGES` turn the arguments that only they have into values of a request's fields; `_endpoint` adds `_shared`.
+`IMAGE_ENDPOINTS` turn the arguments that only they have into values of a request's fields; `_endpoint` adds `_shared`.
 """
 
 import inspect
@@ -61,7 +61,7 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
         """
         return {"models": service.models.names, "repos": list(service.models.patterns)}
 
-    return [*(_endpoint(service, kind, values_of) for values_of, kind in IMAGES.items()), classes, models]
+    return [*(_endpoint(service, kind, values_of) for values_of, kind in IMAGE_ENDPOINTS.items()), classes, models]
 
 
 def sample(classes: list[str], count: int = 4, seed: int = 0) -> Values:
@@ -127,7 +127,7 @@ def walk(class_name: str, from_seed: int = 0, to_seed: int = 1, steps: int = 8) 
     return {"class_": class_name, "seed": from_seed, "to_seed": to_seed, "steps": steps}
 
 
-IMAGES: dict[Callable[..., Values], type[Request]] = {
+IMAGE_ENDPOINTS: dict[Callable[..., Values], type[Request]] = {
     sample: SampleRequest,
     morph: MorphRequest,
     mixture: MixtureRequest,

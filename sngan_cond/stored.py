@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,12 +17,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can escape half a character, 
 _NAMES: dict[type, str] = {dict: "object", list: "list"}
 
 
-def read_text(path: Path, kind: str, *, error: type[ValueError], name: object = None, limit: int) -> str:
+def read_text(path: Path, form: str, *, error: type[ValueError], name: object = None, limit: int) -> str:
     """Read a text in UTF-8.
 
     Args:
         path: of the file.
-        kind: what it should hold, for messages.
+        form: what it should hold, for messages.
         error: what is raised.
         name: what its message begins with; None takes the path.
         limit: bytes that a file may have.
@@ -34,9 +35,9 @@ def read_text(path: Path, kind: str, *, error: type[ValueError], name: object = 
             raise error(f"{name}: {size:,} bytes, at most {limit:,} are read")
         return path.read_bytes().decode("utf-8-sig")  # editors on Windows write a byte order mark
     except OSError as reason:
-        raise error(f"{name}: cannot be read as {kind} ({reason.strerror})") from reason
+        raise error(f"{name}: cannot be read as {form} ({reason.strerror})") from reason
     except UnicodeDecodeError as reason:
-        raise error(f"{name}: cannot be read as {kind} ({reason})") from reason
+        raise error(f"{name}: cannot be read as {form} ({reason})") from reason
 
 
 def read_json(
@@ -119,7 +120,6 @@ def _integer(text: str) -> int:
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        seen: set[str] = set()
-        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        (repeated, _), *_ = Counter(key for key, _ in pairs).most_common(1)
         raise ValueError(f"the key {repeated[:40]!r} stands twice")
     return values

@@ -5,7 +5,8 @@ import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
-from typing import Annotated, Any, Literal, NamedTuple, Self, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, get_origin, get_type_hints
 
 _MEANT = " (did you mean {!r}?)"
 
@@ -86,7 +87,7 @@ def check(name: str, value: object, kind: Any) -> None:
         is_number = isinstance(value, (int, number)) and not isinstance(value, bool)  # 1 is a float too
         if not is_number or not allowed.test(value):
             raise ValueError(f"{name}={value!r}: {allowed.words} is allowed")
-    elif value is not None:
+    elif get_origin(kind) in (Union, UnionType) and value is not None:
         for other in get_args(kind):
             check(name, value, other)
 

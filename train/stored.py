@@ -1,6 +1,7 @@
 """Files that the product or somebody else has written, read into a model of pydantic: JSON, or YAML by its ending."""
 
 import json
+from collections import Counter
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -122,8 +123,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         values = super().construct_mapping(node, deep=deep)
         if len(values) < len(node.value):
-            keys = [self.construct_object(key) for key, _ in node.value]
-            repeated = next(key for position, key in enumerate(keys) if key in keys[:position])
+            (repeated, _), *_ = Counter(self.construct_object(key) for key, _ in node.value).most_common(1)
             raise yaml.MarkedYAMLError(problem=f"the key {repeated!r} stands twice", problem_mark=node.start_mark)
         return values
 

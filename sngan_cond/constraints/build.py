@@ -29,7 +29,7 @@ class Part(NamedTuple):
 
 # By the field that switches it on, in the order in which parts apply. Initialisation comes first: the others may start
 # from the weights' norms, and parametrise them.
-PARTS = {
+PARTS: dict[str, Part] = {
     "init": Part(attach=weights.initialise),
     "kind": Part(attach=normalised_weights.normalise_weights, after_step=normalised_weights.iterate_after_step),
     "features": Part(attach=feature_norm.normalise_features),

@@ -38,6 +38,10 @@ class LengthNormalization(nn.Module):
         return lengths
 
 
+def _axes_of_an_output(layer: nn.Module) -> list[int]:
+    return [axis for axis in range(raw_weight(layer).ndim) if axis != output_axis(layer)]
+
+
 Normalisation = SpectralNormalization | LengthNormalization
 
 # By kind, each from a layer, the shape of its input where the estimate asks for it, and the configuration.
@@ -48,7 +52,7 @@ NORMALISATIONS: dict[str, Callable[[nn.Module, torch.Size | None, ConstraintConf
         iterations=config.iterations,
         iterates_at=config.power_iterations_at,
     ),
-    "weight": lambda layer, *_: LengthNormalization([1 - output_axis(layer), *range(2, raw_weight(layer).ndim)]),
+    "weight": lambda layer, *_: LengthNormalization(_axes_of_an_output(layer)),
     "frobenius": lambda *_: LengthNormalization(),
 }
 

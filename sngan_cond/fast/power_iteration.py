@@ -120,7 +120,7 @@ class _Divide(torch.autograd.Function):
     #
     #     dL/dW = G / sigma - <G, W> / sigma^2 u v^T,
     #
-    # which is Miyato et al. 2018, equation 11, for this estimate of sigma. The second term has rank 1: G / sigma is
+    # which is Miyato et al. 2018, equation 12, for this estimate of sigma. The second term has rank 1: G / sigma is
     # written into the result, one pass takes <G / sigma, W> / sigma, and another adds the term in place. Autograd on
     # the plain operations would make several tensors of the weight's size.
     @staticmethod

@@ -13,7 +13,7 @@ from gradio.utils import get_function_description
 from starlette.datastructures import QueryParams
 
 from app import limits
-from app.api import IMAGES, Values, endpoints
+from app.api import IMAGE_ENDPOINTS, Values, endpoints
 from app.requests.base import Request, asked
 from app.requests.walk import WalkRequest
 from app.service import Service
@@ -164,7 +164,7 @@ def test_a_fifth_tab_is_a_request_a_tab_an_endpoint_and_their_entries(
 ) -> None:
     """Without truncation, which therefore neither its fields nor its recipe nor its endpoint has."""
     monkeypatch.setattr("app.ui.TABS", (*TABS, TwinsTab))
-    monkeypatch.setitem(IMAGES, twins, TwinsRequest)
+    monkeypatch.setitem(IMAGE_ENDPOINTS, twins, TwinsRequest)
 
     async def built() -> tuple[Ui, gr.Blocks]:
         with gr.Blocks() as demo:

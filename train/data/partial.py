@@ -117,7 +117,9 @@ class Partial:
         for number, line in enumerate(whole.decode("utf-8", "replace").splitlines(), 1):
             name = f"--out: {self._done}: line {number}"
             note = check_as(Note, parse_json(line, error=DataError, name=name), error=DataError, name=name)
-            before, self.rows, self.bad = self.made, note.rows, self.bad + note.bad
+            before = self.made
+            self.rows = note.rows
+            self.bad += note.bad
             if self.made <= before or not all(before <= image.index < self.made for image in note.bad):
                 raise DataError(f"{name} does not follow from those before; delete {self.folder} to start anew")
         if self.images.stat().st_size < self._end:  # the images that the lines vouch for are gone

@@ -1,7 +1,7 @@
-"""The metrics: each an entry in this table, and a method of `scores.Measured`. `--help` lists them without torch."""
+"""The metrics: each an entry in this table, and a method of `measured.Measured`. `--help` lists them without torch."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,9 @@ class Metric:
 
     Args:
         key: what it is asked for by.
-        known: names of its values with the network that readers expect behind them, the published Inception v3.
-        stems: names elsewhere; the extractor's is added, so that no other network borrows a known name.
-        values: of `scores.Measured`, one for each name.
+        stems: names of its values; an extractor's is added, so that no other network borrows a known name.
+        values: of `measured.Measured`, one for each name.
+        known: names with the network that readers expect behind them, the published Inception v3.
         settings: of an `Evaluation`, what else decides the values, as it is written beside them.
         fakes: the number of generated images, as the protocol calls it.
         source: what the images go through, the real ones too if it compares: a key of `Evaluation.sources`.
@@ -32,9 +32,10 @@ class Metric:
     """
 
     key: str
-    known: tuple[str, ...]
+    _: KW_ONLY
     stems: tuple[str, ...]
     values: Callable[[Any], tuple[Value, ...]]
+    known: tuple[str, ...] = ()
     settings: Callable[[Any], dict[str, Any]] = lambda _: {}
     fakes: str = "fakes"
     source: str = "extractor"
@@ -89,33 +90,58 @@ def _pairs(job: Any) -> dict[str, Any]:
 _within = partial(Metric, settings=_per_class, fakes="fakes_per_class", by_class=True)
 _TABLE = (
     Metric(
-        "class_score", ("inception_score",), ("class_score",), lambda m: m.class_score(), _splits, fakes="score_fakes"
+        "class_score",
+        known=("inception_score",),
+        stems=("class_score",),
+        values=lambda m: m.class_score(),
+        settings=_splits,
+        fakes="score_fakes",
     ),
-    Metric("frechet", ("fid",), ("frechet",), lambda m: m.frechet(), compares=True),
-    Metric("kernel", ("kid",), ("kernel_distance",), lambda m: m.kernel(), _subsets, compares=True),
+    Metric("frechet", known=("fid",), stems=("frechet",), values=lambda m: m.frechet(), compares=True),
     Metric(
-        "precision_recall",
-        ("precision_inception", "recall_inception"),  # the bare names mean VGG-16's features
-        ("precision", "recall"),
-        lambda m: m.precision_recall(),
-        lambda job: {"neighbours": job.protocol.neighbours},
+        "kernel",
+        known=("kid",),
+        stems=("kernel_distance",),
+        values=lambda m: m.kernel(),
+        settings=_subsets,
         compares=True,
     ),
     Metric(
-        "classifier_accuracy", (), ("classifier_accuracy",), lambda m: m.accuracy(), _test_accuracy, source="classifier"
+        "precision_recall",
+        known=("precision_inception", "recall_inception"),  # the bare names mean VGG-16's features
+        stems=("precision", "recall"),
+        values=lambda m: m.precision_recall(),
+        settings=lambda job: {"neighbours": job.protocol.neighbours},
+        compares=True,
     ),
-    _within("intra_frechet", ("intra_fid",), ("intra_frechet",), lambda m: m.frechet(), compares=True),
+    Metric(
+        "classifier_accuracy",
+        stems=("classifier_accuracy",),
+        values=lambda m: m.accuracy(),
+        settings=_test_accuracy,
+        source="classifier",
+    ),
+    _within(
+        "intra_frechet",
+        known=("intra_fid",),
+        stems=("intra_frechet",),
+        values=lambda m: m.frechet(),
+        compares=True,
+    ),
     _within(
         "ms_ssim",
-        (),
-        ("intra_ms_ssim",),
-        lambda m: m.ms_ssim(),
+        stems=("intra_ms_ssim",),
+        values=lambda m: m.ms_ssim(),
         settings=_pairs,
         fakes="paired_fakes",
         source="pixels",
     ),
     _within(
-        "diversity", ("class_diversity_inception",), ("class_diversity",), lambda m: m.diversity(), lowest_is_worst=True
+        "diversity",
+        known=("class_diversity_inception",),
+        stems=("class_diversity",),
+        values=lambda m: m.diversity(),
+        lowest_is_worst=True,
     ),
 )
 METRICS = {metric.key: metric for metric in _TABLE}

@@ -15,8 +15,8 @@ from sngan_cond.networks.generator import Generator
 from train.errors import EvaluationError
 from train.evaluation.classes import ClassResult
 from train.evaluation.job import Evaluation
+from train.evaluation.measured import Values
 from train.evaluation.metrics import SPLIT_SEED, Metric, Value
-from train.evaluation.scores import Values
 from train.evaluation.streams import REALS_SEED
 from train.files import write_text_atomically
 from train.run.provenance import versions, without_folders

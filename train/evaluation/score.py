@@ -9,9 +9,9 @@ from sngan_cond.networks.generator import Generator
 from train.evaluation.distributed import Processes
 from train.evaluation.features import extract
 from train.evaluation.job import Evaluation
+from train.evaluation.measured import Measured, Values
 from train.evaluation.metrics import Metric
 from train.evaluation.real_features import real_rows
-from train.evaluation.scores import Measured, Values
 from train.evaluation.streams import FakeStream, Group, draw_labels
 
 

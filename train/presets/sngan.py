@@ -57,9 +57,9 @@ _CNN_SOURCE = (
     "sections 4 and 4.1, Table 3: standard CNN, 100,000 generator updates, standard loss; batch of 64 as in train.py "
     "of pfnet-research/chainer-gan-lib, for the paper does not give one"
 )
-_CNN = CNN | STANDARD | {"steps": 100_000}
-CNN_CIFAR10 = Base("sngan/base/cnn_cifar10", "Standard CNN on CIFAR-10, no labels", _CNN_SOURCE, CIFAR10, _CNN)
-CNN_STL10 = Base("sngan/base/cnn_stl10", "Standard CNN on STL-10 at 48 px, no labels", _CNN_SOURCE, STL10, _CNN)
+_CNN_VALUES = CNN | STANDARD | {"steps": 100_000}
+CNN_CIFAR10 = Base("sngan/base/cnn_cifar10", "Standard CNN on CIFAR-10, no labels", _CNN_SOURCE, CIFAR10, _CNN_VALUES)
+CNN_STL10 = Base("sngan/base/cnn_stl10", "Standard CNN on STL-10 at 48 px, no labels", _CNN_SOURCE, STL10, _CNN_VALUES)
 CNNS = {"cifar10": CNN_CIFAR10, "stl10": CNN_STL10}
 
 _RESNET_SOURCE = (

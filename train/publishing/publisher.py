@@ -155,6 +155,7 @@ class Publisher:
         # Half of the pause is chance, so that many runs do not return to the Hub in step.
         pause_s = min(PAUSE_MAX_S, PAUSE_S * 2 ** (failures - 1)) * (0.5 + 0.5 * self._random.random())
         with self._change:
+            self._sending = None
             closing = self._closing
             if closing and not isinstance(error, HubUnavailableError):
                 return False  # it will not pass by itself, and nobody is there to mend it

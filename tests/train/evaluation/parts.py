@@ -18,10 +18,10 @@ from train.data.info import DatasetInfo
 from train.evaluation.extractors import Extractor
 from train.evaluation.job import Evaluation
 from train.evaluation.measure import evaluate
+from train.evaluation.measured import Measured
 from train.evaluation.metrics import metrics_named
 from train.evaluation.protocols import PROTOCOLS, Protocol
 from train.evaluation.report import Report
-from train.evaluation.scores import Measured
 from train.files import sha256
 
 SIDE, CLASSES = 16, 4

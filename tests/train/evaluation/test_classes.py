@@ -11,9 +11,9 @@ import torch
 from tests.refusals import refused
 from tests.train.evaluation.parts import CLASSES, measured, tiny_dataset, tiny_generator
 from train.evaluation import classes
+from train.evaluation.measured import Measured, ms_ssim
 from train.evaluation.ms_ssim import ms_ssim_form
 from train.evaluation.protocols import PROTOCOLS
-from train.evaluation.scores import Measured, ms_ssim
 
 PROTOCOL = PROTOCOLS["intra_class"].reduced(fakes=60, reals=50)
 

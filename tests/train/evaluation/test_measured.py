@@ -27,9 +27,9 @@ from train.evaluation.distributed import Processes
 from train.evaluation.extractors import load_extractor
 from train.evaluation.features import extract
 from train.evaluation.job import PLAIN_SOURCES, Plain
+from train.evaluation.measured import Measured
 from train.evaluation.metrics import METRICS, Metric
 from train.evaluation.protocols import PROTOCOLS, Protocol
-from train.evaluation.scores import Measured
 from train.evaluation.streams import FakeStream, RealStream, Stream, draw_labels, real_indices
 from train.evaluation.weights import FALLBACK
 
@@ -191,7 +191,9 @@ def test_a_metric_is_an_entry_in_the_table(dataset, monkeypatch, by_class: bool)
     def mean(m: Measured) -> tuple[tuple[float, None]]:
         return ((float(m.fakes["features"].mean()), None),)
 
-    monkeypatch.setitem(METRICS, "mean", Metric("mean", ("mean_inception",), ("mean",), mean, by_class=by_class))
+    monkeypatch.setitem(
+        METRICS, "mean", Metric("mean", known=("mean_inception",), stems=("mean",), values=mean, by_class=by_class)
+    )
     G = tiny_generator()
     (row,) = measured(G, dataset, QUICK, "mean").metrics
     assert row["name"] == f"mean_{SMALL.replace('-', '_')}"
@@ -209,7 +211,7 @@ def test_reals_pass_through_the_source_that_a_metric_compares_by(dataset, monkey
 
     brightness = Plain("none (brightness)", lambda images: {"brightness": images.float().mean(dim=(1, 2, 3))})
     monkeypatch.setitem(PLAIN_SOURCES, "brightness", brightness)
-    entry = Metric("gap", (), ("gap",), gap, source="brightness", compares=True, by_class=by_class)
+    entry = Metric("gap", stems=("gap",), values=gap, source="brightness", compares=True, by_class=by_class)
     monkeypatch.setitem(METRICS, "gap", entry)
     G, protocol = tiny_generator(), replace(QUICK, score_fakes=200, fakes=30, fakes_per_class=30, reals_per_class=50)
     found = values(G, dataset, protocol, "gap", extractor=None, seed=3, batch_size=7)
@@ -227,7 +229,7 @@ def test_reals_pass_through_the_source_that_a_metric_compares_by(dataset, monkey
 
 
 def test_a_metric_within_classes_has_one_value() -> None:
-    both = Metric("both", (), ("one", "other"), lambda _: (), source="pixels")
+    both = Metric("both", stems=("one", "other"), values=lambda _: (), source="pixels")
     refused(lambda: replace(both, by_class=True), "one value is allowed within classes, not one, other")
 
 
