@@ -80,9 +80,7 @@ def parse_json(
         return value if math.isfinite(value) else None
 
     try:
-        value = json.loads(
-            text, parse_int=_integer, parse_float=number, parse_constant=number, object_pairs_hook=_without_repeats
-        )
+        value = json.loads(text, parse_float=number, parse_constant=number, object_pairs_hook=_without_repeats)
         check_tree(value)
     except RecursionError as reason:
         raise error(f"{name}: cannot be read as JSON (nested too deeply)") from reason
@@ -99,6 +97,8 @@ def check_tree(value: object) -> None:
     for _ in range(MAX_DEPTH):
         if any(isinstance(item, str) and _SURROGATE.search(item) for item in level):
             raise ValueError("half of a surrogate pair is no character")
+        if any(isinstance(item, int) and abs(item) >= 10**MAX_DIGITS for item in level):
+            raise ValueError(f"an integer of more than {MAX_DIGITS} digits")
         level = [inner for item in level for inner in _children(item)]
         if not level:
             return
@@ -109,12 +109,6 @@ def _children(value: object) -> Iterable[object]:
     if isinstance(value, dict):
         return (*value, *value.values())
     return value if isinstance(value, list) else ()
-
-
-def _integer(text: str) -> int:
-    if (digits := len(text.lstrip("-"))) > MAX_DIGITS:
-        raise ValueError(f"an integer of {digits:,} digits, at most {MAX_DIGITS} are read")
-    return int(text)
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

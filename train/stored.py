@@ -74,7 +74,8 @@ def check_as(model: type[T], values: Mapping[str, Any], *, error: type[ValueErro
         if described:  # of the whole field, whichever entry or kind of it is wrong
             field = str(first["loc"][0])
             value = values[field]
-        allowed = described or _ALLOWED.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
+        ours = _ALLOWED.get(first["type"], "").format(**first.get("ctx", {}))
+        allowed = described or ours or first["msg"]
         raise error(f"{name}: {field} is {short_repr(value)}; allowed is {allowed}") from reason
 
 
@@ -108,7 +109,7 @@ def parse_yaml(text: str, *, error: type[ValueError] = TrainError, name: str) ->
         return values
     except RecursionError as reason:
         raise error(f"{name} (nested too deeply)") from reason
-    except (yaml.YAMLError, ValueError) as reason:
+    except (yaml.YAMLError, ValueError, LookupError) as reason:  # the last of values that are not of their tag
         raise error(f"{name} ({one_line(reason, 200)})") from reason
 
 

@@ -83,4 +83,5 @@ def extract(
         for source, count in sources:
             if start >= min(stop, count):  # nothing for this process: one image tells width and dtype of its no rows
                 read(source, stream.images(0, 1), 0)
-    return {name: processes.gather_rows(torch.cat(parts), stream.count) for name, parts in rows.items()}
+    # Sorted, for a process whose images one source does not reach meets the names in another order.
+    return {name: processes.gather_rows(torch.cat(rows[name]), stream.count) for name in sorted(rows)}

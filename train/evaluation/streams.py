@@ -50,9 +50,6 @@ class FakeStream:
     part: str
     truncation: float | None = None
 
-    def __post_init__(self) -> None:
-        self._latent_block = functools.lru_cache(maxsize=1)(self._draw_block)  # a batch may end within one
-
     @property
     def device(self) -> torch.device:
         """The generator's."""
@@ -74,14 +71,16 @@ class FakeStream:
 
     def latents(self, start: int, stop: int) -> Tensor:
         """Return latents start to stop - 1, (n, latent_dim) on the CPU."""
-        first = start // LATENT_BLOCK
-        blocks = torch.cat([self._latent_block(block) for block in range(first, -(-stop // LATENT_BLOCK))])
+        config, first = self.generator.config, start // LATENT_BLOCK
+        decided_by = (self.seed, self.part, config.latent_dim, config.latent, self.truncation)
+        blocks = torch.cat([_latent_block(block, *decided_by) for block in range(first, -(-stop // LATENT_BLOCK))])
         return blocks[start - first * LATENT_BLOCK : stop - first * LATENT_BLOCK]
 
-    def _draw_block(self, block: int) -> Tensor:
-        config = self.generator.config
-        rng = rng_for(self.seed, "evaluation latents", self.part, block)
-        return draw_latents(LATENT_BLOCK, config.latent_dim, rng=rng, truncation=self.truncation, latent=config.latent)
+
+@functools.lru_cache(maxsize=1)  # a batch may end within a block
+def _latent_block(block: int, seed: int, part: str, latent_dim: int, latent: str, truncation: float | None) -> Tensor:
+    rng = rng_for(seed, "evaluation latents", part, block)
+    return draw_latents(LATENT_BLOCK, latent_dim, rng=rng, truncation=truncation, latent=latent)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Streams, protocols and extractors: what decides an image, a count, a name."""
 
+import gc
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +38,19 @@ def test_an_image_depends_on_seed_part_index_and_label_alone() -> None:
     assert stream.latents(0, 600).abs().max() > 2
     cut = FakeStream(G, labels, 600, seed=1, part="all", truncation=0.5)
     assert cut.latents(0, 600).abs().max() <= 0.5
+
+
+def test_a_generator_goes_with_its_stream() -> None:
+    """A run scores a fresh copy each time; one that waits for the cyclic collector is memory the card may not have."""
+    stream = FakeStream(tiny_generator().eval(), torch.tensor([0, 1, 2]), 3, seed=1, part="all")
+    stream.images(0, 3)
+    gone = weakref.ref(stream.generator)
+    gc.disable()
+    try:
+        del stream
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_balanced_labels_are_balanced_at_every_length_and_uniform_ones_are_not() -> None:
