@@ -43,15 +43,21 @@ def python(*words: object, status: int | None = 0, **environment: str) -> subpro
     return run([sys.executable, *words], status=status, **environment)
 
 
-def output_of(main: Callable[[list[str]], int], *arguments: object) -> str:
-    """Run a command in this process that must end well, and return what it prints."""
-    with contextlib.redirect_stdout(io.StringIO()) as out:
+def called(main: Callable[[list[str]], object], *arguments: object) -> tuple[object, str, str]:
+    """Run a command in this process; returns its status, and what it prints as output and as errors."""
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
         try:
             status = main([str(argument) for argument in arguments])
-        except SystemExit as stop:  # after --help
+        except SystemExit as stop:
             status = stop.code
-    assert status == 0
-    return out.getvalue()
+    return status, out.getvalue(), err.getvalue()
+
+
+def output_of(main: Callable[[list[str]], object], *arguments: object) -> str:
+    """Run a command in this process that must end well, and return what it prints."""
+    status, out, err = called(main, *arguments)
+    assert status == 0, err
+    return out
 
 
 @contextlib.contextmanager

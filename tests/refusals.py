@@ -1,11 +1,11 @@
 """Calls and commands that must refuse, and the one line in which they say why."""
 
-import contextlib
-import io
 import re
 from collections.abc import Callable, Iterable
 
 import pytest
+
+from tests.processes import called
 
 
 def refused(call: Callable[[], object], *words: str, by: type[Exception] = ValueError) -> str:
@@ -22,13 +22,9 @@ def refused_command(main: Callable[[list[str]], object], arguments: Iterable[obj
         main: the command, called with its arguments.
         words: that the line must hold.
     """
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
-        try:
-            status = main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            status = stop.code
-    assert (status, out.getvalue()) == (2, "")
-    line = err.getvalue().removesuffix("\n")
+    status, out, err = called(main, *arguments)
+    assert (status, out) == (2, ""), err
+    line = err.removesuffix("\n")
     assert re.match(r"([^:]+: )?error: ", line), line
     return _checked(line, words)
 

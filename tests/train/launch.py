@@ -14,12 +14,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tests.processes import ROOT, run
 from tests.refusals import refused_command
 from train.__main__ import main
 from train.prepare import main as prepare
-
-__all__ = ["ROOT", "run"]
 
 _LAUNCH = [str(Path(sys.executable).with_name("accelerate")), "launch"]
 _LAUNCH += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--num_processes"]

@@ -1,7 +1,6 @@
 """Small image folders and commands for the tests of the data room."""
 
 import contextlib
-import io
 import os
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.processes import ROOT, python, started, wait_for
+from tests.processes import ROOT, called, python, started, wait_for
 from train.data.dataset import PreparedDataset
 from train.prepare import main
 
@@ -36,20 +35,15 @@ def image_folder(root: Path, counts: dict[str, int]) -> Path:
     return root
 
 
-def prepare(*arguments: object) -> tuple[int, str, str]:
+def prepare(*arguments: object) -> tuple[object, str, str]:
     """Run the command in this process.
 
     Returns:
         Exit status, standard output, and standard error without the progress bars.
     """
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = main([str(argument) for argument in arguments])
-        except SystemExit as leaving:
-            status = int(leaving.code or 0)
-    lines = [line for line in err.getvalue().replace("\r", "\n").split("\n") if line.strip()]
-    return status, out.getvalue(), "\n".join(line for line in lines if "%|" not in line)
+    status, out, err = called(main, *arguments)
+    lines = [line for line in err.replace("\r", "\n").split("\n") if line.strip()]
+    return status, out, "\n".join(line for line in lines if "%|" not in line)
 
 
 def run(*arguments: object) -> CompletedProcess[str]:
