@@ -46,11 +46,11 @@ def read_json(
     *,
     error: type[ValueError] = ValueError,
     name: object = None,
-    limit: int = MAX_TEXT_BYTES,
+    finite: bool = True,
 ) -> T:
     """Read a JSON file in UTF-8; arguments and errors are those of `read_text` and `parse_json`."""
-    text = read_text(path, "JSON", error=error, name=name, limit=limit)
-    return parse_json(text, kind, error=error, name=path if name is None else name)
+    text = read_text(path, "JSON", error=error, name=name, limit=MAX_TEXT_BYTES)
+    return parse_json(text, kind, error=error, name=path if name is None else name, finite=finite)
 
 
 def parse_json(

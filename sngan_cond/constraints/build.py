@@ -1,6 +1,6 @@
 """From a configuration to the constraint of a network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -49,6 +49,9 @@ class Constraint:
     Args:
         config: None constrains nothing.
     """
+
+    config = OFF  # of a subclass that has a constructor of its own
+    parts: Mapping[str, Part] = {}
 
     def __init__(self, config: ConstraintConfig | None = None) -> None:
         self.config = config or OFF

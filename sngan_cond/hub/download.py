@@ -69,7 +69,7 @@ def locate(
     if separator and revision not in (None, named):
         raise PretrainedError(f"model={short_repr(name)} with revision={short_repr(revision)}: give the revision once")
     wanted = parse_revision(named if separator else "main" if revision is None else revision)
-    cache = Path(cache_dir or constants.HF_HUB_CACHE).expanduser()
+    cache = Path(os.path.expanduser(cache_dir or constants.HF_HUB_CACHE))  # noqa: PTH111 - Path's fails without a home
     hub = _Hub(HfApi(token=token), repo, wanted, cache, max_weights_bytes)
     folder = hub.fetch(extras, offline=local_files_only or constants.HF_HUB_OFFLINE)
     return ModelFiles(name, folder, repo, folder.name)

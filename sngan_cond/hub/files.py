@@ -61,13 +61,13 @@ class ModelFiles:
     def metrics(self) -> dict[str, Any] | None:
         """Content of `metrics.json`, None where there is none."""
         path = self._path(METRICS_FILE)
-        return None if path is None else read_json(path, error=PretrainedError)
+        return None if path is None else read_json(path, error=PretrainedError, finite=False)
 
     @cached_property
     def training(self) -> dict[str, Any] | None:
         """Content of `training.json`, None where there is none."""
         path = self._path(TRAINING_FILE)
-        return None if path is None else read_json(path, error=PretrainedError)
+        return None if path is None else read_json(path, error=PretrainedError, finite=False)
 
     @cached_property
     def card(self) -> str | None:

@@ -35,6 +35,7 @@ from sngan_cond.hub.files import (
 )
 from sngan_cond.hub.upload import push_folder
 from sngan_cond.hub.weights import read_config, read_weights
+from sngan_cond.stored import parse_json
 
 
 class PretrainedMixin(PyTorchModelHubMixin):
@@ -119,7 +120,9 @@ class PretrainedMixin(PyTorchModelHubMixin):
             with atomic_folder(target) as draft:
                 for name, values in ((METRICS_FILE, metrics), (TRAINING_FILE, training)):
                     if values is not None:
-                        (draft / name).write_text(json.dumps(values, indent=2) + "\n")
+                        text = json.dumps(values, indent=2) + "\n"
+                        parse_json(text, error=PretrainedError, name=name, finite=False)  # as it will be read
+                        (draft / name).write_text(text)
                 if samples is not None:
                     shutil.copyfile(samples, draft / SAMPLES_FILE)
                 if discriminator is not None:

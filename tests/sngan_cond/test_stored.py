@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sngan_cond.stored import MAX_DEPTH, parse_json, read_json
+from sngan_cond.stored import MAX_DEPTH, parse_json, read_json, read_text
 from tests.refusals import refused
 
 
@@ -57,5 +57,5 @@ def test_size_encoding_and_absence_are_named(tmp_path: Path) -> None:
     refused(lambda: read_json(path, name="--file a"), "--file a: cannot be read as JSON (No such file")
     path.write_bytes(b'{"a": "\xff"}')
     refused(lambda: read_json(path), "cannot be read as JSON", "codec can't decode byte 0xff")
-    refused(lambda: read_json(path, limit=9), "10 bytes, at most 9 are read")
+    refused(lambda: read_text(path, "JSON", error=ValueError, limit=9), "10 bytes, at most 9 are read")
     refused(lambda: read_json(tmp_path), "cannot be read as JSON")

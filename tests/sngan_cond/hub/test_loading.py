@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
+from sngan_cond.hub.download import locate
 from sngan_cond.hub.errors import with_retries
+from sngan_cond.hub.files import PretrainedError
 from tests.hub.client import ClientError, HubClient
 from tests.hub.stand_in import HubStandIn
 from tests.hub.store import StoreError
@@ -42,6 +44,14 @@ def test_full_hash_is_loaded_without_the_network_once_cached(
     # What a plain load left out is fetched when it is asked for, and lies in the same folder.
     expected = [True, commits[0], {"metrics": ROWS}, True]
     assert load(client, 1, f"alice/toy@{commits[0]}", tmp_path) == expected
+
+
+def test_a_cache_folder_of_nobody_is_told_in_one_line() -> None:
+    refused(
+        lambda: locate("alice/toy", cache_dir="~nobody-of-this-name/cache", local_files_only=True),
+        "not in the cache (~nobody-of-this-name",
+        by=PretrainedError,
+    )
 
 
 @pytest.mark.parametrize(

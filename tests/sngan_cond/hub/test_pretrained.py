@@ -122,6 +122,17 @@ def test_a_save_that_fails_leaves_what_was_there(
     assert [path.name for path in tmp_path.iterdir()] == (["m"] if existing else [])
 
 
+def test_what_could_not_be_read_again_is_not_saved(tmp_path: Path) -> None:
+    make().save_pretrained(tmp_path / "m", training={"step": 1, "loss": float("nan")})
+    assert load_generator(tmp_path / "m").training == {"step": 1, "loss": None}  # JSON has no name for it
+    refused(
+        lambda: make().save_pretrained(tmp_path / "n", training={"id": 2**80}),
+        "training.json: cannot be read as JSON (an integer of more than 20 digits)",
+        by=PretrainedError,
+    )
+    assert not (tmp_path / "n").exists()
+
+
 def test_a_constrained_generator_is_not_saved_as_a_plain_one(tmp_path: Path) -> None:
     G = make()
     torch.nn.utils.parametrizations.weight_norm(next(m for m in G.modules() if isinstance(m, torch.nn.Linear)))

@@ -61,6 +61,9 @@ def test_what_cannot_be_had_is_said_with_its_reason() -> None:
 
 def test_no_graph_replays_a_constraint_that_it_does_not_know() -> None:
     class Own(Constraint):
+        def __init__(self) -> None:
+            self.seen = 0
+
         def penalty(self, *_: object) -> torch.Tensor:
             return torch.rand(())
 
