@@ -28,9 +28,10 @@ class PublishLog:
         return self._commits.get(target, {}).get(str(step))
 
     def note(self, target: str, step: int, commit: str) -> None:
-        """Record a commit, on disk before this returns."""
-        self._commits.setdefault(target, {})[str(step)] = commit
-        write_text_atomically(self._path, json.dumps(self._commits, indent=2) + "\n")
+        """Record a commit, on disk before this returns; what cannot be written is not recorded."""
+        commits = self._commits | {target: self._commits.get(target, {}) | {str(step): commit}}
+        write_text_atomically(self._path, json.dumps(commits, indent=2) + "\n")
+        self._commits = commits
 
 
 def publish_once(folder: Path, step: int, *, repo: str, private: bool) -> str:

@@ -4,6 +4,7 @@ import random
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from huggingface_hub.utils import disable_progress_bars
@@ -57,9 +58,12 @@ class Publisher:
     def __init__(self, run_dir: Path, repo: str, *, private: bool = False, log: Callable[[str], None]) -> None:
         self.run_dir, self.repo, self.private, self.log = run_dir, repo, private, log
         self._outbox = run_dir / OUTBOX / repo.replace("/", "--")
-        for unfinished in self._outbox.glob(".step-*"):  # an export that a kill cut off
+        for unfinished in self._outbox.glob(".step-*"):  # an export or a removal that a kill cut off
             shutil.rmtree(unfinished, ignore_errors=True)
         self._published = PublishLog(run_dir)
+        for step in saved_steps(self._outbox):
+            if self._published.commit(repo, step) is not None:
+                self._remove(step)
         self._random = random.Random(repo)
         self._change = threading.Condition()
         self._closing = self._gone = False
@@ -117,6 +121,13 @@ class Publisher:
     def _folder(self, step: int) -> Path:
         return checkpoint_folder(self._outbox, step)
 
+    def _remove(self, step: int) -> None:
+        # Renamed first: what cannot be removed, or a kill leaves, no longer waits. Where that fails it stays whole.
+        gone = self._folder(step).with_name(f".{self._folder(step).name}.gone")
+        with suppress(OSError):
+            self._folder(step).rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
+
     def _waiting(self) -> list[int]:
         """Return the steps whose folders are in the outbox, the oldest first; a run that is killed finds them there."""
         return [step for step in saved_steps(self._outbox) if self._published.commit(self.repo, step) is None]
@@ -124,7 +135,7 @@ class Publisher:
     def _give_way(self, steps: list[int]) -> None:
         for old in steps[:-WAITING_MAX]:
             self.log(f"step {old} is not published: newer ones wait and the Hub does not take them")
-            shutil.rmtree(self._folder(old), ignore_errors=True)
+            self._remove(old)
 
     def _work(self) -> None:
         failures = 0
@@ -138,7 +149,7 @@ class Publisher:
                     return
             else:
                 failures = 0
-                shutil.rmtree(self._folder(step), ignore_errors=True)
+                self._remove(step)
                 self.log(f"step {step} published to {self.repo}, commit {commit}")
 
     def _next(self) -> int | None:
@@ -146,7 +157,6 @@ class Publisher:
             self._change.wait_for(lambda: self._closing or self._waiting())
             if self._gone:
                 return None
-            self._give_way(self._waiting())
             self._sending = next(iter(self._waiting()), None)
             return self._sending
 
@@ -161,7 +171,8 @@ class Publisher:
                 return False  # it will not pass by itself, and nobody is there to mend it
             if closing:
                 pause_s = min(pause_s, CLOSING_PAUSE_MAX_S)
-            if step in self._waiting()[-WAITING_MAX:]:
+            self._give_way(self._waiting())
+            if step in self._waiting():
                 self.log(f"step {step} is not published yet: {error}; next try in {pause_s:.0f} s")
             # A run that ends meanwhile is a reason for one more try now.
             self._change.wait_for(lambda: self._gone or self._closing != closing, pause_s)

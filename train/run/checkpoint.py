@@ -67,8 +67,9 @@ def checkpoint_folder(root: Path, step: int) -> Path:
 
 
 def saved_steps(root: Path) -> list[int]:
-    """Return the steps that have a `checkpoint_folder`, whole or not, the oldest first."""
-    return sorted(int(path.name.removeprefix("step-")) for path in root.glob("step-*"))
+    """Return the steps that have a `checkpoint_folder`, whole or not, the oldest first; other names are skipped."""
+    rests = [path.name.removeprefix("step-") for path in root.glob("step-*")]
+    return sorted(int(rest) for rest in rests if rest.isdecimal() and rest == f"{int(rest):08d}")
 
 
 def save_checkpoint(

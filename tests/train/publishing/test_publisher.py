@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,9 +16,10 @@ from tests.train.launch import run_here, tiny_command
 from tests.train.publishing.published_run import add_checkpoint
 from train.config import HubConfig
 from train.errors import TrainError
+from train.publishing import log as publishing_log
 from train.publishing import publisher as publishing
 from train.publishing.cards import GENERIC, load_facts
-from train.publishing.export import write_card
+from train.publishing.export import export_checkpoint, write_card
 from train.publishing.publisher import Publisher, open_publisher
 
 
@@ -105,6 +107,31 @@ def test_failures_are_told_and_tried_again(run_dir: Path, hub: FakeHub, error: E
     assert sum(f"step 2 is not published yet: {error}" in line for line in said) == 2
 
 
+def test_a_publication_that_cannot_be_noted_is_told_and_tried_again(
+    run_dir: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, full = publishing_log.write_text_atomically, threading.Event()
+    full.set()
+
+    def write_if_there_is_room(path: Path, text: str) -> None:
+        if full.is_set():
+            raise OSError(28, "No space left on device")
+        write(path, text)
+
+    monkeypatch.setattr(publishing_log, "write_text_atomically", write_if_there_is_room)
+    publisher, said = opened(run_dir)
+    publisher.submit(run_dir / "checkpoints/step-00000002", 2)
+    until(lambda: any("step 2 is not published yet: [Errno 28]" in line for line in said))
+    assert not publisher.close()
+    assert "not published to user/name: step 2" in said[-1]
+    full.clear()
+    publisher, said = opened(run_dir)
+    assert publisher.close()
+    assert said == [f"step 2 published to user/name, commit {2:040x}"]
+    assert set(hub.published) == {2}
+    assert json.loads((run_dir / "published.json").read_text()) == {"user/name": {"2": f"{2:040x}"}}
+
+
 def test_pauses_grow_until_a_step_is_sent(run_dir: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publishing, "PAUSE_S", 0.02)
     hub.answers = {k: HubUnavailableError("away") for k in (*range(1, 7), 8)}
@@ -173,6 +200,53 @@ def test_the_oldest_gives_way_when_too_many_wait(run_dir: Path, hub: FakeHub, mo
     assert hub.published == [6, 8]
     assert hub.incomplete == []  # also of step 2, which the thread held while it gave way
     assert sum("newer ones wait" in line for line in said) == 2
+
+
+def test_a_folder_of_which_a_part_cannot_be_removed_holds_nothing_up(
+    run_dir: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remove_one_file(folder: Path, **_: object) -> None:
+        next(folder.glob("*.safetensors")).unlink()
+
+    monkeypatch.setattr(publishing, "WAITING_MAX", 2)
+    hub.open.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "shutil", SimpleNamespace(rmtree=remove_one_file))
+        publisher, _said = opened(run_dir)
+        for step in (2, 4, 6, 8):  # 4 gives way
+            publisher.submit(add_checkpoint(run_dir, step), step)
+        hub.open.set()
+        assert publisher.close()
+    assert hub.published == [2, 6, 8]
+    assert hub.incomplete == []
+    assert opened(run_dir)[0].close()
+    assert list((run_dir / "outbox/user--name").iterdir()) == []
+
+
+def test_a_new_start_sends_all_that_wait_and_removes_what_was_sent(run_dir: Path, hub: FakeHub) -> None:
+    """A kill leaves one step that was being sent beside those that waited, and may leave one that was sent."""
+    outbox = run_dir / "outbox/user--name"
+    for step in (1, 2, 4, 6, 8, 10):
+        export_checkpoint(add_checkpoint(run_dir, step), outbox / f"step-{step:08d}", run_dir=run_dir)
+    (outbox / "step-00000010 (copy)").mkdir()
+    (run_dir / "published.json").write_text(json.dumps({"user/name": {"1": f"{1:040x}"}}))
+    publisher, said = opened(run_dir)
+    assert publisher.close()
+    assert hub.published == [2, 4, 6, 8, 10]
+    assert not any("newer ones wait" in line for line in said)
+    assert [path.name for path in outbox.iterdir()] == ["step-00000010 (copy)"]
+
+
+def test_more_than_may_wait_give_way_after_a_failure(run_dir: Path, hub: FakeHub) -> None:
+    outbox = run_dir / "outbox/user--name"
+    for step in (2, 4, 6, 8, 10):
+        export_checkpoint(add_checkpoint(run_dir, step), outbox / f"step-{step:08d}", run_dir=run_dir)
+    hub.answers = {1: HubUnavailableError("away")}
+    publisher, said = opened(run_dir)
+    assert publisher.close()
+    assert hub.attempts == [2, 4, 6, 8, 10]
+    assert hub.published == [4, 6, 8, 10]
+    assert said[0] == "step 2 is not published: newer ones wait and the Hub does not take them"
 
 
 def test_a_kill_between_saving_and_publishing_skips_no_step(tiny_data: Path, tmp_path: Path, hub: FakeHub) -> None:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 import train.run.checkpoint
 from tests.durability import assert_durable, disk_events
 from train.errors import TrainError
-from train.run.checkpoint import clean_leftovers, newest_checkpoint, save_checkpoint
+from train.run.checkpoint import clean_leftovers, newest_checkpoint, save_checkpoint, saved_steps
 
 
 def save(root: Path, step: int, value: float = 1.0, keep: int = 2) -> Path:
@@ -45,6 +45,12 @@ def test_everything_is_on_disk_before_a_checkpoint_has_its_name(tmp_path: Path) 
 
 def test_an_empty_folder_has_none(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path / "nothing", warn=pytest.fail) is None
+
+
+def test_only_folders_of_steps_are_steps(tmp_path: Path) -> None:
+    for rest in ("00000010", "00000002", "123456789", "00000010 (copy)", "7", "", "-0000001", "²"):
+        (tmp_path / f"step-{rest}").mkdir()
+    assert saved_steps(tmp_path) == [2, 10, 123456789]
 
 
 @pytest.mark.parametrize(
