@@ -138,12 +138,15 @@ def _make_all(source: Source, chosen: np.ndarray, request: Request, partial: Par
     total, made = len(chosen), partial.made
     partial.reserve(total - made)
     with tqdm(total=total, initial=made, unit=" images", desc="preparing", mininterval=0.5) as progress:
-        for good, bad in make_chunks(source, chosen, made, request.fitting, workers):
-            if bad and request.on_bad_image == "fail":
-                raise DataError(f"{bad[0]}; to go on pass --on-bad-image skip")
-            partial.append(good, bad)
-            progress.update(partial.made - progress.n)
-            progress.set_postfix(skipped=len(partial.bad), refresh=False)
+        try:
+            for good, bad in make_chunks(source, chosen, made, request.fitting, workers):
+                if bad and request.on_bad_image == "fail":
+                    raise DataError(f"{bad[0]}; to go on pass --on-bad-image skip")
+                partial.append(good, bad)
+                progress.update(partial.made - progress.n)
+                progress.set_postfix(skipped=len(partial.bad), refresh=False)
+        finally:
+            partial.note()
 
 
 def _finish(partial: Partial, source: Source, labels: np.ndarray, out: Path) -> None:

@@ -3,7 +3,7 @@
     lock        held by the process that works here; the system releases it when that process dies
     plan.json   written first and atomically: what is being made, so that another command cannot mix its images in
     data/       images.npy: room for the header, then the images that could be used, appended in order
-    done.jsonl  a line for each chunk: how many images the file holds with it, and which could not be used
+    done.jsonl  a line for each stretch: how many images the file holds with it, and which could not be used
 
 A line is appended only after its images have been synced, so it vouches for them. Images without a line cost only the
 time to make them again: the next attempt writes them over. Nothing but a preparation reads `data/` before it is renamed
@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pydantic
@@ -33,6 +33,8 @@ from train.files import lock, sync, write_text_atomically
 from train.stored import STRICT, check_as
 
 LAYOUT = 2  # of this folder; 1 had a row for every image, good or bad, and lines without a count
+NOTE_IMAGES = 256  # what a kill may cost, beside the images not appended; also how often the disk is waited for
+NOTE_BYTES = 1 << 25  # of larger images fewer
 HEADER_BYTES = 128  # of images.npy: NumPy leaves room for any count, which is known only when every image was tried
 
 
@@ -42,21 +44,27 @@ class Note:
 
     Args:
         rows: images in the file when it was written.
-        bad: those of the chunk that could not be used.
+        bad: those since the line before that could not be used.
     """
 
     rows: Annotated[int, Field(ge=0)]
     bad: list[BadImage]
 
 
+class _Tried(NamedTuple):
+    """How many images of those chosen are in the file, and how many could not be used."""
+
+    rows: int = 0
+    bad: int = 0
+
+
 class Partial:
-    """The work folder: a lock, the plan, a line for each finished chunk, and the data set in the making under `data`.
+    """The work folder: a lock, the plan, a line for each finished stretch, and the data set in the making under `data`.
 
     Args:
         out: the final folder DIR.
         plan: everything that decides the result.
     Attributes:
-        rows: number of images in the file that need not be made again.
         bad: the images that could not be used.
     """
 
@@ -65,8 +73,8 @@ class Partial:
         self.data = self.folder / "data"
         self.images = self.data / IMAGES_NAME
         self.plan = plan
-        self.rows = 0
         self.bad: list[BadImage] = []
+        self._written = self._noted = _Tried()
         self._done = self.folder / "done.jsonl"
         self._row_bytes = plan["resolution"] ** 2 * 3
         self._lock: FileLock | None = None
@@ -118,18 +126,24 @@ class Partial:
             name = f"--out: {self._done}: line {number}"
             note = check_as(Note, parse_json(line, error=DataError, name=name), error=DataError, name=name)
             before = self.made
-            self.rows = note.rows
             self.bad += note.bad
+            self._written = _Tried(note.rows, len(self.bad))
             if self.made <= before or not all(before <= image.index < self.made for image in note.bad):
                 raise DataError(f"{name} does not follow from those before; delete {self.folder} to start anew")
         if self.images.stat().st_size < self._end:  # the images that the lines vouch for are gone
             self._done.unlink(missing_ok=True)
-            self.rows, self.bad = 0, []
+            self.bad, self._written = [], _Tried()
+        self._noted = self._written
+
+    @property
+    def rows(self) -> int:
+        """Number of images in the file that need not be made again."""
+        return self._written.rows
 
     @property
     def made(self) -> int:
         """How many of the images chosen have been tried."""
-        return self.rows + len(self.bad)
+        return sum(self._written)
 
     @property
     def _end(self) -> int:
@@ -147,9 +161,7 @@ class Partial:
                 os.posix_fallocate(file.fileno(), 0, self._end + count * self._row_bytes)
 
     def append(self, good: np.ndarray, bad: list[BadImage]) -> None:
-        """Add what the next chunk has become: write, wait until it is on the disk, and note that it is.
-
-        If the line reached the disk first, a power cut between the two would leave black images that count as made.
+        """Add what the next chunk has become, and now and then note what was added.
 
         Args:
             good: (n, R, R, 3) uint8.
@@ -158,11 +170,25 @@ class Partial:
         with self.images.open("r+b") as file:
             file.seek(self._end)
             file.write(good.data)
-        sync(self.images)
-        self.rows += len(good)
         self.bad += bad
+        # One assignment, for Ctrl-C may come between any two, and what is noted then must be true.
+        self._written = _Tried(self.rows + len(good), len(self.bad))
+        if self.made - sum(self._noted) >= min(NOTE_IMAGES, NOTE_BYTES // self._row_bytes):
+            self.note()
+
+    def note(self) -> None:
+        """Wait until what was added is on the disk, and note that it is.
+
+        If the line reached the disk first, a power cut between the two would leave black images that count as made.
+        """
+        if self._noted == self._written:
+            return
+        sync(self.images)
+        # Before the line, for one that Ctrl-C or a full disk cuts short must not be followed by another.
+        before, self._noted = self._noted, self._written
+        note = Note(self.rows, self.bad[before.bad : self._noted.bad])
         with self._done.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dataclasses.asdict(Note(self.rows, bad))) + "\n")
+            file.write(json.dumps(dataclasses.asdict(note)) + "\n")
         sync(self._done)
 
     def seal(self) -> None:

@@ -10,7 +10,10 @@ import dataclasses
 import itertools
 import math
 import multiprocessing
+import shutil
 import signal
+import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -24,9 +27,10 @@ from train.data.sources.base import Item, Source
 from train.errors import DataError
 from train.processes import end_with_parent
 
-CHUNK_IMAGES = 128  # what a kill may cost each worker; also how often the disk is waited for
-CHUNK_BYTES = 1 << 24  # of larger images fewer
+CHUNK_IMAGES = 128
+CHUNK_BYTES = 1 << 21  # of larger images fewer, so that 16 workers' chunks fit the 64 MiB of /dev/shm in a container
 QUEUED_PER_WORKER = 2  # enough that no worker waits, few enough that memory holds the images on their way
+SPARED_BYTES = 1 << 20  # of the room for shared memory: semaphores take some of it as well
 
 _blocks: list[np.ndarray] = []  # in a worker: memory that it shares with the parent
 
@@ -65,20 +69,66 @@ def make_chunks(source: Source, chosen: np.ndarray, first: int, fitting: Fitting
         Of each chunk the images that can be used, (n, R, R, 3) uint8 in order, and the others. The array is
         overwritten once the next chunk is asked for.
     Raises:
-        DataError: if a worker process was ended from outside.
+        DataError: if a worker process was ended from outside, or there is no room for the memory that workers share.
     """
     row = (fitting.resolution, fitting.resolution, 3)
     size = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // math.prod(row)))
+    blocks = min(QUEUED_PER_WORKER * workers, math.ceil((len(chosen) - first) / size))
+    in_pool = workers > 1 and blocks > 1
+    if in_pool:
+        room = _images_with_room(blocks * size, math.prod(row), workers)
+        size = max(1, min(size, room // blocks))
+        blocks = min(blocks, room // size)
     starts = range(first, len(chosen), size)
     stretches = ((start, source.items(chosen[start : start + size])) for start in starts)
-    if workers > 1 and len(starts) > 1:
-        shape = (min(QUEUED_PER_WORKER * workers, len(starts)), size, *row)
-        yield from _make_in_pool(stretches, shape, fitting, workers)
+    if in_pool:
+        yield from _make_in_pool(stretches, (blocks, size, *row), fitting, workers)
         return
     block = np.empty((size, *row), np.uint8)
     for start, items in stretches:
         bad = _fill(block, start, items, fitting)
         yield block[: len(items) - len(bad)], bad
+
+
+def _images_with_room(wanted: int, image_bytes: int, workers: int) -> int:
+    """Return for how many images there is room where memory is shared: those wanted, or at least one a worker.
+
+    It is a file of `multiprocessing.heap.Arena`: in /dev/shm if the system has it and all of it fits, else in TMPDIR.
+    Creating it reserves nothing, and to touch a page for which there is no room ends the process without a message.
+
+    Raises:
+        DataError: if there is less room.
+    """
+    if sys.platform == "win32":  # there it is no file
+        return wanted
+    least = min(workers, wanted)
+    found = []
+    try:
+        for place in _places_of_shared_memory():
+            free = shutil.disk_usage(place).free
+            images = (free - SPARED_BYTES) // image_bytes
+            if images >= least:
+                return min(wanted, images)
+            found.append(f"{place} has {free:,}")
+    except OSError as error:
+        raise _cannot_share(workers, error) from error
+    needed = least * image_bytes + SPARED_BYTES
+    raise DataError(
+        f"--workers {workers}: at least {needed:,} bytes of memory are shared, but {' and '.join(found)} bytes free; "
+        "ask for fewer workers, or set TMPDIR to a folder with more room"
+    )
+
+
+def _places_of_shared_memory() -> Iterator[str]:
+    if sys.platform == "linux":
+        yield "/dev/shm"
+    yield tempfile.gettempdir()  # asked for only now: it fails where no folder is writable
+
+
+def _cannot_share(workers: int, error: OSError) -> DataError:
+    where = f"{error.filename}: " if error.filename else ""
+    advice = "ask for --workers 1, or check /dev/shm and TMPDIR"
+    return DataError(f"--workers {workers}: no memory can be shared ({where}{error.strerror}); {advice}")
 
 
 def _make_in_pool(
@@ -92,11 +142,15 @@ def _make_in_pool(
     """
     # spawn, not fork: a fork copies locks that other threads (BLAS, tqdm's monitor) hold, and nobody ever frees them.
     context = multiprocessing.get_context("spawn")
-    # Through the pool's pipe, pixels would cost 30 % more processor time. No name, so a kill leaves nothing behind.
-    memory = context.RawArray("B", math.prod(shape))
+    try:
+        # Through the pool's pipe, pixels would cost 30 % more processor time. The file behind the memory has lost its
+        # name before it has a size, so a kill leaves no pixels behind, at most an empty folder pymp-* in TMPDIR.
+        memory = context.RawArray("B", math.prod(shape))
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(memory, shape))
+    except OSError as error:
+        raise _cannot_share(workers, error) from error
     blocks = itertools.cycle(enumerate(np.frombuffer(memory, np.uint8).reshape(shape)))
     queue: collections.deque[tuple[np.ndarray, int, Future[list[BadImage]]]] = collections.deque()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(memory, shape))
 
     def oldest() -> Chunk:  # though another may be ready: images are appended in order
         block, count, future = queue.popleft()

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import json
 import os
 import resource
 import shutil
@@ -15,6 +16,7 @@ from tests.processes import wait_for
 from tests.train.data.images import arguments, contents, image_folder, prepare, refusal, run, start
 from train.data import build as building
 from train.data import partial as partials
+from train.data import workers
 from train.data.dataset import PreparedDataset
 from train.data.info import DatasetInfo
 from train.data.partial import Partial
@@ -23,7 +25,7 @@ from train.data.partial import Partial
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_at_many_instants_and_started_again_gives_the_same_bytes(tmp_path: Path, workers: int) -> None:
-    source = image_folder(tmp_path / "images", {"ant": 350, "bee": 300})
+    source = image_folder(tmp_path / "images", {"ant": 700, "bee": 600})
     (source / "ant" / "000.jpg").write_text("no image")
     assert prepare(*arguments(source, tmp_path / "whole"))[0] == 0
     out = tmp_path / "out"
@@ -70,7 +72,7 @@ def test_interrupted_at_any_instant(
     with monkeypatch.context() as patch:
         patch.setattr(target, name, stop)
         assert prepare(*arguments(source, tmp_path / "out"))[0] == 130
-    assert len(calls) == 1
+    assert len(calls) == (2 if name == "sync" else 1)  # what is written is noted on the way out, so that is tried again
     assert not (tmp_path / "out").exists()
     assert prepare(*arguments(source, tmp_path / "out"))[0] == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
@@ -120,6 +122,61 @@ def test_finished_chunks_are_not_made_again(source: Path, tmp_path: Path) -> Non
         path.write_text("gone bad since")
     assert prepare(*line)[0] == 0
     assert PreparedDataset.open(tmp_path / "out").info.skipped["total"] == 4
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_line_covers_several_chunks_and_follows_its_images(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partials, "NOTE_IMAGES", 20)
+    line, done = arguments(source, tmp_path / "out", on_bad_image="skip"), tmp_path / "out.partial" / "done.jsonl"
+    synced = []
+
+    def sync(path: Path) -> None:
+        synced.append((path.name, done.read_text().count("\n") if done.exists() else 0))
+
+    monkeypatch.setattr(partials, "sync", sync)
+    begin(line)
+    # 44 images in chunks of 8, noted at 24 and at the end
+    assert synced == [("images.npy", 0), ("done.jsonl", 1), ("images.npy", 1), ("done.jsonl", 2)]
+    notes = [json.loads(text) for text in done.read_text().splitlines()]
+    assert [note["rows"] + sum(len(other["bad"]) for other in notes[: i + 1]) for i, note in enumerate(notes)] == [
+        24,
+        44,
+    ]
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), OSError(errno.ENOSPC, "full")], ids=["Ctrl-C", "full disk"])
+def test_what_was_made_before_a_stop_is_noted_and_chunks_of_another_size_go_on_from_there(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: BaseException
+) -> None:
+    prepare(*arguments(source, tmp_path / "whole"))
+    monkeypatch.setattr(partials, "NOTE_IMAGES", 1000)
+    line, append = arguments(source, tmp_path / "out"), Partial.append
+
+    def append_16(partial: Partial, *chunk: Any) -> None:
+        if partial.made == 16:
+            raise stop
+        append(partial, *chunk)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Partial, "append", append_16)
+        assert prepare(*line)[0] == (130 if isinstance(stop, KeyboardInterrupt) else 2)
+    [note] = (tmp_path / "out.partial" / "done.jsonl").read_text().splitlines()
+    assert json.loads(note)["rows"] == 15
+    monkeypatch.setattr(workers, "CHUNK_IMAGES", 5)
+    assert prepare(*line)[0] == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_what_was_made_before_a_bad_image_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partials, "NOTE_IMAGES", 1000)
+    source = image_folder(tmp_path / "images", {"ant": 30})
+    (source / "ant" / "020.jpg").write_text("no image")
+    assert "020.jpg" in refusal(*arguments(source, tmp_path / "out", on_bad_image="fail"))
+    assert (tmp_path / "out.partial" / "done.jsonl").read_text() == '{"rows": 16, "bad": []}\n'
 
 
 @pytest.mark.parametrize(
