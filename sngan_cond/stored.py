@@ -21,7 +21,6 @@ def read_text(path: Path, form: str, *, error: type[ValueError], name: object = 
     """Read a text in UTF-8.
 
     Args:
-        path: of the file.
         form: what it should hold, for messages.
         error: what is raised.
         name: what its message begins with; None takes the path.

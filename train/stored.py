@@ -47,7 +47,6 @@ def read_as(model: type[T], path: Path, *, error: type[ValueError] = TrainError,
     Args:
         model: a dataclass or model of pydantic, made with `STRICT`, or a type such as `dict[str, int]`. A field's
             description says what is allowed there.
-        path: of the file.
         error: what is raised.
         name: what its message begins with; None takes the path.
     Raises:

@@ -14,13 +14,11 @@ from sngan_cond.hub.files import HubUnavailableError, PretrainedError
 from sngan_cond.loading import load_generator
 from tests.train.launch import run_here, tiny_command
 from tests.train.publishing.published_run import add_checkpoint
-from train.config import HubConfig
-from train.errors import TrainError
 from train.publishing import log as publishing_log
 from train.publishing import publisher as publishing
 from train.publishing.cards import GENERIC, load_facts
 from train.publishing.export import export_checkpoint, write_card
-from train.publishing.publisher import Publisher, open_publisher
+from train.publishing.publisher import Publisher
 
 
 class FakeHub:
@@ -290,29 +288,3 @@ def test_a_damaged_checkpoint_is_told_and_not_sent(run_dir: Path, hub: FakeHub) 
     assert hub.attempts == []
     assert "damaged" in said[0]
     assert "step 3 is not published" in said[1]
-
-
-def test_only_the_main_process_publishes_and_all_refuse_a_wrong_name(run_dir: Path) -> None:
-    def say(line: str) -> None:
-        raise AssertionError(line)
-
-    assert open_publisher(HubConfig(), run_dir, is_main=True, log=say) is None
-    assert open_publisher(HubConfig(repo="user/name"), run_dir, is_main=False, log=say) is None
-    for is_main in (True, False):
-        with pytest.raises(TrainError, match=r"hub\.repo='https"):
-            open_publisher(HubConfig(repo="https://x/y"), run_dir, is_main=is_main, log=say)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("{", "cannot be read as JSON"),
-        ("[]", "a JSON object is expected"),
-        ('{"user/name": 3}', "user/name is 3; allowed is an object"),
-        ('{"user/name": {"2": 3}}', r"user/name\.2 is 3; allowed is a string"),
-    ],
-)
-def test_a_damaged_log_is_told_before_anything_is_sent(run_dir: Path, text: str, words: str) -> None:
-    (run_dir / "published.json").write_text(text)
-    with pytest.raises(TrainError, match=rf"published\.json: {words}.*; remove it to publish again"):
-        open_publisher(HubConfig(repo="user/name"), run_dir, is_main=True, log=print)
