@@ -17,7 +17,8 @@ from sngan_cond.objectives import DiscriminatorBatch
 from train.config import TrainConfig
 from train.errors import TrainError
 from train.presets.load import load_config
-from train.trainer.speed import SpeedConfig, lay_out, set_tf32
+from train.run.numerics import set_numerics
+from train.trainer.speed import SpeedConfig, lay_out
 from train.trainer.update import Updates
 
 CPU_BATCH = {32: 64, 64: 16, 128: 8}  # small enough for a laptop, large enough to be busy
@@ -64,13 +65,12 @@ def build_ours(job: Job, switches: tuple[str, ...]) -> Updates:
         compile="compile" in switches,
         capture="capture" in switches,
         batched_sn="batched_sn" in switches,
-        tf32="tf32" in switches,
     )
     torch.manual_seed(0)
     G, D = Generator(config.generator).to(device), Discriminator(config.discriminator).to(device)
     constraint = build_constraint(config.constraint)
     constraint.attach(D)
-    set_tf32(speed, device)
+    set_numerics(device, tf32="tf32" in switches, cudnn_benchmark=False)
     for network in (G, D):
         lay_out(network, speed, device)
     fused = True if "fused_adam" in switches else None

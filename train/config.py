@@ -111,7 +111,8 @@ class SpeedConfig:
         compile: hand both networks to torch.compile; the first steps then take minutes.
         capture: record each whole update, optimiser included, as a CUDA graph and replay it.
         batched_sn: iterate for all spectrally normalised weights at once.
-        tf32: let float32 matrix products on GPUs round their inputs to 10 bits of mantissa.
+        tf32: let float32 products on GPUs round their inputs to 10 bits of mantissa; "auto" does in float32 runs that
+            are not `deterministic`, and keeps the few float32 products of bf16 runs whole.
     """
 
     convolution: ConvBackend = "auto"
@@ -119,7 +120,7 @@ class SpeedConfig:
     compile: Switch = "auto"
     capture: Switch = "auto"
     batched_sn: Switch = "auto"
-    tf32: bool = False
+    tf32: Switch = "auto"
 
 
 # What a constraint may set on a generator: the rest acts on features, or in a discriminator's update.
@@ -146,8 +147,11 @@ class TrainConfig:
         accumulate: micro-batches that one update is split into.
         decay_from: step from which both learning rates fall linearly, to 0 at `steps`; None keeps them.
         batch_norm: the generator's statistics: of each process (official code) or of all together.
-        precision: "fp32", "bf16", or "auto" for what `accelerate launch` says.
-        deterministic: ask PyTorch for deterministic kernels, so that a run on a GPU can be repeated bit for bit.
+        precision: "fp32", "bf16" or "auto", which is bf16 on GPUs that compute in it and elsewhere what
+            `accelerate launch` says, and in a run that goes on what its checkpoints were made in. The run says at its
+            start what it took. Under bf16 weights, statistics, sigma and losses stay float32.
+        deterministic: ask PyTorch for deterministic kernels, and cuDNN not to choose its own by timing them, so that a
+            run on a GPU can be repeated bit for bit.
         speed: changes rounding, never what is computed.
         log_every: steps between log lines; the device is waited for no more often.
         keep_checkpoints: how many of the newest are kept.

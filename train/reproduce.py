@@ -150,7 +150,8 @@ def _print_list(tables: Sequence[Table], *, hours: bool) -> None:
         return
     from train.reproduction import cost  # imports torch, which takes seconds
 
-    print(f"Hours on one {cost.DEVICE.type} of this machine, from measured updates; evaluation apart.", flush=True)
+    where = f"one {cost.DEVICE.type} of this machine in {cost.PRECISION}"
+    print(f"Hours on {where}, from measured updates; evaluation apart.", flush=True)
     print_overview(tables, cost.hours)
 
 

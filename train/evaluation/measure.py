@@ -1,12 +1,8 @@
 """`evaluate`: score a generator as an `Evaluation` says."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from sngan_cond.networks.generator import Generator
 from sngan_cond.networks.layers import eval_mode
@@ -16,6 +12,7 @@ from train.evaluation.job import Evaluation
 from train.evaluation.metrics import METRICS
 from train.evaluation.report import Report, check_finite, provenance, row_of_classes, rows_of_all
 from train.evaluation.score import group_of, score
+from train.run.numerics import exact_float32
 
 
 def evaluate(
@@ -55,19 +52,3 @@ def evaluate(
         "seconds": round(time.monotonic() - started, 3),
     }
     return Report(rows, {**decided_by, **run})
-
-
-@contextmanager
-def exact_float32() -> Iterator[None]:
-    """Keep GPUs from rounding the inputs of float32 matrix products and convolutions, so that devices agree on a score.
-
-    By default PyTorch lets cuDNN round convolutions to TF32, which moves features by a part in a thousand.
-    """
-    matmul, conv = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(matmul)
-        torch.backends.cudnn.allow_tf32 = conv

@@ -10,13 +10,15 @@ import torch
 from sngan_cond import Discriminator, Generator, build_constraint
 from sngan_cond.objectives import DiscriminatorBatch, Objective, discriminator_objective, generator_objective
 from train.config import TrainConfig
+from train.run.numerics import Precision, gpu_of
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+PRECISION: Precision = "bf16" if (_gpu := gpu_of(DEVICE)) is not None and _gpu.bf16 else "fp32"  # as a run takes it
 MEASURED_IMAGES = 4
 
 
 def hours(config: TrainConfig) -> float:
-    """Estimate the hours that a run trains on one device of this machine, evaluation apart.
+    """Estimate the hours that a run trains on one device of this machine in `PRECISION`, evaluation apart.
 
     An estimate from above: work once an update, such as the orthonormal penalty's, is counted for every image as if a
     batch had `MEASURED_IMAGES`. The optimisers' would be counted so too, and is left out. Rows that differ only in
@@ -53,9 +55,14 @@ def _seconds_an_image(config: TrainConfig) -> tuple[float, float]:
 
 
 def _seconds(objective: Callable[[], Objective]) -> float:
-    objective().total.backward()  # the first one pays for allocations
+    def update() -> None:
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=PRECISION == "bf16"):
+            loss = objective().total
+        loss.backward()
+
+    update()  # the first one pays for allocations
     started = _now()
-    objective().total.backward()
+    update()
     return _now() - started
 
 

@@ -9,33 +9,43 @@ from pathlib import Path
 
 import psutil
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import (
     DistributedDataParallelKwargs,
     DistributedType,
-    InitProcessGroupKwargs,
     KwargsHandler,
     ProjectConfiguration,
+    gather_object,
     get_int_from_env,
+    parse_flag_from_env,
 )
 from torch import Tensor
 
 from train.config import TrainConfig
 from train.errors import TrainError
 from train.processes import processors
+from train.run.numerics import (
+    MIXED_PRECISION,
+    Gpu,
+    Numerics,
+    decide_numerics,
+    gpu_of,
+    precision_of_checkpoints,
+    set_numerics,
+)
 
 COLLECTIVE_TIMEOUT = timedelta(hours=12)  # scoring or publishing holds a collective longer than the default
-_MIXED_PRECISION = {"auto": None, "fp32": "no", "bf16": "bf16"}
 _REFUSED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM, DistributedType.XLA)
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
-def open_accelerator(config: TrainConfig, folder: Path) -> Accelerator:
-    """Join the processes of a run that is kept in a folder.
+def open_accelerator(config: TrainConfig, folder: Path) -> tuple[Accelerator, Numerics]:
+    """Join the processes of a run that is kept in a folder, and decide what it computes in.
 
     Raises:
-        TrainError: if the launch asks for something that a run of two networks cannot use, or a tracker is missing.
+        TrainError: if the launch asks for something that a run of two networks cannot use, a tracker is missing, or the
+            precision cannot be had.
     """
     known = {tracker.value for tracker in get_available_trackers()}
     for tracker in config.trackers:
@@ -45,22 +55,37 @@ def open_accelerator(config: TrainConfig, folder: Path) -> Accelerator:
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
         torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.backends.cudnn.benchmark = False
     # DDP would broadcast the first process's buffers at every forward pass. Running statistics belong to each process,
     # as in the official code, and u is the same in all: equal weights and equal iterations give equal u.
     handlers: list[KwargsHandler] = [DistributedDataParallelKwargs(broadcast_buffers=False)]
-    if config.evaluation.every or config.hub.repo is not None:
-        handlers.append(InitProcessGroupKwargs(timeout=COLLECTIVE_TIMEOUT))
+    on_cpu = not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
+    waits = config.evaluation.every or config.hub.repo is not None
+    state = PartialState(cpu=on_cpu, **({"timeout": COLLECTIVE_TIMEOUT} if waits else {}))
+    numerics = decide_numerics(
+        config,
+        launched=os.environ.get("ACCELERATE_MIXED_PRECISION", "no").lower(),
+        made_in=precision_of_checkpoints(folder),
+        gpu=_weakest_gpu(state),
+    )
+    set_numerics(state.device, tf32=numerics.tf32, cudnn_benchmark=numerics.cudnn_benchmark)
     accelerator = Accelerator(
-        cpu=not torch.accelerator.is_available(),
-        mixed_precision=_MIXED_PRECISION[config.precision],
+        cpu=on_cpu,
+        mixed_precision=MIXED_PRECISION[numerics.precision],
         log_with=list(config.trackers) or None,
         project_config=ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder / "trackers")),
         kwargs_handlers=handlers,
     )
     _check(accelerator)
     set_num_threads(accelerator.device)
-    return accelerator
+    return accelerator, numerics
+
+
+def _weakest_gpu(state: PartialState) -> Gpu | None:
+    """Return what every GPU of the run multiplies in hardware; None on other devices."""
+    own = gpu_of(state.device)
+    if own is None or state.num_processes == 1:
+        return own
+    return Gpu(*(all(has) for has in zip(*gather_object([own]), strict=True)))
 
 
 def set_num_threads(device: torch.device) -> None:
@@ -79,8 +104,6 @@ def set_num_threads(device: torch.device) -> None:
 
 
 def _check(accelerator: Accelerator) -> None:
-    if accelerator.mixed_precision == "fp16":
-        raise TrainError("mixed precision fp16: one loss scale cannot serve two networks; use bf16 or no")
     kind = accelerator.distributed_type
     if kind in _REFUSED:
         raise TrainError(f"distributed type {kind.value}: one process, or several with --multi_gpu, are allowed")

@@ -46,7 +46,6 @@ def hardware(accelerator: Accelerator) -> dict[str, Any]:
         "name": name,
         "processes": accelerator.num_processes,
         "threads": torch.get_num_threads(),
-        "mixed_precision": accelerator.mixed_precision,
     }
 
 

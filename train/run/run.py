@@ -20,11 +20,11 @@ from train.files import lock, write_text_atomically
 from train.presets.load import config_to_dict, config_to_yaml, load_config
 from train.run.checkpoint import Checkpoint, clean_leftovers, newest_checkpoint
 from train.run.launch import AnyRankFlag, open_accelerator
+from train.run.numerics import TRAINING_FILE
 from train.run.provenance import commit, hardware, versions
 from train.run.scalars import SCALARS_FILE, log_lines
 
 CONFIG_FILE = "config.yaml"
-TRAINING_FILE = "training.json"
 LOCK_FILE = ".lock"
 
 
@@ -41,7 +41,7 @@ class Run:
     def __init__(self, config: TrainConfig, folder: Path) -> None:
         self.config = config
         self.folder, self.checkpoints = folder, folder / "checkpoints"
-        self.accelerator = open_accelerator(config, folder)
+        self.accelerator, self.numerics = open_accelerator(config, folder)
         self.world_size = self.accelerator.num_processes
         self.is_main = self.accelerator.is_main_process
         self._lock: FileLock | None = None
@@ -85,10 +85,12 @@ class Run:
         return found
 
     def start(self, step: int) -> None:
-        """Open log, trackers and bar at a step; from here on SIGTERM and SIGINT only ask for a stop.
+        """Say what the run computes in, and open log, trackers and bar at a step.
 
-        Lines that an earlier start logged beyond the step are dropped.
+        From here on SIGTERM and SIGINT only ask for a stop. Lines that an earlier start logged beyond the step are
+        dropped.
         """
+        self.print(self.numerics.line())
         if self.is_main:
             self._keep_scalars(lambda line: line["step"] <= step)
         purge = {"tensorboard": {"purge_step": step + 1}} if "tensorboard" in self.config.trackers else {}
@@ -135,6 +137,7 @@ class Run:
             "config": config_to_dict(self.config),
             "commit": commit(),
             "hardware": hardware(self.accelerator),
+            "numerics": self.numerics.facts(),
             "versions": versions("sngan-cond", "torch", "accelerate", "safetensors", "numpy"),
         }
         text = json.dumps(facts, indent=2) + "\n"

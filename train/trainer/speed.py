@@ -35,14 +35,6 @@ def lay_out(network: nn.Module, config: SpeedConfig, device: torch.device) -> No
         network.to(memory_format=torch.channels_last)
 
 
-def set_tf32(config: SpeedConfig, device: torch.device) -> None:
-    """Set for the whole process whether float32 products on a GPU may round; by default PyTorch rounds convolutions."""
-    if device.type == "cuda":
-        torch.set_float32_matmul_precision("high" if config.tf32 else "highest")
-        # Not by the newer switch of single operators: once that is set, reading this one raises.
-        torch.backends.cudnn.allow_tf32 = config.tf32
-
-
 def plan_speed(
     config: SpeedConfig, *, device: torch.device, processes: int, constraint: Constraint, has_objective_state: bool
 ) -> SpeedPlan:

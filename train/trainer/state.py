@@ -20,7 +20,7 @@ from train.errors import TrainError
 from train.presets.load import config_to_dict
 from train.run.checkpoint import Checkpoint, checkpoint_folder, save_checkpoint
 from train.run.run import Run
-from train.trainer.speed import lay_out, set_tf32
+from train.trainer.speed import lay_out
 from train.trainer.update import Updates
 
 
@@ -47,7 +47,6 @@ class Networks:
             build_constraint(config.constraint_g).attach(G)
         if config.batch_norm == "synchronised":
             G = synchronised(G)
-        set_tf32(config.speed, device)
         for network in (G, D):
             lay_out(network, config.speed, device)
         self.ema = Ema(G.to(device), decay=config.ema.decay, start=config.ema.start)

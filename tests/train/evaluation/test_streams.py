@@ -14,7 +14,6 @@ from tests.refusals import refused
 from tests.train.evaluation.parts import CLASSES, small_extractor, tiny_dataset, tiny_generator
 from train.evaluation.extractors import load_extractor
 from train.evaluation.features import LOG_SECONDS, progress_bar
-from train.evaluation.measure import exact_float32
 from train.evaluation.metrics import METRICS
 from train.evaluation.protocols import PROTOCOLS, protocol_named
 from train.evaluation.streams import FakeStream, draw_labels, real_indices
@@ -168,19 +167,3 @@ def test_a_log_gets_a_bar_too_but_rarely(capsys: pytest.CaptureFixture) -> None:
     with progress_bar("real images", 2, shown=False) as bar:
         bar.update()
     assert capsys.readouterr().err == ""
-
-
-def test_scores_are_computed_in_whole_float32_and_leave_the_setting_alone() -> None:
-    def setting() -> tuple[str, bool]:
-        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-
-    before = setting()
-    torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.allow_tf32 = True
-    try:
-        with exact_float32():
-            assert setting() == ("highest", False)
-        assert setting() == ("high", True)
-    finally:
-        torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.allow_tf32 = before[1]

@@ -9,6 +9,7 @@ import pytest
 from tests.processes import output_of, python
 from train.presets.index import TABLES
 from train.reproduce import main
+from train.reproduction import cost
 
 
 def test_list_shows_every_table_row_and_reported_number() -> None:
@@ -35,7 +36,7 @@ def test_list_gives_the_cost_of_a_whole_run() -> None:
 
 def test_list_measures_hours_where_asked() -> None:
     out = output_of(main, "--list", "--hours", "--table", "bssn/figure2", "--rows", "no_sn")
-    assert "Hours on one " in out
+    assert f"Hours on one {cost.DEVICE.type} of this machine in {cost.PRECISION}, from measured" in out
     heads, row = [line.split() for line in out.splitlines()[-2:]]
     assert heads[-1] == "hours"
     assert row[:4] == ["no_sn", "drawn", "93,700", "5,996,800"]

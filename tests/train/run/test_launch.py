@@ -31,18 +31,6 @@ def test_what_two_networks_cannot_use_is_refused(
     refused_run(tiny_command(tiny_data, tmp_path / "run"), message)
 
 
-@pytest.mark.parametrize(
-    ("precision", "launched", "taken"),
-    [("auto", "no", "no"), ("auto", "bf16", "bf16"), ("fp32", "bf16", "no"), ("bf16", "no", "bf16")],
-)
-def test_a_precision_that_is_asked_for_overrules_the_launchers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, launched: str, taken: str
-) -> None:
-    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launched)
-    accelerator = open_accelerator(TrainConfig(trackers=(), precision=precision), tmp_path)  # type: ignore[arg-type]
-    assert accelerator.mixed_precision == taken
-
-
 def test_a_tracker_that_is_not_installed_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_data: Path
 ) -> None:
@@ -65,7 +53,8 @@ def test_deterministic_asks_pytorch_for_it(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("yes", [False, True])
 def test_a_vote_of_one(tmp_path: Path, yes: bool) -> None:
-    assert AnyRankFlag(open_accelerator(TrainConfig(trackers=()), tmp_path), yes).read() is yes
+    accelerator, _ = open_accelerator(TrainConfig(trackers=()), tmp_path)
+    assert AnyRankFlag(accelerator, yes).read() is yes
 
 
 @pytest.mark.parametrize(("others", "yes"), [(0, True), (1, False), (1, True), (7, True)])

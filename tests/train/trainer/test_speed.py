@@ -21,7 +21,7 @@ from sngan_cond import (
 )
 from sngan_cond.objectives import DiscriminatorBatch
 from train.trainer.cuda_graphs import GraphedUpdate
-from train.trainer.speed import SpeedConfig, SpeedPlan, lay_out, plan_speed, set_tf32
+from train.trainer.speed import SpeedConfig, SpeedPlan, lay_out, plan_speed
 from train.trainer.state import load_moments, moments
 from train.trainer.update import Updates
 
@@ -70,17 +70,6 @@ def test_no_graph_replays_a_constraint_that_it_does_not_know() -> None:
     plan = plan_speed(SpeedConfig(), device=GPU, processes=1, constraint=Own(), has_objective_state=False)
     assert (plan.capture_g, plan.capture_d) == (True, False)
     assert "its constraint draws or changes more" in plan.notes[0]
-
-
-@pytest.mark.parametrize(("tf32", "expected"), [(False, ("highest", False)), (True, ("high", True))])
-def test_float32_on_a_gpu_is_float32_unless_said_otherwise(tf32: bool, expected: tuple[str, bool]) -> None:
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    try:
-        set_tf32(SpeedConfig(tf32=tf32), GPU)
-        assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == expected
-    finally:
-        torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.allow_tf32 = before[1]
 
 
 def test_a_capture_that_fails_is_told_once() -> None:
