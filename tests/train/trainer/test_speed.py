@@ -156,19 +156,21 @@ def test_loaded_moments_take_the_layout_of_their_parameters() -> None:
 
 
 @pytest.mark.slow
-def test_the_benchmark_writes_both_sides_and_their_ratio(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_benchmark_writes_all_sides_and_both_ratios(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     preset = tmp_path / "small.yaml"
     preset.write_text(
         "num_classes: 10\nresolution: 32\ngenerator: {channels: 8}\ndiscriminator: {channels: 8}\ndata: {path: none}\n"
     )
     out = tmp_path / "step.json"
     line = ["--preset", str(preset), "--device", "cpu", "--batch", "2", "--rounds", "2", "--quick", "--out", str(out)]
-    assert step_benchmark.main([*line, "--switches", "convolution"]) == 0
+    assert step_benchmark.main([*line, "--switches", "convolution", "--rival", "eager"]) == 0
     written = json.loads(out.read_text())
     assert written["switches"] == ["convolution"]
-    for side in ("reference", "ours"):
+    for side, ratio in (("reference", "ratio"), ("rival", "ratio_to_rival"), ("ours", None)):
         assert written[side]["d_update_s"] > 0 < written[side]["g_update_s"]
-    assert set(written["ratio"]) == {"d_update", "g_update"}
-    capsys.readouterr()
+        assert ratio is None or written[ratio].keys() == {"d_update", "g_update"}
+    printed = capsys.readouterr().out
+    for side, ratio in (("reference", "ratio"), ("rival", "ratio_to_rival")):
+        assert f", {side} {written[side]['g_update_s']:.3f} s {written[ratio]['g_update']:.2f}x" in printed
     assert step_benchmark.main([*line, "--switches", "fastest"]) == 2
     assert "--switches fastest: allowed are convolution" in capsys.readouterr().err
