@@ -1,6 +1,7 @@
 # make demo   set up, train on the embedded data set, write samples, open the page (PAGE=0: do not open it)
 # make test   set up, run every check
 # make check  style, types, import contracts and the quick tests; make fix mends style; make bench measures speed
+# make test-gpu  the tests that need a GPU, and no others
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +10,7 @@ PAGE ?= 1
 # glibc's default allocator returns large blocks to the system at every step, which costs training a third of its speed.
 ALLOCATOR := MALLOC_ARENA_MAX=1 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=200000000000
 
-.PHONY: demo test check fix bench browser clean
+.PHONY: demo test test-gpu check fix bench browser clean
 .DELETE_ON_ERROR:
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
@@ -33,6 +34,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev browser check
 	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist worksteal
+
+test-gpu: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m gpu
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -8,6 +9,47 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from tests.hub.client import HubClient
 from tests.hub.stand_in import HubStandIn
+
+if TYPE_CHECKING:
+    import torch
+
+DRY_RUN = "SNGAN_COND_GPU_TESTS_ON"  # "cpu" runs the bodies of the gpu tests where there is no GPU
+
+
+def _asked_for_gpu(config: pytest.Config) -> bool:
+    expression = config.option.markexpr
+    return "gpu" in expression and "not gpu" not in expression
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide GPUs from all but `-m gpu`, before any test imports PyTorch; processes that tests start inherit it."""
+    if not _asked_for_gpu(config) or os.environ.get(DRY_RUN) == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise pytest.UsageError(f"-m gpu: there is no CUDA device that works; {DRY_RUN}=cpu tries the tests on the CPU")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the gpu tests out of every other selection, and skip them by name where there is none."""
+    if _asked_for_gpu(config):
+        return
+    gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if config.option.markexpr:
+        items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+        config.hook.pytest_deselected(items=gpu)
+    for item in gpu:
+        item.add_marker(pytest.mark.skip(reason="runs with -m gpu"))
+
+
+@pytest.fixture(scope="session")
+def device() -> "torch.device":
+    """Where a test computes that also has a GPU's form; `tests/gpu` has another."""
+    import torch
+
+    return torch.device("cpu")
 
 
 @pytest.fixture(scope="module")

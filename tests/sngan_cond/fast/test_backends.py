@@ -26,7 +26,7 @@ def _inputs(dtype: torch.dtype, side: int, c_in: int = 5, c_out: int = 7) -> tup
 
 def _derivatives(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> list[Tensor]:
     """First derivatives of an uneven function, and those of a gradient penalty."""
-    weights = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view(y.shape)
+    weights = torch.linspace(-1, 1, y.numel(), dtype=y.dtype, device=y.device).view(y.shape)
     first = torch.autograd.grad((y.sin() * weights).sum(), (x, weight, bias), retain_graph=True)
     (gradient,) = torch.autograd.grad((y.sin() * weights).sum(), x, create_graph=True)
     return [*first, *torch.autograd.grad(gradient.square().sum(), (x, weight))]

@@ -24,7 +24,8 @@ COMPILED_MARKS = [
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
 ]
 
-test_losses_and_scores = training.test_losses_and_scores_along_the_trajectory
+test_losses = training.test_losses_along_the_trajectory
+test_scores = training.test_scores_along_the_trajectory
 test_weights = training.test_weights_along_the_trajectory
 test_moments = fast.test_moments_at_the_end
 test_biases = training.test_biases_without_a_gradient_wander_and_only_running_means_notice
