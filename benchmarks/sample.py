@@ -31,15 +31,17 @@ from benchmarks.reference import ReferenceGenerator, copy_weights
 from sngan_cond import Generator
 from sngan_cond.cli import run_command
 from sngan_cond.config import ConvBackend
-from sngan_cond.fast import set_backend
+from train.config import SpeedConfig
 from train.errors import TrainError
+from train.run.numerics import set_numerics
+from train.trainer.speed import lay_out
 
 
 @torch.inference_mode()
 def measure(
     job: Job, batch: int, *, backend: ConvBackend, bf16: bool, rounds: int, clock: Clock = WALL
 ) -> dict[str, Any]:
-    """Time both sides in turn.
+    """Time both sides in turn; on a GPU without TF32, ours channels-last.
 
     Args:
         job: its generator is measured.
@@ -52,12 +54,13 @@ def measure(
         Seconds and images/s of both, and their ratio.
     """
     config = job.config.generator
+    set_numerics(job.device, tf32=False, cudnn_benchmark=False)
     G = Generator(config).to(job.device).eval()
     for buffer in (buffer for name, buffer in G.named_buffers() if name.endswith("running_var")):
         buffer.fill_(1.0)  # fresh ones are 0, which would make images of infinities
     reference = ReferenceGenerator(config).to(job.device).eval()
     copy_weights(G, reference)
-    set_backend(G, backend)
+    lay_out(G, SpeedConfig(convolution=backend), job.device)
     z = torch.randn(batch, config.latent_dim, device=job.device)
     y = torch.randint(config.num_classes, (batch,), device=job.device)
     context = torch.autocast(job.device.type, torch.bfloat16) if bf16 else contextlib.nullcontext()

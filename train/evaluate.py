@@ -12,7 +12,7 @@ if __name__ == "__main__":
     reexec_with_fast_allocator("train.evaluate")  # before torch is imported
 
 from sngan_cond.cli import OneLineParser, run_command
-from train.cli import check_writable
+from train.cli import DEVICES, check_device, check_writable
 from train.errors import EvaluationError, TrainError
 from train.evaluation.metrics import METRICS, metrics_named
 from train.evaluation.protocols import PROTOCOLS, protocol_named
@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
         "scores use; other programs mean other things by this word)",
     )
     add("--batch", type=int, default=64, metavar="N", help="images at once on each process (default 64)")
-    add("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda or cuda:N")
+    add("--device", default="auto", metavar="NAME", help=DEVICES)
     add("--cache", type=Path, metavar="DIR", help="for features of real images (default: below ~/.cache)")
     add("--no-cache", action="store_true", help="neither use nor write cached features")
     add("--no-progress", action="store_true", help="show no progress bars")
@@ -149,13 +149,7 @@ def _join_processes(device: str) -> "tuple[PartialState, torch.device]":
 
     from train.run.launch import COLLECTIVE_TIMEOUT, set_num_threads
 
-    if device not in ("auto", "cpu"):
-        kind, _, index = device.partition(":")
-        if kind != "cuda" or (index and not index.isdigit()):
-            raise EvaluationError(f"--device {device!r}: auto, cpu, cuda or cuda:N is allowed")
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if int(index or 0) >= count:
-            raise EvaluationError(f"--device {device!r}: this machine has {count} CUDA devices")
+    check_device(device)
     on_cpu = device == "cpu" or not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
     state = PartialState(cpu=on_cpu, timeout=COLLECTIVE_TIMEOUT)
     chosen = torch.device(state.device if device in ("auto", "cuda") else device)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sngan_cond import Generator, GeneratorConfig, mixture, morph, sample, walk
+from sngan_cond import Generator, GeneratorConfig, mixture, morph, sample, sampling, walk
 from sngan_cond.inputs import class_weights, walk_inputs
 from sngan_cond.latents import check_seed, check_truncation, draw_latents, slerp
 from sngan_cond.sampling import generate, to_uint8
@@ -63,6 +63,35 @@ def test_batch_size_changes_nothing_but_rounding(G: Generator, batch_size: int) 
     assert difference.max() <= 1
     assert (difference > 0).float().mean() <= 1e-3
     assert torch.equal(sample(G, classes=[0, 1, 2], seed=3, batch_size=batch_size), images[:3])
+
+
+def test_a_batch_ahead_changes_no_image(G: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU the next batch is launched before one is handed out; here a CPU is made to do so."""
+    z, y = latents(7)[:, :6], torch.arange(7) % 5
+    expected = list(generate(G, z, y, batch_size=3))
+    launched = []
+    hook = G.register_forward_hook(lambda *_: launched.append(len(launched)))
+    try:
+        for ahead, seen in ((0, [1, 2, 3]), (1, [2, 3, 3]), (9, [3, 3, 3])):
+            monkeypatch.setitem(sampling._AHEAD, "cpu", ahead)
+            launched.clear()
+            for images, whole, count in zip(generate(G, z, y, batch_size=3), expected, seen, strict=True):
+                assert torch.equal(images, whole)
+                assert len(launched) == count
+    finally:
+        hook.remove()
+
+
+def test_under_autocast_to_bfloat16_a_seed_gives_its_own_images_again_and_again(G: Generator) -> None:
+    """8 bits of mantissa in each of a dozen layers: some levels of 255 beside float32, and never by chance."""
+    exact = sample(G, classes=[0, 1, 2, 3, 4], seed=3)
+    with torch.autocast("cpu", torch.bfloat16):
+        images = [sample(G, classes=[0, 1, 2, 3, 4], seed=3) for _ in range(2)]
+        first = sample(G, classes=[0], seed=3)
+    assert torch.equal(*images)
+    assert torch.equal(first, images[0][:1])
+    difference = (images[0].int() - exact.int()).abs().float()
+    assert 0 < difference.mean() < 4
 
 
 def test_the_mode_of_the_generator_is_restored(G: Generator) -> None:

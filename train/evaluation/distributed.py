@@ -11,7 +11,7 @@ from torch import Tensor
 
 from train.errors import EvaluationError
 
-GATHER_ROWS = 4096  # rows gathered at a time, so that no GPU need hold the features of all images
+GATHER_ROWS = 4096  # rows gathered at a time, so that what is under way stays small beside the whole
 
 T = TypeVar("T")
 
@@ -38,19 +38,19 @@ class Processes:
         """Concatenate the rows of all processes.
 
         Args:
-            rows: (n, D) of this process's shard, on the CPU.
+            rows: (n, ...) of this process's shard.
             total: number of rows of all processes together.
         Returns:
-            (total, D) on the CPU, in the order of the shards, on every process.
+            (total, ...) on the device of `rows`, in the order of the shards, on every process.
         """
         if self.count == 1 or self._state is None:
             return rows
         # Collectives need equal shapes everywhere. Short shards are at the end, so all padding ends up behind `total`.
         size = -(-total // self.count)
-        padded = torch.zeros(size, *rows.shape[1:], dtype=rows.dtype)
+        padded = rows.new_zeros(size, *rows.shape[1:])
         padded[: len(rows)] = rows
         parts = [
-            gather(part.to(self._state.device)).cpu().unflatten(0, (self.count, len(part)))
+            gather(part.to(self._state.device)).to(rows.device).unflatten(0, (self.count, len(part)))
             for part in padded.split(GATHER_ROWS)
         ]
         return torch.cat(parts, dim=1).flatten(0, 1)[:total]

@@ -7,15 +7,12 @@ from torch import Tensor
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
-from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from train.evaluation.metrics import SPLIT_SEED, Value
 from train.evaluation.ms_ssim import ms_ssim_form
+from train.evaluation.neighbours import precision_and_recall
 from train.evaluation.protocols import Protocol
-
-# torch-fidelity's default, so that its own command gives the same numbers for the same images.
-DISTANCE_ROWS = 10_000  # of the matrix of pairwise distances at a time
 
 Values = tuple[Value, ...]
 
@@ -24,9 +21,12 @@ Values = tuple[Value, ...]
 class Measured:
     """What is known of the images of a group, of which METRICS computes scores.
 
+    On the device of the rows, but for the Frechet and the kernel distance, which torch-fidelity computes by NumPy.
+
     Args:
         fakes: rows (N, ...) by the names that sources give them, and the `labels` (N,) of a model with classes.
-        reals: for a metric that compares, rows (M, ...) of real images, and the moments `mu` and `sigma` of `features`.
+        reals: for a metric that compares, rows (M, ...) of real images, and on the CPU the moments `mu` and `sigma` of
+            `features`.
     """
 
     protocol: Protocol
@@ -36,13 +36,15 @@ class Measured:
     def class_score(self) -> Values:
         """Return exp of the mean KL divergence of p(y|x) from p(y), its mean and deviation over the splits."""
         splits = self.protocol.score_splits
-        found = isc_features_to_metric(self.fakes["logits"], splits=splits, shuffle=True, rng_seed=SPLIT_SEED)
+        found = isc_features_to_metric(_wide(self.fakes["logits"]), splits=splits, shuffle=True, rng_seed=SPLIT_SEED)
         return ((found[KEY_METRIC_ISC_MEAN], found[KEY_METRIC_ISC_STD] if splits > 1 else None),)
 
     def frechet(self) -> Values:
         """Return the squared Frechet distance between Gaussians with the moments of fakes and of reals."""
         moments = {name: self.reals[name].numpy() for name in ("mu", "sigma")}
-        found = fid_statistics_to_metric(fid_features_to_statistics(self.fakes["features"]), moments, verbose=False)
+        found = fid_statistics_to_metric(
+            fid_features_to_statistics(self.fakes["features"].cpu()), moments, verbose=False
+        )
         return ((float(found[KEY_METRIC_FID]), None),)
 
     def kernel(self) -> Values:
@@ -59,15 +61,10 @@ class Measured:
 
     def precision_recall(self) -> Values:
         """Return precision and recall of Kynkaanniemi et al. 2019."""
-        found = prc_features_to_metric(
-            self.fakes["features"],
-            self.reals["features"],
-            prc_neighborhood=self.protocol.neighbours,
-            prc_batch_size=DISTANCE_ROWS,
-            save_cpu_ram=True,
-            verbose=False,
+        precision, recall = precision_and_recall(
+            self.fakes["features"], self.reals["features"], neighbours=self.protocol.neighbours
         )
-        return ((found[KEY_METRIC_PRECISION], None), (found[KEY_METRIC_RECALL], None))
+        return ((precision, None), (recall, None))
 
     def accuracy(self) -> Values:
         """Return the fraction of the images that are taken for the class they were generated for, 0 to 1."""
@@ -83,7 +80,13 @@ class Measured:
 
         All N (N - 1) / 2 pairs in O(N D): the mean of |f - f'|^2 over them is twice the sum of the unbiased variances.
         """
-        return ((float(torch.sqrt(2 * self.fakes["features"].double().var(dim=0, unbiased=True).sum())), None),)
+        features = _wide(self.fakes["features"])
+        return ((float(torch.sqrt(2 * features.var(dim=0, unbiased=True).sum())), None),)
+
+
+def _wide(rows: Tensor) -> Tensor:
+    """Return rows in float64, on the CPU where their device has none."""
+    return (rows.cpu() if rows.device.type == "mps" else rows).double()
 
 
 def ms_ssim(first: Tensor, second: Tensor) -> Tensor:

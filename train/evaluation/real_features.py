@@ -21,6 +21,7 @@ from train.evaluation.streams import REALS_SEED, Group, RealStream, real_indices
 from train.files import atomic_write
 
 KEY = "key"
+MOMENTS = ("mu", "sigma")
 FORMAT = 1  # part of the key: files of another format are left alone
 
 
@@ -37,7 +38,8 @@ def real_rows(job: Evaluation, group: Group, source: str) -> dict[str, Tensor]:
     from the cache if it holds exactly these.
 
     Returns:
-        On the main process all rows; on the others what it is does not matter.
+        On the main process all rows, on the generator's device but for the moments, which torch-fidelity takes from the
+        CPU; on the others what it is does not matter.
     """
     if source != "extractor":
         return _read_reals(job, group, source)
@@ -46,12 +48,12 @@ def real_rows(job: Evaluation, group: Group, source: str) -> dict[str, Tensor]:
     path = None if job.cache is None else job.cache / f"{digest[:32]}.safetensors"
     cached = {} if path is None or not group.processes.is_main else _load(path, key)
     if group.processes.from_main(bool(cached)):  # one answer for all: half of them in `extract` would wait for ever
-        return cached
+        return {name: rows if name in MOMENTS else rows.to(group.stream.device) for name, rows in cached.items()}
     features = _read_reals(job, group, source)["features"]
     if not group.processes.is_main:
         return {}
-    moments = fid_features_to_statistics(features)  # as torch-fidelity's Frechet distance takes them
-    rows = {"features": features, **{name: torch.from_numpy(moment) for name, moment in moments.items()}}
+    moments = fid_features_to_statistics(features.cpu())  # as torch-fidelity's Frechet distance takes them
+    rows = {"features": features, **{name: torch.from_numpy(moments[name]) for name in MOMENTS}}
     if path is not None:
         _save(path, key, rows)
     return rows
@@ -104,7 +106,7 @@ def _load(path: Path, key: dict[str, Any]) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             if parse_json((file.metadata() or {}).get(KEY, "null"), object, name=path) != key:
                 return {}
-            rows = {name: file.get_tensor(name) for name in ("features", "mu", "sigma")}
+            rows = {name: file.get_tensor(name) for name in ("features", *MOMENTS)}
     except (OSError, SafetensorError, ValueError):
         return {}
     return rows if len(rows["features"]) == key["count"] else {}

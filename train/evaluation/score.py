@@ -52,7 +52,7 @@ def score(job: Evaluation, group: Group, metrics: Sequence[Metric]) -> dict[str,
     if not group.processes.is_main:
         return {}
     if group.stream.labels is not None:
-        fakes["labels"] = group.stream.labels
+        fakes["labels"] = group.stream.labels.to(group.stream.device)
     values = {}
     for metric in metrics:
         first = {name: rows[: metric.count(job.protocol)] for name, rows in fakes.items()}

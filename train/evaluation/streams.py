@@ -1,7 +1,7 @@
 """Streams of images, generated or real: the i-th image is the same for every batch size and number of processes."""
 
 import functools
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -13,8 +13,8 @@ from sngan_cond.networks.generator import Generator
 from sngan_cond.randomness import rng_for
 from sngan_cond.sampling import to_uint8
 from train.data.dataset import PreparedDataset
-from train.errors import EvaluationError
 from train.evaluation.distributed import Processes
+from train.evaluation.finite import FiniteWatch
 from train.evaluation.protocols import Labels
 
 LATENT_BLOCK = 256  # latents drawn from one seed, so that the first of any shard costs no more draws than these
@@ -28,6 +28,10 @@ class Stream(Protocol):
 
     def images(self, start: int, stop: int) -> Tensor:
         """Return images start to stop - 1, uint8 (n, 3, R, R)."""
+        ...
+
+    def check(self) -> None:
+        """Raise an EvaluationError if images that were returned are worth nothing; waits for their device."""
         ...
 
 
@@ -49,6 +53,7 @@ class FakeStream:
     seed: int
     part: str
     truncation: float | None = None
+    _watch: FiniteWatch = field(default_factory=FiniteWatch, init=False)
 
     @property
     def device(self) -> torch.device:
@@ -59,15 +64,18 @@ class FakeStream:
     def images(self, start: int, stop: int) -> Tensor:
         """Generate images start to stop - 1, uint8 (n, 3, R, R) on the generator's device.
 
-        Raises:
-            EvaluationError: if one is not finite; as uint8 it would be scored like any other.
+        In float32 and not compiled, whatever training does: scores are to be those of the model that others load.
         """
         z = self.latents(start, stop).to(self.device)  # drawn on the CPU, so that every device gets the same
         y = None if self.labels is None else self.labels[start:stop].to(self.device)
         images = self.generator(z, y)
-        if not images.isfinite().all():
-            raise EvaluationError(f"the generator makes images that are not finite, among {start:,} to {stop - 1:,}")
+        among = f"among {start:,} to {stop - 1:,}"
+        self._watch.note(images, f"the generator makes images that are not finite, {among}")
         return to_uint8(images)
+
+    def check(self) -> None:
+        """Raise an EvaluationError if an image was not finite; as uint8 it would be scored like any other."""
+        self._watch.check()
 
     def latents(self, start: int, stop: int) -> Tensor:
         """Return latents start to stop - 1, (n, latent_dim) on the CPU."""
@@ -129,8 +137,18 @@ class RealStream:
 
     def images(self, start: int, stop: int) -> Tensor:
         """Read images start to stop - 1, uint8 (n, 3, R, R)."""
-        images = torch.from_numpy(self.dataset.images[self.indices[start:stop]])  # (n, R, R, 3)
-        return images.to(self._device).permute(0, 3, 1, 2).contiguous()
+        return on_device(self.dataset.images[self.indices[start:stop]], self._device)
+
+    def check(self) -> None:
+        """Do nothing: a prepared image is what it is."""
+
+
+def on_device(images: np.ndarray, device: torch.device) -> Tensor:
+    """Copy images (n, R, R, 3) to a device, without waiting for what it does, and return them as (n, 3, R, R)."""
+    pixels = torch.from_numpy(images)
+    if device.type == "cuda":
+        pixels = pixels.pin_memory()  # from pageable memory the copy would wait
+    return pixels.to(device, non_blocking=True).permute(0, 3, 1, 2).contiguous()
 
 
 def real_indices(dataset: PreparedDataset, count: int, label: int | None = None) -> np.ndarray:

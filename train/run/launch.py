@@ -22,6 +22,7 @@ from accelerate.utils import (
 )
 from torch import Tensor
 
+from sngan_cond.transfer import HostCopy
 from train.config import TrainConfig
 from train.errors import TrainError
 from train.processes import processors
@@ -128,15 +129,9 @@ class AnyRankFlag:
     """
 
     def __init__(self, accelerator: Accelerator, is_set: bool) -> None:
-        on_gpu = accelerator.device.type == "cuda"
         count: Tensor = accelerator.reduce(torch.full((), float(is_set), device=accelerator.device), "sum")
-        self._count = torch.empty((), pin_memory=on_gpu).copy_(count, non_blocking=True)
-        self._copied = torch.cuda.Event() if on_gpu else None
-        if self._copied is not None:
-            self._copied.record()
+        self._count = HostCopy(count)
 
     def read(self) -> bool:
         """Wait for the reduction; the same in every process."""
-        if self._copied is not None:
-            self._copied.synchronize()
-        return bool(self._count > 0)
+        return bool(self._count.get() > 0)

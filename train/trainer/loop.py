@@ -15,7 +15,7 @@ from train.errors import TrainError
 from train.publishing.publisher import open_publisher
 from train.run.run import Run
 from train.trainer.noise import LatentSampler
-from train.trainer.samples import save_sample_grid
+from train.trainer.samples import SampleGrids
 from train.trainer.state import Networks
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class _Training:
             resident=config.data.resident,
         )
         stack.callback(self.real.close)
+        self.grids = stack.enter_context(SampleGrids(run, self.networks))
         if config.evaluation.every:
             from train.trainer.scoring import EvaluationCallback  # it takes longer to import than all others
 
@@ -123,7 +124,7 @@ class _Training:
         if self._is_due(config.log_every):
             self._log(g, d, factor)
         if self._is_due(config.sample_every):
-            save_sample_grid(run, networks, step)
+            self.grids.save(step)
         stopping = run.should_stop()
         if self._is_due(config.save_every) or stopping or self._publishes():
             self._check_finite()

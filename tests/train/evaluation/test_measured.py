@@ -116,6 +116,8 @@ class Vectors:
     def images(self, start: int, stop: int) -> torch.Tensor:
         return self.rows[start:stop]
 
+    def check(self) -> None: ...
+
 
 def gaussian(mean: np.ndarray, covariance: np.ndarray, count: int, seed: int) -> torch.Tensor:
     """Samples whose own mean and covariance are exactly these, so that a closed form holds without sampling error."""

@@ -110,6 +110,8 @@ def test_the_stand_in_orders_real_data_blurred_data_and_noise() -> None:
             def images(self, start: int, stop: int) -> torch.Tensor:
                 return images[start:stop]
 
+            def check(self) -> None: ...
+
         return extract(Images(), [(extractor, count)], batch_size=25, processes=Processes())["features"]
 
     floor, blurred, noise = (frechet(features(what), features("test")) for what in ("train", "blurred", "noise"))
