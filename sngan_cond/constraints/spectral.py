@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 
 from sngan_cond.constraints.views import MatrixView, View
 from sngan_cond.constraints.weight_matrices import raw_weight
-from sngan_cond.fast.power_iteration import divide_by_norm, power_iteration, power_iterations
+from sngan_cond.fast.power_iteration import PowerIterations, divide_by_norm, power_iteration
 
 
 class SpectralNormalization(nn.Module):
@@ -103,6 +103,7 @@ class BatchedPowerIterations:
 
     def __init__(self) -> None:
         self._made: list[tuple[SpectralNormalization, Tensor]] = []
+        self._rounds: dict[int, PowerIterations] = {}  # by their number
 
     def attach(self, network: nn.Module) -> None:
         """Add the hooks to a network whose constraint is attached; only layers with one matrix view are batched."""
@@ -123,10 +124,10 @@ class BatchedPowerIterations:
         self._made = []
         for (rounds, in_place), group in groups.items():
             matrices, us = [matrix for _, matrix in group], [layer.get_buffer("u") for layer, _ in group]
-            # The GPU kernels, and a CUDA graph that recorded them, remember the matrices' addresses; one that had to
-            # be copied out of its weight lies elsewhere every time.
+            # The GPU kernels remember the matrices' addresses; one that had to be copied out of its weight lies
+            # elsewhere every time.
             if in_place:
-                results = power_iterations(matrices, us, rounds)
+                results = self._rounds.setdefault(rounds, PowerIterations())(matrices, us, rounds)
             else:
                 results = [power_iteration(matrix, u, rounds) for matrix, u in zip(matrices, us, strict=True)]
             for (normalisation, _), result in zip(group, results, strict=True):

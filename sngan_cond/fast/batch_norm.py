@@ -1,41 +1,91 @@
 """Batch normalisation, gain and bias of each image, and ReLU, in two passes over the features forward and two backward.
 
-Memory traffic is what these layers cost on a CPU. Forward, the first pass sums the moments; with these, normalisation,
-gain and bias are one affine map by image and channel, which the second pass applies and cuts at 0. Backward, the first
-pass takes the sums that every pixel's gradient depends on, the second writes that gradient.
+Memory traffic is what these layers cost. Forward, the first pass sums the moments; with these, normalisation, gain
+and bias are one affine map by image and channel, which the second pass applies and cuts at 0. Backward, the first pass
+takes the sums that every pixel's gradient depends on, the second writes that gradient. The passes are kernels, in C++
+on a CPU and in Triton on a GPU.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from sngan_cond.config import ConvBackend
-from sngan_cond.fast import native
+from sngan_cond.fast import batch_norm_native, native
+from sngan_cond.fast.eager import runs_eagerly
 
-FUSED_CHANNELS = 32  # with fewer, PyTorch's own passes are faster: the innermost loops here run over channels
+FUSED_CHANNELS = 32  # with fewer, PyTorch's own passes are faster on a CPU: the innermost loops there run over channels
+GPU_TYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
-def runs_fused(x: Tensor, norm: nn.Module, gain: Tensor, backend: ConvBackend) -> bool:
+class Kernels(Protocol):
+    """The passes over features (N, H, W, C), contiguous, on one kind of device.
+
+    `gain` and `bias` are (N, C), with a stride of 0 along N where all images have the same; `mean` and `inverse`, which
+    is 1/std, are (C,). All of these are float32, and every sum is taken in float32 at least.
+    """
+
+    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and biased variance (C,), exact to rounding however many deviations the mean is from 0."""
+
+    def norm_relu(self, x: Tensor, gain: Tensor, bias: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
+        """Return relu(gain z + bias) with z = (x - mean) inverse, in x's type."""
+
+    def affine_gradients(
+        self, grad: Tensor, x: Tensor, gain: Tensor, bias: Tensor, mean: Tensor, inverse: Tensor
+    ) -> Tensor:
+        """Return dL/dbias = sum_p g and dL/dgain = sum_p g z (2, N, C); g is `grad` where the ReLU passed, else 0."""
+
+    def feature_gradient(
+        self,
+        grad: Tensor,
+        x: Tensor,
+        gain: Tensor,
+        bias: Tensor,
+        mean: Tensor,
+        inverse: Tensor,
+        slope: Tensor,
+        level: Tensor,
+    ) -> Tensor:
+        """Return g gain inverse - (x - mean) slope - level in x's type, with `slope` and `level` (C,)."""
+
+
+def runs_fused(x: Tensor, norm: nn.Module, gain: Tensor, bias: Tensor, backend: ConvBackend) -> bool:
     """Return whether `batch_norm_relu` may replace a batch norm and a ReLU on features (N, C, H, W).
 
     Args:
         norm: the module in use; only PyTorch's own, with running statistics and a fixed momentum, is replaced.
         backend: "plain" never runs fused, "auto" does where it pays, any other wherever it can.
     """
-    if backend == "plain" or (backend == "auto" and x.shape[1] < FUSED_CHANNELS):
-        return False
     return (
-        x.device.type == "cpu"
-        and not torch.compiler.is_compiling()
-        and native.supports(x.dtype)
-        and gain.dtype == torch.float32
+        backend != "plain"
+        and runs_eagerly(x, gain, bias)
+        and _kernels_exist(x, backend)
+        and gain.dtype == bias.dtype == torch.float32
         and isinstance(norm, nn.BatchNorm2d)
         and norm.momentum is not None
+        and norm.track_running_stats
         and norm.running_mean is not None
         and norm.running_mean.dtype == torch.float32
-        and native.available()
+        # Of one value a channel there is no variance; PyTorch refuses that, and knows what an empty batch gives.
+        and x.numel() > x.shape[1]
     )
+
+
+def _kernels_exist(x: Tensor, backend: ConvBackend) -> bool:
+    if x.device.type == "cuda":  # Triton comes with the builds of PyTorch that have CUDA
+        return x.dtype in GPU_TYPES and torch.version.cuda is not None
+    wide = backend != "auto" or x.shape[1] >= FUSED_CHANNELS
+    return x.device.type == "cpu" and wide and native.supports(x.dtype) and native.available()
+
+
+def _kernels(device: torch.device) -> Kernels:
+    if device.type == "cpu":
+        return batch_norm_native
+    from sngan_cond.fast import batch_norm_triton
+
+    return batch_norm_triton
 
 
 def batch_norm_relu(x: Tensor, norm: nn.BatchNorm2d, gain: Tensor, bias: Tensor) -> Tensor:
@@ -52,7 +102,7 @@ def batch_norm_relu(x: Tensor, norm: nn.BatchNorm2d, gain: Tensor, bias: Tensor)
     assert norm.running_var is not None
     if norm.training:
         with torch.no_grad():
-            mean, var = _moments(features)
+            mean, var = _kernels(x.device).moments(features)
             count = features.numel() // features.shape[3]
             assert norm.momentum is not None
             # Features are normalised by the variance of this batch, with 1/n; the running variance estimates that of
@@ -64,26 +114,9 @@ def batch_norm_relu(x: Tensor, norm: nn.BatchNorm2d, gain: Tensor, bias: Tensor)
     else:
         mean, var = norm.running_mean, norm.running_var
     inverse = (var + norm.eps).rsqrt()
-    gain, bias = (affine.expand(len(x), -1) for affine in (gain, bias))
+    gain, bias = (affine.contiguous().expand(len(x), -1) for affine in (gain, bias))
     y: Tensor = _BatchNormReLU.apply(features, gain, bias, mean, inverse, norm.training)
     return y.permute(0, 3, 1, 2)
-
-
-def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and biased variance of each channel, in one pass.
-
-    One pass means var = E[(x - k)^2] - E[x - k]^2 for some k. With k = 0, the two terms agree in all their leading
-    digits where the mean is many standard deviations from 0, and their difference is rounding noise. A pixel of the
-    channel is a good k, being a few standard deviations from the mean at most, and the first costs nothing to find.
-    """
-    n, height, width, channels = features.shape
-    shift = features[0, 0, 0].float()
-    sums, squares = (features.new_empty(n, channels, dtype=torch.float32) for _ in range(2))
-    native.run("image_moments", features, features, shift, sums, squares, n, height * width, channels)
-    count = n * height * width
-    offset = sums.sum(0, dtype=torch.float64) / count  # the mean, seen from k
-    var = squares.sum(0, dtype=torch.float64) / count - offset.square()
-    return (shift + offset).float(), var.clamp_(min=0).float()
 
 
 class _BatchNormReLU(torch.autograd.Function):
@@ -96,13 +129,9 @@ class _BatchNormReLU(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, gain: Tensor, bias: Tensor, mean: Tensor, inverse: Tensor, training: bool
     ) -> Tensor:
-        scale = gain * inverse  # (N, C); with it, gain (x - mean) inverse + bias = scale x + offset
-        offset = bias - mean * scale
-        y = torch.empty_like(x)
-        native.run("scale_relu", x, x, scale, offset, y, *_pixels(x))
         ctx.training = training
         ctx.save_for_backward(x, gain, bias, mean, inverse)
-        return y
+        return _kernels(x.device).norm_relu(x, gain, bias, mean, inverse)
 
     # For one channel, with mean mu, r = 1/sqrt(var + eps), z = (x - mu) r, and gain a_n and bias b_n of image n:
     #
@@ -120,40 +149,35 @@ class _BatchNormReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, gain, bias, mean, inverse = ctx.saved_tensors
-        if torch.is_grad_enabled():  # create_graph=True: a gradient penalty will differentiate this gradient
-            return _differentiable_gradients(x, gain, bias, mean, inverse, grad, training=ctx.training)
+        # Grad mode is on under create_graph=True: a gradient penalty will differentiate this gradient.
+        if torch.is_grad_enabled() or not runs_eagerly(grad, x):
+            return _plain_gradients(ctx, grad)
+        kernels = _kernels(x.device)
         grad = grad.contiguous()
-        scale = gain * inverse
-        offset = bias - mean * scale
-        sums, products = torch.empty_like(scale), torch.empty_like(scale)
-        native.run("scale_relu_sums", x, grad, x, scale, offset, mean, sums, products, *_pixels(x))
-        products.mul_(inverse)  # the kernel sums g (x - mu); times r that is sum_p g z
-        slope, level = torch.zeros_like(mean), torch.zeros_like(mean)
+        affine = kernels.affine_gradients(grad, x, gain, bias, mean, inverse)
+        grad_x = None
+        if ctx.needs_input_grad[0]:
+            level, slope = torch.zeros_like(mean), torch.zeros_like(mean)
+            if ctx.training:
+                level, slope = (affine * gain).sum(1) * (inverse / (x.numel() // x.shape[3]))  # (2, C)
+                slope = slope * inverse
+            grad_x = kernels.feature_gradient(grad, x, gain, bias, mean, inverse, slope, level)
+        return grad_x, affine[1], affine[0], None, None, None
+
+
+def _plain_gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    """Return what `_BatchNormReLU.backward` does, by PyTorch's own operations, which its tools record."""
+    x, gain, bias, mean, inverse = ctx.saved_tensors
+    create_graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        normalised = (x - mean) * inverse
         if ctx.training:
-            count = x.numel() // x.shape[3]
-            slope = inverse.square() * (gain * products).sum(0) / count
-            level = inverse * (gain * sums).sum(0) / count
-        grad_x = torch.empty_like(x)
-        native.run("scale_relu_backward", x, grad, x, scale, offset, mean, slope, level, grad_x, *_pixels(x))
-        return grad_x, products, sums, None, None, None
-
-
-def _differentiable_gradients(
-    x: Tensor, gain: Tensor, bias: Tensor, mean: Tensor, inverse: Tensor, grad: Tensor, *, training: bool
-) -> tuple[Tensor | None, ...]:
-    """Return what `_BatchNormReLU.backward` does, by PyTorch's own operations, which autograd records."""
-    normalised = (x - mean) * inverse
-    if training:
-        # The saved moments are constants to autograd, so they are made again as functions of x. The var + eps of the
-        # forward pass is kept to the digit: eps is what the saved inverse lacks to the new variance.
-        var, mean = torch.var_mean(x, (0, 1, 2), correction=0)
-        eps = inverse.pow(-2) - var.detach()
-        normalised = (x - mean) * (var + eps).rsqrt()
-    y = (normalised * gain[:, None, None] + bias[:, None, None]).relu()
-    gradients = torch.autograd.grad(y, (x, gain, bias), grad, create_graph=True, allow_unused=True)
-    return (*gradients, None, None, None)
-
-
-def _pixels(x: Tensor) -> tuple[int, int, int]:
-    """Return images, pixels of each, and channels of (N, H, W, C)."""
-    return x.shape[0], x.shape[1] * x.shape[2], x.shape[3]
+            # The saved moments are constants to autograd, so they are made again as functions of x. The var + eps of
+            # the forward pass is kept to the digit: eps is what the saved inverse lacks to the new variance.
+            var, mean = torch.var_mean(x.float(), (0, 1, 2), correction=0)
+            eps = inverse.pow(-2) - var.detach()
+            normalised = (x - mean) * (var + eps).rsqrt()
+        y = (normalised * gain[:, None, None] + bias[:, None, None]).relu()
+    wanted = [t for t, needed in zip((x, gain, bias), ctx.needs_input_grad, strict=False) if needed]
+    found = iter(torch.autograd.grad(y, wanted, grad.to(y.dtype), create_graph=create_graph))
+    return (*(next(found) if needed else None for needed in ctx.needs_input_grad[:3]), None, None, None)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sngan_cond.config import ConvBackend
 from sngan_cond.fast import gemm_conv, native, resampling, winograd
+from sngan_cond.fast.eager import runs_eagerly
 
 _Convolution = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
@@ -115,7 +116,8 @@ def _resampling_backend(x: Tensor, weight: Tensor, small_side_px: int, backend: 
 
 
 def _runs_native(x: Tensor) -> bool:
-    if x.device.type != "cpu" or torch.compiler.is_compiling():  # a compiler cannot trace calls through ctypes
+    # No tool of PyTorch sees into calls through ctypes, and an empty batch has no first image.
+    if x.device.type != "cpu" or not runs_eagerly(x) or x.numel() == 0:
         return False
     # Under autocast the product runs in its type, whatever x is stored in; float16 for one has no native kernels.
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype

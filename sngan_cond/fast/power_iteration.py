@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from sngan_cond.fast.eager import runs_eagerly
+
 EPS = 1e-12  # added to each norm, as in the official max_sv.py
 
 
@@ -65,28 +67,39 @@ def power_iteration(matrix: Matrix, u: Tensor, iterations: int) -> tuple[Tensor,
     return u, v, u.flatten() @ image.flatten()  # W v is at hand from the last round: sigma takes no third pass
 
 
-def power_iterations(
-    matrices: Sequence[Tensor], us: Sequence[Tensor], iterations: int
-) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Take rounds of power iteration on many matrices; on a GPU in two kernels per round for all, and one at the end.
+class PowerIterations:
+    """Rounds of power iteration on a network's matrices; on a GPU in two kernels a round for all, and one at the end.
 
-    Args:
-        matrices: each (rows, columns), without gradient.
-        us: for each, as in `power_iteration`.
-        iterations: rounds, at least 1.
-    Returns:
-        For each what `power_iteration` returns.
+    It keeps the tables that these kernels read, so it must live as long as the CUDA graphs that recorded them.
     """
-    if all(matrix.is_cuda and matrix.is_contiguous() and matrix.dtype == torch.float32 for matrix in matrices):
-        from sngan_cond.fast import power_iteration_triton  # here: Triton comes with CUDA builds of PyTorch only
 
-        return power_iteration_triton.power_iterations(matrices, us, iterations)
-    return [power_iteration(matrix, u, iterations) for matrix, u in zip(matrices, us, strict=True)]
+    def __init__(self) -> None:
+        self._plans: Any = None  # power_iteration_triton.Plans
 
+    def __call__(
+        self, matrices: Sequence[Tensor], us: Sequence[Tensor], iterations: int
+    ) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Take rounds on each matrix.
 
-# It reads addresses, which torch.compile cannot trace. The decorator `torch.compiler.disable` sets this same attribute,
-# but it also imports the compiler, which would cost everybody who only samples 1.4 s and 160 MB.
-power_iterations._torchdynamo_disable = True  # type: ignore[attr-defined]
+        Args:
+            matrices: each (rows, columns), without gradient.
+            us: for each, as in `power_iteration`.
+            iterations: rounds, at least 1.
+        Returns:
+            For each what `power_iteration` returns.
+        """
+        if runs_eagerly(*matrices) and all(
+            matrix.is_cuda and matrix.is_contiguous() and matrix.dtype == torch.float32 for matrix in matrices
+        ):
+            from sngan_cond.fast import power_iteration_triton  # here: Triton comes with CUDA builds of PyTorch only
+
+            self._plans = self._plans or power_iteration_triton.Plans()
+            return self._plans.fitting(matrices).run(us, iterations)  # type: ignore[no-any-return]
+        return [power_iteration(matrix, u, iterations) for matrix, u in zip(matrices, us, strict=True)]
+
+    # It reads addresses, which torch.compile cannot trace. The decorator `torch.compiler.disable` sets this same
+    # attribute, but it also imports the compiler, which would cost everybody who only samples 1.4 s and 160 MB.
+    __call__._torchdynamo_disable = True  # type: ignore[attr-defined]
 
 
 def divide_by_norm(weight: Tensor, u: Tensor, v: Tensor, sigma: Tensor) -> Tensor:
@@ -101,7 +114,7 @@ def divide_by_norm(weight: Tensor, u: Tensor, v: Tensor, sigma: Tensor) -> Tenso
         (rows, ...), differentiable twice. The backward pass keeps no copy of the weight, and makes one tensor of its
         size: the gradient.
     """
-    if torch.compiler.is_compiling():  # it fuses these operations by itself
+    if not runs_eagerly(weight):  # a compiler fuses these operations by itself
         return weight / (u @ (rows_in_memory(weight) @ v))
     normalised: Tensor = _Divide.apply(weight, u, v, sigma)
     return normalised

@@ -32,7 +32,7 @@ class BatchNorm2d(nn.BatchNorm2d):
             relu: apply a ReLU afterwards, in the same pass where a native kernel runs.
         """
         gain, bias = self.weight[None], self.bias[None]  # (1, C), one row for all images
-        if relu and runs_fused(input, self, gain, self.backend):
+        if relu and runs_fused(input, self, gain, bias, self.backend):
             return batch_norm_relu(input, self, gain, bias)
         h = super().forward(input)
         return F.relu(h) if relu else h
@@ -65,9 +65,12 @@ class ConditionalBatchNorm2d(nn.Module):
         gain, bias = self.affine(y)
         # ReLU is an argument and the choice is made in here, so that a block always calls this module: hooks, profilers
         # and subclasses see it whichever kernel runs.
-        if relu and runs_fused(x, self.norm, gain, self.backend):
+        if relu and runs_fused(x, self.norm, gain, bias, self.backend):
             return batch_norm_relu(x, self.norm, gain, bias)
         h: Tensor = self.norm(x)
+        # Rounded to the features' type: float32 gains would promote features in bfloat16 to float32, with them all that
+        # follows, and twice the memory traffic.
+        gain, bias = gain.to(h.dtype), bias.to(h.dtype)
         h = h * gain[:, :, None, None] + bias[:, :, None, None]
         return F.relu(h) if relu else h
 

@@ -1,0 +1,35 @@
+"""When kernels of our own may run: where PyTorch's tools neither record nor transform what is computed."""
+
+# mypy: disable-error-code="no-untyped-call"
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+# Dispatch modes that compute something else than values, or record how values are computed. Others look on, such as a
+# counter of operations, and may see less with these kernels, but the same results.
+_RECORDERS = (
+    torch._C._TorchDispatchModeKey.FAKE,
+    torch._C._TorchDispatchModeKey.PROXY,
+    torch._C._TorchDispatchModeKey.FUNCTIONAL,
+)
+
+
+def runs_eagerly(*tensors: object) -> bool:
+    """Return whether operations on these tensors only compute values, now.
+
+    Kernels that work on addresses are no operators to PyTorch. Compilers, tracers, `torch.export`, fake tensors,
+    `torch.func` and forward-mode differentiation need the plain operations instead, and get them.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
+        return False
+    if torch._C._are_functorch_transforms_active() or any(map(torch._C._get_dispatch_mode, _RECORDERS)):
+        return False
+    return all(_is_plain(tensor) for tensor in tensors)
+
+
+def _is_plain(tensor: object) -> bool:
+    """Return whether this is a tensor in memory; the batched gradients of `is_grads_batched=True` are not."""
+    if not isinstance(tensor, Tensor) or type(tensor) not in (Tensor, nn.Parameter):
+        return False
+    return torch._C._has_storage(tensor) and forward_ad.unpack_dual(tensor).tangent is None
