@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sngan_cond.config import ConvBackend
 from sngan_cond.fast import batch_norm_native, native
-from sngan_cond.fast.eager import runs_eagerly
+from sngan_cond.fast.eager import has_triton, runs_eagerly
 
 FUSED_CHANNELS = 32  # with fewer, PyTorch's own passes are faster on a CPU: the innermost loops there run over channels
 GPU_TYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -74,8 +74,8 @@ def runs_fused(x: Tensor, norm: nn.Module, gain: Tensor, bias: Tensor, backend: 
 
 
 def _kernels_exist(x: Tensor, backend: ConvBackend) -> bool:
-    if x.device.type == "cuda":  # Triton comes with the builds of PyTorch that have CUDA
-        return x.dtype in GPU_TYPES and torch.version.cuda is not None
+    if x.device.type == "cuda":
+        return x.dtype in GPU_TYPES and has_triton()
     wide = backend != "auto" or x.shape[1] >= FUSED_CHANNELS
     return x.device.type == "cpu" and wide and native.supports(x.dtype) and native.available()
 

@@ -2,6 +2,9 @@
 
 # mypy: disable-error-code="no-untyped-call"
 
+import functools
+import importlib.util
+
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
@@ -26,6 +29,12 @@ def runs_eagerly(*tensors: object) -> bool:
     if torch._C._are_functorch_transforms_active() or any(map(torch._C._get_dispatch_mode, _RECORDERS)):
         return False
     return all(_is_plain(tensor) for tensor in tensors)
+
+
+@functools.cache
+def has_triton() -> bool:
+    """Return whether kernels in Triton can be had; builds of PyTorch with CUDA bring it, but not on Windows."""
+    return torch.version.cuda is not None and importlib.util.find_spec("triton") is not None
 
 
 def _is_plain(tensor: object) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from sngan_cond.fast.eager import runs_eagerly
+from sngan_cond.fast.eager import has_triton, runs_eagerly
 
 EPS = 1e-12  # added to each norm, as in the official max_sv.py
 
@@ -88,10 +88,9 @@ class PowerIterations:
         Returns:
             For each what `power_iteration` returns.
         """
-        if runs_eagerly(*matrices) and all(
-            matrix.is_cuda and matrix.is_contiguous() and matrix.dtype == torch.float32 for matrix in matrices
-        ):
-            from sngan_cond.fast import power_iteration_triton  # here: Triton comes with CUDA builds of PyTorch only
+        fits = (matrix.is_cuda and matrix.is_contiguous() and matrix.dtype == torch.float32 for matrix in matrices)
+        if runs_eagerly(*matrices) and all(fits) and has_triton():
+            from sngan_cond.fast import power_iteration_triton
 
             self._plans = self._plans or power_iteration_triton.Plans()
             return self._plans.fitting(matrices).run(us, iterations)  # type: ignore[no-any-return]
