@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
 from sngan_cond.config import ConvBackend
 from sngan_cond.constraints.spectral import BatchedPowerIterations
-from sngan_cond.fast.power_iteration import power_iteration, power_iterations
+from sngan_cond.fast.power_iteration import PowerIterations, power_iteration
 from sngan_cond.networks.layers import batch_norm
 from tests.sngan_cond.fast.test_backends import MAPS, _derivatives, _error, _inputs
 
@@ -81,7 +81,7 @@ def test_power_iterations(rounds: int, device: torch.device) -> None:
     torch.manual_seed(0)
     matrices = [torch.randn(shape) for shape in [(7, 27), (1, 300), (33, 520), (5, 5), (130, 1), (257, 1153)]]
     us = [torch.randn(len(matrix)) for matrix in matrices]
-    found = power_iterations([matrix.to(device) for matrix in matrices], [u.to(device) for u in us], rounds)
+    found = PowerIterations()([matrix.to(device) for matrix in matrices], [u.to(device) for u in us], rounds)
     for ours, matrix, u in zip(found, matrices, us, strict=True):
         for value, exact in zip(ours, power_iteration(matrix.double(), u.double(), rounds), strict=True):
             torch.testing.assert_close(value.cpu().double(), exact, rtol=1e-5, atol=1e-6)
