@@ -65,6 +65,7 @@ def build_ours(job: Job, switches: tuple[str, ...]) -> Updates:
         compile="compile" in switches,
         capture="capture" in switches,
         batched_sn="batched_sn" in switches,
+        one_call="one_call" in switches,
     )
     torch.manual_seed(0)
     G, D = Generator(config.generator).to(device), Discriminator(config.discriminator).to(device)
@@ -75,7 +76,6 @@ def build_ours(job: Job, switches: tuple[str, ...]) -> Updates:
         lay_out(network, speed, device)
     fused = True if "fused_adam" in switches else None
     opt_g, opt_d = (torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.0, 0.9), fused=fused) for n in (G, D))
-    G, D, opt_g, opt_d = accelerator.prepare(G, D, opt_g, opt_d)
     return Updates(
         accelerator, G=G, D=D, opt_g=opt_g, opt_d=opt_d, constraint=constraint, loss=config.loss, speed=speed
     )
@@ -85,8 +85,8 @@ def build_reference(job: Job) -> ReferenceUpdates:
     """Build the plain reference with the weights of ours."""
     reference = ReferenceUpdates(job.config.generator, job.config.discriminator, job.device)
     ours = build_ours(job, ())
-    copy_weights(ours.unwrapped_G, reference.G)
-    copy_weights(ours.unwrapped_D, reference.D)
+    copy_weights(ours.G, reference.G)
+    copy_weights(ours.D, reference.D)
     return reference
 
 

@@ -35,5 +35,9 @@ class Ema:
             torch._foreach_copy_(averages, values)
         else:
             torch._foreach_lerp_(averages, values, 1 - self.decay)
+        # One launch for the statistics and one for the counts: tensors of one type are copied together.
+        by_type: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = {}
         for copied, buffer in zip(self.network.buffers(), network.buffers(), strict=True):
-            copied.copy_(buffer)
+            by_type.setdefault(buffer.dtype, []).append((copied, buffer))
+        for pairs in by_type.values():
+            torch._foreach_copy_([copied for copied, _ in pairs], [buffer for _, buffer in pairs])

@@ -109,8 +109,12 @@ class SpeedConfig:
         memory_format: layout of the weights; "auto" is channels_last on a GPU. Activations take the layout that the
             convolutions return.
         compile: hand both networks to torch.compile; the first steps then take minutes.
-        capture: record each whole update, optimiser included, as a CUDA graph and replay it.
+        capture: record each whole update, optimiser included, as CUDA graphs around the exchange between processes, and
+            replay them.
         batched_sn: iterate for all spectrally normalised weights at once.
+        one_call: let D score the real and the fake images of its update in one call, where that equals two: u must not
+            move at every forward (`constraint.power_iterations_at=update`, or no spectral norm), and D must have no
+            batch norm. The official semantics ("forward") are two calls.
         tf32: let float32 products on GPUs round their inputs to 10 bits of mantissa; "auto" does in float32 runs that
             are not `deterministic`, and keeps the few float32 products of bf16 runs whole.
     """
@@ -120,6 +124,7 @@ class SpeedConfig:
     compile: Switch = "auto"
     capture: Switch = "auto"
     batched_sn: Switch = "auto"
+    one_call: Switch = "auto"
     tf32: Switch = "auto"
 
 
@@ -146,7 +151,8 @@ class TrainConfig:
         fakes_per_step: generated images of one G update, over all processes.
         accumulate: micro-batches that one update is split into.
         decay_from: step from which both learning rates fall linearly, to 0 at `steps`; None keeps them.
-        batch_norm: the generator's statistics: of each process (official code) or of all together.
+        batch_norm: the generator's statistics: of each process (official code), or of all together, which waits
+            for the other processes at every batch norm, in both passes, and rules out CUDA graphs.
         precision: "fp32", "bf16" or "auto", which is bf16 on GPUs that compute in it and elsewhere what
             `accelerate launch` says, and in a run that goes on what its checkpoints were made in. The run says at its
             start what it took. Under bf16 weights, statistics, sigma and losses stay float32.
@@ -217,4 +223,5 @@ FREE_KEYS = (
     "trackers",
     "evaluation",
     "hub",
+    "speed.capture",  # so that a run goes on where recording fails
 )

@@ -57,3 +57,8 @@ def normalise_features(D: nn.Module, config: ConstraintConfig) -> None:
 def _normalise_output(layer: nn.Module, _args: tuple[Tensor, ...], output: Tensor) -> Tensor:
     normalised: Tensor = layer.get_submodule(_CHILD)(output)
     return normalised
+
+
+def normalises_images_alone(config: ConstraintConfig) -> bool:
+    """Return whether an image's features are normalised without a look at the other images."""
+    return config.features != "batch"

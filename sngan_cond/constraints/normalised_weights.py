@@ -74,3 +74,8 @@ def iterate_after_step(D: nn.Module, config: ConstraintConfig) -> None:
     if config.power_iterations_at == "update":
         for layer, normalisation in spectral_layers(D):
             normalisation.iterate(raw_weight(layer))
+
+
+def stands_still_between_steps(config: ConstraintConfig) -> bool:
+    """Return whether weights that are used twice between two updates are the same both times: u moves at no use."""
+    return config.kind != "spectral" or config.power_iterations_at == "update"

@@ -12,9 +12,7 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import (
-    DistributedDataParallelKwargs,
     DistributedType,
-    KwargsHandler,
     ProjectConfiguration,
     gather_object,
     get_int_from_env,
@@ -56,9 +54,6 @@ def open_accelerator(config: TrainConfig, folder: Path) -> tuple[Accelerator, Nu
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
         torch.use_deterministic_algorithms(True, warn_only=True)
-    # DDP would broadcast the first process's buffers at every forward pass. Running statistics belong to each process,
-    # as in the official code, and u is the same in all: equal weights and equal iterations give equal u.
-    handlers: list[KwargsHandler] = [DistributedDataParallelKwargs(broadcast_buffers=False)]
     on_cpu = not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
     waits = config.evaluation.every or config.hub.repo is not None
     state = PartialState(cpu=on_cpu, **({"timeout": COLLECTIVE_TIMEOUT} if waits else {}))
@@ -74,7 +69,6 @@ def open_accelerator(config: TrainConfig, folder: Path) -> tuple[Accelerator, Nu
         mixed_precision=MIXED_PRECISION[numerics.precision],
         log_with=list(config.trackers) or None,
         project_config=ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder / "trackers")),
-        kwargs_handlers=handlers,
     )
     _check(accelerator)
     set_num_threads(accelerator.device)

@@ -180,7 +180,7 @@ class Run:
         """Raise if the folder's configuration is another one; keys that it lacks, for they are newer, are defaults."""
         before, now = (_flatten(config_to_dict(either)) for either in (config, self.config))
         for key in sorted(now):
-            if before[key] != now[key] and key.split(".")[0] not in FREE_KEYS:
+            if before[key] != now[key] and not {key, key.split(".")[0]} & set(FREE_KEYS):
                 raise TrainError(
                     f"--run-dir {self.folder}: holds a run with {key}={before[key]!r}, asked for is {now[key]!r}; "
                     "give the same configuration to continue it, or another --run-dir"

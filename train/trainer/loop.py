@@ -45,7 +45,8 @@ def train(config: TrainConfig, run_dir: Path) -> int:
                 update = t.step * config.d_updates_per_step + i
                 d = updates.step_d(t.d_batches(update), rng=t.noise.rank_rng("penalty", update))
             # After D's updates, which move the running statistics of G's batch norms: the official snapshots have them.
-            t.networks.ema.update(updates.unwrapped_G, t.step)
+            # A few launches, outside the CUDA graphs: when the average starts is decided here, on the host.
+            t.networks.ema.update(updates.G, t.step)
             t.step += 1
             stopping = t.after_step(g, d, factor)
         if t.step == config.steps and t.publisher is not None:

@@ -70,7 +70,7 @@ class EvaluationCallback:
         try:
             reports = {
                 name: evaluate(self.evaluation, _shared_copy(network), model=f"step {step}, {name}")
-                for name, network in zip(_GENERATORS, (networks.ema.network, networks.updates.unwrapped_G), strict=True)
+                for name, network in zip(_GENERATORS, (networks.ema.network, networks.updates.G), strict=True)
             }
             values = {f"{name}/{row['name']}": float(row["value"]) for name in reports for row in reports[name].metrics}
             self.run.log(step, images_seen, values)  # first: a step with its files has its scores in the log

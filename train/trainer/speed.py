@@ -14,8 +14,9 @@ class SpeedPlan(NamedTuple):
     """Which parts of a `SpeedConfig` take effect in a run.
 
     Args:
-        capture_g: whether the G update becomes a CUDA graph.
+        capture_g: whether the G update becomes CUDA graphs.
         batched_sn: whether all power iterations of a pass run together, before it.
+        one_call: whether D scores real and fake images of its update in one call.
         notes: a line for each switch, asked for or chosen by auto, that is not available here, with the reason.
     """
 
@@ -24,6 +25,7 @@ class SpeedPlan(NamedTuple):
     capture_g: bool
     capture_d: bool
     batched_sn: bool
+    one_call: bool
     notes: tuple[str, ...]
 
 
@@ -36,13 +38,19 @@ def lay_out(network: nn.Module, config: SpeedConfig, device: torch.device) -> No
 
 
 def plan_speed(
-    config: SpeedConfig, *, device: torch.device, processes: int, constraint: Constraint, has_objective_state: bool
+    config: SpeedConfig,
+    *,
+    device: torch.device,
+    constraint: Constraint,
+    has_objective_state: bool,
+    exchanges_statistics: bool,
 ) -> SpeedPlan:
     """Decide what can be done, and say why what was asked for cannot.
 
     Args:
         constraint: on the discriminator.
         has_objective_state: whether the objective has a state that changes between updates, as BEGAN's balance does.
+        exchanges_statistics: whether G's batch norms communicate with other processes.
     """
     notes: list[str] = []
     spectral = constraint.config.kind == "spectral"
@@ -65,11 +73,16 @@ def plan_speed(
     elif constraint.config.estimate != "matrix":
         obstacle = "its constraint changes its state between the forward and the backward pass"
     compile_d = decide("compile of D", config.compile, obstacle)
-    several = f"{processes} processes exchange gradients" if processes > 1 else None
-    no_gpu = "CUDA graphs need a GPU" if device.type != "cuda" else None
-    capture_g = decide("capture of G", config.capture, no_gpu or several)
+    both = "CUDA graphs need a GPU" if device.type != "cuda" else None
+    if exchanges_statistics:  # in D's update too, which makes fakes
+        both = both or "batch_norm=synchronised communicates inside the pass"
+    capture_g = decide("capture of G", config.capture, both)
     changes = None if plain else "its constraint draws or changes more than weights and u"
     state = "the objective has a state that changes between updates" if has_objective_state else None
-    capture_d = decide("capture of D", config.capture, no_gpu or several or changes or state)
+    capture_d = decide("capture of D", config.capture, both or changes or state)
     batched = decide("batched_sn", config.batched_sn, None) if spectral else False
-    return SpeedPlan(compile_g, compile_d, capture_g, capture_d, batched, tuple(notes))
+    obstacle = None if constraint.one_call else "its constraint makes one call on all images another thing than two"
+    # The official semantics rule it out, so auto need not say so in every run.
+    asked = config.one_call is True or constraint.one_call
+    one_call = decide("one_call", config.one_call, obstacle) if asked else False
+    return SpeedPlan(compile_g, compile_d, capture_g, capture_d, batched, one_call, tuple(notes))

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from sngan_cond import Discriminator, Ema, Generator, GeneratorConfig, build_constraint
@@ -48,18 +49,23 @@ class Networks:
         if config.batch_norm == "synchronised":
             G = synchronised(G)
         for network in (G, D):
-            lay_out(network, config.speed, device)
-        self.ema = Ema(G.to(device), decay=config.ema.decay, start=config.ema.start)
+            lay_out(shared(network.to(device)), config.speed, device)
+        self.ema = Ema(G, decay=config.ema.decay, start=config.ema.start)
         opt_g, opt_d = _adam(G, config.optim_g), _adam(D, config.optim_d)
-        accelerator = run.accelerator
-        G, D, opt_g, opt_d = accelerator.prepare(G, D, opt_g, opt_d)
         self.updates = Updates(
-            accelerator, G=G, D=D, opt_g=opt_g, opt_d=opt_d, constraint=constraint, loss=config.loss, speed=config.speed
+            run.accelerator,
+            G=G,
+            D=D,
+            opt_g=opt_g,
+            opt_d=opt_d,
+            constraint=constraint,
+            loss=config.loss,
+            speed=config.speed,
         )
         self.last_saved: Path | None = None
         # What a checkpoint holds, by file: "model" is the plain average, from which a constrained one cannot go on.
         average = "model" if config.constraint_g.kind == "none" else "ema"
-        G, D = self.updates.unwrapped_G, self.updates.unwrapped_D
+        G, D = self.updates.G, self.updates.D
         self._networks = {"generator": G, "discriminator": D, average: self.ema.network}
         self._optimised = {"optimizer_g": (G, opt_g), "optimizer_d": (D, opt_d)}
 
@@ -124,6 +130,19 @@ class Networks:
             load_moments(*optimised, checkpoint.tensors(name))
         device = self.run.accelerator.device
         self.updates.objective_state = {k: v.to(device) for k, v in checkpoint.tensors("objective").items()}
+
+
+@torch.no_grad()
+def shared(network: nn.Module) -> nn.Module:
+    """Give a fresh network of every process the main process's weights and state, in place, and return it.
+
+    All draw it from one seed, but processors of two kinds may round an orthonormal start differently. From here on it
+    stays the same in all without looking: equal gradients move equal weights, and equal weights iterate equal u. Only
+    running statistics part, which belong to each process, as in the official code.
+    """
+    for tensor in (*network.parameters(), *network.buffers()):
+        tensor.copy_(broadcast(tensor))
+    return network
 
 
 def synchronised(G: nn.Module) -> nn.Module:

@@ -45,7 +45,6 @@ def trajectory(request: pytest.FixtureRequest) -> dict[str, object]:
     for network in (G, D):
         lay_out(network, request.param, CPU)
     opt_g, opt_d = (torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.0, 0.9), fused=True) for n in (G, D))
-    G, D, opt_g, opt_d = accelerator.prepare(G, D, opt_g, opt_d)
     updates = Updates(
         accelerator,
         G=G,

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
 from safetensors.torch import save_file
 
 from sngan_cond import (
@@ -26,7 +25,7 @@ from train.trainer.update import Updates
 
 
 def main(data: str, out: str, accumulate: int, power_iterations_at: str) -> None:
-    accelerator = Accelerator(cpu=True, kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)])
+    accelerator = Accelerator(cpu=True)
     rank, world = accelerator.process_index, accelerator.num_processes
     torch.manual_seed(0)
     config = GeneratorConfig(resolution=32, num_classes=10, channels=8, latent_dim=16)
@@ -39,7 +38,6 @@ def main(data: str, out: str, accumulate: int, power_iterations_at: str) -> None
     constraint.attach(D)
     # Adam's first step is the sign of the gradient unless eps is large; rounding must not flip signs here.
     opt_g, opt_d = (torch.optim.Adam(net.parameters(), lr=0.1, betas=(0.0, 0.9), eps=1.0) for net in (G, D))
-    G, D, opt_g, opt_d = accelerator.prepare(G, D, opt_g, opt_d)
     G.eval()
     updates = Updates(accelerator, G=G, D=D, opt_g=opt_g, opt_d=opt_d, constraint=constraint, loss=LossConfig())
     draws = LatentSampler(config, 1, rank, world, accelerator.device)
@@ -53,8 +51,8 @@ def main(data: str, out: str, accumulate: int, power_iterations_at: str) -> None
     if accelerator.is_main_process:
         tensors = {
             f"{name}/{k}": v
-            for name in ("unwrapped_G", "unwrapped_D")
-            for k, v in getattr(updates, name).state_dict().items()
+            for name, network in (("G", updates.G), ("D", updates.D))
+            for k, v in network.state_dict().items()
         }
         save_file({k: v.contiguous() for k, v in tensors.items()}, Path(out))
     accelerator.end_training()

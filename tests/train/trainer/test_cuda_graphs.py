@@ -1,97 +1,139 @@
-"""What surrounds a CUDA graph, with one that is played on the CPU: it reads inputs and writes outputs in place."""
+"""Updates as graphs, played on the CPU: to the bit what eager ones do, for one process and for several."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 
-from train.trainer.cuda_graphs import WARM_UP_UPDATES, Batches, GraphedUpdate
+from sngan_cond import (
+    ConstraintConfig,
+    Discriminator,
+    DiscriminatorConfig,
+    Generator,
+    GeneratorConfig,
+    LossConfig,
+    build_constraint,
+)
+from sngan_cond.objectives import DiscriminatorBatch
+from tests.refusals import refused
+from tests.train.trainer.played_graphs import REFUSED, PlayedCuda
+from train.config import SpeedConfig
+from train.errors import TrainError
+from train.trainer import update
+from train.trainer.cuda_graphs import WARM_UP_UPDATES
+from train.trainer.gradients import Gradients
+from train.trainer.speed import SpeedPlan
+from train.trainer.update import Updates
+
+STEPS = WARM_UP_UPDATES + 3
 
 
-class FakeUpdate:
-    """An update that counts its calls; under capture it only hands out where its results will be."""
+def planned(*, capture: bool, **plan: bool) -> SpeedPlan:
+    off = {"compile_g": False, "compile_d": False, "batched_sn": False, "one_call": False}
+    return SpeedPlan(**{**off, "capture_g": capture, "capture_d": capture, **plan}, notes=())
 
-    def __init__(self) -> None:
-        self.eager: list[float] = []
-        self.captured: tuple[Batches, dict[str, Tensor]] | None = None
-        self.capturing = self.refuses = False
-        self.zeroed = 0
 
-    def zero_grad(self) -> None:
-        self.zeroed += 1
+def build(monkeypatch: pytest.MonkeyPatch, plan: SpeedPlan, constraint: dict[str, Any], **shape: Any) -> Updates:
+    """In float64, which no kernel computes that a tape does not see."""
+    torch.manual_seed(0)
+    shape = {"resolution": 32, "num_classes": 5, **shape}
+    G = Generator(GeneratorConfig(channels=3, latent_dim=6, **shape)).double()
+    D = Discriminator(DiscriminatorConfig(channels=4, **shape))
+    built = build_constraint(ConstraintConfig(**constraint))
+    built.attach(D)
+    D.double().to(memory_format=torch.channels_last)
+    monkeypatch.setattr(update, "plan_speed", lambda *_, **__: plan)
+    opt_g, opt_d = (torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.0, 0.9), fused=True) for n in (G, D))
+    return Updates(
+        Accelerator(cpu=True),
+        G=G,
+        D=D,
+        opt_g=opt_g,
+        opt_d=opt_d,
+        constraint=built,
+        loss=LossConfig(),
+        speed=SpeedConfig(),
+    )
 
-    def update(self, batches: Batches, rng: torch.Generator | None = None) -> dict[str, Tensor]:
-        if self.capturing and self.refuses:
-            raise RuntimeError("operation not permitted when stream is capturing")
-        if self.capturing:
-            self.captured = batches, {"loss": torch.zeros(())}
-            return self.captured[1]
-        loss = self.loss(batches)
-        self.eager.append(float(loss))
-        return {"loss": loss}
 
-    def loss(self, batches: Batches) -> Tensor:
-        return torch.stack([z.sum() if y is None else z.sum() + 100 * y.sum() for z, y in batches]).sum()
+def state(updates: Updates) -> list[Tensor]:
+    moments = [t for o in (updates.opt_g, updates.opt_d) for kept in o.state.values() for t in kept.values()]
+    networks = [t for n in (updates.G, updates.D) for t in n.state_dict().values()]
+    return [*networks, *moments, *updates._first_nonfinite.values()]
 
-    def replay(self) -> None:
-        assert self.captured is not None
-        batches, outputs = self.captured
-        outputs["loss"].copy_(self.loss(batches))
+
+def run(updates: Updates, *, accumulate: int = 1) -> list[float]:
+    """Train with rates that a float32 tensor holds exactly and that change; the last step but one is half as large."""
+    numbers, losses = torch.Generator().manual_seed(1), []
+    for step in range(STEPS):
+        updates.start_step(step, lr_g=2.0 ** -(10 + step), lr_d=2.0 ** -(9 + step))
+        n = 2 if step == STEPS - 2 else 4
+        z, y = torch.randn(2 * n, 6, generator=numbers).double(), torch.randint(5, (2 * n,), generator=numbers)
+        losses.append(updates.step_g(list(zip(z.chunk(accumulate), y.chunk(accumulate), strict=True))))
+        for _ in range(2):
+            real = torch.rand(n, 3, 32, 32, generator=numbers).double() * 2 - 1
+            parts = (t.chunk(accumulate) for t in (real, y[:n], z[n:], y[n:]))
+            losses.append(updates.step_d([DiscriminatorBatch(*part) for part in zip(*parts, strict=True)]))
+    return [value.item() for parts in losses for value in parts.values()]  # read at the end: none is written over
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> FakeUpdate:
-    fake = FakeUpdate()
+def several(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """As if two processes had the same batch, and an exchange were played by hand; gives the exchanges."""
+    exchanges: list[int] = []
 
-    @contextmanager
-    def capture(*_: Any, **__: Any) -> Iterator[None]:
-        fake.capturing = True
-        try:
-            yield
-        finally:
-            fake.capturing = False
+    def all_reduce(flat: Tensor) -> None:
+        exchanges.append(flat.numel())
+        flat.mul_(2)
 
-    stream = SimpleNamespace(wait_stream=lambda _: None)
-    for name, value in {
-        "Stream": lambda: stream,
-        "current_stream": lambda: stream,
-        "stream": lambda _: nullcontext(),
-        "synchronize": lambda: None,
-        "CUDAGraph": lambda: SimpleNamespace(replay=fake.replay),
-        "graph": capture,
-    }.items():
-        monkeypatch.setattr(torch.cuda, name, value)
-    return fake
+    monkeypatch.setattr(Accelerator, "num_processes", 2)
+    monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
+    return exchanges
 
 
-def batch(value: float, n: int = 2) -> Batches:
-    return [(torch.full((n,), value), torch.full((n,), value)), (torch.full((n,), 2 * value), None)]
+@pytest.mark.parametrize(
+    ("constraint", "plan", "accumulate"),
+    [
+        ({}, {}, 1),
+        ({}, {"batched_sn": True}, 2),
+        ({"power_iterations_at": "update"}, {"one_call": True}, 1),
+        ({"kind": "none"}, {}, 2),
+    ],
+)
+def test_replays_are_to_the_bit_what_eager_updates_are(
+    constraint: dict[str, Any],
+    plan: dict[str, bool],
+    accumulate: int,
+    monkeypatch: pytest.MonkeyPatch,
+    several: list[int],
+) -> None:
+    eager = build(monkeypatch, planned(capture=False, **plan), constraint)
+    expected = run(eager, accumulate=accumulate)
+    assert len(several) == 3 * STEPS  # each update communicates once, however many micro-batches it has
+    several.clear()
+    played = PlayedCuda(lambda: state(graphed))
+    played.install(monkeypatch)
+    graphed = build(monkeypatch, planned(capture=True, **plan), constraint)
+    assert run(graphed, accumulate=accumulate) == expected
+    assert played.recorded == 4  # two graphs a network, once
+    assert played.stream.name == "default"
+    assert len(several) == 3 * STEPS  # none is on a tape
+    for found, value in zip(state(graphed), state(eager), strict=True):
+        assert torch.equal(found, value)
 
 
-def test_updates_are_eager_then_recorded_then_replayed_with_new_inputs(fake: FakeUpdate) -> None:
-    step = GraphedUpdate(fake.update, pool=None, zero_grad=fake.zero_grad)
-    for i in range(WARM_UP_UPDATES):
-        assert float(step(batch(i))["loss"]) == 206 * i
-    assert fake.eager == [206.0 * i for i in range(WARM_UP_UPDATES)]
-    assert fake.captured is None
-    fourth, fifth = step(batch(7.0)), step(batch(0.5))
-    assert (float(fourth["loss"]), float(fifth["loss"])) == (206 * 7, 103)  # the fifth did not write over the fourth
-    assert len(fake.eager) == WARM_UP_UPDATES
-    assert fake.zeroed == 1
-    assert float(step(batch(1.0, n=3))["loss"]) == 309  # another shape: eager
-    assert len(fake.eager) == WARM_UP_UPDATES + 1
-    assert float(step(batch(2.0))["loss"]) == 412
-    assert step.failure is None
+def test_what_cannot_be_recorded_ends_the_run_with_its_first_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host reads the count of clippings; ending the recording that this broke raises a second error."""
+    played = PlayedCuda(list)
+    played.install(monkeypatch)
+    updates = build(monkeypatch, planned(capture=True), {"kind": "none", "singular_clip_every": 2})
+    message = refused(lambda: run(updates), f"capture of D: {REFUSED}; the run stops.", by=TrainError)
+    assert message.endswith("--set speed.capture=false goes on without CUDA graphs")
+    assert played.stream.name == "default"
 
 
-def test_what_cannot_be_recorded_stays_eager_and_says_why(fake: FakeUpdate) -> None:
-    fake.refuses = True
-    step = GraphedUpdate(fake.update, pool=None, zero_grad=fake.zero_grad)
-    losses = [float(step(batch(i))["loss"]) for i in range(6)]
-    assert losses == [206.0 * i for i in range(6)] == fake.eager
-    assert step.failure == "operation not permitted when stream is capturing"
-    assert fake.zeroed == 2  # before the recording, and after it for what lies in the graph's memory
+def test_one_process_exchanges_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda _: pytest.fail("called"))
+    Gradients(torch.nn.Linear(2, 1)).all_reduce()

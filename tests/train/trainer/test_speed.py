@@ -20,7 +20,6 @@ from sngan_cond import (
     build_constraint,
 )
 from sngan_cond.objectives import DiscriminatorBatch
-from train.trainer.cuda_graphs import GraphedUpdate
 from train.trainer.speed import SpeedConfig, SpeedPlan, lay_out, plan_speed
 from train.trainer.state import load_moments, moments
 from train.trainer.update import Updates
@@ -31,24 +30,26 @@ GPU = torch.device("cuda")  # only its name is looked at
 
 def _plan(device: torch.device, *, constraint: ConstraintConfig | None = None, **kwargs: object) -> SpeedPlan:
     built = build_constraint(constraint or ConstraintConfig())
-    facts = {"processes": 1, "has_objective_state": False, **kwargs}
+    facts = {"has_objective_state": False, "exchanges_statistics": False, **kwargs}
     config = facts.pop("config", SpeedConfig())
     return plan_speed(config, device=device, constraint=built, **facts)
 
 
 def test_auto_is_everything_on_a_gpu_and_nothing_on_a_cpu() -> None:
-    assert _plan(GPU) == SpeedPlan(True, True, True, True, True, ())
-    assert _plan(CPU) == SpeedPlan(False, False, False, False, False, ())
+    """But for what the official semantics rule out: one call of D."""
+    assert _plan(GPU) == SpeedPlan(True, True, True, True, True, False, ())
+    assert _plan(CPU) == SpeedPlan(False, False, False, False, False, False, ())
 
 
 def test_what_cannot_be_had_is_said_with_its_reason() -> None:
     plan = _plan(CPU, config=SpeedConfig(capture=True))
     assert not plan.capture_g
     assert plan.notes == tuple(f"capture of {name}: off, because CUDA graphs need a GPU" for name in "GD")
-    plan = _plan(GPU, processes=4)
-    assert plan.compile_d
-    assert not plan.capture_d
-    assert "4 processes exchange gradients" in plan.notes[0]
+    plan = _plan(GPU, exchanges_statistics=True)
+    assert (plan.compile_g, plan.compile_d, plan.capture_g, plan.capture_d) == (True, True, False, False)
+    assert plan.notes == tuple(
+        f"capture of {name}: off, because batch_norm=synchronised communicates inside the pass" for name in "GD"
+    )
     plan = _plan(GPU, constraint=ConstraintConfig(gradient_penalty=10.0))
     assert (plan.compile_g, plan.compile_d, plan.capture_g, plan.capture_d) == (True, False, True, False)
     assert "differentiates twice" in plan.notes[0]
@@ -59,6 +60,15 @@ def test_what_cannot_be_had_is_said_with_its_reason() -> None:
         assert "its constraint changes its state" in plan.notes[0]
 
 
+def test_one_call_of_d_is_had_where_it_equals_two_and_told_of_only_if_asked_for() -> None:
+    assert _plan(GPU, constraint=ConstraintConfig(power_iterations_at="update")).one_call
+    assert _plan(CPU, constraint=ConstraintConfig(kind="none"), config=SpeedConfig(one_call=True)).one_call
+    assert not _plan(CPU, constraint=ConstraintConfig(kind="none")).one_call
+    plan = _plan(CPU, config=SpeedConfig(one_call=True))
+    assert not plan.one_call
+    assert plan.notes == ("one_call: off, because its constraint makes one call on all images another thing than two",)
+
+
 def test_no_graph_replays_a_constraint_that_it_does_not_know() -> None:
     class Own(Constraint):
         def __init__(self) -> None:
@@ -67,18 +77,16 @@ def test_no_graph_replays_a_constraint_that_it_does_not_know() -> None:
         def penalty(self, *_: object) -> torch.Tensor:
             return torch.rand(())
 
-    plan = plan_speed(SpeedConfig(), device=GPU, processes=1, constraint=Own(), has_objective_state=False)
+    plan = plan_speed(
+        SpeedConfig(), device=GPU, constraint=Own(), has_objective_state=False, exchanges_statistics=False
+    )
     assert (plan.capture_g, plan.capture_d) == (True, False)
     assert "its constraint draws or changes more" in plan.notes[0]
 
 
-def test_a_capture_that_fails_is_told_once() -> None:
+def test_what_cannot_be_had_is_told_once() -> None:
     _, updates = _train(SpeedConfig(capture=True), steps=1)
     assert len(updates.new_notes()) == 2  # there is no GPU
-    assert updates.new_notes() == []
-    updates._graphed["D"] = GraphedUpdate(updates.step_d, pool=None, zero_grad=lambda: None)
-    updates._graphed["D"].failure = "no memory"
-    assert updates.new_notes() == ["capture of D: off, because no memory"]
     assert updates.new_notes() == []
 
 
@@ -93,7 +101,6 @@ def _train(speed: SpeedConfig, *, mixed_precision: str = "no", steps: int = 3) -
     for network in (G, D):
         lay_out(network, speed, CPU)
     opt_g, opt_d = (torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.0, 0.9), fused=True) for n in (G, D))
-    G, D, opt_g, opt_d = accelerator.prepare(G, D, opt_g, opt_d)
     updates = Updates(
         accelerator, G=G, D=D, opt_g=opt_g, opt_d=opt_d, constraint=constraint, loss=LossConfig(), speed=speed
     )
@@ -131,20 +138,20 @@ def test_bfloat16_stays_near_float32() -> None:
     rounded, updates = _train(SpeedConfig(), mixed_precision="bf16")
     assert rounded[:2] == pytest.approx(exact[:2], rel=5e-2)
     assert rounded != exact
-    for network in (updates.unwrapped_G, updates.unwrapped_D):
+    for network in (updates.G, updates.D):
         assert {p.dtype for p in network.parameters()} == {torch.float32}
 
 
 def test_the_same_run_twice_is_the_same_to_the_bit() -> None:
     runs = [_train(SpeedConfig()) for _ in range(2)]
     assert runs[0][0] == runs[1][0]
-    for name, value in runs[0][1].unwrapped_D.state_dict().items():
-        assert torch.equal(value, runs[1][1].unwrapped_D.state_dict()[name]), name
+    for name, value in runs[0][1].D.state_dict().items():
+        assert torch.equal(value, runs[1][1].D.state_dict()[name]), name
 
 
 def test_loaded_moments_take_the_layout_of_their_parameters() -> None:
     _, updates = _train(SpeedConfig(memory_format="channels_last"), steps=1)
-    D, optimizer = updates.unwrapped_D, updates.opt_d
+    D, optimizer = updates.D, updates.opt_d
     parameter = next(p for p in D.parameters() if p.ndim == 4 and p.shape[1] > 3)
     kept = {name: tensor.clone().contiguous() for name, tensor in moments(D, optimizer).items()}
     expected = optimizer.state[parameter]["exp_avg_sq"].clone()

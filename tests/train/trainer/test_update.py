@@ -25,8 +25,7 @@ def updates() -> Updates:
     )
     D = Discriminator(config)
     accelerator = Accelerator(cpu=True)
-    optimisers = (torch.optim.Adam(network.parameters(), lr=1e-3) for network in (G, D))
-    G, D, opt_g, opt_d = accelerator.prepare(G, D, *optimisers)
+    opt_g, opt_d = (torch.optim.Adam(network.parameters(), lr=1e-3) for network in (G, D))
     return Updates(accelerator, G=G, D=D, opt_g=opt_g, opt_d=opt_d, constraint=Constraint(), loss=LossConfig())
 
 
@@ -34,7 +33,7 @@ def updates() -> Updates:
 def test_a_gradient_that_is_not_finite_is_told_of_its_network_and_first_step(updates: Updates, name: str) -> None:
     """Also where the loss is finite, as under a penalty at a gradient of 0."""
     z = torch.randn(4, 4)
-    network = updates.unwrapped_D if name == "D" else updates.unwrapped_G
+    network = updates.D if name == "D" else updates.G
 
     def update(step: int) -> None:
         updates.start_step(step, lr_g=1e-3, lr_d=1e-3)

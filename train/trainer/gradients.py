@@ -1,0 +1,64 @@
+"""A network's gradients as one flat buffer: zeroed, exchanged between processes and checked in one piece."""
+
+import torch
+from torch import Tensor, nn
+
+_ALIGNMENT = 16  # numbers: 64 bytes in float32; a GPU's widest loads ask for 16 of them, a processor's for 64
+
+
+class Gradients:
+    """What an update's backward passes sum up: a network's gradients, and its loss, in one flat buffer.
+
+    Every parameter's `.grad` is a view of the buffer in the parameter's own strides, channels-last ones too: autograd
+    adds to it whatever layout a gradient comes in, and a fused optimiser reads it as it lies. The buffer never moves,
+    so CUDA graphs may remember where it is. A parameter that no gradient reaches has one of zeros.
+
+    Args:
+        network: on its device and in its layout already, with all parameters of one type.
+        processes: that share an update; each calls `all_reduce`.
+    """
+
+    def __init__(self, network: nn.Module, *, processes: int = 1) -> None:
+        self.processes = processes
+        self._parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        starts, end = [], 0
+        for parameter in self._parameters:
+            starts.append(end)
+            end += -(-parameter.numel() // _ALIGNMENT) * _ALIGNMENT
+        self.flat = self._parameters[0].new_zeros(end + 1).detach()
+        self._views = [
+            self.flat.as_strided(parameter.shape, parameter.stride(), start)
+            for parameter, start in zip(self._parameters, starts, strict=True)
+        ]
+        self._loss = self.flat[end]
+        self.zero_()
+
+    def zero_(self) -> None:
+        """Start an update."""
+        self.flat.zero_()
+        for parameter, view in zip(self._parameters, self._views, strict=True):
+            if parameter.grad is not view:  # an optimiser's `zero_grad` takes gradients away
+                parameter.grad = view
+
+    def share(self, total: Tensor, micro_batches: int) -> Tensor:
+        """Return a micro-batch's part of the loss that all processes' passes sum up, and note its value.
+
+        Args:
+            total: scalar with a graph; the mean over micro-batches and processes is what an update descends.
+        """
+        part = total / (micro_batches * self.processes)
+        self._loss += part.detach()
+        return part
+
+    def all_reduce(self) -> None:
+        """Sum over all processes: one call for the whole network, and none where there is one process."""
+        if self.processes > 1:
+            torch.distributed.all_reduce(self.flat)
+
+    def finite(self) -> Tensor:
+        """Return whether the loss and every gradient are finite, a bool scalar on the device, in one pass.
+
+        Their norm overflows where a gradient's square does, which would make Adam's second moment infinite and so end
+        all movement.
+        """
+        return torch.isfinite(torch.linalg.vector_norm(self.flat))
