@@ -77,7 +77,8 @@ def plan_speed(
     if exchanges_statistics:  # in D's update too, which makes fakes
         both = both or "batch_norm=synchronised communicates inside the pass"
     capture_g = decide("capture of G", config.capture, both)
-    changes = None if plain else "its constraint draws or changes more than weights and u"
+    what = ", ".join(constraint.parts) if known else type(constraint).__name__
+    changes = None if plain else f"its constraint ({what}) draws or changes more than weights and u"
     state = "the objective has a state that changes between updates" if has_objective_state else None
     capture_d = decide("capture of D", config.capture, both or changes or state)
     batched = decide("batched_sn", config.batched_sn, None) if spectral else False

@@ -21,13 +21,14 @@ from sngan_cond.objectives import DiscriminatorBatch
 from train.data.dataset import PreparedDataset
 from train.data.feed import RealBatches
 from train.trainer.noise import LatentSampler
+from train.trainer.state import shared
 from train.trainer.update import Updates
 
 
 def main(data: str, out: str, accumulate: int, power_iterations_at: str) -> None:
     accelerator = Accelerator(cpu=True)
     rank, world = accelerator.process_index, accelerator.num_processes
-    torch.manual_seed(0)
+    torch.manual_seed(rank)  # unlike in every process, until `shared` gives all the main process's
     config = GeneratorConfig(resolution=32, num_classes=10, channels=8, latent_dim=16)
     G = Generator(config)
     for name, buffer in G.named_buffers():  # statistics of a trained network, so that eval mode makes images
@@ -36,6 +37,7 @@ def main(data: str, out: str, accumulate: int, power_iterations_at: str) -> None
     D = Discriminator(DiscriminatorConfig(resolution=32, num_classes=10, channels=8))
     constraint = build_constraint(ConstraintConfig(power_iterations_at=power_iterations_at))
     constraint.attach(D)
+    G, D = shared(G), shared(D)
     # Adam's first step is the sign of the gradient unless eps is large; rounding must not flip signs here.
     opt_g, opt_d = (torch.optim.Adam(net.parameters(), lr=0.1, betas=(0.0, 0.9), eps=1.0) for net in (G, D))
     G.eval()

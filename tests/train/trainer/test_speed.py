@@ -53,6 +53,7 @@ def test_what_cannot_be_had_is_said_with_its_reason() -> None:
     plan = _plan(GPU, constraint=ConstraintConfig(gradient_penalty=10.0))
     assert (plan.compile_g, plan.compile_d, plan.capture_g, plan.capture_d) == (True, False, True, False)
     assert "differentiates twice" in plan.notes[0]
+    assert "its constraint (kind, gradient_penalty) draws or changes more" in plan.notes[1]
     assert "has a state" in _plan(GPU, has_objective_state=True).notes[0]
     for estimate in ("bidirectional", "operator"):
         plan = _plan(GPU, constraint=ConstraintConfig(estimate=estimate))
@@ -81,7 +82,7 @@ def test_no_graph_replays_a_constraint_that_it_does_not_know() -> None:
         SpeedConfig(), device=GPU, constraint=Own(), has_objective_state=False, exchanges_statistics=False
     )
     assert (plan.capture_g, plan.capture_d) == (True, False)
-    assert "its constraint draws or changes more" in plan.notes[0]
+    assert "its constraint (Own) draws or changes more" in plan.notes[0]
 
 
 def test_what_cannot_be_had_is_told_once() -> None:
