@@ -10,7 +10,7 @@ from torch import Tensor
 from sngan_cond.inputs import Inputs, mixture_inputs, morph_inputs, sample_inputs, walk_inputs
 from sngan_cond.networks.generator import Generator
 from sngan_cond.networks.layers import eval_mode
-from sngan_cond.transfer import HostCopy
+from sngan_cond.transfer import HostCopy, to_device
 from sngan_cond.validation import between, check
 
 # Every batch is computed in full, so a typing error could otherwise ask for terabytes.
@@ -171,7 +171,7 @@ def generate_on_device(G: Generator, z: Tensor, y: Tensor | None, *, batch_size:
     with eval_mode(G):
         for start in range(0, len(z), batch_size):
             latents, labels = (
-                None if rows is None else _full(rows[start : start + batch_size], batch_size).to(device)
+                None if rows is None else to_device(_full(rows[start : start + batch_size], batch_size), device)
                 for rows in (z, y)
             )
             yield to_uint8(G(latents, labels))[: len(z) - start]

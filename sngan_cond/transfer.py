@@ -1,7 +1,14 @@
-"""Copies from a GPU that the host waits for when it needs them, and not before."""
+"""Copies between a GPU and the host that wait for nothing but themselves."""
 
 import torch
 from torch import Tensor
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device; the copy is queued behind what was launched before, and not waited for."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()  # from pageable memory it would be waited for, and all work before it
+    return tensor.to(device, non_blocking=True)
 
 
 class HostCopy:

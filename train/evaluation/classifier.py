@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from sngan_cond.cli import OneLineParser, run_command
 from sngan_cond.randomness import rng_for, seed_for
+from sngan_cond.transfer import to_device
 from train.cli import DEVICES, check_device, check_writable
 from train.data.dataset import PreparedDataset
 from train.errors import EvaluationError, TrainError
@@ -30,7 +31,7 @@ def _batch(dataset: PreparedDataset, indices: Tensor, device: torch.device) -> t
     """Return images (N, 3, R, R) uint8 and their labels (N,) on a device."""
     chosen = indices.numpy()
     labels = torch.from_numpy(dataset.labels[chosen])
-    return on_device(dataset.images[chosen], device), labels.to(device, non_blocking=True)
+    return on_device(dataset.images[chosen], device), to_device(labels, device)
 
 
 @torch.inference_mode()

@@ -12,6 +12,7 @@ from sngan_cond.latents import draw_latents
 from sngan_cond.networks.generator import Generator
 from sngan_cond.randomness import rng_for
 from sngan_cond.sampling import to_uint8
+from sngan_cond.transfer import to_device
 from train.data.dataset import PreparedDataset
 from train.evaluation.distributed import Processes
 from train.evaluation.finite import FiniteWatch
@@ -66,8 +67,8 @@ class FakeStream:
 
         In float32 and not compiled, whatever training does: scores are to be those of the model that others load.
         """
-        z = self.latents(start, stop).to(self.device)  # drawn on the CPU, so that every device gets the same
-        y = None if self.labels is None else self.labels[start:stop].to(self.device)
+        z = to_device(self.latents(start, stop), self.device)  # drawn on the CPU, so that every device gets the same
+        y = None if self.labels is None else to_device(self.labels[start:stop], self.device)
         images = self.generator(z, y)
         among = f"among {start:,} to {stop - 1:,}"
         self._watch.note(images, f"the generator makes images that are not finite, {among}")
@@ -145,10 +146,7 @@ class RealStream:
 
 def on_device(images: np.ndarray, device: torch.device) -> Tensor:
     """Copy images (n, R, R, 3) to a device, without waiting for what it does, and return them as (n, 3, R, R)."""
-    pixels = torch.from_numpy(images)
-    if device.type == "cuda":
-        pixels = pixels.pin_memory()  # from pageable memory the copy would wait
-    return pixels.to(device, non_blocking=True).permute(0, 3, 1, 2).contiguous()
+    return to_device(torch.from_numpy(images), device).permute(0, 3, 1, 2).contiguous()
 
 
 def real_indices(dataset: PreparedDataset, count: int, label: int | None = None) -> np.ndarray:
