@@ -8,7 +8,8 @@ from sngan_cond.validation import Allowed, NotNegative, StrictConfig, between
 
 Architecture = Literal["resnet", "cnn", "dcgan", "mnist"]
 Latent = Literal["normal", "uniform"]
-ConvBackend = Literal["auto", "plain", "strided", "minimal"]  # see sngan_cond.fast.dispatch.set_backend
+ConvBackend = Literal["auto", "plain", "strided", "shuffled", "minimal"]  # see sngan_cond.fast.dispatch.set_backend
+Switch = bool | Literal["auto"]  # in YAML and after --set: on, off or auto
 HeadKind = Literal["unconditional", "projection", "concat", "auxiliary_classifier", "reconstruction"]
 
 # Bounds well beyond the papers' networks: a typing error is refused here instead of filling the memory.

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sngan_cond.config import Architecture, ConvBackend, DiscriminatorConfig, GeneratorConfig, LossConfig
+from sngan_cond.config import Architecture, ConvBackend, DiscriminatorConfig, GeneratorConfig, LossConfig, Switch
 from sngan_cond.constraints.config import OFF, ConstraintConfig
 
 Positive = Annotated[int, Field(ge=1)]
@@ -97,15 +97,15 @@ class EvaluationConfig:
     batch: Positive = 64
 
 
-Switch = bool | Literal["auto"]  # in YAML and after --set: on, off or auto
-
-
 @dataclass(frozen=True, kw_only=True)
 class SpeedConfig:
     """Speed switches; "auto" is on for GPUs and off on a CPU, where the convolutions' native kernels are fast already.
 
     Args:
-        convolution: backend of the 3x3 convolutions (`sngan_cond.fast.dispatch.set_backend`).
+        convolution: backend of the 3x3 convolutions (`sngan_cond.fast.dispatch.set_backend`); "auto" goes by a table
+            of device and shape (`sngan_cond.fast.choices`).
+        pad_channels: give the convolutions between images and features 8 channels with zeros instead of 3; "auto" goes
+            by the same table.
         memory_format: layout of the weights; "auto" is channels_last on a GPU. Activations take the layout that the
             convolutions return.
         compile: hand both networks to torch.compile; the first steps then take minutes.
@@ -120,6 +120,7 @@ class SpeedConfig:
     """
 
     convolution: ConvBackend = "auto"
+    pad_channels: Switch = "auto"
     memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
     compile: Switch = "auto"
     capture: Switch = "auto"

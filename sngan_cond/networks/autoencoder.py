@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sngan_cond.config import DiscriminatorConfig
-from sngan_cond.networks.layers import init_normal_
+from sngan_cond.networks.layers import feature_map, init_normal_
 
 CODE_DIM = 128
 _SLOPE = 0.2
@@ -44,7 +44,7 @@ class Autoencoder(nn.Module):
         for conv in (self.conv, *self.convs):
             x = F.leaky_relu(conv(x), _SLOPE)  # after the last, (N, 8 ch, R/8, R/8)
         code = F.leaky_relu(self.encode(x.flatten(1)), _SLOPE)  # (N, 128)
-        h = F.leaky_relu(self.decode(code), _SLOPE).reshape(len(x), -1, self.top_side, self.top_side)
+        h = feature_map(F.leaky_relu(self.decode(code), _SLOPE), self.top_side, self.deconvs)
         for deconv in self.deconvs:
             h = F.leaky_relu(deconv(h), _SLOPE)  # after the last, (N, ch, R, R)
         return torch.tanh(self.last(h))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sngan_cond.config import DiscriminatorConfig, GeneratorConfig
 from sngan_cond.networks.heads import LabelPlanes
-from sngan_cond.networks.layers import NoNorm, batch_norm, init_normal_
+from sngan_cond.networks.layers import NoNorm, SameConv2d, batch_norm, feature_map, init_normal_
 
 
 class CnnGenerator(nn.Module):
@@ -29,7 +29,7 @@ class CnnGenerator(nn.Module):
         self.deconvs = nn.ModuleList(
             nn.ConvTranspose2d(c_in, c_out, 4, stride=2, padding=1) for c_in, c_out in itertools.pairwise(widths)
         )
-        self.conv = nn.Conv2d(widths[-1], 3, 3, padding=1)
+        self.conv = SameConv2d(widths[-1], 3, 3)
         init_normal_(self.linear)
         init_normal_(self.conv)
         for deconv in self.deconvs:
@@ -38,7 +38,7 @@ class CnnGenerator(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
         """Map latents (N, latent_dim) and labels or class weights to images (N, 3, R, R) in [-1, 1]."""
-        h = self.linear(z).unflatten(1, (-1, self.first_side, self.first_side))  # (N, 8 ch, R/8, R/8)
+        h = feature_map(self.linear(z), self.first_side, self.deconvs)  # (N, 8 ch, R/8, R/8)
         h = F.relu(self.norms[0](h, y))
         for deconv, norm in zip(self.deconvs, list(self.norms)[1:], strict=True):
             h = F.relu(norm(deconv(h), y))  # twice the side, half the width

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sngan_cond.config import DiscriminatorConfig, GeneratorConfig
-from sngan_cond.networks.layers import batch_norm, init_normal_
+from sngan_cond.networks.layers import batch_norm, feature_map, init_normal_
 
 _FIRST_SIDE = 4
 _SLOPE = 0.2
@@ -41,7 +41,7 @@ class DcganGenerator(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
         """Map latents (N, latent_dim) and labels or class weights to images (N, 3, R, R) in [-1, 1]."""
-        h = self.linear(z).unflatten(1, (-1, _FIRST_SIDE, _FIRST_SIDE))  # (N, C_0, 4, 4)
+        h = feature_map(self.linear(z), _FIRST_SIDE, self.deconvs)  # (N, C_0, 4, 4)
         for norm, deconv in zip(self.norms, self.deconvs, strict=True):
             h = deconv(F.relu(norm(h, y)))  # twice the side
         return torch.tanh(h)  # (N, 3, R, R)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sngan_cond.config import DiscriminatorConfig
-from sngan_cond.networks.layers import init_glorot_
+from sngan_cond.networks.layers import init_glorot_, laid_out_like
 
 
 class DiscriminatorOutput(NamedTuple):
@@ -74,4 +74,4 @@ class LabelPlanes(nn.Module):
         if y is None:
             raise ValueError("y=None: a discriminator with the concat head needs labels (N,)")
         planes = self.embed(y)[:, :, None, None].expand(-1, -1, *x.shape[2:])  # (N, embed_dim, H, W)
-        return torch.cat([x, planes], dim=1)
+        return torch.cat([x, laid_out_like(x, planes)], dim=1)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sngan_cond.config import ConvBackend
+from sngan_cond.config import ConvBackend, Switch
 from sngan_cond.fast import conv_mean_pool2d, same_conv2d, upsample_conv2d
 from sngan_cond.fast.batch_norm import batch_norm_relu, runs_fused
 
@@ -99,13 +99,14 @@ class SameConv2d(nn.Conv2d):
     """A convolution with same padding, of kernel size 3, or 1 for a skip."""
 
     backend: ConvBackend = "auto"
+    pad_channels: Switch = "auto"
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (N, C_in, H, W) to (N, C_out, H, W)."""
-        return same_conv2d(input, self.weight, self.bias, self.backend)
+        return same_conv2d(input, self.weight, self.bias, self.backend, self.pad_channels)
 
 
 class UpsampleConv2d(SameConv2d):
@@ -121,7 +122,33 @@ class ConvMeanPool2d(SameConv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (N, C_in, 2H, 2W) to (N, C_out, H, W)."""
-        return conv_mean_pool2d(input, self.weight, self.bias, self.backend)
+        return conv_mean_pool2d(input, self.weight, self.bias, self.backend, self.pad_channels)
+
+
+def feature_map(x: Tensor, side: int, following: nn.Module) -> Tensor:
+    """See the rows of a linear layer, (N, C side^2), as features (N, C, side, side).
+
+    Args:
+        side: in pixels.
+        following: a module with convolutions that they go to; the layout is that of its weights.
+    """
+    features = torch.unflatten(x, 1, (-1, side, side))
+    for stored in following.parameters():  # and not a layer's weight, which a constraint would compute
+        if stored.ndim == 4:
+            return laid_out_like(stored, features)
+    return features
+
+
+def laid_out_like(other: Tensor, x: Tensor) -> Tensor:
+    """Return features (N, C, H, W), on a GPU channels-last in memory if `other` is.
+
+    There every layer keeps the layout that it is given, and convolutions copy what is in another. On a CPU they take
+    either.
+    """
+    is_channels_last = other.is_contiguous(memory_format=torch.channels_last) and not other.is_contiguous()
+    if x.device.type == "cpu" or not is_channels_last:
+        return x
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def init_glorot_(layer: nn.Conv2d | nn.Linear | nn.Embedding, gain: float = 1.0) -> None:

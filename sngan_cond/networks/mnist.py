@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sngan_cond.config import DiscriminatorConfig, GeneratorConfig
-from sngan_cond.networks.layers import batch_norm, init_normal_
+from sngan_cond.networks.layers import batch_norm, feature_map, init_normal_
 
 _SLOPE = 0.2
 _FIRST_SIDE = 7
@@ -32,7 +32,7 @@ class MnistGenerator(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
         """Map latents (N, latent_dim) and labels or class weights to images (N, 3, 28, 28) in [-1, 1]."""
-        h = self.linear(z).unflatten(1, (-1, _FIRST_SIDE, _FIRST_SIDE))  # (N, 2 ch, 7, 7)
+        h = feature_map(self.linear(z), _FIRST_SIDE, self.deconv1)  # (N, 2 ch, 7, 7)
         h = self.norm1(F.leaky_relu(h, _SLOPE), y)
         h = self.norm2(F.leaky_relu(self.deconv1(h), _SLOPE), y)  # (N, ch, 14, 14)
         grey = 2 * torch.sigmoid(self.deconv2(h)) - 1  # (N, 1, 28, 28)

@@ -16,6 +16,7 @@ from sngan_cond.networks.layers import (
     SameConv2d,
     UpsampleConv2d,
     batch_norm,
+    feature_map,
     init_glorot_,
 )
 
@@ -68,13 +69,13 @@ class ResNetGenerator(nn.Module):
             UpBlock(c_in, c_out, config.num_classes) for c_in, c_out in itertools.pairwise(widths)
         )
         self.norm = BatchNorm2d(widths[-1])
-        self.conv = nn.Conv2d(widths[-1], 3, 3, padding=1)
+        self.conv = SameConv2d(widths[-1], 3, 3)
         init_glorot_(self.linear)
         init_glorot_(self.conv)
 
     def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
         """Map latents (N, latent_dim) and labels or class weights to images (N, 3, R, R) in [-1, 1]."""
-        h = self.linear(z).unflatten(1, (-1, self.first_side, self.first_side))  # (N, C_0, s, s)
+        h = feature_map(self.linear(z), self.first_side, self.blocks)  # (N, C_0, s, s)
         for block in self.blocks:
             h = block(h, y)  # (N, C_i, 2^i s, 2^i s)
         h = self.norm(h, relu=True)

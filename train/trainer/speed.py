@@ -31,7 +31,7 @@ class SpeedPlan(NamedTuple):
 
 def lay_out(network: nn.Module, config: SpeedConfig, device: torch.device) -> None:
     """Set backend and memory layout of a network in place, before optimisers and wrappers see its parameters."""
-    set_backend(network, config.convolution)
+    set_backend(network, config.convolution, config.pad_channels)
     wanted = config.memory_format
     if wanted == "channels_last" or (wanted == "auto" and device.type == "cuda"):
         network.to(memory_format=torch.channels_last)

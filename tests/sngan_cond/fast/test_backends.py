@@ -1,6 +1,8 @@
 """Every backend of a convolution against the plain one."""
 
+import itertools
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -8,11 +10,21 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from sngan_cond.fast import conv_mean_pool2d, dispatch, gemm_conv, native, same_conv2d, set_backend, upsample_conv2d
+from sngan_cond.fast import (
+    choices,
+    conv_mean_pool2d,
+    dispatch,
+    gemm_conv,
+    native,
+    same_conv2d,
+    set_backend,
+    upsample_conv2d,
+)
 from sngan_cond.networks.layers import SameConv2d
 from tests.refusals import refused
 
 MAPS = {"upsample": upsample_conv2d, "mean_pool": conv_mean_pool2d, "same": same_conv2d}
+CL = torch.channels_last
 needs_native = pytest.mark.skipif(not native.available(), reason="there is no C++ compiler for the native kernels")
 
 
@@ -37,15 +49,21 @@ def _error(ours: Tensor, plain: Tensor) -> float:
     return ((ours - plain).abs().max() / plain.abs().max()).item()
 
 
+# Sums of a hundred terms of order 1, each rounded to 1e-16; Winograd's take differences of larger ones.
+@pytest.mark.parametrize("is_channels_last", [False, True])
 @pytest.mark.parametrize("side", [1, 3])
-@pytest.mark.parametrize("backend", ["strided", "minimal"])
+@pytest.mark.parametrize(("backend", "bound"), [("strided", 1e-13), ("shuffled", 1e-13), ("minimal", 1e-12)])
 @pytest.mark.parametrize("name", list(MAPS))
-def test_identities_hold_in_float64(name: str, backend: str, side: int) -> None:
+def test_identities_hold_in_float64(name: str, backend: str, bound: float, side: int, is_channels_last: bool) -> None:
     x, weight, bias = _inputs(torch.float64, side)
+    if is_channels_last:
+        x, weight = (t.detach().contiguous(memory_format=CL).requires_grad_() for t in (x, weight))
     ours, plain = (MAPS[name](x, weight, bias, kind) for kind in (backend, "plain"))
     errors = [_error(a, b) for a, b in zip(*(_derivatives(y, x, weight, bias) for y in (ours, plain)), strict=True)]
-    assert max(_error(ours, plain), *errors) < 1e-12
-    assert _error(MAPS[name](x, weight, None, backend), MAPS[name](x, weight, None, "plain")) < 1e-12
+    assert max(_error(ours, plain), *errors) < bound
+    assert _error(MAPS[name](x, weight, None, backend), MAPS[name](x, weight, None, "plain")) < bound
+    if is_channels_last:
+        assert ours.is_contiguous(memory_format=CL)
 
 
 @needs_native
@@ -122,13 +140,15 @@ def test_a_backend_is_set_on_every_layer_and_leaves_the_state_alone() -> None:
     ]
     for network in networks:
         names = set(network.state_dict())
-        set_backend(network, "strided")
+        set_backend(network, "strided", pad_channels=True)
         layers = [module for module in network.modules() if hasattr(module, "backend")]
         assert len(layers) >= 7
         assert {layer.backend for layer in layers} == {"strided"}
+        assert {layer.pad_channels for layer in layers if isinstance(layer, SameConv2d)} == {True}
         assert set(network.state_dict()) == names
-    assert SameConv2d.backend == "auto"
+    assert (SameConv2d.backend, SameConv2d.pad_channels) == ("auto", "auto")
     refused(lambda: set_backend(networks[0], "fastest"), "backend='fastest'")
+    refused(lambda: set_backend(networks[0], "auto", pad_channels="always"), "pad_channels='always'")
 
 
 def test_odd_sides_keep_the_plain_convolution() -> None:
@@ -138,8 +158,38 @@ def test_odd_sides_keep_the_plain_convolution() -> None:
 
 def test_what_auto_chooses_does_not_depend_on_the_batch() -> None:
     weight = torch.empty(64, 64, 3, 3)
-    chosen = [dispatch._resampling_backend(torch.empty(n, 64, 8, 8), weight, 8, "auto") for n in (1, 2, 64)]
-    assert len(set(chosen)) == 1
+    for layer in ("upsample", "mean_pool", "same"):
+        assert len({dispatch._form(layer, torch.empty(n, 64, 8, 8), weight, "auto", 8) for n in (1, 2, 64)}) == 1
+
+
+@pytest.mark.parametrize("name", ["mean_pool", "same"])
+@pytest.mark.parametrize("channels", [(3, 13), (13, 3)])
+@pytest.mark.parametrize("side", [1, 3])
+def test_padded_channels_change_nothing_in_float64(name: str, channels: tuple[int, int], side: int) -> None:
+    x, weight, bias = _inputs(torch.float64, side, *channels)
+    multiplied = []
+    for pads in (True, False):
+        with FlopCounterMode(display=False) as counter:
+            MAPS[name](x, weight, bias, "strided", pads)
+        multiplied.append(counter.get_total_flops())
+    is_joined = name == "mean_pool" and side == 3  # a 4x4 kernel, of features only
+    assert multiplied[0] == multiplied[1] * (1 if is_joined else 8 * 16 / (3 * 13))
+    ours, plain = (MAPS[name](x, weight, bias, "strided", pads) for pads in (True, False))
+    errors = [_error(a, b) for a, b in zip(*(_derivatives(y, x, weight, bias) for y in (ours, plain)), strict=True)]
+    assert max(_error(ours, plain), *errors) < 1e-13
+
+
+def test_every_device_and_layer_has_a_form_for_all_shapes() -> None:
+    for (device, layer), rows in choices.CHOICES.items():
+        assert rows[-1][2:] == (0, 0, False), (device, layer)  # the last row takes what is left
+        for is_fused in (True, False):
+            for channels, side in itertools.product((1, 31, 32, 1024), (1, 7, 8, 16, 64)):
+                form = choices.choose(layer, device, channels=channels, side_px=side, is_fused=lambda f=is_fused: f)
+                assert form in get_args(choices.Form)
+                assert form != "minimal" or (device == "cpu" and channels >= 32)
+    assert {device for device, _ in choices.CHOICES} == {"cpu", "gpu"}
+    assert len(choices.CHOICES) == 2 * len(get_args(choices.Layer))
+    assert choices.choose("upsample", "cuda", channels=64, side_px=7, is_fused=pytest.fail) == "plain"
 
 
 @pytest.mark.parametrize(("side", "multiplications_a_small_pixel"), [(4, 36), (8, 16)])
