@@ -109,15 +109,17 @@ class _BatchNormKernels:
         self._trace = trace
 
     def moments(self, x: Tensor) -> tuple[Tensor, ...]:
-        shape = x.shape[3:]
-        return self._note("batch_norm_moments", (x,), *(x.new_empty(shape, dtype=torch.float32) for _ in range(2)))
+        mean, var = (x.new_empty(x.shape[3:], dtype=torch.float32) for _ in range(2))
+        self._note("batch_norm_moments", (x,), mean, var)
+        return self._note("batch_norm_merge", (), mean, var)  # of what the programs of a kernel found
 
     def norm_relu(self, x: Tensor, *others: Tensor) -> Tensor:
         return self._note("batch_norm_relu", (x, *others), torch.empty_like(x))[0]
 
     def affine_gradients(self, grad: Tensor, x: Tensor, *others: Tensor) -> Tensor:
         sums = x.new_empty((2, x.shape[0], x.shape[3]), dtype=torch.float32)
-        return self._note("batch_norm_affine_gradients", (grad, x, *others), sums)[0]
+        self._note("batch_norm_affine_gradients", (grad, x, *others), sums)
+        return self._note("batch_norm_merge", (), sums)[0]
 
     def feature_gradient(self, grad: Tensor, x: Tensor, *others: Tensor) -> Tensor:
         return self._note("batch_norm_feature_gradient", (grad, x, *others), torch.empty_like(x))[0]
