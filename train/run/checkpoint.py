@@ -117,7 +117,7 @@ def save_checkpoint(
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise TrainError(f"{final}: the checkpoint cannot be saved ({_reason(error)})") from error
-    _remove_oldest(root, keep, newest=final)
+    _remove_oldest(root, keep, newest=state["step"])
     return final
 
 
@@ -133,7 +133,8 @@ def whole_checkpoints(root: Path, warn: Callable[[str], None]) -> Iterator[Check
         root: folder of all checkpoints.
         warn: called with one line for each damaged checkpoint.
     """
-    for folder in _newest_first(root):
+    for step in reversed(saved_steps(root)):
+        folder = checkpoint_folder(root, step)
         try:
             state = _read_state(folder)
             _verify(folder, state)
@@ -148,10 +149,6 @@ def clean_leftovers(root: Path) -> None:
     for prefix in (_PARTIAL, _DELETING):
         for folder in root.glob(f"{prefix}*"):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _newest_first(root: Path) -> Iterator[Path]:
-    yield from sorted(root.glob("step-*"), reverse=True)
 
 
 def _read_state(folder: Path) -> StateFile:
@@ -176,10 +173,10 @@ def _looks_whole(folder: Path) -> bool:
         return False
 
 
-def _remove_oldest(root: Path, keep: int, *, newest: Path) -> None:
+def _remove_oldest(root: Path, keep: int, *, newest: int) -> None:
     """Keep some checkpoints that can be continued; damaged ones do not count, and stay."""
-    whole = [folder for folder in _newest_first(root) if folder <= newest and _looks_whole(folder)]
-    for folder in whole[keep:]:
+    folders = [checkpoint_folder(root, step) for step in reversed(saved_steps(root)) if step <= newest]
+    for folder in list(filter(_looks_whole, folders))[keep:]:
         # Renamed first: a kill leaves no half of a checkpoint under its name.
         doomed = root / f"{_DELETING}{folder.name}"
         folder.rename(doomed)

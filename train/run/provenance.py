@@ -4,6 +4,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -25,8 +26,9 @@ def versions(*packages: str) -> dict[str, str]:
     return found
 
 
+@cache
 def commit() -> str | None:
-    """Return the commit of the source tree this runs from; None outside of one."""
+    """Return the commit of the source tree this runs from, as of the first call; None outside of one."""
     root = Path(__file__).parents[2]
     try:
         answer = subprocess.run(

@@ -128,8 +128,8 @@ class Run:
         earlier, self._stop_flag = self._stop_flag, AnyRankFlag(self.accelerator, self._asked_to_stop)
         return earlier is not None and earlier.read()
 
-    def write_training_record(self, images_seen: int, step: int) -> str:
-        """Write what a model card says about the training; returns the text."""
+    def training_record(self, images_seen: int, step: int) -> str:
+        """Return what a model card says about the training until now."""
         facts = {
             "step": step,
             "images_seen": images_seen,
@@ -140,9 +140,19 @@ class Run:
             "numerics": self.numerics.facts(),
             "versions": versions("sngan-cond", "torch", "accelerate", "safetensors", "numpy"),
         }
-        text = json.dumps(facts, indent=2) + "\n"
-        write_text_atomically(self.folder / TRAINING_FILE, text)
-        return text
+        return json.dumps(facts, indent=2) + "\n"
+
+    def write_training_record(self, text: str) -> None:
+        """Keep a `training_record` in the run's folder.
+
+        Raises:
+            TrainError: if the disk refuses.
+        """
+        path = self.folder / TRAINING_FILE
+        try:
+            write_text_atomically(path, text)
+        except OSError as error:
+            raise TrainError(f"{path}: cannot be written ({error.strerror})") from error
 
     def forget(self, step: int, prefixes: tuple[str, ...]) -> None:
         """Drop the log lines of a step that hold a scalar whose name begins so, to be written again."""

@@ -1,7 +1,9 @@
 """The training loop: one G update, then n_dis D updates on fresh batches, as in the official updater."""
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,10 +51,11 @@ def train(config: TrainConfig, run_dir: Path) -> int:
             t.networks.ema.update(updates.G, t.step)
             t.step += 1
             stopping = t.after_step(g, d, factor)
+        t.networks.finish_saving()
         if t.step == config.steps and t.publisher is not None:
             t.publisher.drain()
-    if t.networks.last_saved is not None:
-        t.run.print(_summary(t.run, t.networks.last_saved, t.step))
+    if (newest := t.networks.writer.newest) is not None:
+        t.run.print(_summary(t.run, newest, t.step))
     return t.step
 
 
@@ -92,9 +95,11 @@ class _Training:
         self.publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, log=run.print)
         if self.publisher is not None:
             stack.callback(self.publisher.close)
+        stack.enter_context(self.networks.writer)  # closed before the publisher, which it calls, and the folder's lock
         run.start(self.step)
         # The run may have been killed after saving a step and before publishing or scoring it; both skip what is done.
-        self._publish()
+        if (publish := self._publication()) is not None and self.networks.writer.newest is not None:
+            publish(self.networks.writer.newest)
         if self.evaluation is not None and self._scores():
             self.evaluation.catch_up(self.networks, self.step, images_seen=self.images_seen)
         self._restart_clock()
@@ -122,6 +127,7 @@ class _Training:
     def after_step(self, g: dict[str, Tensor], d: dict[str, Tensor], factor: float) -> bool:
         """Log, draw samples, save, publish and score where it is time; returns whether the run is asked to stop."""
         config, run, networks, step = self.config, self.run, self.networks, self.step
+        networks.writer.check()
         if self._is_due(config.log_every):
             self._log(g, d, factor)
         if self._is_due(config.sample_every):
@@ -129,12 +135,12 @@ class _Training:
         stopping = run.should_stop()
         if self._is_due(config.save_every) or stopping or self._publishes():
             self._check_finite()
-            networks.save(step, images_seen=self.images_seen)
-        self._publish()
+            networks.save(step, images_seen=self.images_seen, then=self._publication())
         if self.evaluation is not None and self._scores():
             if stopping:  # whoever sent the signal may kill the process seconds later
                 run.print(f"step {step}: not scored yet; the same command does it")
             else:
+                networks.writer.wait()  # scores of a step that a kill takes back would pass for those of the next try
                 self.evaluation.score(networks, step, images_seen=self.images_seen)
                 self._restart_clock()
         return stopping
@@ -162,7 +168,8 @@ class _Training:
 
     def _check_finite(self) -> None:
         for name, bad_step in self.networks.updates.first_nonfinite_step().items():
-            last = self.networks.last_saved or "none yet"
+            self.networks.writer.settle()
+            last = self.networks.writer.newest or "none yet"
             raise TrainError(
                 f"step {bad_step}: loss or gradient of {name} is not finite; the run stops. Last good checkpoint: "
                 f"{last}. Lower the learning rate, or use precision=fp32"
@@ -174,9 +181,11 @@ class _Training:
     def _publishes(self) -> bool:
         return self.config.hub.repo is not None and self._is_due(self.config.hub.every)
 
-    def _publish(self) -> None:
-        if self.publisher is not None and self.networks.last_saved is not None and self._publishes():
-            self.publisher.submit(self.networks.last_saved, self.step)
+    def _publication(self) -> Callable[[Path], None] | None:
+        """Return what takes this step's checkpoint over for publication, None if it is not published."""
+        if self.publisher is None or not self._publishes():
+            return None
+        return partial(self.publisher.submit, step=self.step)
 
     def _scores(self) -> bool:
         return self.config.evaluation.every > 0 and self.step > 0 and self.step % self.config.evaluation.every == 0

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from train.config import AdamConfig, TrainConfig
 from train.data.dataset import PreparedDataset
 from train.errors import TrainError
 from train.presets.load import config_to_dict
-from train.run.checkpoint import Checkpoint, checkpoint_folder, save_checkpoint
-from train.run.run import Run
+from train.run.checkpoint import Checkpoint, save_checkpoint
+from train.run.run import TRAINING_FILE, Run
+from train.run.writer import CheckpointWriter, Tensors
 from train.trainer.speed import lay_out
 from train.trainer.update import Updates
 
@@ -62,7 +64,7 @@ class Networks:
             loss=config.loss,
             speed=config.speed,
         )
-        self.last_saved: Path | None = None
+        self.writer = CheckpointWriter(device, log=run.print)
         # What a checkpoint holds, by file: "model" is the plain average, from which a constrained one cannot go on.
         average = "model" if config.constraint_g.kind == "none" else "ema"
         G, D = self.updates.G, self.updates.D
@@ -86,38 +88,53 @@ class Networks:
             reason = one_line(error, 300)
             raise TrainError(f"{checkpoint.folder}: does not fit this configuration ({reason})") from error
         self.run.seconds_before = checkpoint.state.seconds
-        self.last_saved = checkpoint.folder
+        self.writer.newest = checkpoint.folder
         self.run.print(f"continuing at step {checkpoint.step} from {checkpoint.folder}")
         return checkpoint.step
 
-    def save(self, step: int, *, images_seen: int) -> None:
-        """Write a checkpoint from the main process; the others wait.
+    def save(self, step: int, *, images_seen: int, then: Callable[[Path], None] | None = None) -> None:
+        """Have the main process write a checkpoint of this instant while training goes on.
 
         The folder is a model folder too: `config.json` and `model.safetensors` hold the averaged generator.
 
         Args:
             images_seen: real images shown to D.
+            then: called on the main process, in a thread, with the folder once it is whole.
+        Raises:
+            TrainError: if the last checkpoint could not be written.
         """
-        if self.run.is_main and self.last_saved != checkpoint_folder(self.run.checkpoints, step):
-            self.last_saved = save_checkpoint(
-                self.run.checkpoints,
-                state={
-                    "step": step,
-                    "images_seen": images_seen,
-                    "seconds": self.run.seconds,
-                    "world_size": self.run.world_size,
-                    "config": config_to_dict(self.config),
-                },
-                tensors=self._tensors(),
-                texts={
-                    "config.json": self.generator_config.to_json(),
-                    "training.json": self.run.write_training_record(images_seen, step),
-                },
-                keep=self.config.keep_checkpoints,
-            )
+        if not self.run.is_main:
+            return
+        state = {
+            "step": step,
+            "images_seen": images_seen,
+            "seconds": self.run.seconds,
+            "world_size": self.run.world_size,
+            "config": config_to_dict(self.config),
+        }
+        record = self.run.training_record(images_seen, step)
+        texts = {"config.json": self.generator_config.to_json(), TRAINING_FILE: record}
+
+        def write(tensors: Tensors) -> Path:
+            self.run.write_training_record(record)
+            keep = self.config.keep_checkpoints
+            folder = save_checkpoint(self.run.checkpoints, state=state, tensors=tensors, texts=texts, keep=keep)
+            if then is not None:
+                then(folder)
+            return folder
+
+        self.writer.save(self._tensors(), write)
+
+    def finish_saving(self) -> None:
+        """Wait, in every process, until the last checkpoint is whole.
+
+        Raises:
+            TrainError: if it could not be written.
+        """
+        self.writer.wait()
         self.run.accelerator.wait_for_everyone()
 
-    def _tensors(self) -> dict[str, dict[str, Tensor]]:
+    def _tensors(self) -> Tensors:
         tensors = {name: network.state_dict() for name, network in self._networks.items()}
         tensors |= {name: moments(*optimised) for name, optimised in self._optimised.items()}
         tensors["model"] = exported(self.ema.network).state_dict()
