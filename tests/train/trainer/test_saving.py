@@ -1,0 +1,213 @@
+"""Checkpoints are written while a run goes on: what waits for them, and what they hold."""
+
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from threading import Event, current_thread, main_thread
+
+import pytest
+import torch
+
+from tests.train.launch import logged, run_here, tiny_command, weights
+from train.run.checkpoint import save_checkpoint
+from train.run.run import Run
+from train.run.writer import CheckpointWriter
+from train.trainer import loop, scoring, state
+from train.trainer.state import Networks
+from train.trainer.update import Updates
+
+OFTEN = ("steps=4", "save_every=1", "log_every=1", "sample_every=100", "keep_checkpoints=9")
+
+
+def checkpoint(run_dir: Path, step: int) -> Path:
+    return run_dir / f"checkpoints/step-{step:08d}"
+
+
+@pytest.fixture
+def after_each_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], None]], None]:
+    """Have a function called with the number of each step, once it was taken and before it is saved."""
+
+    def install(function: Callable[[int], None]) -> None:
+        steps, should_stop = iter(range(1, 100)), Run.should_stop
+
+        def called(run: Run) -> bool:
+            function(next(steps))
+            return should_stop(run)
+
+        monkeypatch.setattr(Run, "should_stop", called)
+
+    return install
+
+
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writing a checkpoint takes longer than a step."""
+
+    def slow(*args: object, **options: object) -> Path:
+        time.sleep(0.1)
+        return save_checkpoint(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(state, "save_checkpoint", slow)
+
+
+def test_a_checkpoint_holds_its_own_step_though_training_went_on(
+    tmp_path: Path,
+    tiny_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    after_each_step: Callable[[Callable[[int], None]], None],
+) -> None:
+    assert run_here(tiny_command(tiny_data, tmp_path / "straight", *OFTEN)) == 0
+    taken = [Event() for _ in range(5)]
+
+    def held(root: Path, *, state: dict[str, int], **options: object) -> Path:
+        if state["step"] < 4:
+            assert taken[state["step"] + 1].wait(60), "training waits for the disk"
+        return save_checkpoint(root, state=state, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(state, "save_checkpoint", held)
+    after_each_step(lambda step: taken[step].set())
+    assert run_here(tiny_command(tiny_data, tmp_path / "held", *OFTEN)) == 0
+    for step in range(1, 5):
+        one, other = (weights(checkpoint(tmp_path / name, step)) for name in ("straight", "held"))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one), step
+
+
+class _Publisher:
+    """Notes what a run asks of its publisher."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def submit(self, checkpoint: Path, step: int) -> None:
+        assert (checkpoint / "state.json").exists()
+        assert current_thread() is not main_thread(), "training waits"
+        self.events.append(f"submit {step}")
+
+    def drain(self) -> None:
+        self.events.append("drain")
+
+    def close(self) -> None:
+        self.events.append("close")
+
+
+@pytest.mark.usefixtures("slow_disk")
+@pytest.mark.parametrize("status", [0, 130])
+def test_what_is_published_is_whole_and_all_is_handed_over_before_the_end(
+    tmp_path: Path,
+    tiny_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    after_each_step: Callable[[Callable[[int], None]], None],
+    status: int,
+) -> None:
+    def interrupt(step: int) -> None:
+        if status and step == 3:
+            raise KeyboardInterrupt
+
+    publisher = _Publisher()
+    monkeypatch.setattr(loop, "open_publisher", lambda *_, **__: publisher)
+    after_each_step(interrupt)
+    assert run_here(tiny_command(tiny_data, tmp_path, *OFTEN, "hub.repo=alice/tiny", "hub.every=2")) == status
+    assert publisher.events == (["submit 2", "close"] if status else ["submit 2", "submit 4", "drain", "close"])
+    assert not list((tmp_path / "checkpoints").glob(".*"))
+
+
+@pytest.mark.usefixtures("slow_disk")
+def test_a_run_that_is_stopped_names_its_model_once_it_is_whole(
+    tmp_path: Path,
+    tiny_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    after_each_step: Callable[[Callable[[int], None]], None],
+) -> None:
+    lines: list[str] = []
+
+    def noted(_: Run, line: str) -> None:
+        lines.append(line)
+        assert "model:" not in line or checkpoint(tmp_path, 2).exists()
+
+    monkeypatch.setattr(Run, "print", noted)
+    after_each_step(lambda step: os.kill(os.getpid(), signal.SIGTERM) if step == 2 else None)
+    assert run_here(tiny_command(tiny_data, tmp_path, *OFTEN)) == 0
+    assert f"model: {checkpoint(tmp_path, 2)}" in lines[-1]
+
+
+@pytest.mark.usefixtures("slow_disk")
+def test_a_loss_that_is_not_finite_names_the_checkpoint_that_was_being_written(
+    tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, save = dict[str, int](), Networks.save
+
+    def save_the_last_good_one(networks: Networks, step: int, **options: int) -> None:
+        save(networks, step, **options)
+        if step == 2:
+            found["D"] = 2
+
+    monkeypatch.setattr(Networks, "save", save_the_last_good_one)
+    monkeypatch.setattr(Updates, "first_nonfinite_step", lambda _: found)
+    assert run_here(tiny_command(tiny_data, tmp_path, *OFTEN)) == 2
+    assert f"Last good checkpoint: {checkpoint(tmp_path, 2)}. Lower" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("slow_disk")
+def test_a_step_is_scored_once_no_kill_can_take_it_back(
+    tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[int] = []
+
+    class Scores:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def score(self, _: Networks, step: int, *, images_seen: int) -> None:
+            assert checkpoint(tmp_path, step).exists()
+            scored.append(step)
+
+    monkeypatch.setattr(scoring, "EvaluationCallback", Scores)
+    assert run_here(tiny_command(tiny_data, tmp_path, *OFTEN, "evaluation.every=2")) == 0
+    assert scored == [2, 4]
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Have the system refuse longer files, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        yield resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(("full_at", "steps", "kept"), [(2, [1, 2], []), (4, [1, 2, 3, 4], [2])])
+def test_a_refused_checkpoint_ends_the_run_before_another_step_is_logged(
+    tmp_path: Path,
+    tiny_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    full_at: int,
+    steps: list[int],
+    kept: list[int],
+) -> None:
+    check = CheckpointWriter.check
+
+    def full(root: Path, *, state: dict[str, int], **options: object) -> Path:
+        with files_of_at_most(5_000) if state["step"] == full_at else nullcontext():
+            return save_checkpoint(root, state=state, **options)  # type: ignore[arg-type]
+
+    def check_after_the_write(writer: CheckpointWriter) -> None:
+        wait([] if writer._writing is None else [writer._writing])
+        check(writer)
+
+    monkeypatch.setattr(state, "save_checkpoint", full)
+    monkeypatch.setattr(CheckpointWriter, "check", check_after_the_write)
+    assert run_here(tiny_command(tiny_data, tmp_path, *OFTEN, "save_every=2")) == 2
+    out, err = capsys.readouterr()
+    assert f"error: {checkpoint(tmp_path, full_at)}: the checkpoint cannot be saved (" in err
+    assert "File too large" in err
+    assert "model:" not in out
+    assert [line["step"] for line in logged(tmp_path)] == steps
+    assert list((tmp_path / "checkpoints").iterdir()) == [checkpoint(tmp_path, step) for step in kept]
