@@ -21,7 +21,8 @@ from train.data.dataset import PreparedDataset
 from train.errors import TrainError
 from train.presets.load import config_to_dict
 from train.run.checkpoint import Checkpoint, save_checkpoint
-from train.run.run import TRAINING_FILE, Run
+from train.run.numerics import TRAINING_FILE
+from train.run.run import Run
 from train.run.writer import CheckpointWriter, Tensors
 from train.trainer.speed import lay_out
 from train.trainer.update import Updates

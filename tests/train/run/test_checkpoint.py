@@ -1,6 +1,7 @@
 import errno
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from safetensors import SafetensorError
 import train.run.checkpoint
 from tests.durability import assert_durable, disk_events
 from train.errors import TrainError
-from train.run.checkpoint import clean_leftovers, newest_checkpoint, save_checkpoint, saved_steps
+from train.run.checkpoint import clean_leftovers, newest_checkpoint, save_checkpoint, saved_steps, whole_checkpoints
 
 
 def save(root: Path, step: int, value: float = 1.0, keep: int = 2) -> Path:
@@ -51,6 +52,20 @@ def test_only_folders_of_steps_are_steps(tmp_path: Path) -> None:
     for rest in ("00000010", "00000002", "123456789", "00000010 (copy)", "7", "", "-0000001", "²"):
         (tmp_path / f"step-{rest}").mkdir()
     assert saved_steps(tmp_path) == [2, 10, 123456789]
+
+
+def test_a_copy_that_somebody_made_is_neither_read_nor_counted_nor_removed(tmp_path: Path) -> None:
+    copied = tmp_path / "step-00000010 (copy)"
+    shutil.copytree(save(tmp_path, 10), copied)
+    found = [save(tmp_path, step, keep=2).name for step in (11, 12, 13)]
+    assert [checkpoint.folder.name for checkpoint in whole_checkpoints(tmp_path, pytest.fail)] == found[:0:-1]
+    assert copied.is_dir()
+
+
+def test_steps_are_in_the_order_of_numbers(tmp_path: Path) -> None:
+    for step in (99_999_999, 100_000_000):
+        save(tmp_path, step, keep=1)
+    assert saved_steps(tmp_path) == [100_000_000]
 
 
 @pytest.mark.parametrize(

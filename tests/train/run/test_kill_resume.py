@@ -3,6 +3,7 @@
 import random
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from subprocess import Popen
 
@@ -12,6 +13,7 @@ import torch
 
 from tests.processes import run, started, wait_for
 from tests.train.launch import ONE, logged, tiny_command, weights
+from train.run.checkpoint import saved_steps
 
 # A checkpoint at every step, so that a kill falls into a save as often as into an update.
 LONG = ("steps=60", "decay_from=30", "save_every=1", "sample_every=20", "log_every=10")
@@ -25,29 +27,41 @@ def assert_same_bits(a: Path, b: Path) -> None:
 
 
 @pytest.mark.slow
-def test_twenty_kills_change_no_bit(tmp_path: Path, tiny_data: Path) -> None:
+def test_twenty_five_kills_change_no_bit(tmp_path: Path, tiny_data: Path) -> None:
+    """The last five are aimed: at any instant of the writing of a checkpoint."""
     run(tiny_command(tiny_data, tmp_path / "straight", *LONG))
     chance = random.Random(20)
     command = tiny_command(tiny_data, tmp_path / "killed", *LONG)
-    for _ in range(20):
+    checkpoints = tmp_path / "killed/checkpoints"
+    for kill in range(25):
+        before = saved_steps(checkpoints)
         with started(command, tmp_path / "log.txt") as process:
-            _wait_for_training(process, tmp_path / "killed")
+            _wait_for_training(process, checkpoints)
             time.sleep(chance.uniform(0, 0.3))
+            if kill >= 20:
+                wait_for(lambda: list(checkpoints.glob(".partial-*")), process)
+                time.sleep(chance.uniform(0, 0.02))
+        assert saved_steps(checkpoints)[-1:] >= before[-1:]
     run(command)
     assert_same_bits(tmp_path / "straight/checkpoints/step-00000060", tmp_path / "killed/checkpoints/step-00000060")
     assert [line["step"] for line in logged(tmp_path / "killed")] == [10, 20, 30, 40, 50, 60]
-    assert not list((tmp_path / "killed/checkpoints").glob(".*"))
+    assert not list(checkpoints.glob(".*"))
 
 
-def _wait_for_training(process: Popen[str], folder: Path) -> None:
-    """Wait until this start writes its first checkpoint (imports alone take seconds), or ends."""
-    before = _newest(folder)
-    wait_for(lambda: _newest(folder) != before or list((folder / "checkpoints").glob(".partial-*")), process)
+def _wait_for_training(process: Popen[str], checkpoints: Path) -> None:
+    """Wait until this start begins another checkpoint (imports alone take seconds), or ends."""
+    before = _begun(checkpoints)
+    wait_for(lambda: _begun(checkpoints) - before, process)
     assert process.poll() in (None, 0)
 
 
-def _newest(folder: Path) -> str:
-    return max((path.name for path in (folder / "checkpoints").glob("step-*")), default="")
+def _begun(checkpoints: Path) -> set[tuple[str, int]]:
+    """Tell checkpoints, unfinished ones too, from those of the same step that an earlier start began."""
+    found = set()
+    for path in checkpoints.glob("*step-*"):
+        with suppress(FileNotFoundError):  # it has just been renamed
+            found.add((path.name, path.stat().st_ino))
+    return found
 
 
 @pytest.mark.slow
@@ -75,7 +89,7 @@ def test_sigterm_saves_and_a_damaged_checkpoint_is_passed_over(tmp_path: Path, t
     run(tiny_command(tiny_data, tmp_path / "straight", *sets))
     command = tiny_command(tiny_data, tmp_path / "stopped", *sets)
     with started(command, tmp_path / "log.txt") as process:
-        _wait_for_training(process, tmp_path / "stopped")
+        _wait_for_training(process, tmp_path / "stopped/checkpoints")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
     assert "SIGTERM" in (tmp_path / "log.txt").read_text()

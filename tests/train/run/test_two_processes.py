@@ -51,3 +51,14 @@ def test_a_run_of_two_processes_finishes_and_loads_in_one(tmp_path: Path, tiny_d
     images = sample(Generator.from_pretrained(folder), classes=[0, 9], seed=3)
     assert images.shape == (2, 3, 32, 32)
     assert "continuing at step 6" in run(tiny_command(tiny_data, tmp_path / "run", "steps=8")).stdout
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_the_main_process_cannot_write_ends_all(tmp_path: Path, tiny_data: Path) -> None:
+    """The other waits in an update for its gradients."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/checkpoints").write_text("in the way")
+    sets = ("steps=100000", "save_every=3", "log_every=10")
+    done = run([*TWO, *tiny_command(tiny_data, tmp_path / "run", *sets)[1:]], status=1)
+    assert "step-00000003: the checkpoint cannot be saved (" in done.stderr
+    assert "model:" not in done.stdout
