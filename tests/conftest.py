@@ -23,13 +23,16 @@ def _asked_for_gpu(config: pytest.Config) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Hide GPUs from all but `-m gpu`, before any test imports PyTorch; processes that tests start inherit it."""
-    if not _asked_for_gpu(config) or os.environ.get(DRY_RUN) == "cpu":
+    asked, dry = _asked_for_gpu(config), os.environ.get(DRY_RUN) == "cpu"
+    if dry or not asked:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        return
-    import torch
+    if asked:  # a warning is an error elsewhere; which ones the libraries of a GPU have is not known before one is met
+        config.addinivalue_line("filterwarnings", "default")
+    if asked and not dry:
+        import torch
 
-    if not torch.cuda.is_available():
-        raise pytest.UsageError(f"-m gpu: there is no CUDA device that works; {DRY_RUN}=cpu tries the tests on the CPU")
+        if not torch.cuda.is_available():
+            raise pytest.UsageError(f"-m gpu: no CUDA device works here; {DRY_RUN}=cpu tries the tests on the CPU")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

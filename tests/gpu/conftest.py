@@ -9,6 +9,7 @@ import torch
 from tests.conftest import DRY_RUN
 from tests.train.conftest import _fresh_accelerator as _fresh_accelerator
 from tests.train.conftest import tiny_data as tiny_data
+from train.run.numerics import exact_float32
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +24,10 @@ def device() -> torch.device:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _float32_is_not_rounded() -> None:
-    """Keep matrix products and convolutions from rounding to TF32, which would hide errors of up to 1e-3."""
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.allow_tf32 = False
+def _float32_is_not_rounded() -> Iterator[None]:
+    """TF32 would hide errors of up to 1e-3."""
+    with exact_float32():
+        yield
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ LOSSES = {"hinge": LossConfig(kind="hinge"), "dcgan": LossConfig(kind="non_satur
 ZERO_GRADIENT = re.compile(r"block\d/(c1|c2|c_sc)/b")
 
 
-def _pair(device: torch.device | str = "cpu") -> tuple[Generator, Discriminator]:
+def _pair(device: torch.device) -> tuple[Generator, Discriminator]:
     G = generator_from_chainer(OFFICIAL / "tiny_g32_c5.npz").train()
     D = discriminator_from_chainer(OFFICIAL / "tiny_d32_c5.npz").train()
     return G.to(device), D.to(device)

@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
 EAGER = SpeedConfig(convolution="minimal", memory_format="channels_last", batched_sn=True)
 
 
-def trajectory(speed: SpeedConfig) -> dict[str, Any]:
+def trajectory(speed: SpeedConfig, device: torch.device = CPU) -> dict[str, Any]:
     """Three iterations as in `test_official_training`: one G update, then two D updates.
 
     Each of several processes has an equal share of the real images, and all latents: G's batch norms see the official
@@ -36,11 +36,11 @@ def trajectory(speed: SpeedConfig) -> dict[str, Any]:
     """
     io = load("tiny_traj32_c5")
     AcceleratorState._reset_state(reset_partial_state=True)
-    accelerator = Accelerator(cpu=True)
-    G, D = training._pair()
+    accelerator = Accelerator(cpu=device.type == "cpu")
+    G, D = training._pair(device)
     scores = training._scores(D)
     for network in (G, D):
-        lay_out(network, speed, CPU)
+        lay_out(network, speed, device)
     opt_g, opt_d = (torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.0, 0.9), fused=True) for n in (G, D))
     updates = Updates(
         accelerator,
@@ -56,10 +56,11 @@ def trajectory(speed: SpeedConfig) -> dict[str, Any]:
     losses, weights = {}, []
     for i in range(3):
         at = f"it{i}/gstep"
-        losses[at] = updates.step_g([(tensor(io[f"{at}/z"]), tensor(io[f"{at}/y"]))])["loss"].item()
+        z, y = (tensor(io[f"{at}/{key}"], device) for key in ("z", "y"))
+        losses[at] = updates.step_g([(z, y)])["loss"].item()
         for j in range(2):
             at = f"it{i}/dstep{j}"
-            x, *others = (tensor(io[f"{at}/{key}"]) for key in ("x_real", "y_real", "z", "y_fake"))
+            x, *others = (tensor(io[f"{at}/{key}"], device) for key in ("x_real", "y_real", "z", "y_fake"))
             x = x.contiguous(memory_format=torch.channels_last)  # as they are fed
             x, others[0] = (t.chunk(accelerator.num_processes)[accelerator.process_index] for t in (x, others[0]))
             losses[at] = updates.step_d([DiscriminatorBatch(x, *others)])["loss"].item()
@@ -77,7 +78,7 @@ def trajectory_of_two(folder: Path) -> dict[str, Any]:
     shares = ("losses/", "scores/")
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first if not key.startswith(shares))
-    G, D = training._pair()
+    G, D = training._pair(CPU)
     optimisers = tuple(torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.0, 0.9)) for n in (G, D))
     for letter, network, optimiser in zip("GD", (G, D), optimisers, strict=True):
         network.load_state_dict(_below(f"{letter}/", second))

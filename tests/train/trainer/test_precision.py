@@ -10,9 +10,9 @@ from benchmarks import precision
 from train.presets.load import load_config
 
 
-def test_one_pass_differs_by_a_few_roundings() -> None:
+def test_one_pass_differs_by_a_few_roundings(device: torch.device) -> None:
     """A rounding is 2^-9 of a value; the deepest path has about a dozen, and few channels average little."""
-    found = precision.one_pass(load_config("tiny", []), torch.device("cpu"), batch=6)
+    found = precision.one_pass(load_config("tiny", []), device, batch=6)
     assert set(found) == {"images", "scores", "D gradients", "G gradients"}
     for name, numbers in found.items():
         assert 1e-4 < numbers["relative"] < 0.3, name

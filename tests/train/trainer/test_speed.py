@@ -5,24 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 
 from benchmarks import step as step_benchmark
-from sngan_cond import (
-    Constraint,
-    ConstraintConfig,
-    Discriminator,
-    DiscriminatorConfig,
-    Generator,
-    GeneratorConfig,
-    LossConfig,
-    build_constraint,
-)
-from sngan_cond.objectives import DiscriminatorBatch
-from train.trainer.speed import SpeedConfig, SpeedPlan, lay_out, plan_speed
+from sngan_cond import Constraint, ConstraintConfig, build_constraint
+from tests.train.trainer.short_run import short_run
+from train.trainer.speed import SpeedConfig, SpeedPlan, plan_speed
 from train.trainer.state import load_moments, moments
-from train.trainer.update import Updates
 
 CPU = torch.device("cpu")
 GPU = torch.device("cuda")  # only its name is looked at
@@ -86,33 +74,9 @@ def test_no_graph_replays_a_constraint_that_it_does_not_know() -> None:
 
 
 def test_what_cannot_be_had_is_told_once() -> None:
-    _, updates = _train(SpeedConfig(capture=True), steps=1)
+    _, updates = short_run(SpeedConfig(capture=True), steps=1)
     assert len(updates.new_notes()) == 2  # there is no GPU
     assert updates.new_notes() == []
-
-
-def _train(speed: SpeedConfig, *, mixed_precision: str = "no", steps: int = 3) -> tuple[list[float], Updates]:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    accelerator = Accelerator(cpu=True, mixed_precision=mixed_precision)
-    torch.manual_seed(0)
-    G = Generator(GeneratorConfig(resolution=32, num_classes=5, channels=32))
-    D = Discriminator(DiscriminatorConfig(resolution=32, num_classes=5, channels=32))
-    constraint: Constraint = build_constraint(ConstraintConfig())
-    constraint.attach(D)
-    for network in (G, D):
-        lay_out(network, speed, CPU)
-    opt_g, opt_d = (torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.0, 0.9), fused=True) for n in (G, D))
-    updates = Updates(
-        accelerator, G=G, D=D, opt_g=opt_g, opt_d=opt_d, constraint=constraint, loss=LossConfig(), speed=speed
-    )
-    numbers = torch.Generator().manual_seed(1)
-    losses = []
-    for _ in range(steps):
-        z, y = torch.randn(8, 128, generator=numbers), torch.randint(5, (8,), generator=numbers)
-        real = torch.rand(4, 3, 32, 32, generator=numbers) * 2 - 1
-        losses.append(updates.step_g([(z, y)])["loss"].item())
-        losses.append(updates.step_d([DiscriminatorBatch(real, y[:4], z[:4], y[4:])])["loss"].item())
-    return losses, updates
 
 
 # The first losses agree to rounding of sums of a few thousand float32; Adam then turns signs of tiny gradients.
@@ -127,16 +91,16 @@ def _train(speed: SpeedConfig, *, mixed_precision: str = "no", steps: int = 3) -
     ids=lambda speed: ",".join(f"{k}={v}" for k, v in vars(speed).items() if v not in ("auto", False)),
 )
 def test_no_switch_changes_the_losses_beyond_rounding(speed: SpeedConfig) -> None:
-    plain, _ = _train(SpeedConfig(convolution="plain", memory_format="contiguous"))
-    fast, _ = _train(speed)
+    plain, _ = short_run(SpeedConfig(convolution="plain", memory_format="contiguous"))
+    fast, _ = short_run(speed)
     assert fast[:2] == pytest.approx(plain[:2], rel=2e-5)
     assert fast == pytest.approx(plain, rel=5e-3)
 
 
-def test_bfloat16_stays_near_float32() -> None:
+def test_bfloat16_stays_near_float32(device: torch.device) -> None:
     """8 bits of mantissa: a relative 4e-3 a rounding, of which the deepest path has a dozen."""
-    exact, _ = _train(SpeedConfig())
-    rounded, updates = _train(SpeedConfig(), mixed_precision="bf16")
+    exact, _ = short_run(SpeedConfig(compile=False), device=device)
+    rounded, updates = short_run(SpeedConfig(compile=False), device=device, mixed_precision="bf16")
     assert rounded[:2] == pytest.approx(exact[:2], rel=5e-2)
     assert rounded != exact
     for network in (updates.G, updates.D):
@@ -144,14 +108,14 @@ def test_bfloat16_stays_near_float32() -> None:
 
 
 def test_the_same_run_twice_is_the_same_to_the_bit() -> None:
-    runs = [_train(SpeedConfig()) for _ in range(2)]
+    runs = [short_run(SpeedConfig()) for _ in range(2)]
     assert runs[0][0] == runs[1][0]
     for name, value in runs[0][1].D.state_dict().items():
         assert torch.equal(value, runs[1][1].D.state_dict()[name]), name
 
 
 def test_loaded_moments_take_the_layout_of_their_parameters() -> None:
-    _, updates = _train(SpeedConfig(memory_format="channels_last"), steps=1)
+    _, updates = short_run(SpeedConfig(memory_format="channels_last"), steps=1)
     D, optimizer = updates.D, updates.opt_d
     parameter = next(p for p in D.parameters() if p.ndim == 4 and p.shape[1] > 3)
     kept = {name: tensor.clone().contiguous() for name, tensor in moments(D, optimizer).items()}
