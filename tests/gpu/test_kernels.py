@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
 from sngan_cond.config import ConvBackend
 from sngan_cond.constraints.spectral import BatchedPowerIterations
+from sngan_cond.fast import same_conv2d
+from sngan_cond.fast.padding import padded_conv2d
 from sngan_cond.fast.power_iteration import PowerIterations, power_iteration
 from sngan_cond.networks.layers import batch_norm
 from tests.sngan_cond.fast.test_backends import MAPS, _derivatives, _error, _inputs
@@ -65,6 +67,13 @@ def test_convolutions_and_their_derivatives(
 ) -> None:
     ours, plain = (partial(MAPS[name], backend=kind) for kind in (backend, "plain"))
     assert_as_in_float64(ours, plain, _inputs(torch.float32, side, *channels), device)
+
+
+@pytest.mark.parametrize("side", [1, 3])
+@pytest.mark.parametrize("channels", [(3, 16), (16, 3)])
+def test_padded_convolutions_and_their_derivatives(channels: tuple[int, int], side: int, device: torch.device) -> None:
+    given = _inputs(torch.float32, side, *channels)
+    assert_as_in_float64(padded_conv2d, partial(same_conv2d, backend="plain"), given, device)
 
 
 @pytest.mark.parametrize("name", list(MAPS))
