@@ -38,7 +38,7 @@ def _print_table(device: str) -> None:
 
 
 def _line(name: str, row: dict[str, Any]) -> str:
-    (plain_d, plain_g), (rival_d, rival_g) = (_times(row[key]) for key in ("ratio", "ratio_to_rival"))
+    (plain_d, plain_g), (rival_d, rival_g) = (_times(row.get(key)) for key in ("ratio", "ratio_to_rival"))
     ours = row["ours"]
     shares = f"{ours['d_share_of_peak']:>7.0%} {ours['g_share_of_peak']:>7.0%}"
     rate = f"{ours['real_images_per_s']:10.1f}"

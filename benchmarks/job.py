@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,6 @@ from sngan_cond.objectives import DiscriminatorBatch
 from train.config import TrainConfig
 from train.errors import TrainError
 from train.presets.load import load_config
-from train.run.numerics import set_numerics
 from train.trainer.speed import SpeedConfig, lay_out
 from train.trainer.update import Updates
 
@@ -55,7 +55,10 @@ class Job(NamedTuple):
 
 
 def build_ours(job: Job, switches: tuple[str, ...]) -> Updates:
-    """Build the package's networks and updates with some switches on and all others off."""
+    """Build the package's networks and updates with some switches on and all others off.
+
+    TF32 and cuDNN's settings are the process's, and set before each call (`benchmarks.sides`).
+    """
     config, device = job.config, job.device
     AcceleratorState._reset_state(reset_partial_state=True)  # one process measures several precisions in turn
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="bf16" if "bf16" in switches else "no")
@@ -71,7 +74,6 @@ def build_ours(job: Job, switches: tuple[str, ...]) -> Updates:
     G, D = Generator(config.generator).to(device), Discriminator(config.discriminator).to(device)
     constraint = build_constraint(config.constraint)
     constraint.attach(D)
-    set_numerics(device, tf32="tf32" in switches, cudnn_benchmark=False)
     for network in (G, D):
         lay_out(network, speed, device)
     fused = True if "fused_adam" in switches else None
@@ -82,7 +84,8 @@ def build_ours(job: Job, switches: tuple[str, ...]) -> Updates:
 
 
 def build_reference(job: Job) -> ReferenceUpdates:
-    """Build the plain reference with the weights of ours."""
+    """Build the plain reference with the weights of ours, and always the same state of its power iterations."""
+    torch.manual_seed(0)
     reference = ReferenceUpdates(job.config.generator, job.config.discriminator, job.device)
     ours = build_ours(job, ())
     copy_weights(ours.G, reference.G)
@@ -90,13 +93,23 @@ def build_reference(job: Job) -> ReferenceUpdates:
     return reference
 
 
-def make_job(preset: str, device: str, *, batch: int | None = None, batch_g: int | None = None, quick: bool) -> Job:
+def make_job(
+    preset: str,
+    device: str,
+    *,
+    batch: int | None = None,
+    batch_g: int | None = None,
+    quick: bool = False,
+    overrides: Iterable[str] = (),
+) -> Job:
     """Resolve a preset to what is measured.
 
+    Args:
+        overrides: as for `load_config`.
     Raises:
         TrainError: if the preset is not there, or is not one of the ResNets with classes that the reference has.
     """
-    config = load_config(preset, [])
+    config = load_config(preset, overrides)
     fits = config.architecture == "resnet" and config.discriminator.head == "projection" and config.loss.kind == "hinge"
     if not fits or config.constraint.kind != "spectral":
         raise TrainError(f"preset={preset}: the reference is the resnet with projection head, hinge loss and SN")

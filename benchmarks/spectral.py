@@ -26,12 +26,18 @@ from sngan_cond.constraints.spectral import BatchedPowerIterations
 from train.errors import TrainError
 
 
-def _use(network: nn.Module, used: list[Tensor], *, batched: bool) -> None:
-    iterations = BatchedPowerIterations()
-    if batched:
-        iterations.iterate(network)
+def use(network: nn.Module, used: list[Tensor], batched: BatchedPowerIterations | None) -> None:
+    """Normalise all weights of a network once.
+
+    Args:
+        used: the normalised weights are added to it.
+        batched: runs the power iterations of all of them before; None leaves each to its layer.
+    """
+    if batched is not None:
+        batched.iterate(network)
     used.extend(layer.weight for layer in network.modules() if parametrize.is_parametrized(layer, "weight"))
-    iterations.store()
+    if batched is not None:
+        batched.store()
 
 
 def measure(job: Job, *, rounds: int, clock: Clock = WALL) -> dict[str, Any]:
@@ -47,18 +53,18 @@ def measure(job: Job, *, rounds: int, clock: Clock = WALL) -> dict[str, Any]:
     ours = Discriminator(job.config.discriminator)
     build_constraint(job.config.constraint).attach(ours)
     networks = {
-        "reference": (ReferenceDiscriminator(job.config.discriminator).to(job.device), False),
-        "ours": (ours.to(job.device), False),
-        "ours_batched": (ours, True),
+        "reference": (ReferenceDiscriminator(job.config.discriminator).to(job.device), None),
+        "ours": (ours.to(job.device), None),
+        "ours_batched": (ours, BatchedPowerIterations()),
     }
     weights: list[Tensor] = []
-    _use(ours, weights, batched=False)
+    use(ours, weights, None)
     grads = [torch.randn_like(weight) for weight in weights]
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in networks}
     for i in range(rounds + 1):
         for name, (network, batched) in networks.items():
             used: list[Tensor] = []
-            ahead = seconds(partial(_use, network, used, batched=batched), job.device, clock)
+            ahead = seconds(partial(use, network, used, batched), job.device, clock)
             back = seconds(partial(torch.autograd.backward, used, grads), job.device, clock)
             network.zero_grad()
             if i:  # the first round warms up

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks import __main__ as bench
 from benchmarks import step
 from benchmarks.job import Job
 from benchmarks.reference import ReferenceUpdates
@@ -103,3 +104,11 @@ def test_a_rival_that_cannot_run_is_a_dash_and_a_note(
     printed = capsys.readouterr().out
     assert f"{result['ratio']['g_update']:.2f}x, rival -" in printed
     assert "note: rival: cannot run here" in printed
+
+
+def test_the_last_table_of_make_bench_has_both_ratios_or_a_dash() -> None:
+    ours = {"d_share_of_peak": 0.5, "g_share_of_peak": 0.25, "real_images_per_s": 123.4}
+    row = {"ours": ours, "ratio": {"d_update": 2.0, "g_update": 3.0}, "ratio_to_rival": None}
+    assert bench._line("name", row).split() == ["name", "2.00x", "3.00x", "-", "-", "50%", "25%", "123.4"]
+    row["ratio_to_rival"] = {"d_update": 1.25, "g_update": 1.5}
+    assert bench._line("name", row).split()[1:5] == ["2.00x", "3.00x", "1.25x", "1.50x"]

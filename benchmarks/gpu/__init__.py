@@ -1,0 +1,1 @@
+"""A campaign on a borrowed GPU machine: everything that only a card can say, in the minutes there are."""
