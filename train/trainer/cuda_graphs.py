@@ -22,7 +22,7 @@ Exchange = Callable[[], None]
 
 
 class Update(Protocol):
-    """An update from micro-batches to named scalars."""
+    """An update from micro-batches to named scalars, as it can be recorded."""
 
     def __call__(
         self, batches: Batches, rng: torch.Generator | None = None, exchange: Exchange | None = None

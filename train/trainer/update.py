@@ -42,8 +42,8 @@ class Updates:
         speed: how the updates are run; `notes` says what of it cannot be had, and why.
     """
 
-    step_d: Update
-    step_g: Update
+    step_d: Update | GraphedUpdate
+    step_g: Update | GraphedUpdate
 
     def __init__(
         self,

@@ -63,6 +63,7 @@ def test_the_same_command_again_changes_nothing(finished: Path, tiny_data: Path)
     [
         (["optim_g.lr=1e-3"], "holds a run with optim_g.lr=0.0002, asked for is 0.001"),
         (["constraint.kind=none"], "holds a run with constraint.kind='spectral', asked for is 'none'"),
+        (["speed.compile=true"], "holds a run with speed.compile='auto', asked for is True"),
         (["num_classes=7"], "10 classes, num_classes=7; --set num_classes=10 fits"),
         (["resolution=64"], "images of 32 px, resolution=64"),
         (["data.path=/nowhere/at/all"], "/nowhere/at/all"),
@@ -75,6 +76,12 @@ def test_what_does_not_fit_is_one_line_and_status_2(
     finished: Path, tiny_data: Path, overrides: list[str], message: str
 ) -> None:
     refused_run(tiny_command(tiny_data, finished, "trackers=[tensorboard]", *overrides), message)
+
+
+def test_a_run_goes_on_without_graphs(finished: Path, tiny_data: Path) -> None:
+    """As a run is told whose update could not be recorded."""
+    assert run_here(tiny_command(tiny_data, finished, "trackers=[tensorboard]", "speed.capture=false")) == 0
+    assert run_here(tiny_command(tiny_data, finished, "trackers=[tensorboard]")) == 0
 
 
 @pytest.mark.parametrize("key", ["batch_total", "fakes_per_step"])
