@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from sngan_cond.fast import native, winograd
+from sngan_cond.fast.matmul import multiply
 
 # A group's tiles and products are read again right after they were written, so a group should not outgrow the outer
 # caches; nor be so small that the GEMM is a thin one. Measured: benchmarks/README.md.
@@ -125,7 +126,7 @@ class _GemmConv(torch.autograd.Function):
         height, width = (int(side * scheme.scale) for side in x.shape[1:3])
         y = x.new_empty(len(x), height, width, c_out)
         for some_x, some_y in _groups(x, y):
-            scheme.output_transform(scheme.input_transform(some_x) @ kernel.mT, bias, some_y)
+            scheme.output_transform(multiply(scheme.input_transform(some_x), kernel.mT), bias, some_y)
         return y
 
     @staticmethod
@@ -155,10 +156,10 @@ def _gradients(
     for some_x, some_grad, some_grad_x in _groups(x, grad, grad_x):
         grad_products = scheme.output_adjoint(some_grad)
         if wants_x:
-            scheme.input_adjoint(grad_products @ kernel, some_grad_x)
+            scheme.input_adjoint(multiply(grad_products, kernel), some_grad_x)
         if wants_kernel:
             # In float32 across the groups: in bfloat16 each further group would add a rounding of the whole sum.
-            part = (grad_products.mT @ scheme.input_transform(some_x)).float()
+            part = multiply(grad_products.mT, scheme.input_transform(some_x)).float()
             grad_kernel = part if grad_kernel is None else grad_kernel.add_(part)
     return grad_x if wants_x else None, None if grad_kernel is None else grad_kernel.to(kernel.dtype)
 
@@ -183,10 +184,13 @@ def _differentiable_gradients(
         return features
 
     grad_products = _LinearMap.apply(grad, scheme.output_adjoint, output_transform)
-    grad_x = _LinearMap.apply(grad_products @ kernel, input_adjoint, scheme.input_transform) if wants_x else None
-    grad_kernel = None
+    grad_x = grad_kernel = None
+    if wants_x:
+        grad_tiles = multiply(grad_products, kernel)
+        grad_x = _LinearMap.apply(grad_tiles, input_adjoint, scheme.input_transform)
     if wants_kernel:
-        grad_kernel = grad_products.mT @ _LinearMap.apply(x, scheme.input_transform, input_adjoint)
+        tiles = _LinearMap.apply(x, scheme.input_transform, input_adjoint)
+        grad_kernel = multiply(grad_products.mT, tiles)
     return grad_x, grad_kernel
 
 

@@ -85,6 +85,17 @@ def test_native_kernels_round_like_the_plain_backend(
 
 @needs_native
 @pytest.mark.parametrize("name", list(MAPS))
+def test_in_float32_an_image_has_the_same_bits_in_any_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, weight, bias = (t.detach() for t in _inputs(torch.float32, 3, 70, 66))
+    largest = max(x[0].numel(), MAPS[name](x, weight, bias, "plain")[0].numel()) * 4
+    monkeypatch.setattr(gemm_conv, "GROUP_BYTES", 2 * 4 * largest)  # two images in a group, and one that is left over
+    together = MAPS[name](x, weight, bias, "minimal")
+    for n in range(3):
+        assert torch.equal(MAPS[name](x[n : n + 1], weight, bias, "minimal"), together[n : n + 1])
+
+
+@needs_native
+@pytest.mark.parametrize("name", list(MAPS))
 def test_native_kernels_agree_with_their_definition(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight, bias = _inputs(torch.float32, 3, 33, 35)
     ours = MAPS[name](x, weight, bias, "minimal")
