@@ -1,8 +1,8 @@
 // Matrix multiplication in float, c = a b, for processors on which PyTorch's own is slow.
 //
-// PyTorch multiplies float matrices by MKL, which on an AMD processor with AVX-512 stays within what AVX2 could do: 40 %
-// of what such a core can. This is the usual blocked algorithm (Goto and van de Geijn 2008, "Anatomy
-// of High-Performance Matrix Multiplication") without intrinsics; the compiler makes whatever vectors the processor has.
+// PyTorch multiplies float matrices by MKL, which on an AMD processor with AVX-512 stays within what AVX2 could do:
+// 40 % of what such a core can. This is the usual blocked algorithm (Goto and van de Geijn 2008, "Anatomy of
+// High-Performance Matrix Multiplication") without intrinsics; the compiler makes whatever vectors the processor has.
 #pragma once
 
 #include <omp.h>
@@ -115,9 +115,9 @@ inline void multiply_block(Matrix a, Matrix b, float* c, long c_row, long M, lon
             continue;
           }
           // A tile that hangs over the last column.
-          for (long i = 0; add && i < rows; i++) std::copy(out + i * c_row, out + i * c_row + columns, edge + i * COLUMNS);
+          for (long i = 0; add && i < rows; i++) std::copy_n(out + i * c_row, columns, edge + i * COLUMNS);
           multiply_rows<ROWS>(rows, part, packed + j * depth, edge, COLUMNS, depth, add);
-          for (long i = 0; i < rows; i++) std::copy(edge + i * COLUMNS, edge + i * COLUMNS + columns, out + i * c_row);
+          for (long i = 0; i < rows; i++) std::copy_n(edge + i * COLUMNS, columns, out + i * c_row);
         }
       }
     }
@@ -125,17 +125,20 @@ inline void multiply_block(Matrix a, Matrix b, float* c, long c_row, long M, lon
 
 // c (batch, M, N) = a (batch, M, K) b (batch, K, N); c contiguous, a and b contiguous or transposed.
 inline void multiply(Matrix a, Matrix b, float* c, long batch, long M, long N, long K) {
-  // Blocks of c, one for each call of multiply_block. Tall ones, since each packs b anew, but enough for all threads.
-  const long across = (N + WIDTH - 1) / WIDTH;
-  long down = (M + 1023) / 1024;
-  while (batch * across * down < 4 * omp_get_max_threads() && M / down > 8 * ROWS) down *= 2;
+  // Blocks of c, one for each call of multiply_block: tall ones, since each packs b anew, but enough for all threads,
+  // and as many for each.
+  const long threads = omp_get_max_threads(), panels = (N + COLUMNS - 1) / COLUMNS;
+  long down = (M + 1023) / 1024, across = (N + WIDTH - 1) / WIDTH;
+  while (batch * across * down < 4 * threads && M / down > 8 * ROWS) down *= 2;
+  while (batch * across * down < 8 * threads && batch * across * down % threads && across < panels) across++;
 #pragma omp parallel for collapse(3) schedule(dynamic)
   for (long n = 0; n < batch; n++)
     for (long y = 0; y < down; y++)
       for (long x = 0; x < across; x++) {
-        const long i = M * y / down, j = x * WIDTH;
+        const long i = M * y / down, j = panels * x / across * COLUMNS;
+        const long rows = M * (y + 1) / down - i, columns = std::min(panels * (x + 1) / across * COLUMNS, N) - j;
         multiply_block({a.at(i, 0) + n * M * K, a.row, a.column}, {b.at(0, j) + n * K * N, b.row, b.column},
-                       c + (n * M + i) * N + j, N, M * (y + 1) / down - i, std::min(N - j, WIDTH), K);
+                       c + (n * M + i) * N + j, N, rows, columns, K);
       }
 }
 
