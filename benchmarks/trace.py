@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from unittest import mock
 
 import torch
@@ -22,6 +22,7 @@ from benchmarks.fake_gpu import CUDA, Launch, Trace, fake_gpu, in_bfloat16, oper
 from benchmarks.job import Job
 from sngan_cond import Discriminator, Generator, build_constraint
 from sngan_cond.cli import run_command
+from sngan_cond.config import ConvBackend
 from sngan_cond.constraints.spectral import SpectralNormalization
 from sngan_cond.fast.power_iteration import power_iteration
 from sngan_cond.objectives import discriminator_objective, generator_objective
@@ -137,7 +138,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--preset", default="imagenet_128_projection", help="default: %(default)s")
     parser.add_argument("--batch", type=int, default=64, help="images of a D update (default: %(default)s)")
     parser.add_argument("--batch-g", type=int, help="images of a G update (default: twice --batch)")
-    parser.add_argument("--convolution", default="auto", help="as speed.convolution (default: %(default)s)")
+    parser.add_argument(
+        "--convolution",
+        default="auto",
+        choices=get_args(ConvBackend),
+        help="default: %(default)s",
+    )
     parser.add_argument("--pad-channels", action="store_true", help="as speed.pad_channels=true")
     parser.add_argument("--top", type=int, default=12, help="operators listed, by bytes (default: %(default)s)")
     return run_command(lambda: _run(parser.parse_args(arguments)), TrainError, name=f"{parser.prog}: ")

@@ -84,6 +84,7 @@ def test_what_cannot_be_had_is_told_once() -> None:
     "speed",
     [
         SpeedConfig(convolution="strided"),
+        SpeedConfig(convolution="shuffled", pad_channels=True),
         SpeedConfig(convolution="minimal"),
         SpeedConfig(memory_format="channels_last"),
         SpeedConfig(batched_sn=True),

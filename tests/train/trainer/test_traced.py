@@ -1,12 +1,14 @@
 """On a GPU, updates in bfloat16 keep features bfloat16 and channels-last from end to end: traced with fake tensors."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from benchmarks.fake_gpu import CUDA, Launch, Operand, Trace, fake_gpu, run_backward
+from benchmarks.trace import main as benchmark_main
 from benchmarks.trace import trace_update
 from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from train.config import SpeedConfig
@@ -93,6 +95,18 @@ def test_an_offence_is_found() -> None:
     assert ("convolution", "layout", (16, 4, 4)) in _offences(trace_update(config, "G", batch=N, speed=speed))
     operand = Operand((N, 4, 2, 2), (16, 1, 8, 4), torch.float32)
     assert _offences([Launch("relu", (operand,), (), False)]) == [("relu", "type", (4, 2, 2))]
+
+
+def test_the_command_prints_launches_and_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    preset = tmp_path / "small.yaml"
+    preset.write_text(
+        "num_classes: 10\nresolution: 32\ngenerator: {channels: 8}\ndiscriminator: {channels: 8}\ndata: {path: none}\n"
+    )
+    assert benchmark_main(["--preset", str(preset), "--batch", "2", "--convolution", "plain", "--top", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[::2]] == ["D, batch 2", "G, batch 4"]
+    assert all("launches" in line for line in lines[::2])
+    assert len(lines) == 4
 
 
 NETWORKS = {
