@@ -127,9 +127,13 @@ def test_on_a_cpu_stages_measure_and_one_that_hangs_is_passed_by(
     against = tables["Ratios at 32 px, taken in turn"]
     assert [row["ours against"] for row in against] == ["reference, float32", "rival, float32"]
     assert all(row["5 D + G, times"] > 0 for row in against)
-    for kind in ("upsample and convolve", "convolve and mean-pool", "convolve"):
+    for kind, form in (
+        ("upsample and convolve", "shuffled"),
+        ("convolve and mean-pool", "strided"),
+        ("convolve", "padded"),
+    ):
         (rows,) = (rows for title, rows in tables.items() if title.startswith(f"{kind}, "))
-        assert {"plain", "minimal"} <= {row["form"] for row in rows}
+        assert {"plain", "minimal", form} <= {row["form"] for row in rows}
         assert all(row["forward and backward, ms"] > 0 < row["forward, ms"] for row in rows)
     report = (tmp_path / "campaign.md").read_text()
     assert all(f"\n## {title}\n\n| " in report for title in tables)

@@ -12,6 +12,7 @@ from benchmarks.gpu.timing import per_call_s
 from benchmarks.machine import computes_in_bf16
 from sngan_cond.config import ConvBackend
 from sngan_cond.fast import conv_mean_pool2d, same_conv2d, upsample_conv2d
+from sngan_cond.fast.padding import GROUP
 
 
 class Shape(NamedTuple):
@@ -31,16 +32,23 @@ MEAN_POOL = (
     *(Shape(64, 64, 64, 128), Shape(64, 64, 128, 64), Shape(64, 128, 256, 32), Shape(64, 256, 512, 16)),
     *(Shape(64, 512, 1024, 8), Shape(64, 128, 128, 32)),
 )
-# Of images: 3 channels, and 8 of which 5 are zeros, which tensor cores take as they are.
 SAME = (
-    *(Shape(64, 3, 64, 128), Shape(64, 8, 64, 128), Shape(128, 64, 3, 128), Shape(128, 64, 8, 128)),
-    *(Shape(128, 64, 64, 128), Shape(64, 1024, 1024, 4), Shape(128, 256, 256, 32), Shape(64, 128, 128, 8)),
+    *(Shape(64, 3, 64, 128), Shape(128, 64, 3, 128), Shape(128, 64, 64, 128), Shape(64, 1024, 1024, 4)),
+    *(Shape(128, 256, 256, 32), Shape(64, 128, 128, 8)),
 )
+Convolution = Callable[[Tensor, Tensor, None], Tensor]
 BACKENDS = tuple(name for name in get_args(ConvBackend) if name != "auto")
-KINDS: dict[str, tuple[Callable[..., Tensor], tuple[Shape, ...], tuple[str, ...]]] = {
-    "upsample and convolve": (upsample_conv2d, UPSAMPLE, BACKENDS),
-    "convolve and mean-pool": (conv_mean_pool2d, MEAN_POOL, BACKENDS),
-    "convolve": (same_conv2d, SAME, ("plain", "minimal")),
+KINDS: dict[str, tuple[tuple[Shape, ...], dict[str, Convolution]]] = {
+    "upsample and convolve": (UPSAMPLE, {name: partial(upsample_conv2d, backend=name) for name in BACKENDS}),
+    "convolve and mean-pool": (MEAN_POOL, {name: partial(conv_mean_pool2d, backend=name) for name in BACKENDS}),
+    "convolve": (
+        SAME,
+        {
+            "plain": partial(same_conv2d, backend="plain", pad_channels=False),
+            "minimal": partial(same_conv2d, backend="minimal", pad_channels=False),
+            "padded": partial(same_conv2d, backend="plain", pad_channels=True),
+        },
+    ),
 }
 
 
@@ -49,22 +57,21 @@ def run(campaign: Campaign) -> Rows:
     device = torch.device(campaign.device)
     dtype = torch.bfloat16 if computes_in_bf16(device) else torch.float32
     torch.backends.cudnn.benchmark = True
-    for kind, (convolution, shapes, backends) in KINDS.items():
-        for shape in shapes[:2] if campaign.narrow else shapes:
-            shape = _narrowed(shape) if campaign.narrow else shape
-            for backend in backends:
+    for kind, (shapes, forms) in KINDS.items():
+        for shape in map(_narrowed, shapes[:2]) if campaign.narrow else shapes:
+            for name, convolution in forms.items():
+                if name == "padded" and min(shape.c_in, shape.c_out) >= GROUP:
+                    continue  # it would be the plain one
                 words = f"{shape.n} x {shape.c_in} to {shape.c_out}, from {shape.side_px} px"
-                row = _timed(convolution, shape, backend, dtype, device)
-                yield f"{kind}, {str(dtype).removeprefix('torch.')}", {"shape": words, "form": backend} | row
+                row = _timed(convolution, shape, dtype, device)
+                yield f"{kind}, {str(dtype).removeprefix('torch.')}", {"shape": words, "form": name} | row
 
 
 def _narrowed(shape: Shape) -> Shape:
     return Shape(2, min(shape.c_in, 16), min(shape.c_out, 16), min(shape.side_px, 16))
 
 
-def _timed(
-    convolution: Callable[..., Tensor], shape: Shape, backend: str, dtype: torch.dtype, device: torch.device
-) -> Row:
+def _timed(convolution: Convolution, shape: Shape, dtype: torch.dtype, device: torch.device) -> Row:
     x = torch.randn(shape.n, shape.c_in, shape.side_px, shape.side_px, device=device, dtype=dtype)
     x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
     weight = torch.randn(shape.c_out, shape.c_in, 3, 3, device=device).div(3 * shape.c_in**0.5)
@@ -72,7 +79,7 @@ def _timed(
 
     def forward() -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
-            return convolution(x, weight, None, backend)
+            return convolution(x, weight, None)
 
     grad = torch.randn_like(forward())
 

@@ -1,6 +1,7 @@
 """Do our kernels compute what float64 computes, on this device?"""
 
 from collections.abc import Callable
+from functools import partial
 from typing import get_args
 
 import torch
@@ -40,8 +41,12 @@ def run(campaign: Campaign) -> Rows:
         found.append((f"batch norm, gain, ReLU, {words}", error, ALLOWED_BEFORE_RELU[dtype]))
         for name, convolution in CONVOLUTIONS.items():
             for backend in get_args(ConvBackend):
-                error = _convolution(convolution, backend, device, dtype, channels)
+                error = _convolution(partial(convolution, backend=backend), device, dtype, channels, channels + 8)
                 found.append((f"{name}, {backend}, {words}", error, allowed))
+        padded = partial(same_conv2d, backend="plain", pad_channels=True)
+        for c_in, c_out in ((3, channels), (channels, 3)):
+            error = _convolution(padded, device, dtype, c_in, c_out)
+            found.append((f"convolve, {c_in} to {c_out} channels padded, {words}", error, allowed))
     for name, error, allowed in found:
         yield TITLE, {"kernel": name, "largest error": error, "allowed": allowed}
     off = [name for name, error, allowed in found if not error <= allowed]
@@ -84,13 +89,12 @@ def _batch_norm(device: torch.device, dtype: torch.dtype, channels: int) -> floa
     return max(_error(ours, theirs) for ours, theirs in zip(*results, strict=True))
 
 
-def _convolution(
-    convolution: Callable[..., Tensor], backend: str, device: torch.device, dtype: torch.dtype, channels: int
-) -> float:
-    x = torch.randn(4, channels, 16, 16, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
-    weight = (torch.randn(channels + 8, channels, 3, 3, device=device) / (3 * channels**0.5)).to(dtype)
-    exact = convolution(x.double(), weight.double(), None, "plain")
-    return _error(convolution(x, weight, None, backend), exact)
+def _convolution(form: partial[Tensor], device: torch.device, dtype: torch.dtype, c_in: int, c_out: int) -> float:
+    """Return how far a form is from the plain one in float64."""
+    x = torch.randn(4, c_in, 16, 16, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
+    weight = (torch.randn(c_out, c_in, 3, 3, device=device) / (3 * c_in**0.5)).to(dtype)
+    exact = form.func(x.double(), weight.double(), None, "plain")
+    return _error(form(x, weight, None), exact)
 
 
 def _error(ours: Tensor, exact: Tensor) -> float:
