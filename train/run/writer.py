@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -87,18 +88,20 @@ class CheckpointWriter:
         finally:
             self._thread.shutdown()
 
-    @torch.no_grad()
     def _copy(self, tensors: Mapping[str, Mapping[str, Tensor]]) -> Tensors:
-        """Copy in the stream of the updates, after the last one and before the next; a GPU has yet to do so."""
         return {
-            file: {
-                name: self._buffer(file, name, tensor).copy_(tensor, non_blocking=self._on_gpu)
-                for name, tensor in named.items()
-            }
+            file: {name: self._copied((file, name), tensor.detach()) for name, tensor in named.items()}
             for file, named in tensors.items()
         }
 
-    def _buffer(self, file: str, name: str, like: Tensor) -> Tensor:
-        if (file, name) not in self._buffers:
-            self._buffers[file, name] = torch.empty(like.shape, dtype=like.dtype, pin_memory=self._on_gpu)
-        return self._buffers[file, name]
+    def _copied(self, key: tuple[str, str], tensor: Tensor) -> Tensor:
+        """Copy in the stream of the updates, after the last one and before the next; a GPU has yet to do so."""
+        if key not in self._buffers:
+            self._buffers[key] = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=self._on_gpu)
+        buffer = self._buffers[key]
+        if tensor.is_cpu:
+            # In one thread, which memory bounds already: PyTorch's threads would wait for each other at every tensor.
+            np.copyto(buffer.numpy(), tensor.numpy())
+        else:
+            buffer.copy_(tensor, non_blocking=self._on_gpu)
+        return buffer
