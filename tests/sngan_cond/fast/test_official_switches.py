@@ -17,6 +17,7 @@ COMPILED_MARKS = [
     pytest.mark.timeout(900),  # compilers share the processors with other tests
     # PyTorch hides this warning of its tracer's by a hook that a filter of "error" runs ahead of.
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
+    pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated"),  # by what PyTorch 2.11 itself imports
 ]
 WAYS = {
     "default": SpeedConfig(),
