@@ -182,7 +182,8 @@ class Updates:
         return {name: step for name, step in steps.items() if step != _NEVER}
 
     def _backward(self, objective: Objective, gradients: Gradients, micro_batches: int) -> dict[str, Tensor]:
-        self.accelerator.backward(gradients.share(objective.total, micro_batches))
+        # Not by Accelerate's `backward`, which divides the loss by a number of steps that the environment may hold.
+        gradients.share(objective.total, micro_batches).backward()
         return {**objective.parts, "total": objective.total.detach()}
 
     def _note_nonfinite(self, name: str, gradients: Gradients) -> None:

@@ -1,5 +1,6 @@
 """What one update notices, values that are not finite by network and first step; and how far it is from the command."""
 
+import copy
 import traceback
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from accelerate import Accelerator
 from sngan_cond import Constraint, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, LossConfig
 from sngan_cond.constraints import spectral
 from sngan_cond.fast.power_iteration import power_iteration
-from sngan_cond.objectives import DiscriminatorBatch
+from sngan_cond.objectives import DiscriminatorBatch, generator_objective
 from tests.processes import ROOT
 from tests.train.launch import run_here, tiny_command
 from train.trainer.update import Updates
@@ -53,6 +54,16 @@ def test_a_gradient_that_is_not_finite_is_told_of_its_network_and_first_step(upd
         hook.remove()
         network.load_state_dict(kept)  # so that the loss stays finite
     assert updates.first_nonfinite_step() == {name: 4}
+
+
+def test_no_number_of_steps_that_accelerate_holds_divides_the_gradients(updates: Updates) -> None:
+    """As ACCELERATE_GRADIENT_ACCUMULATION_STEPS sets it; micro-batches are the configuration's."""
+    updates.accelerator.gradient_accumulation_steps = 4
+    z, (D, G) = torch.randn(4, 4), copy.deepcopy((updates.D, updates.G))
+    expected = torch.autograd.grad(generator_objective(D, G, z, None, loss=LossConfig()).total, list(G.parameters()))
+    updates.step_g([(z, None)])
+    for parameter, gradient in zip(updates.G.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-6, atol=0)
 
 
 def test_ten_functions_lie_between_the_command_and_the_power_iteration(
