@@ -65,7 +65,7 @@ class SampleGrids:
         self._writer.shutdown()
         try:
             self._wait()
-        except TrainError as failure:
+        except Exception as failure:
             if error is None:
                 raise
             self.run.print(str(failure))  # the other error ends the run

@@ -118,9 +118,21 @@ def test_a_grid_that_cannot_be_written_ends_the_run_in_one_line(
     assert said.endswith("samples/step-00000001.png: the sample grid cannot be written (File exists)")
 
 
-def test_a_grid_that_fails_hides_no_other_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (OSError(28, "No space left on device"), "step-00000001.png: the sample grid cannot be written (No space left"),
+        (RuntimeError("CUDA error"), "CUDA error"),
+    ],
+)
+def test_a_grid_that_fails_hides_no_other_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception, said: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(samples, "save_png", fail)
     G, lines = Generator(GeneratorConfig(resolution=32, num_classes=3, channels=4, latent_dim=6)), []
-    (tmp_path / "samples").write_text("in the way")
     run = SimpleNamespace(
         is_main=True,
         config=TrainConfig(samples_per_class=2),
@@ -138,4 +150,4 @@ def test_a_grid_that_fails_hides_no_other_error(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         stopped()
     assert len(lines) == 1
-    assert "step-00000001.png: the sample grid cannot be written (" in lines[0]
+    assert said in lines[0]
