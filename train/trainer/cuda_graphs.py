@@ -50,6 +50,8 @@ class GraphedUpdate:
 
     def __init__(self, name: str, update: Update, *, exchange: Exchange, pool: Any) -> None:
         self.name, self.update, self.exchange, self.pool = name, update, exchange, pool
+        # One for all eager runs: the allocator keeps what one stream has freed for that stream.
+        self._beside = torch.cuda.Stream()
         self._runs = 0
         self._graphs: tuple[torch.cuda.CUDAGraph, torch.cuda.CUDAGraph] | None = None
         self._inputs: Batches = ()
@@ -81,11 +83,10 @@ class GraphedUpdate:
 
     def _warm_up(self, batches: Batches, rng: torch.Generator | None) -> dict[str, Tensor]:
         """Run beside the default stream, on which nothing can be captured, as PyTorch's notes on graphs ask."""
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
+        self._beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._beside):
             parts = self.update(batches, rng)
-        torch.cuda.current_stream().wait_stream(stream)
+        torch.cuda.current_stream().wait_stream(self._beside)
         return parts
 
     def _record(
