@@ -23,8 +23,8 @@ def check_device(name: str) -> None:
         return
     import torch  # takes seconds
 
-    kind, _, index = name.partition(":")
-    if kind != "cuda" or (index and not index.isdecimal()):
+    kind, colon, index = name.partition(":")
+    if kind != "cuda" or (colon and not index.isdecimal()):
         raise TrainError(f"--device {name!r}: auto, cpu, cuda or cuda:N is allowed")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if int(index or 0) >= count:

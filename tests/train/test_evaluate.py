@@ -92,6 +92,7 @@ def test_the_command_gives_what_the_function_gives(folder: Path) -> None:
         (["--seed", "-1"], "--seed=-1: an integer from 0"),
         (["--truncation", "0.001"], "--truncation=0.001: None or a finite threshold from 0.05"),
         (["--device", "gpu"], "--device 'gpu': auto, cpu, cuda or cuda:N is allowed"),
+        (["--device", "cuda:"], "--device 'cuda:': auto, cpu, cuda or cuda:N is allowed"),
         (["--data", "nowhere"], "nowhere: no such folder"),
         (["--model", "no/where/here"], "--model: "),
         (["--weights", "w.pth"], "the identity extractor takes none"),
