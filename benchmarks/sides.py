@@ -1,8 +1,8 @@
 """The implementations that are compared, behind one face: two calls, and what PyTorch keeps globally for each."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from benchmarks.job import Job, build_ours, build_reference
 from benchmarks.machine import WALL, Clock, in_turn, median_ratio, quartiles, seconds
 from benchmarks.rival import Mode, RivalUpdates
 from sngan_cond.objectives import DiscriminatorBatch
+from train.run.numerics import numerics_within
 
 N_DIS = 5
 Batches = tuple[DiscriminatorBatch, tuple[Tensor, Tensor]]  # of `Job.draw`
@@ -29,22 +30,9 @@ class Numerics(NamedTuple):
     tf32: bool
     cudnn_benchmark: bool
 
-    @contextmanager
-    def applied(self) -> Iterator[None]:
+    def applied(self) -> AbstractContextManager[None]:
         """Set both, and afterwards what was set before."""
-        cudnn = torch.backends.cudnn
-        before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
-        _set_numerics("high" if self.tf32 else "highest", self.tf32, self.cudnn_benchmark)
-        try:
-            yield
-        finally:
-            _set_numerics(*before)
-
-
-def _set_numerics(matmul: str, cudnn_tf32: bool, cudnn_benchmark: bool) -> None:
-    torch.set_float32_matmul_precision(matmul)
-    torch.backends.cudnn.allow_tf32 = cudnn_tf32
-    torch.backends.cudnn.benchmark = cudnn_benchmark
+        return numerics_within(**self._asdict())
 
 
 class Side(NamedTuple):

@@ -1,7 +1,7 @@
 """What a run computes in: its precision, with the reason for it, and the rounding that a GPU is allowed."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -123,25 +123,32 @@ def precision_of_checkpoints(folder: Path) -> Precision | None:
 def set_numerics(device: torch.device, *, tf32: bool, cudnn_benchmark: bool) -> None:
     """Set for the whole process how a GPU computes in float32; on another device nothing is set."""
     if device.type == "cuda":
-        torch.set_float32_matmul_precision("high" if tf32 else "highest")
-        # Not by the newer switch of single operators: once that is set, reading this one raises.
-        torch.backends.cudnn.allow_tf32 = tf32
-        torch.backends.cudnn.benchmark = cudnn_benchmark
+        _set("high" if tf32 else "highest", tf32, cudnn_benchmark)
 
 
-@contextmanager
-def exact_float32() -> Iterator[None]:
+def exact_float32() -> AbstractContextManager[None]:
     """Keep GPUs from rounding the inputs of float32 matrix products and convolutions, so that devices agree on a score.
 
     By default PyTorch lets cuDNN round convolutions to TF32, which moves features by a part in a thousand. Nor are
     algorithms timed, which would cost seconds for every shape of a batch.
     """
+    return numerics_within(tf32=False, cudnn_benchmark=False)
+
+
+@contextmanager
+def numerics_within(*, tf32: bool, cudnn_benchmark: bool) -> Iterator[None]:
+    """Set how GPUs compute in float32, and afterwards what was set before."""
     cudnn = torch.backends.cudnn
     before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
-    torch.set_float32_matmul_precision("highest")
-    cudnn.allow_tf32 = cudnn.benchmark = False
+    _set("high" if tf32 else "highest", tf32, cudnn_benchmark)
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before[0])
-        cudnn.allow_tf32, cudnn.benchmark = before[1:]
+        _set(*before)
+
+
+def _set(matmul: str, cudnn_tf32: bool, cudnn_benchmark: bool) -> None:
+    torch.set_float32_matmul_precision(matmul)
+    # Not by the newer switch of single operators: once that is set, reading this one raises.
+    torch.backends.cudnn.allow_tf32 = cudnn_tf32
+    torch.backends.cudnn.benchmark = cudnn_benchmark
