@@ -135,6 +135,7 @@ class _Training:
         stopping = run.should_stop()
         if self._is_due(config.save_every) or stopping or self._publishes():
             self._check_finite()
+            self.grids.wait()  # a run that goes on from here draws it no more, and a publication takes it along
             networks.save(step, images_seen=self.images_seen, then=self._publication())
         if self.evaluation is not None and self._scores():
             if stopping:  # whoever sent the signal may kill the process seconds later

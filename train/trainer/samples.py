@@ -50,7 +50,7 @@ class SampleGrids:
         """
         if not self.run.is_main:
             return
-        self._wait()
+        self.wait()
         # Sampling the average itself would move its u, where it has one.
         network = exported(self.networks.ema.network)
         with exact_float32():  # as a loaded model is sampled; nor are algorithms timed for these few batches
@@ -64,13 +64,18 @@ class SampleGrids:
     def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._writer.shutdown()
         try:
-            self._wait()
+            self.wait()
         except Exception as failure:
             if error is None:
                 raise
             self.run.print(str(failure))  # the other error ends the run
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Wait until the last grid is on the disk.
+
+        Raises:
+            TrainError: if it could not be written.
+        """
         writing, self._writing = self._writing, None
         if writing is not None:
             writing.result()

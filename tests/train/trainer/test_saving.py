@@ -17,7 +17,7 @@ from tests.train.launch import logged, run_here, tiny_command, weights
 from train.run.checkpoint import save_checkpoint
 from train.run.run import Run
 from train.run.writer import CheckpointWriter
-from train.trainer import loop, scoring, state
+from train.trainer import loop, samples, scoring, state
 from train.trainer.state import Networks
 from train.trainer.update import Updates
 
@@ -94,6 +94,27 @@ class _Publisher:
 
     def close(self) -> None:
         self.events.append("close")
+
+
+def test_a_publication_finds_the_grid_of_its_step(
+    tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though a grid takes longer to encode than a checkpoint to write."""
+    save_png, grids = samples.save_png, list[list[str]]()
+
+    def slow(image: torch.Tensor, path: Path) -> None:
+        time.sleep(0.3)
+        save_png(image, path)
+
+    class Looking(_Publisher):
+        def submit(self, checkpoint: Path, step: int) -> None:
+            grids.append(sorted(path.name for path in (tmp_path / "samples").iterdir()))
+
+    monkeypatch.setattr(samples, "save_png", slow)
+    monkeypatch.setattr(loop, "open_publisher", lambda *_, **__: Looking())
+    command = tiny_command(tiny_data, tmp_path, *OFTEN, "sample_every=2", "hub.repo=alice/tiny", "hub.every=2")
+    assert run_here(command) == 0
+    assert grids == [["step-00000002.png"], ["step-00000002.png", "step-00000004.png"]]
 
 
 @pytest.mark.usefixtures("slow_disk")
