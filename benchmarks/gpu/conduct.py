@@ -31,10 +31,11 @@ def conduct(stages: Sequence[Stage], campaign: Campaign, record: Record, *, dead
     for at, stage in enumerate(stages):
         seconds = limit(stages[at:], deadline - time.monotonic(), campaign.device)
         entry: dict[str, Any] = {"state": "running", "limit_s": round(seconds, 1), "seconds": 0.0, "tables": {}}
-        record["stages"][stage.name] = entry
         if seconds < SHORTEST_S:
             entry |= {"state": "left out", "why": f"{max(seconds, 0):.1f} s were left for it"}
+            entry = record["stages"].setdefault(stage.name, entry)  # what an earlier call found stays
         else:
+            record["stages"][stage.name] = entry
             print(f"== {stage.name}: {seconds:.0f} s at most", flush=True)
             told = dataclasses.replace(campaign, seconds=seconds, tables=all_tables(record))
             _run(stage, told, entry, record)

@@ -73,5 +73,6 @@ class LabelPlanes(nn.Module):
         """
         if y is None:
             raise ValueError("y=None: a discriminator with the concat head needs labels (N,)")
-        planes = self.embed(y)[:, :, None, None].expand(-1, -1, *x.shape[2:])  # (N, embed_dim, H, W)
+        # In the features' type: planes in float32 would promote features in bfloat16, and all that reads them.
+        planes = self.embed(y).to(x.dtype)[:, :, None, None].expand(-1, -1, *x.shape[2:])  # (N, embed_dim, H, W)
         return torch.cat([x, laid_out_like(x, planes)], dim=1)

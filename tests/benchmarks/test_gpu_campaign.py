@@ -74,6 +74,13 @@ def test_a_stage_without_time_is_left_out(tmp_path: Path) -> None:
     assert record["stages"]["fail"]["why"].endswith("s were left for it")
 
 
+def test_what_an_earlier_call_found_stays_where_there_is_no_time_to_find_it_again(tmp_path: Path) -> None:
+    found = {"state": "done", "limit_s": 9.0, "seconds": 7.0, "tables": {"T": [{"ms": 2}]}}
+    record = {"began": "today", "arguments": "none", "stages": {"fail": dict(found)}}
+    conduct.conduct([Stage("fail", 1, 1, f"{HERE}:fail")], _campaign(tmp_path), record, deadline=time.monotonic() + 1)
+    assert record["stages"] == {"fail": found}
+
+
 def test_a_report_is_whole_at_any_time(tmp_path: Path) -> None:
     tables = {"T": [{"way": "a", "ms": 0.123456}, {"way": "b", "images": 1234567, "ms": 12.5}]}
     entry = {"state": "running", "limit_s": 5.0, "seconds": 0.0, "tables": tables}
@@ -125,7 +132,10 @@ def test_on_a_cpu_stages_measure_and_one_that_hangs_is_passed_by(
         assert row["5 D + G, ms"] == pytest.approx(5 * row["D, ms"] + row["G, ms"])
         assert row["first losses off by"] <= 1e-4
     against = tables["Ratios at 32 px, taken in turn"]
-    assert [row["ours against"] for row in against] == ["reference, float32", "rival, float32"]
+    assert [(row["which"], row["against"]) for row in against] == [
+        ("ours, float32", "reference, float32"),
+        ("ours, float32", "rival, float32"),
+    ]
     assert all(row["5 D + G, times"] > 0 for row in against)
     for kind, form in (
         ("upsample and convolve", "shuffled"),

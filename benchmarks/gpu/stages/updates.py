@@ -3,6 +3,7 @@
 The ways that need no compiler come first; the compiled ones, and the ratios taken in turn, are stages of their own.
 """
 
+import gc
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +16,6 @@ from benchmarks.gpu.timing import per_call_s
 from benchmarks.job import Job
 from benchmarks.machine import computes_in_bf16
 from benchmarks.sides import N_DIS, Batches, Side, compare, our_side, reference_side, rival_side, warm_up
-from train.errors import TrainError
 
 REFERENCE, OURS = "reference, float32", "ours, float32"  # what the others' first losses are held against
 FASTEST = "ours, bfloat16, compiled, graphs"
@@ -101,12 +101,12 @@ def _measure(
 
 def _ratios(side_px: int, job: Job, kept: dict[str, Side], *, rounds: int) -> Rows:
     """Time our fastest side and each other in turn; which is ours is who came last among ours."""
-    ours = [side for name, side in kept.items() if name.startswith("ours")][-1]
+    which, ours = [item for item in kept.items() if item[0].startswith("ours")][-1]
     for name, side in kept.items():
         if not name.startswith("ours"):
             found = compare({"reference": side, "ours": ours}, job, rounds=rounds)
             steps = [N_DIS * found[who]["d_update_s"] + found[who]["g_update_s"] for who in ("reference", "ours")]
-            ratios: Row = {"ours against": name, "images of D, G": f"{job.batch}, {job.batch_g}"}
+            ratios: Row = {"which": which, "against": name, "images of D, G": f"{job.batch}, {job.batch_g}"}
             ratios |= {"D, times": found["ratio"]["d_update"], "G, times": found["ratio"]["g_update"]}
             yield f"Ratios at {side_px} px, taken in turn", ratios | {"5 D + G, times": steps[0] / steps[1]}
 
@@ -130,12 +130,13 @@ class _Meter:
         """Build a way, hold its first losses against its family's, and time it."""
         try:
             return {"way": name} | self._measured(name, way, keep=keep)
-        except (RuntimeError, TrainError) as error:  # the other ways can still be measured
+        except Exception as error:  # a compiler's, Triton's or PyTorch's: the other ways can still be measured
             self.failures.append(f"{name}: {type(error).__name__}: {str(error)[:300]}")
             return {"way": name, "note": self.failures[-1]}
 
     def _measured(self, name: str, way: Way, *, keep: bool) -> Row:
         on_gpu = self.job.device.type == "cuda"
+        gc.collect()  # graphs of the way before, which are in cycles, still hold its memory
         before = torch.cuda.memory_allocated() if on_gpu else 0
         if on_gpu:
             torch.cuda.reset_peak_memory_stats()

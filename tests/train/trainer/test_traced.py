@@ -89,6 +89,13 @@ def test_the_other_forms_convolve_channels_last_too(network: str) -> None:
     assert _offences(convolutions) == []
 
 
+def test_label_planes_join_in_type_and_layout_of_the_features() -> None:
+    config = load_config("imagenet_128_concat", ["generator.channels=16", "discriminator.channels=16"])
+    joins = [launch for launch in trace_update(config, "D", batch=N) if launch.name == "cat"]
+    assert len(joins) == 2
+    assert _offences(joins) == []
+
+
 def test_an_offence_is_found() -> None:
     speed = SpeedConfig(memory_format="contiguous")
     config = load_config("cifar10_32_projection", ["generator.channels=16", "discriminator.channels=16"])
