@@ -97,6 +97,7 @@ def _stand_ins(trace: Trace) -> Iterator[None]:
     kernels = _BatchNormKernels(trace)
     with (
         mock.patch("sngan_cond.fast.batch_norm.runs_eagerly", return_value=True),
+        mock.patch("sngan_cond.fast.batch_norm.has_triton", return_value=True),
         mock.patch("sngan_cond.fast.batch_norm._kernels", return_value=kernels),
         mock.patch("sngan_cond.fast.power_iteration.runs_eagerly", return_value=True),
     ):

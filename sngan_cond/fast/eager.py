@@ -1,6 +1,6 @@
 """When kernels of our own may run: where PyTorch's tools neither record nor transform what is computed."""
 
-# mypy: disable-error-code="no-untyped-call"
+# mypy: disable-error-code="import-untyped, no-untyped-call"
 
 import functools
 import importlib.util
@@ -33,8 +33,20 @@ def runs_eagerly(*tensors: object) -> bool:
 
 @functools.cache
 def has_triton() -> bool:
-    """Return whether kernels in Triton can be had; builds of PyTorch with CUDA bring it, but not on Windows."""
-    return torch.version.cuda is not None and importlib.util.find_spec("triton") is not None
+    """Return whether kernels in Triton run on the GPU here; PyTorch's own take their place where they do not.
+
+    Builds of PyTorch with CUDA bring Triton, but not on Windows. It builds its driver when first used, which takes a C
+    compiler and Python's headers, and machines that only sample have often neither.
+    """
+    if torch.version.cuda is None or importlib.util.find_spec("triton") is None:
+        return False
+    from triton.runtime import driver
+
+    try:
+        arch: int = driver.active.get_current_target().arch
+    except Exception:  # a missing compiler, header, library or GPU: each version of Triton has its own errors
+        return False
+    return arch >= 70  # Volta: Triton knows no older ones
 
 
 def _is_plain(tensor: object) -> bool:

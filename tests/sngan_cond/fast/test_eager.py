@@ -1,6 +1,8 @@
 """PyTorch's tools see through the fast layers: tracers, export, fake tensors, `torch.func`, forward mode."""
 
+import importlib.util
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, build_constraint
 from sngan_cond.constraints.config import ConstraintConfig
 from sngan_cond.fast import native, set_backend
-from sngan_cond.fast.eager import runs_eagerly
+from sngan_cond.fast.eager import has_triton, runs_eagerly
 
 pytestmark = [
     pytest.mark.skipif(not native.available(), reason="there is no C++ compiler for the native kernels"),
@@ -96,6 +98,23 @@ def test_fake_tensors(device: str) -> None:
         score = D(images, y).score
     assert (images.shape, images.device.type) == ((2, 3, 32, 32), device)
     assert (score.shape, score.device.type) == ((2,), device)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
+def test_triton_is_used_where_its_driver_can_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_a_compiler() -> object:
+        raise RuntimeError("Failed to find C compiler")
+
+    def of(arch: int) -> Callable[[], object]:
+        return lambda: SimpleNamespace(arch=arch)
+
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    found = []
+    for target in (without_a_compiler, of(61), of(90)):
+        active = SimpleNamespace(get_current_target=target)
+        monkeypatch.setattr("triton.runtime.driver", SimpleNamespace(active=active))
+        found.append(has_triton.__wrapped__())
+    assert found == [False, False, True]
 
 
 class Labelled(Tensor):
