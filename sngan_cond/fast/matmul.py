@@ -49,6 +49,8 @@ class _Product(torch.autograd.Function):
 
 @torch.library.impl(_OPERATORS, "multiply", "Meta")
 def _shaped(a: Tensor, b: Tensor) -> Tensor:
+    if a.shape[:-2] != b.shape[:-2] or a.shape[-1] != b.shape[-2]:  # the kernel would read beyond their ends
+        raise ValueError(f"a {tuple(a.shape)}, b {tuple(b.shape)}: allowed are (..., M, K) and (..., K, N)")
     return a.new_empty(*a.shape[:-1], b.shape[-1])
 
 
@@ -57,7 +59,8 @@ def _multiplied(a: Tensor, b: Tensor) -> Tensor:
     product = _shaped(a, b)
     sizes = a.shape[:-2].numel(), *product.shape[-2:], a.shape[-1]
     (a, *a_steps), (b, *b_steps) = _in_memory(a), _in_memory(b)
-    native.run("multiply", product, a, b, product, *sizes, *a_steps, *b_steps)
+    if product.numel():  # the kernel divides by the number of its blocks
+        native.run("multiply", product, a, b, product, *sizes, *a_steps, *b_steps)
     return product
 
 

@@ -123,6 +123,15 @@ def test_pytorch_knows_the_operator() -> None:
     torch.library.opcheck(torch.ops.sngan_cond.multiply.default, (a, b), test_utils=("test_schema", "test_faketensor"))
 
 
+def test_shapes_that_do_not_fit_and_empty_ones() -> None:
+    a, b = _matrices(2, 5, 7, 3)
+    for left, right in ((a, b[0]), (a, b[:1]), (a, b[:, :2])):
+        with pytest.raises(ValueError, match="allowed are"):
+            multiply(left, right)
+    assert multiply(a[:, :0], b).shape == (2, 0, 7)
+    assert multiply(a, b[..., :0]).shape == (2, 5, 0)
+
+
 def test_its_arithmetic_is_counted() -> None:
     class Once:
         def update(self, name: str) -> None:

@@ -87,6 +87,8 @@ def test_the_other_forms_convolve_channels_last_too(network: str) -> None:
     assert {(64, 16, 2, 2), (16, 64, 2, 2)} & kernels
     assert (16, 8, 3, 3) in kernels
     assert _offences(convolutions) == []
+    padded = [launch.outputs[0] for launch in launches if launch.name == "constant_pad_nd"]
+    assert {features.dtype for features in padded if features.shape[2:] == (32, 32)} == {torch.bfloat16}
 
 
 def test_label_planes_join_in_type_and_layout_of_the_features() -> None:
