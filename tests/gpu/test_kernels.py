@@ -13,6 +13,7 @@ from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, bui
 from sngan_cond.config import ConvBackend
 from sngan_cond.constraints.spectral import BatchedPowerIterations
 from sngan_cond.fast import same_conv2d
+from sngan_cond.fast.eager import has_triton
 from sngan_cond.fast.padding import padded_conv2d
 from sngan_cond.fast.power_iteration import PowerIterations, power_iteration
 from sngan_cond.networks.layers import batch_norm
@@ -56,6 +57,10 @@ def assert_as_in_float64(
         y = convolve(x, weight, bias)
         for ours, exactly in zip([y, *_derivatives(y, x, weight, bias)], expected, strict=True):
             assert _error(ours.cpu().double(), exactly) < 2e-5
+
+
+def test_kernels_in_triton_are_what_is_tested_here(device: torch.device) -> None:
+    assert has_triton() == (device.type == "cuda")
 
 
 @pytest.mark.parametrize("side", [1, 3])

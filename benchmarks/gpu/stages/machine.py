@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.gpu.campaign import Campaign, Rows
 from benchmarks.machine import describe_machine, matrix_peak
+from sngan_cond.fast.eager import has_triton
 
 PACKAGES = ("triton", "accelerate", "numpy", "huggingface-hub", "pydantic", "torch-fidelity")
 TITLE = "Machine"
@@ -27,6 +28,7 @@ def describe(campaign: Campaign) -> Rows:
         "torch": torch.__version__,
         "cuda, cudnn": f"{torch.version.cuda}, {torch.backends.cudnn.version()}" if device.type == "cuda" else None,
         **{name: _version(name) for name in PACKAGES},
+        "our kernels in Triton": "run" if has_triton() else "do not run here; PyTorch's operators take their place",
         "load": f"{os.getloadavg()[0]:.2f} in the last minute",
     }
     for what, value in known.items():
