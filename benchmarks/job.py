@@ -147,6 +147,11 @@ def apply_options(options: argparse.Namespace) -> Clock:
     """
     if options.threads:
         torch.set_num_threads(options.threads)
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise TrainError("--device cuda: this machine has no GPU that PyTorch can use; cpu is allowed")
+    check_device(options.device)
     return WALL if options.clock == "wall" else time.process_time
+
+
+def check_device(name: str) -> None:
+    """Raise a TrainError if `--device` names a GPU where there is none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise TrainError("--device cuda: this machine has no GPU that PyTorch can use; cpu is allowed")

@@ -24,6 +24,7 @@ from benchmarks.gpu.campaign import Campaign
 from benchmarks.gpu.conduct import ROOT, conduct
 from benchmarks.gpu.plan import STAGES, Stage
 from benchmarks.gpu.report import JSON, MARKDOWN, Record
+from benchmarks.job import check_device
 from sngan_cond.cli import run_command
 from train.errors import TrainError
 
@@ -63,11 +64,10 @@ def _run(options: argparse.Namespace, words: list[str], started: float) -> list[
         raise TrainError(f"--minutes {options.minutes:g}: a number above 0 is allowed")
     if options.data is not None and not (options.data / "dataset.json").exists():
         raise TrainError(f"--data {options.data}: a folder written by train.prepare is allowed")
+    check_device(options.device)
     now = datetime.now(UTC)
-    out = (options.out or RESULTS / f"gpu-{now:%Y-%m-%d-%H%M}").absolute()
-    out.mkdir(parents=True, exist_ok=True)
-    work = (options.work or Path(tempfile.mkdtemp(prefix="campaign-"))).absolute()
-    work.mkdir(parents=True, exist_ok=True)
+    out = _made("--out", options.out or RESULTS / f"gpu-{now:%Y-%m-%d-%H%M}")
+    work = _made("--work", options.work or Path(tempfile.mkdtemp(prefix="campaign-")))
     campaign = Campaign(
         device=options.device,
         narrow=options.device == "cpu",
@@ -91,6 +91,14 @@ def _run(options: argparse.Namespace, words: list[str], started: float) -> list[
             shutil.rmtree(work, ignore_errors=True)
     print(f"written to {out / JSON} and {MARKDOWN} beside it")
     return [stage.name for stage in stages if record["stages"][stage.name]["state"] != "done"]
+
+
+def _made(flag: str, folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainError(f"{flag} {folder}: cannot be written ({error.strerror})") from error
+    return folder.absolute()
 
 
 def _chosen(names: list[str] | None) -> list[Stage]:

@@ -105,6 +105,10 @@ def test_mistakes_are_refused_by_name(tmp_path: Path) -> None:
     refused_command(command.main, ["--stages", "all"], "--stages all: allowed are machine, smoke")
     refused_command(command.main, ["--minutes", "0"], "--minutes 0: a number above 0 is allowed")
     refused_command(command.main, ["--data", str(tmp_path)], "a folder written by train.prepare is allowed")
+    refused_command(command.main, ["--device", "cuda"], "--device cuda: this machine has no GPU that PyTorch can use")
+    (tmp_path / "file").touch()
+    taken = ["--device", "cpu", "--out", str(tmp_path / "file")]
+    refused_command(command.main, taken, f"--out {tmp_path / 'file'}: cannot be written (File exists)")
 
 
 @pytest.mark.slow
