@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
 from benchmarks.machine import matrix_peak
-from benchmarks.sides import Numerics, Side
+from benchmarks.sides import GlobalSettings, Side
 
 
 @register_flop_formula(torch.ops.sngan_cond.multiply)  # type: ignore[untyped-decorator]
@@ -46,5 +46,5 @@ def add_shares(figures: dict[str, Any], flop: dict[str, int], device: torch.devi
 
 @functools.cache
 def _peak(dtype: torch.dtype, tf32: bool, device: torch.device) -> float:
-    with Numerics(tf32, cudnn_benchmark=False).applied():
+    with GlobalSettings(tf32, cudnn_benchmark=False).applied():
         return matrix_peak(dtype, device)

@@ -19,7 +19,7 @@ N_DIS = 5
 Batches = tuple[DiscriminatorBatch, tuple[Tensor, Tensor]]  # of `Job.draw`
 
 
-class Numerics(NamedTuple):
+class GlobalSettings(NamedTuple):
     """What of a side's arithmetic is global in PyTorch, and so must be set before each of its calls.
 
     Args:
@@ -49,7 +49,7 @@ class Side(NamedTuple):
 
     d: Callable[[], Tensor]
     g: Callable[[], Tensor]
-    numerics: Numerics
+    numerics: GlobalSettings
     bf16: bool
     compiled: str = "no"
     warm_up: int = 1
@@ -70,7 +70,7 @@ def reference_side(job: Job, batches: Batches) -> Side:
     updates = build_reference(job)
     d, g = batches
     real = d.real.contiguous()
-    numerics = Numerics(tf32=False, cudnn_benchmark=False)
+    numerics = GlobalSettings(tf32=False, cudnn_benchmark=False)
     return Side(lambda: updates.discriminator(real, *d[1:]), lambda: updates.generator(*g), numerics, bf16=False)
 
 
@@ -88,7 +88,7 @@ def rival_side(job: Job, batches: Batches, *, bf16: bool, tf32: bool, mode: Mode
     return Side(
         lambda: updates.discriminator(*d),
         lambda: updates.generator(*g),
-        Numerics(tf32, cudnn_benchmark=True),
+        GlobalSettings(tf32, cudnn_benchmark=True),
         bf16=bf16,
         compiled="no" if mode is None else f"torch.compile, mode={mode}",
         warm_up={None: 1, "default": 2, "reduce-overhead": 5}[mode],
@@ -102,7 +102,7 @@ def our_side(job: Job, batches: Batches, switches: tuple[str, ...]) -> Side:
     return Side(
         lambda: updates.step_d([d])["loss"],
         lambda: updates.step_g([g])["loss"],
-        Numerics("tf32" in switches, cudnn_benchmark=True),
+        GlobalSettings("tf32" in switches, cudnn_benchmark=True),
         bf16="bf16" in switches,
         compiled=" and ".join(name for name in ("compile", "capture") if name in switches) or "no",
         warm_up=5 if "capture" in switches else 1,

@@ -9,7 +9,7 @@ from benchmarks import step
 from benchmarks.job import Job
 from benchmarks.reference import ReferenceUpdates
 from benchmarks.rival import Mode, RivalUpdates
-from benchmarks.sides import Numerics, Side
+from benchmarks.sides import GlobalSettings, Side
 from sngan_cond import DiscriminatorConfig, GeneratorConfig
 from train.presets.load import load_config
 
@@ -80,7 +80,10 @@ def test_each_side_has_its_own_numerics() -> None:
 
     before, seen = state(), []
 
-    for numerics in (Numerics(tf32=True, cudnn_benchmark=False), Numerics(tf32=False, cudnn_benchmark=True)):
+    for numerics in (
+        GlobalSettings(tf32=True, cudnn_benchmark=False),
+        GlobalSettings(tf32=False, cudnn_benchmark=True),
+    ):
         Side(look, look, numerics, bf16=False).update("d")
     assert seen == [("high", True, False), ("highest", False, True)]
     assert state() == before
@@ -92,7 +95,7 @@ def test_a_rival_that_cannot_run_is_a_dash_and_a_note(
     def fail() -> Tensor:
         raise RuntimeError("No working C++ compiler\nfound")
 
-    broken = Side(fail, fail, Numerics(False, False), bf16=False)
+    broken = Side(fail, fail, GlobalSettings(False, False), bf16=False)
     monkeypatch.setattr(step, "rival_side", lambda *_, **__: broken)
     config = load_config("cifar10_32_projection", ["generator.channels=4", "discriminator.channels=4"])
     result = step.measure(Job(config, CPU, 2, 2), (), rival="default", rounds=2, budget_s=60.0)
