@@ -41,7 +41,7 @@ class GraphedUpdate:
     """An update that becomes two CUDA graphs after a few eager runs, each of which is a real update.
 
     Args:
-        name: of the network.
+        name: of the network, for what is said of a failure.
         update: must not wait for the device, and may change only tensors that stay where they are. Nothing may keep
             its autograd graph, whose nodes belong to the stream on which they were made.
         exchange: what happens to the gradients between the two graphs.
