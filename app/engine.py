@@ -17,7 +17,7 @@ from torch import Tensor
 
 from app.limits import CancelledError
 from sngan_cond import Generator
-from sngan_cond.sampling import generate
+from sngan_cond.sampling import default_batch_size, generate
 
 RunBatch = Callable[[Generator, Tensor, Tensor | None], Tensor]
 
@@ -47,13 +47,14 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def max_batch_size(device: torch.device) -> int:
+def max_batch_size(G: Generator) -> int:
     """Return how many images a batch holds at most.
 
-    A visitor who comes while a batch is being computed waits for its end; on a CPU batches are therefore small. On
-    ZeroGPU, where models wait on the CPU but run on a borrowed GPU, batches are as large as on any GPU.
+    A visitor who comes while a batch is being computed waits for its end: on a CPU a batch is what `generate` computes
+    at once. On ZeroGPU, where models wait on the CPU but run on a borrowed GPU, batches are as large as on any GPU.
     """
-    return 4 if device.type == "cpu" and not on_zero_gpu() else 64
+    on_cpu = next(G.parameters()).device.type == "cpu" and not on_zero_gpu()
+    return default_batch_size(G) if on_cpu else 64
 
 
 def run_batch(G: Generator, z: Tensor, y: Tensor | None) -> Tensor:
@@ -103,14 +104,10 @@ class Engine:
     Every waiting thread tries to get the turn; the one that does runs the next batch for everybody whose inputs fit
     into it, starting with the job at the head of the queue, which then goes to the back. So one image is not stuck
     behind sixty, and an error reaches exactly the requests whose inputs were in the failing batch.
-
-    Args:
-        device: where the generators live, which decides how many images a batch holds.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self) -> None:
         self.batches = 0
-        self._max_batch_size = max_batch_size(device)
         self._run_batch = batch_runner()
         self._jobs: deque[_Job] = deque()
         self._guard = threading.Lock()  # of the deque
@@ -177,8 +174,10 @@ class Engine:
     def _choose(self) -> list[tuple[_Job, slice]]:
         """Pick the first waiting job and those that can share its batch, with about equally many inputs of each."""
         waiting = [job for job in self._jobs if job.taken < len(job.z) and job.error is None]
-        alike = [job for job in waiting if job.batch_key == waiting[0].batch_key][: self._max_batch_size]
-        room = self._max_batch_size
+        if not waiting:
+            return []
+        room = max_batch_size(waiting[0].G)
+        alike = [job for job in waiting if job.batch_key == waiting[0].batch_key][:room]
         chosen = []
         for i, job in enumerate(alike):
             share = max(1, room // (len(alike) - i))  # what short jobs leave goes to the later ones

@@ -65,7 +65,7 @@ class Service:
     def __init__(self, sources: Sequence[str], *, allow_repos: Sequence[str] = (), device: str = "auto") -> None:
         where = choose_device(device)
         self.models = ModelStore(sources, allow_repos=allow_repos, device=where)
-        self.engine = Engine(where)
+        self.engine = Engine()
         self._running: dict[str, set[threading.Event]] = {}  # a visitor may have several tabs and requests
         self._guard = threading.Lock()  # of _running
 

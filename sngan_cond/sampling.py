@@ -7,6 +7,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from sngan_cond.fast.waiting import WAITING
 from sngan_cond.inputs import Inputs, mixture_inputs, morph_inputs, sample_inputs, walk_inputs
 from sngan_cond.networks.generator import Generator
 from sngan_cond.networks.layers import eval_mode
@@ -17,6 +18,10 @@ from sngan_cond.validation import between, check
 BatchSize = Annotated[int, between(1, 65_536)]
 
 _AHEAD = {"cuda": 1}  # batches that a device computes, by its type, while the host takes the one before
+# Numbers in the widest features of one batch on a CPU: 4 images of the 128 px network, 16 of the 32 px one. With fewer
+# the products are thin and the threads' common work short, with more the features outgrow the caches. Measured:
+# benchmarks/README.md.
+_CPU_FEATURES = 1 << 22
 
 
 def sample(
@@ -139,8 +144,8 @@ def generate(G: Generator, z: Tensor, y: Tensor | None, *, batch_size: int | Non
         G: generator; its mode is restored afterwards.
         z: (N, latent_dim) latents.
         y: (N,) labels, (N, K) class weights or None.
-        batch_size: images per batch; None takes 1 on a CPU, where larger batches are hardly faster, and 16 elsewhere.
-            Changes speed and memory, and the images by rounding only (one byte in ten thousand, by 1).
+        batch_size: images per batch; None takes `default_batch_size`. Changes speed and memory, and the images by
+            rounding only (one byte in ten thousand, by 1).
     Yields:
         uint8 (n, 3, R, R) on the CPU.
     Raises:
@@ -166,15 +171,24 @@ def generate_on_device(G: Generator, z: Tensor, y: Tensor | None, *, batch_size:
     """
     device = next(G.parameters()).device
     if batch_size is None:
-        batch_size = 1 if device.type == "cpu" else 16
+        batch_size = default_batch_size(G)
     check("batch_size", batch_size, BatchSize)
     with eval_mode(G):
         for start in range(0, len(z), batch_size):
+            WAITING.adapt()
             latents, labels = (
                 None if rows is None else to_device(_full(rows[start : start + batch_size], batch_size), device)
                 for rows in (z, y)
             )
             yield to_uint8(G(latents, labels))[: len(z) - start]
+
+
+def default_batch_size(G: Generator) -> int:
+    """Return how many images a batch holds where nobody says it; it depends on the network and the device alone."""
+    if next(G.parameters()).device.type != "cpu":
+        return 16
+    images = _CPU_FEATURES // (G.config.resolution**2 * G.config.width)
+    return min(max(images, 1), 64)
 
 
 def _full(rows: Tensor, count: int) -> Tensor:

@@ -14,7 +14,7 @@ from tests.app.models import tiny_generator
 def test_a_short_request_does_not_wait_for_a_long_one(of_another_model: bool) -> None:
     G = tiny_generator()
     other = tiny_generator(1) if of_another_model else G
-    engine = Engine(torch.device("cpu"))
+    engine = Engine()
     order: list[str] = []
     started = threading.Event()
 
@@ -33,7 +33,7 @@ def test_a_short_request_does_not_wait_for_a_long_one(of_another_model: bool) ->
 
 
 def test_an_error_in_the_network_reaches_the_one_who_asked() -> None:
-    engine = Engine(torch.device("cpu"))
+    engine = Engine()
     G = tiny_generator()
     with pytest.raises(ValueError, match="z of shape"):
         list(engine.run(G, torch.zeros(2, 9), torch.zeros(2, dtype=torch.int64), threading.Event()))
@@ -42,7 +42,7 @@ def test_an_error_in_the_network_reaches_the_one_who_asked() -> None:
 
 def test_an_error_reaches_only_those_in_the_failing_batch() -> None:
     """Whoever has the turn computes for all, and must not get an error of inputs that are not theirs."""
-    engine = Engine(torch.device("cpu"))
+    engine = Engine()
     good, bad = tiny_generator(), tiny_generator()
     ended: dict[str, object] = {}
 

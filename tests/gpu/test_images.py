@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from app.engine import Engine, choose_device
+from app.engine import Engine
 from sngan_cond import Generator, mixture, sample
 from sngan_cond.sampling import generate
 from tests.app.models import tiny_generator
@@ -71,11 +71,9 @@ def test_with_tf32_pictures_look_the_same(G: Generator, on_cpu: Generator) -> No
     assert (images - expected).abs().float().mean() <= 0.5
 
 
-def test_two_requests_at_once_get_the_pictures_of_the_cpu(
-    G: Generator, on_cpu: Generator, device: torch.device
-) -> None:
+def test_two_requests_at_once_get_the_pictures_of_the_cpu(G: Generator, on_cpu: Generator) -> None:
     """They share batches; each gets its own images, in order."""
-    engine = Engine(choose_device(device.type))
+    engine = Engine()
     z = torch.randn(2, 70, 8, generator=torch.Generator().manual_seed(3))
     y = torch.arange(140).reshape(2, 70) % 4
     made: dict[int, Tensor] = {}

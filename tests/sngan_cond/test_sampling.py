@@ -11,7 +11,7 @@ import torch
 from sngan_cond import Generator, GeneratorConfig, mixture, morph, sample, sampling, walk
 from sngan_cond.inputs import class_weights, walk_inputs
 from sngan_cond.latents import check_seed, check_truncation, draw_latents, slerp
-from sngan_cond.sampling import generate, to_uint8
+from sngan_cond.sampling import default_batch_size, generate, to_uint8
 from tests.refusals import refused
 
 
@@ -63,6 +63,19 @@ def test_batch_size_changes_nothing_but_rounding(G: Generator, batch_size: int) 
     assert difference.max() <= 1
     assert (difference > 0).float().mean() <= 1e-3
     assert torch.equal(sample(G, classes=[0, 1, 2], seed=3, batch_size=batch_size), images[:3])
+
+
+def test_by_default_a_batch_on_a_cpu_has_about_as_much_work_for_every_network() -> None:
+    def size(resolution: int, channels: int, device: str = "cpu") -> int:
+        network = torch.nn.Linear(1, 1, device=device)  # what has the configuration and is somewhere
+        network.config = GeneratorConfig(resolution=resolution, num_classes=2, channels=channels)
+        return default_batch_size(network)
+
+    assert size(128, 64) == 4  # 4 x 128^2 x 64 = 2^22
+    assert size(32, 256) == 16
+    assert size(32, 2) == 64  # at most
+    assert size(256, 128) == 1  # at least
+    assert size(128, 64, "meta") == 16  # as on a GPU, whatever the network is
 
 
 def test_a_batch_ahead_changes_no_image(G: Generator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from sngan_cond.fast.waiting import WAITING
 from sngan_cond.objectives import DiscriminatorBatch
 from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
@@ -40,6 +41,7 @@ def train(config: TrainConfig, run_dir: Path) -> int:
         t = _Training(config, run_dir, dataset, stack)
         updates, stopping = t.networks.updates, False
         while t.step < config.steps and not stopping:
+            WAITING.adapt()
             factor = linear_decay(t.step, decay_from=config.decay_from, steps=config.steps)
             updates.start_step(t.step, lr_g=config.optim_g.lr * factor, lr_d=config.optim_d.lr * factor)
             g = updates.step_g(t.g_batches())
