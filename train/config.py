@@ -163,7 +163,7 @@ class TrainConfig:
         log_every: steps between log lines; the device is waited for no more often.
         keep_checkpoints: how many of the newest are kept.
         samples_per_class: columns of the sample grid.
-        trackers: experiment trackers, by Accelerate's names.
+        trackers: experiment trackers, by Accelerate's names; wandb and trackio are extras of their names.
     """
 
     resolution: Positive = 128

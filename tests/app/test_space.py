@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 import threading
+import tomllib
 import urllib.request
 from pathlib import Path
 from types import ModuleType
@@ -48,6 +49,12 @@ def test_the_front_matter_is_a_spaces() -> None:
     assert len(front_matter["short_description"]) <= 60
     colours = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
     assert {front_matter["colorFrom"], front_matter["colorTo"]} <= colours
+
+
+def test_a_space_installs_what_the_library_asks_for() -> None:
+    lines = (APP / "requirements.txt").read_text().splitlines()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert [line for line in lines if not line.startswith("#")] == project["dependencies"]
 
 
 def test_a_lent_gpu_is_used_call_by_call(monkeypatch: pytest.MonkeyPatch) -> None:

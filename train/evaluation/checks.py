@@ -7,7 +7,7 @@ import numpy as np
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.latents import check_seed, check_truncation
 from sngan_cond.networks.generator import Generator
-from train.errors import EvaluationError
+from train.errors import EvaluationError, need_package
 from train.evaluation.job import Evaluation
 from train.evaluation.metrics import METRICS
 from train.evaluation.ms_ssim import ms_ssim_form
@@ -31,6 +31,7 @@ def check(job: Evaluation, generator: Generator) -> None:
     if extractor is not None and extractor.device.type != device.type:
         raise EvaluationError(f"the extractor is on {extractor.device}, the generator on {device}; they must match")
     if METRICS["ms_ssim"] in job.metrics:
+        need_package("torchmetrics", extra="eval", wanted="--metrics ms_ssim", error=EvaluationError)
         ms_ssim_form(generator.config.resolution)
     for metric in job.metrics:
         if metric.source == "classifier":

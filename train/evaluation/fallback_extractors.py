@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-import timm
 import torch.nn.functional as F
 from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
-from train.errors import EvaluationError
+from train.errors import EvaluationError, need_package
 from train.evaluation.weights import FALLBACK, find_weights, read_tensors
 
 FALLBACK_SIDE_PX = 224
@@ -29,6 +28,9 @@ class EfficientNetLite0(FeatureExtractorBase):
         **kwargs: object,  # torch-fidelity passes every option of its command to every extractor
     ) -> None:
         super().__init__(name, list(features_list))
+        need_package("timm", extra="eval", wanted=f"--extractor {FALLBACK}", error=EvaluationError)
+        import timm  # here: only this network needs it
+
         weights = find_weights(FALLBACK, feature_extractor_weights_path)
         self.network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
         names, tensors = list(self.network.state_dict()), list(read_tensors(weights.path).values())

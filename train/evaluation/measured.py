@@ -7,7 +7,6 @@ from torch import Tensor
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
-from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from train.evaluation.metrics import SPLIT_SEED, Value
 from train.evaluation.ms_ssim import ms_ssim_form
@@ -98,6 +97,8 @@ def ms_ssim(first: Tensor, second: Tensor) -> Tensor:
     Returns:
         (N,) float32 in [0, 1]; 1 for equal images. Negative terms count as 0.
     """
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure  # only this needs it
+
     form = ms_ssim_form(first.shape[-1])
     similarity = multiscale_structural_similarity_index_measure(
         first.float(),

@@ -49,7 +49,10 @@ def open_accelerator(config: TrainConfig, folder: Path) -> tuple[Accelerator, Nu
     known = {tracker.value for tracker in get_available_trackers()}
     for tracker in config.trackers:
         if tracker not in known:
-            raise TrainError(f"trackers={tracker}: the package is not installed; installed are {sorted(known)}")
+            brings = "train" if tracker == "tensorboard" else tracker
+            raise TrainError(
+                f"trackers={tracker}: the package is not installed; pip install -e '.[{brings}]' brings it"
+            )
     _end_with_launcher()
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from train.evaluation.classifier import train_classifier
 from train.evaluation.classifier_file import LoadedClassifier
 from train.evaluation.distributed import Processes
 from train.evaluation.extractors import load_extractor
+from train.evaluation.fallback_extractors import EfficientNetLite0
 from train.evaluation.protocols import PROTOCOLS, Protocol
 from train.evaluation.report import Report
 from train.evaluation.weights import INCEPTION, find_weights, read_tensors
@@ -58,6 +60,22 @@ def renamed(folder: Path, **changes: object) -> PreparedDataset:
 @pytest.fixture
 def dataset(tmp_path: Path) -> PreparedDataset:
     return tiny_dataset(tmp_path / "data")
+
+
+def test_what_the_extra_eval_brings_is_asked_for_by_its_name(
+    dataset: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("timm", "torchmetrics"):
+        monkeypatch.setitem(sys.modules, package, None)
+    brings = "is not installed; pip install -e '.[eval]' brings it"
+    refused(
+        lambda: EfficientNetLite0("stand-in", ["1280"]),
+        f"--extractor efficientnet-lite0: the package timm {brings}",
+    )
+    refused(
+        lambda: score(dataset, "ms_ssim", protocol=BY_CLASS), f"--metrics ms_ssim: the package torchmetrics {brings}"
+    )
+    assert score(dataset, "class_score").metrics  # asks for neither
 
 
 @pytest.mark.parametrize("metric", ["class_score", "frechet", "ms_ssim", "intra_frechet"])

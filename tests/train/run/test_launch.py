@@ -36,7 +36,7 @@ def test_a_tracker_that_is_not_installed_is_refused(
 ) -> None:
     monkeypatch.setattr("train.run.launch.get_available_trackers", lambda: [])
     command = tiny_command(tiny_data, tmp_path / "run", "trackers=[wandb]")
-    refused_run(command, "trackers=wandb: the package is not installed")
+    refused_run(command, "trackers=wandb: the package is not installed; pip install -e '.[wandb]' brings it")
 
 
 def test_deterministic_asks_pytorch_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
