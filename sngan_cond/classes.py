@@ -6,9 +6,14 @@ import importlib.resources
 import json
 import re
 from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import SupportsIndex, overload
 
 from sngan_cond.config import GeneratorConfig
+from sngan_cond.validation import integer, plain, short_repr
+
+Class = SupportsIndex | str  # what `resolve_class` takes; SupportsIndex are integers, NumPy's and PyTorch's included
 
 MAX_TEXT = 200  # longer than any class name; keeps nearest-name search cheap on hostile input
 LISTED = 8  # candidates named in one message
@@ -38,27 +43,33 @@ def class_label(config: GeneratorConfig, index: int) -> str:
     """
     _check_has_classes(config)
     if not 0 <= index < config.num_classes:
-        raise ValueError(f"class {index}: an index from 0 to {config.num_classes - 1} is allowed")
-    name = "" if config.class_names is None else config.class_names[index].strip()
-    unique = str(index) if config.class_ids is None else config.class_ids[index]
-    if not name:
-        return unique
-    means_one = _index(config).by_name[_normalise(name)] == [index] and not _is_integer(name)
-    return name if means_one else f"{name} ({unique})"
+        raise ValueError(f"class {index}: {_allowed_index(config)} is allowed")
+    return _index(config).labels[index]
 
 
-def resolve_class(config: GeneratorConfig, text: str) -> int:
-    """Find the class that a text means.
+def resolve_class(config: GeneratorConfig, given: Class) -> int:
+    """Find the class that a text or an integer means.
 
     Args:
-        text: an index (taken as such where it is in range), a name, one of a name's comma-separated synonyms, a WordNet
-            id, or what `class_label` returned; letter case and underscores do not matter.
+        given: an index, also as a text (taken as such where it is in range), a name, one of a name's comma-separated
+            synonyms, a WordNet id, or what `class_label` returned; letter case and underscores do not matter.
     Returns:
         Label, 0 to num_classes - 1.
     Raises:
-        ValueError: if the model has no classes, or the text means none or several; candidates are listed.
+        ValueError: if the model has no classes, or this means none or several; candidates are listed.
     """
     _check_has_classes(config)
+    given = plain(given)
+    if isinstance(given, str):
+        return _class_of(config, given)
+    label = integer(given)
+    if label is None or not 0 <= label < config.num_classes:
+        names = "" if config.class_names is None and config.class_ids is None else ", a name or a WordNet id"
+        raise ValueError(f"class {short_repr(given)}: {_allowed_index(config)}{names} is allowed")
+    return label
+
+
+def _class_of(config: GeneratorConfig, text: str) -> int:
     key = _normalise(text)
     if _is_integer(key) and 0 <= int(key) < config.num_classes:
         return int(key)
@@ -69,7 +80,7 @@ def resolve_class(config: GeneratorConfig, text: str) -> int:
     quoted = repr(text if len(text) <= MAX_TEXT else text[:60] + "…")
     if found:
         raise ValueError(f"class {quoted} means several: {_listed(config, found)}; give an index or a WordNet id")
-    allowed = f"an index from 0 to {config.num_classes - 1}"
+    allowed = _allowed_index(config)
     if config.class_names is None and config.class_ids is None:
         raise ValueError(f"class {quoted}: this model's classes have no names; {allowed} is allowed")
     near = search_classes(config, text, limit=3)
@@ -100,10 +111,59 @@ def search_classes(config: GeneratorConfig, query: str, limit: int = 20) -> list
     return list(dict.fromkeys(label for name in near for label in index.by_name[name]))[:limit]
 
 
+@dataclass(frozen=True, repr=False)
+class Classes(Sequence[str]):
+    """The classes of a model: their names in label order, and a search among them.
+
+    The names are those of `class_label`, so that `index` finds every one of them again.
+
+    Args:
+        _config: of the model's generator.
+    """
+
+    _config: GeneratorConfig
+
+    def __len__(self) -> int:
+        return self._config.num_classes
+
+    @overload
+    def __getitem__(self, label: SupportsIndex) -> str: ...
+    @overload
+    def __getitem__(self, label: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, label: SupportsIndex | slice) -> str | tuple[str, ...]:
+        try:
+            return _index(self._config).labels[label]
+        except IndexError:
+            raise IndexError(f"class {label}: this model has {len(self)} classes") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_index(self._config).labels)
+
+    def __contains__(self, given: object) -> bool:
+        try:
+            self.index(given)  # type: ignore[arg-type]  # refuses what is no class
+        except ValueError:
+            return False
+        return True
+
+    def index(self, given: Class) -> int:  # type: ignore[override]  # a class stands in no two places to start from
+        """Find a class as `resolve_class` does, by its index, a name or a WordNet id."""
+        return resolve_class(self._config, given)
+
+    def search(self, query: str = "", limit: int = 20) -> dict[int, str]:
+        """Find classes as `search_classes` does; returns names by label, best first."""
+        return {label: self[label] for label in search_classes(self._config, query, limit)}
+
+    def __repr__(self) -> str:
+        first = [short_repr(name) for name in self[:3]]
+        return f"<{len(self)} classes{': ' if first else ''}{', '.join(first)}{', ...' if len(self) > 3 else ''}>"
+
+
 @dataclass(frozen=True)
 class _Index:
-    """The normalised names of every class, and the classes of every name."""
+    """The names of every class, and the classes of every name, normalised."""
 
+    labels: tuple[str, ...]  # of each label, what `class_label` returns
     names: tuple[tuple[str, ...], ...]  # of each label: the whole name, its comma-separated parts, WordNet's word
     ids: tuple[str, ...]  # of each label, "" where there are none
     by_name: dict[str, list[int]]
@@ -121,7 +181,17 @@ def _index(config: GeneratorConfig) -> _Index:
             by_name[part].append(label)
         if wnid:
             by_id[wnid].append(label)
-    return _Index(tuple(names), ids, dict(by_name), dict(by_id))
+    labels = tuple(_label(config, label, by_name) for label in range(config.num_classes))
+    return _Index(labels, tuple(names), ids, dict(by_name), dict(by_id))
+
+
+def _label(config: GeneratorConfig, label: int, by_name: Mapping[str, list[int]]) -> str:
+    name = "" if config.class_names is None else config.class_names[label].strip()
+    unique = str(label) if config.class_ids is None else config.class_ids[label]
+    if not name:
+        return unique
+    means_one = by_name[_normalise(name)] == [label] and not _is_integer(name)
+    return name if means_one else f"{name} ({unique})"
 
 
 def _rank(index: _Index, label: int, key: str) -> int | None:
@@ -163,6 +233,10 @@ def _listed(config: GeneratorConfig, labels: list[int]) -> str:
         rows.append(" / ".join((str(label), *wnid, *name)))
     more = [f"{len(labels) - LISTED} more"] if len(labels) > LISTED else []
     return ", ".join(rows + more)
+
+
+def _allowed_index(config: GeneratorConfig) -> str:
+    return f"an index from 0 to {config.num_classes - 1}"
 
 
 def _check_has_classes(config: GeneratorConfig) -> None:

@@ -1,10 +1,11 @@
 """Seeded latents, truncation and slerp."""
 
 import math
-import operator
 
 import torch
 from torch import Tensor
+
+from sngan_cond.validation import integer, short_repr
 
 MIN_TRUNCATION = 0.05
 MAX_SEED = 2**63 - 1
@@ -18,22 +19,19 @@ def check_seed(seed: int, name: str = "seed") -> int:
     Raises:
         ValueError: if it is not an integer from 0 to 2**63 - 1.
     """
-    return whole_number(f"{name}={seed!r}", seed, 0, MAX_SEED)
+    return whole_number(f"{name}={short_repr(seed)}", seed, 0, MAX_SEED)
 
 
 def whole_number(given: str, value: object, low: int, high: int) -> int:
-    """Return an integer of any kind, NumPy's and PyTorch's included, as Python's; a bool is none.
+    """Return what `integer` takes for one, as Python's integer.
 
     Args:
         given: name and value, for the message.
     Raises:
         ValueError: if it is not an integer from `low` to `high`.
     """
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]  # raises TypeError where there is none
-    except (TypeError, RuntimeError):
-        number = low - 1
-    if isinstance(value, bool) or not low <= number <= high:
+    number = integer(value)
+    if number is None or not low <= number <= high:
         raise ValueError(f"{given}: an integer from {low} to {high} is allowed")
     return number
 
@@ -51,6 +49,28 @@ def check_truncation(truncation: float | None) -> float | None:
     if not math.isfinite(truncation) or truncation < MIN_TRUNCATION:
         raise ValueError(f"truncation={truncation}: None or a finite threshold from {MIN_TRUNCATION} is allowed")
     return float(truncation)
+
+
+def random_source(seed: int | None = None, generator: torch.Generator | None = None) -> torch.Generator:
+    """Return where latents are drawn from: a new source, or a given one, which moves on by what is drawn.
+
+    Args:
+        seed: 0 to 2**63 - 1; None is 0.
+        generator: instead of a seed, on the CPU, where latents are drawn whatever the device.
+    Raises:
+        ValueError: if the seed is out of range, the generator is elsewhere, or both are given.
+    """
+    if generator is None:
+        return torch.Generator().manual_seed(check_seed(0 if seed is None else seed))
+    if not isinstance(generator, torch.Generator):
+        raise ValueError(f"generator={short_repr(generator)}: a torch.Generator on the CPU or None is allowed")
+    if seed is not None:
+        raise ValueError(f"seed={short_repr(seed)} with a generator: one of them is allowed")
+    if generator.device.type != "cpu":
+        raise ValueError(
+            f"generator on {generator.device}: one on the CPU is allowed, which draws the same latents for every device"
+        )
+    return generator
 
 
 def draw_latents(

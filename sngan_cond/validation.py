@@ -3,6 +3,7 @@
 import difflib
 import json
 import math
+import operator
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
 from types import UnionType
@@ -49,7 +50,23 @@ def one_line(text: object, longest: int | None = None, *, more: str = "") -> str
 def short_repr(value: object) -> str:
     """Return a value for an error message: quoted, on one line and of readable length."""
     text = repr(value)
+    if "\n" in text:  # a tensor's; a text's has none
+        text = one_line(text)
     return text if len(text) <= 100 else f"{text[:90]}... ({len(text)} characters)"
+
+
+def plain(value: object) -> Any:
+    """Return a value of NumPy or PyTorch as numbers, texts and lists of Python, any other as it is."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def integer(value: object) -> int | None:
+    """Return an integer of any kind, NumPy's and PyTorch's included, as Python's; None for all else, a bool too."""
+    number = plain(value)
+    try:
+        return None if isinstance(number, bool) else operator.index(number)
+    except TypeError:
+        return None
 
 
 class Allowed(NamedTuple):

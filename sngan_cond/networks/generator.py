@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from sngan_cond.classes import Classes
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.hub.pretrained import PretrainedMixin
 from sngan_cond.networks.cnn import CnnGenerator
@@ -20,6 +21,11 @@ class Generator(nn.Module, PretrainedMixin):
         super().__init__()
         self.config = config
         self.network = _NETWORKS[config.architecture](config)
+
+    @property
+    def classes(self) -> Classes:
+        """The classes, which can be searched; none for a generator without classes."""
+        return Classes(self.config)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Generate images.

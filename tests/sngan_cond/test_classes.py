@@ -3,10 +3,12 @@
 import time
 from functools import partial
 
+import numpy as np
 import pytest
+import torch
 
 from sngan_cond import GeneratorConfig
-from sngan_cond.classes import class_label, imagenet_classes, resolve_class, search_classes
+from sngan_cond.classes import Classes, class_label, imagenet_classes, resolve_class, search_classes
 from tests.refusals import refused
 
 
@@ -123,6 +125,25 @@ def test_labels() -> None:
     for index in (-1, 1000):
         refused(partial(class_label, IMAGENET, index), f"class {index}: an index from 0 to 999")
     refused(lambda: class_label(config(None, k=0), 0), "no classes")
+
+
+def test_classes_are_a_sequence_of_names_that_can_be_searched() -> None:
+    birds = Classes(BIRDS)
+    assert list(birds) == [class_label(BIRDS, label) for label in range(6)]
+    assert (len(birds), birds[3], birds[-1], birds[1:3]) == (6, "crane (n04)", "snail", ("crane (n02)", "Hen (n03)"))
+    assert [birds.index(name) for name in birds] == list(range(6))
+    assert [birds.index(given) for given in (5, np.int64(3), torch.tensor(2), "SNAIL", "n02")] == [5, 3, 2, 5, 1]
+    assert [given in birds for given in ("Tinca tinca", 5, 6, "crane", "heron", None)] == [True, True] + [False] * 4
+    assert birds.search("hen") == {2: "Hen (n03)", 4: "hen-of-the-woods, hen, Polyporus frondosus"}
+    assert list(Classes(IMAGENET).search("tiger", limit=2)) == [292, 3]
+    assert repr(birds) == "<6 classes: 'tench, Tinca tinca', 'crane (n02)', 'Hen (n03)', ...>"
+    assert birds == Classes(BIRDS)
+    assert (list(Classes(BARE))[:2], 10 in Classes(BARE)) == (["0", "1"], False)
+    with pytest.raises(IndexError, match="class 6: this model has 6 classes"):
+        birds[6]
+    none = Classes(config(None, k=0))
+    assert (len(none), list(none), none.search("a"), "a" in none, repr(none)) == (0, [], {}, False, "<0 classes>")
+    refused(lambda: none.index(0), "no classes")
 
 
 def test_search_ranks() -> None:
