@@ -64,7 +64,7 @@ def save_png(image: Tensor, path: str | Path) -> None:
     Raises:
         ValueError: if Pillow is not installed.
     """
-    pil_image = _to_pil(image)
+    pil_image = to_pil(image)
     with atomic_file(Path(path)) as draft:
         pil_image.save(draft, format="PNG")
 
@@ -84,14 +84,21 @@ def save_animation(frames: Tensor, path: str | Path, *, frame_ms: int = 120) -> 
     if final.suffix.lower() not in formats:
         raise ValueError(f"path={str(path)!r}: an animation ends in {' or '.join(formats)}")
     kind, options = formats[final.suffix.lower()]
-    first, *others = [_to_pil(frame) for frame in frames]
+    first, *others = [to_pil(frame) for frame in frames]
     with atomic_file(final) as draft:
         first.save(draft, format=kind, save_all=True, append_images=others, duration=frame_ms, loop=0, **options)
 
 
-def _to_pil(image: Tensor) -> "Image":
+def to_pil(image: Tensor) -> "Image":
+    """Return an image as Pillow's, in RGB.
+
+    Args:
+        image: (3, H, W) uint8.
+    Raises:
+        ValueError: if Pillow is not installed.
+    """
     try:
-        from PIL import Image  # here: only writing images needs Pillow
+        from PIL import Image  # here: nothing else needs Pillow
     except ImportError as error:
-        raise ValueError("writing images needs Pillow: pip install pillow") from error
+        raise ValueError('image files and output="pil" need Pillow: pip install pillow') from error
     return Image.fromarray(image.permute(1, 2, 0).contiguous().to(torch.uint8).cpu().numpy())

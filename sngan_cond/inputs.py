@@ -2,117 +2,171 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sngan_cond.latents import check_seed, check_truncation, draw_latents, slerp, whole_number
+from sngan_cond.classes import Class, resolve_class
+from sngan_cond.config import GeneratorConfig
+from sngan_cond.latents import check_seed, check_truncation, draw_latents, random_source, slerp
 from sngan_cond.networks.generator import Generator
-from sngan_cond.validation import Allowed, check
+from sngan_cond.validation import integer, plain, short_repr
 
 Inputs = tuple[Tensor, Tensor | None]  # z (N, latent_dim) and y, (N,) labels or (N, K) class weights, or None
+ClassOrClasses = Class | Sequence[Class]  # arrays and tensors are Class to a type checker: they may be one integer
 
-_Images = Annotated[int, Allowed(lambda value: value >= 1, "a number of images from 1")]
-_Steps = Annotated[int, Allowed(lambda value: value >= 2, "an integer from 2")]
+
+def generator_in(G: nn.Module) -> Generator:
+    """Return the generator inside its wrappers: DataParallel, DistributedDataParallel, FSDP or a compiled module.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    inner: object = G
+    while isinstance(inner, nn.Module) and not isinstance(inner, Generator):
+        inner = getattr(inner, "_orig_mod", getattr(inner, "module", None))
+    if not isinstance(inner, Generator):
+        raise ValueError(f"G is {type(G).__name__}: a Generator, also a compiled, parallel or averaged one, is allowed")
+    return inner
 
 
 def sample_inputs(
-    G: Generator, *, classes: Sequence[int] | None = None, n: int | None = None, seed: int, truncation: float | None
+    G: nn.Module,
+    *,
+    classes: ClassOrClasses | None = None,
+    n: int | None = None,
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
+    truncation: float | None = None,
 ) -> Inputs:
     """Draw the inputs of `sampling.sample`, whose arguments these are."""
-    count, y = _labels(G, classes, n)
-    return _latents(G, count, seed, truncation), y
+    config = generator_in(G).config
+    count, y = _labels(config, classes, n)
+    return _latents(config, count, random_source(seed, generator), truncation), y
 
 
 def morph_inputs(
-    G: Generator, *, from_class: int, to_class: int, steps: int, seed: int, truncation: float | None
+    G: nn.Module,
+    *,
+    from_class: Class,
+    to_class: Class,
+    steps: int,
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
+    truncation: float | None = None,
 ) -> Inputs:
     """Draw the inputs of `sampling.morph`, whose arguments these are."""
-    alpha = _alphas(steps)
-    start, end = (class_weights(G, {label: 1.0}) for label in (from_class, to_class))
-    return _latents(G, 1, seed, truncation).expand(steps, -1), (1 - alpha) * start + alpha * end
+    config, alpha = generator_in(G).config, _alphas(steps)
+    start, end = (class_weights(config, {resolve_class(config, given): 1.0}) for given in (from_class, to_class))
+    z = _latents(config, 1, random_source(seed, generator), truncation)
+    return z.expand(len(alpha), -1), (1 - alpha) * start + alpha * end
 
 
 def mixture_inputs(
-    G: Generator, *, weights: Mapping[int, float], n: int, seed: int, truncation: float | None
+    G: nn.Module,
+    *,
+    weights: Mapping[Any, float],
+    n: int,
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
+    truncation: float | None = None,
 ) -> Inputs:
     """Draw the inputs of `sampling.mixture`, whose arguments these are."""
-    check("n", n, _Images)
-    return _latents(G, n, seed, truncation), class_weights(G, weights).repeat(n, 1)
+    config, count = generator_in(G).config, _at_least(1, "n", n)
+    y = class_weights(config, weights).repeat(count, 1)
+    return _latents(config, count, random_source(seed, generator), truncation), y
 
 
 def walk_inputs(
-    G: Generator, *, to_seed: int, in_class: int | None = None, steps: int, seed: int, truncation: float | None
+    G: nn.Module,
+    *,
+    to_seed: int,
+    in_class: Class | None = None,
+    steps: int,
+    seed: int | None = None,
+    truncation: float | None = None,
 ) -> Inputs:
     """Draw the inputs of `sampling.walk`, whose arguments these are."""
-    alpha = _alphas(steps)
-    if in_class is None and G.config.num_classes:
-        raise ValueError(f"in_class=None: an integer from 0 to {G.config.num_classes - 1} is allowed")
-    y = None if in_class is None else torch.full((steps,), check_class(G, in_class))
-    check_seed(to_seed, "to_seed")
-    start, end = (_latents(G, 1, s, truncation) for s in (seed, to_seed))
-    interpolate = slerp if G.config.latent == "normal" else torch.lerp
+    config, alpha = generator_in(G).config, _alphas(steps)
+    if in_class is None and config.num_classes:
+        raise ValueError(f"in_class=None: one of this model's {config.num_classes} classes is allowed")
+    y = None if in_class is None else torch.full((len(alpha),), resolve_class(config, in_class))
+    sources = random_source(seed), random_source(check_seed(to_seed, "to_seed"))
+    start, end = (_latents(config, 1, source, truncation) for source in sources)
+    interpolate = slerp if config.latent == "normal" else torch.lerp
     return interpolate(start, end, alpha), y
 
 
-def check_class(G: Generator, label: int) -> int:
-    """Return a label that the generator knows, as a Python integer.
-
-    Raises:
-        ValueError: if it is not from 0 to num_classes - 1, or there are no classes.
-    """
-    if not G.config.num_classes:
-        raise ValueError(f"class {label!r}: this generator has no classes")
-    return whole_number(f"class {label!r}", label, 0, G.config.num_classes - 1)
-
-
-def class_weights(G: Generator, weights: Mapping[int, float]) -> Tensor:
+def class_weights(config: GeneratorConfig, weights: Mapping[Any, float]) -> Tensor:
     """Normalise the weights of a mixture of classes for the conditional batch norm.
 
     Args:
-        G: generator with classes.
-        weights: label to weight, each finite and >= 0, at least one above 0.
+        config: of a generator with classes.
+        weights: class, as `resolve_class` takes it, to weight, each finite and >= 0, at least one above 0.
     Returns:
         (K,) float32 that sums to 1.
     Raises:
-        ValueError: if a label or a weight is out of range.
+        ValueError: if a class or a weight is not allowed, or a class stands twice.
     """
-    row = torch.zeros(G.config.num_classes)
-    for label, weight in weights.items():
-        if not math.isfinite(weight) or weight < 0:
-            raise ValueError(f"weight {weight!r} of class {label}: a finite number from 0 is allowed")
-        row[check_class(G, label)] = weight
+    if not isinstance(weights, Mapping):
+        raise ValueError(f"weights={short_repr(weights)}: a dictionary of classes and weights is allowed")
+    row, found = torch.zeros(config.num_classes), set[int]()
+    for given, weight in weights.items():
+        label = resolve_class(config, given)
+        if not _is_weight(weight):
+            raise ValueError(
+                f"weight {short_repr(weight)} of class {short_repr(given)}: a finite number from 0 is allowed"
+            )
+        if label in found:
+            raise ValueError(f"weights={short_repr(weights)}: class {label} is there twice; one weight each is allowed")
+        found.add(label)
+        row[label] = weight
     if not row.sum() > 0:  # also where float32 rounds every weight to 0
-        raise ValueError(f"weights={weights!r}: at least one above 0 is needed")
+        raise ValueError(f"weights={short_repr(weights)}: at least one above 0 is needed")
     return row / row.sum()
+
+
+def _is_weight(value: Any) -> bool:
+    try:
+        return math.isfinite(value) and value >= 0
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # texts, arrays, huge integers and larger tensors
+        return False
 
 
 def _alphas(steps: int) -> Tensor:
     """Return where the images of an interpolation lie on its way, (steps, 1) from 0 to 1."""
-    check("steps", steps, _Steps)
-    return torch.linspace(0, 1, steps)[:, None]
+    return torch.linspace(0, 1, _at_least(2, "steps", steps))[:, None]
 
 
-def _latents(G: Generator, count: int, seed: int, truncation: float | None) -> Tensor:
-    return draw_latents(
-        count,
-        G.config.latent_dim,
-        rng=torch.Generator().manual_seed(check_seed(seed)),
-        truncation=check_truncation(truncation),
-        latent=G.config.latent,
-    )
+def _latents(config: GeneratorConfig, count: int, rng: torch.Generator, truncation: float | None) -> Tensor:
+    dim, threshold = config.latent_dim, check_truncation(truncation)
+    return draw_latents(count, dim, rng=rng, truncation=threshold, latent=config.latent)
 
 
-def _labels(G: Generator, classes: Sequence[int] | None, n: int | None) -> tuple[int, Tensor | None]:
-    if not G.config.num_classes:
+def _labels(config: GeneratorConfig, classes: ClassOrClasses | None, n: int | None) -> tuple[int, Tensor | None]:
+    """Return how many images there will be, and the label of each where there are classes."""
+    if not config.num_classes:
         if classes is not None:
             raise ValueError("classes are given: a generator without classes takes n, the number of images")
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise ValueError(f"n={n}: a number of images from 1 is needed by a generator without classes")
-        return n, None
-    if classes is None or not len(classes):
-        raise ValueError("classes is empty: one label per image is needed")
-    if n is not None and n != len(classes):
-        raise ValueError(f"n={n} with {len(classes)} classes: leave n out: there is one image per class in the list")
-    return len(classes), torch.tensor([check_class(G, label) for label in classes])
+        return _at_least(1, "n", 1 if n is None else n), None
+    if classes is None:
+        raise ValueError(f"classes=None: this model has {config.num_classes} classes; one, or one per image, is needed")
+    given = plain(classes)
+    if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+        if not given:
+            raise ValueError("classes is empty: one class, or one per image, is needed")
+        if n is not None and integer(n) != len(given):
+            raise ValueError(
+                f"n={n!r} with {len(given)} classes: leave n out: there is one image per class in the list"
+            )
+        return len(given), torch.tensor([resolve_class(config, single) for single in given])
+    count = _at_least(1, "n", 1 if n is None else n)
+    return count, torch.full((count,), resolve_class(config, given))
+
+
+def _at_least(low: int, name: str, value: object) -> int:
+    number = integer(value)
+    if number is None or number < low:
+        raise ValueError(f"{name}={short_repr(value)}: an integer from {low} is allowed")
+    return number

@@ -1,21 +1,35 @@
 """Images by class, morphs, mixtures and walks, from a generator and a seed."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from tqdm import tqdm  # type: ignore[import-untyped]
 
+from sngan_cond.classes import Class
 from sngan_cond.fast.waiting import WAITING
-from sngan_cond.inputs import Inputs, mixture_inputs, morph_inputs, sample_inputs, walk_inputs
+from sngan_cond.images import to_pil
+from sngan_cond.inputs import (
+    ClassOrClasses,
+    Inputs,
+    generator_in,
+    mixture_inputs,
+    morph_inputs,
+    sample_inputs,
+    walk_inputs,
+)
 from sngan_cond.networks.generator import Generator
 from sngan_cond.networks.layers import eval_mode
 from sngan_cond.transfer import HostCopy, to_device
-from sngan_cond.validation import between, check
+from sngan_cond.validation import between, check, short_repr
 
 # Every batch is computed in full, so a typing error could otherwise ask for terabytes.
 BatchSize = Annotated[int, between(1, 65_536)]
+
+Output = Literal["tensor", "numpy", "pil"]
+Progress = Callable[[int, int], object] | bool | None
 
 _AHEAD = {"cuda": 1}  # batches that a device computes, by its type, while the host takes the one before
 # Numbers in the widest features of one batch on a CPU: 4 images of the 128 px network, 16 of the 32 px one. With fewer
@@ -25,115 +39,159 @@ _CPU_FEATURES = 1 << 22
 
 
 def sample(
-    G: Generator,
+    G: nn.Module,
+    classes: ClassOrClasses | None = None,
     *,
-    classes: Sequence[int] | None = None,
     n: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
     truncation: float | None = None,
     batch_size: int | None = None,
-) -> Tensor:
-    """Generate one image for each class in a list; the same seed gives the same images.
+    output: Output = "tensor",
+    progress: Progress = None,
+) -> Any:
+    """Generate images of classes; the same seed gives the same images.
 
     Args:
-        classes: one label per image; not for a generator without classes.
-        n: number of images of a generator without classes.
-        seed: 0 to 2**63 - 1.
+        G: generator, also wrapped by `DataParallel`, `DistributedDataParallel` or `torch.compile`.
+        classes: one class for all images, or a list, array or tensor of one class per image; a class is an index, a
+            name or a WordNet id. None for a generator without classes.
+        n: number of images of one class or of a generator without classes; None is 1.
+        seed: 0 to 2**63 - 1; None is 0.
+        generator: draws the latents instead of a seed; a `torch.Generator` on the CPU, which moves on.
         truncation: components of z beyond this many standard deviations are drawn again; None for plain latents.
         batch_size: as in `generate`.
+        output: "tensor" for (N, 3, R, R) uint8 on the CPU, "numpy" for an array (N, R, R, 3) uint8, "pil" for a list of
+            Pillow's images.
+        progress: True for a bar on stderr, or a function called with the number of images made and that of all after
+            every batch; what it raises ends the sampling.
     Returns:
-        (N, 3, R, R) uint8 on the CPU.
+        N images, as `output` says.
     Raises:
         ValueError: if an argument is out of range; the message names it, its value and what is allowed.
     """
-    return _images(G, sample_inputs(G, classes=classes, n=n, seed=seed, truncation=truncation), batch_size)
+    inputs = sample_inputs(G, classes=classes, n=n, seed=seed, generator=generator, truncation=truncation)
+    return _images(G, inputs, batch_size, output, progress)
 
 
 def morph(
-    G: Generator,
+    G: nn.Module,
+    from_class: Class,
+    to_class: Class,
     *,
-    from_class: int,
-    to_class: int,
     steps: int = 8,
-    seed: int = 0,
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
     truncation: float | None = None,
     batch_size: int | None = None,
-) -> Tensor:
+    output: Output = "tensor",
+    progress: Progress = None,
+) -> Any:
     """Morph one class into another under one latent, by blending gains and biases of the conditional batch norms.
 
     Source: Miyato and Koyama 2018, Figure 8; evaluations/gen_interpolated_images.py of the official code.
 
     Args:
-        G: generator with classes.
-        from_class: label of the first image.
-        to_class: label of the last image.
+        G: generator with classes, as in `sample`.
+        from_class: class of the first image.
+        to_class: class of the last image.
         steps: number of images, at least 2.
-        seed, truncation, batch_size: as in `sample`.
+        seed, generator, truncation, batch_size, output, progress: as in `sample`.
     Returns:
-        (steps, 3, R, R) uint8 on the CPU.
+        `steps` images, as `output` says.
     Raises:
         ValueError: if an argument is out of range.
     """
-    inputs = morph_inputs(G, from_class=from_class, to_class=to_class, steps=steps, seed=seed, truncation=truncation)
-    return _images(G, inputs, batch_size)
+    inputs = morph_inputs(
+        G,
+        from_class=from_class,
+        to_class=to_class,
+        steps=steps,
+        seed=seed,
+        generator=generator,
+        truncation=truncation,
+    )
+    return _images(G, inputs, batch_size, output, progress)
 
 
 def mixture(
-    G: Generator,
+    G: nn.Module,
+    weights: Mapping[Any, float],
     *,
-    weights: Mapping[int, float],
     n: int = 1,
-    seed: int = 0,
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
     truncation: float | None = None,
     batch_size: int | None = None,
-) -> Tensor:
+    output: Output = "tensor",
+    progress: Progress = None,
+) -> Any:
     """Generate images of a mixture of classes, by blending gains and biases of the conditional batch norms.
 
     Args:
-        G: generator with classes.
-        weights: label to weight, each finite and >= 0, at least one above 0; divided by their sum.
+        G: generator with classes, as in `sample`.
+        weights: class to weight, each finite and >= 0, at least one above 0; divided by their sum.
         n: number of images, at least 1.
-        seed, truncation, batch_size: as in `sample`.
+        seed, generator, truncation, batch_size, output, progress: as in `sample`.
     Returns:
-        (n, 3, R, R) uint8 on the CPU.
+        n images, as `output` says.
     Raises:
         ValueError: if an argument is out of range.
     """
-    inputs = mixture_inputs(G, weights=weights, n=n, seed=seed, truncation=truncation)
-    return _images(G, inputs, batch_size)
+    inputs = mixture_inputs(G, weights=weights, n=n, seed=seed, generator=generator, truncation=truncation)
+    return _images(G, inputs, batch_size, output, progress)
 
 
 def walk(
-    G: Generator,
+    G: nn.Module,
+    in_class: Class | None = None,
     *,
     to_seed: int,
-    in_class: int | None = None,
     steps: int = 8,
-    seed: int = 0,
+    seed: int | None = None,
     truncation: float | None = None,
     batch_size: int | None = None,
-) -> Tensor:
+    output: Output = "tensor",
+    progress: Progress = None,
+) -> Any:
     """Walk from one latent to another within a class: by slerp where latents are normal, else along a straight line.
 
     Args:
+        G: generator, as in `sample`.
+        in_class: class of every image; None for a generator without classes.
         to_seed: seed of the last image, as `seed` is of the first.
-        in_class: label of every image; None for a generator without classes.
         steps: number of images, at least 2.
-        seed, truncation, batch_size: as in `sample`.
+        seed, truncation, batch_size, output, progress: as in `sample`.
     Returns:
-        (steps, 3, R, R) uint8 on the CPU.
+        `steps` images, as `output` says.
     Raises:
         ValueError: if an argument is out of range.
     """
     inputs = walk_inputs(G, to_seed=to_seed, in_class=in_class, steps=steps, seed=seed, truncation=truncation)
-    return _images(G, inputs, batch_size)
+    return _images(G, inputs, batch_size, output, progress)
 
 
-def _images(G: Generator, inputs: Inputs, batch_size: int | None) -> Tensor:
-    return torch.cat(list(generate(G, *inputs, batch_size=batch_size)))
+def _images(G: nn.Module, inputs: Inputs, batch_size: int | None, output: Output, progress: Progress) -> Any:
+    check("output", output, Output)
+    total, batches = len(inputs[0]), list[Tensor]()
+    if progress is True:
+        with tqdm(total=total, unit="image") as bar:
+            return _images(G, inputs, batch_size, output, lambda done, _: bar.update(done - bar.n))
+    if progress and not callable(progress):
+        raise ValueError(f"progress={short_repr(progress)}: True, None or a function of two numbers is allowed")
+    done = 0
+    for batch in generate(G, *inputs, batch_size=batch_size):
+        batches.append(batch)
+        done += len(batch)
+        if progress:
+            progress(done, total)
+    images = torch.cat(batches)
+    if output == "pil":
+        return [to_pil(image) for image in images]
+    return images if output == "tensor" else images.permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def generate(G: Generator, z: Tensor, y: Tensor | None, *, batch_size: int | None = None) -> Iterator[Tensor]:
+def generate(G: nn.Module, z: Tensor, y: Tensor | None, *, batch_size: int | None = None) -> Iterator[Tensor]:
     """Run the generator in inference mode, a batch at a time.
 
     Under one batch size an image depends on its own latent and class alone, not on how many are made with it. A GPU is
@@ -141,8 +199,8 @@ def generate(G: Generator, z: Tensor, y: Tensor | None, *, batch_size: int | Non
     torch.bfloat16)` and a larger batch size; the same seed then gives other pictures than in float32, by rounding.
 
     Args:
-        G: generator; its mode is restored afterwards.
-        z: (N, latent_dim) latents.
+        G: generator, wrapped or not; its mode is restored afterwards.
+        z: (N, latent_dim) latents of any float type; the generator is given its own.
         y: (N,) labels, (N, K) class weights or None.
         batch_size: images per batch; None takes `default_batch_size`. Changes speed and memory, and the images by
             rounding only (one byte in ten thousand, by 1).
@@ -161,7 +219,7 @@ def generate(G: Generator, z: Tensor, y: Tensor | None, *, batch_size: int | Non
 
 
 @torch.inference_mode()
-def generate_on_device(G: Generator, z: Tensor, y: Tensor | None, *, batch_size: int | None = None) -> Iterator[Tensor]:
+def generate_on_device(G: nn.Module, z: Tensor, y: Tensor | None, *, batch_size: int | None = None) -> Iterator[Tensor]:
     """Do what `generate` does and leave the images where the generator is; the host need not wait for them.
 
     Args:
@@ -169,9 +227,11 @@ def generate_on_device(G: Generator, z: Tensor, y: Tensor | None, *, batch_size:
     Yields:
         uint8 (n, 3, R, R) on the generator's device.
     """
-    device = next(G.parameters()).device
+    inner = generator_in(G)
+    weight = next(inner.parameters())
+    device, z = weight.device, z.to(weight.dtype)
     if batch_size is None:
-        batch_size = default_batch_size(G)
+        batch_size = default_batch_size(inner)
     check("batch_size", batch_size, BatchSize)
     with eval_mode(G):
         for start in range(0, len(z), batch_size):

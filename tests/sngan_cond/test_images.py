@@ -92,4 +92,4 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
 def test_without_pillow_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
     image = random_images(1)[0]
-    refused(lambda: save_png(image, tmp_path / "a.png"), "writing images needs Pillow: pip install pillow")
+    refused(lambda: save_png(image, tmp_path / "a.png"), "need Pillow: pip install pillow")

@@ -1,5 +1,6 @@
 """Seeds, latents, truncation, class mixtures, walks and bytes."""
 
+import copy
 import math
 from collections.abc import Callable
 from functools import partial
@@ -7,9 +8,12 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from sngan_cond import Generator, GeneratorConfig, mixture, morph, sample, sampling, walk
-from sngan_cond.inputs import class_weights, walk_inputs
+from sngan_cond.inputs import class_weights, morph_inputs, sample_inputs, walk_inputs
 from sngan_cond.latents import check_seed, check_truncation, draw_latents, slerp
 from sngan_cond.sampling import default_batch_size, generate, to_uint8
 from tests.refusals import refused
@@ -18,7 +22,11 @@ from tests.refusals import refused
 @pytest.fixture(scope="module", name="G")
 def _generator() -> Generator:
     torch.manual_seed(8)
-    G = Generator(GeneratorConfig(resolution=32, num_classes=5, channels=4, latent_dim=6))
+    names = {
+        "class_names": ("tench", "crane", "Hen", "crane", "snail"),
+        "class_ids": ("n01", "n02", "n03", "n04", "n05"),
+    }
+    G = Generator(GeneratorConfig(resolution=32, num_classes=5, channels=4, latent_dim=6, **names))
     for module in G.modules():
         if hasattr(module, "gain"):
             torch.nn.init.normal_(module.gain, 1, 0.5)
@@ -208,23 +216,37 @@ def test_uniform_latents_are_walked_straight() -> None:
 
 
 def test_class_weights(G: Generator) -> None:
-    assert class_weights(G, {4: 3.0, 1: 1.0}).tolist() == [0, 0.25, 0, 0, 0.75]
+    assert class_weights(G.config, {"Snail": 3.0, np.int64(1): torch.tensor(1)}).tolist() == [0, 0.25, 0, 0, 0.75]
 
 
 def test_without_classes(unconditional: Generator) -> None:
-    assert sample(unconditional, n=3, seed=2).shape == (3, 3, 32, 32)
+    images = sample(unconditional, n=3, seed=2)
+    assert images.shape == (3, 3, 32, 32)
+    assert torch.equal(sample(unconditional, seed=2), images[:1])
 
 
 @pytest.mark.parametrize(
     ("draw", "arguments", "message"),
     [
         (sample, {"classes": []}, "classes is empty"),
-        (sample, {"classes": None}, "classes is empty"),
-        (sample, {"classes": [5]}, "class 5: an integer from 0 to 4"),
+        (sample, {}, "classes=None: this model has 5 classes; one, or one per image, is needed"),
+        (sample, {"classes": 5, "n": 2}, "class 5: an index from 0 to 4, a name or a WordNet id is allowed"),
         (sample, {"classes": [-1]}, "class -1: "),
         (sample, {"classes": [True]}, "class True: "),
-        (sample, {"classes": ["tench"]}, "class 'tench': "),
+        (sample, {"classes": [1, "bicycle"]}, "class 'bicycle' is unknown: an index from 0 to 4, a name or a WordNet"),
+        (sample, {"classes": "crane"}, "class 'crane' means several: 1 / n02 / crane, 3 / n04 / crane"),
+        (sample, {"classes": np.array([1.0, 2.0])}, "class 1.0: an index"),
+        (sample, {"classes": [[0, 1], [2, 3]]}, "class [0, 1]: an index"),
+        (sample, {"classes": torch.tensor([[1], [2]])}, "class [1]: an index"),
+        (sample, {"classes": torch.tensor([True])}, "class True: an index"),
+        (sample, {"classes": [None]}, "class None: an index"),
+        (sample, {"classes": b"tench"}, "class b'tench': an index"),
         (sample, {"classes": [0, 1], "n": 3}, "n=3 with 2 classes"),
+        (sample, {"classes": 0, "n": 0}, "n=0: an integer from 1 is allowed"),
+        (sample, {"classes": 0, "output": "jpg"}, "output='jpg': allowed are tensor, numpy, pil"),
+        (sample, {"classes": 0, "progress": 5}, "progress=5: True, None or a function"),
+        (sample, {"classes": 0, "generator": 5}, "generator=5: a torch.Generator on the CPU"),
+        (sample, {"classes": 0, "generator": torch.Generator(), "seed": 0}, "seed=0 with a generator: one of them"),
         (sample, {"classes": [0], "seed": -1}, "seed=-1: an integer from 0 to 9223372036854775807"),
         (sample, {"classes": [0], "seed": 2**63}, "seed=9223372036854775808: "),
         (sample, {"classes": [0], "seed": 1.5}, "seed=1.5: "),
@@ -238,11 +260,12 @@ def test_without_classes(unconditional: Generator) -> None:
         (morph, {"from_class": 0, "to_class": 1, "steps": 1}, "steps=1: an integer from 2"),
         (morph, {"from_class": 0, "to_class": 1, "steps": 2.0}, "steps=2.0: "),
         (walk, {"to_seed": 1, "in_class": 9}, "class 9: "),
-        (walk, {"to_seed": 1}, "in_class=None: an integer from 0 to 4"),
+        (morph, {"from_class": [0], "to_class": 1}, "class [0]: an index"),
+        (walk, {"to_seed": 1}, "in_class=None: one of this model's 5 classes"),
         (walk, {"to_seed": -1, "in_class": 1}, "to_seed=-1: "),
         (walk, {"to_seed": 1, "in_class": 1, "steps": 1}, "steps=1: an integer from 2"),
         (walk, {"to_seed": 1, "in_class": 1, "truncation": 0.0}, "truncation=0.0: "),
-        (mixture, {"weights": {0: 1.0}, "n": 0}, "n=0: a number of images from 1"),
+        (mixture, {"weights": {0: 1.0}, "n": 0}, "n=0: an integer from 1"),
     ],
 )
 def test_refusals(G: Generator, draw: Callable, arguments: dict[str, object], message: str) -> None:
@@ -253,11 +276,10 @@ def test_refusals(G: Generator, draw: Callable, arguments: dict[str, object], me
     ("draw", "arguments", "message"),
     [
         (sample, {"classes": [0]}, "classes are given: a generator without classes takes n"),
-        (sample, {}, "n=None: a number of images"),
-        *((sample, {"n": n}, f"n={n}: a number of images") for n in (0, -2, 2.5, True)),
-        (morph, {"from_class": 0, "to_class": 1}, "class 0: this generator has no classes"),
-        (mixture, {"weights": {0: 1.0}}, "class 0: this generator has no classes"),
-        (walk, {"in_class": 0, "to_seed": 1}, "class 0: this generator has no classes"),
+        *((sample, {"n": n}, f"n={n}: an integer from 1") for n in (0, -2, 2.5, True)),
+        (morph, {"from_class": 0, "to_class": 1}, "this model has no classes"),
+        (mixture, {"weights": {0: 1.0}}, "this model has no classes"),
+        (walk, {"in_class": 0, "to_seed": 1}, "this model has no classes"),
     ],
 )
 def test_refusals_without_classes(
@@ -271,20 +293,137 @@ def test_refusals_without_classes(
     [
         ({0: -1.0}, "weight -1.0 of class 0"),
         ({0: float("nan")}, "weight nan of class 0"),
+        ({0: "1"}, "weight '1' of class 0"),
+        ({0: torch.ones(2)}, "weight tensor([1., 1.]) of class 0"),
+        ({0: 10**400}, "characters) of class 0"),
         ({7: 1.0}, "class 7: "),
+        ({"Hen": 1.0, 2: 0.5}, "weights={'Hen': 1.0, 2: 0.5}: class 2 is there twice"),
+        ([0.5, 0.5], "weights=[0.5, 0.5]: a dictionary"),
         ({0: 0.0}, "at least one above 0"),
         ({}, "at least one above 0"),
     ],
 )
-def test_refused_class_weights(G: Generator, weights: dict[int, float], message: str) -> None:
-    refused(lambda: class_weights(G, weights), message)
+def test_refused_class_weights(G: Generator, weights: dict[object, float], message: str) -> None:
+    refused(lambda: class_weights(G.config, weights), message)
+
+
+@pytest.mark.parametrize(
+    ("one", "several"),
+    [
+        (2, ["hen", "n02"]),
+        ("Hen", (2, "crane (n02)")),
+        ("n03", np.array([2, 1], np.uint8)),
+        (np.int32(2), np.array(["2", "n02"])),
+        (torch.tensor(2), torch.tensor([2, 1])),
+        (np.array("hen"), [torch.tensor(2), np.int64(1)]),
+    ],
+)
+def test_classes_are_named_in_any_way(G: Generator, one: object, several: object) -> None:
+    def labels(classes: object, n: int | None = None) -> list[int]:
+        _, y = sample_inputs(G, classes=classes, n=n)
+        assert y is not None
+        return y.tolist()
+
+    assert (labels(several), labels(one), labels(one, n=3)) == ([2, 1], [2], [2, 2, 2])
+    _, y = morph_inputs(G, from_class=one, to_class="snail", steps=np.int64(2))
+    assert torch.equal(y, torch.eye(5)[[2, 4]])
+    _, y = walk_inputs(G, in_class=one, to_seed=1, steps=2)
+    assert torch.equal(y, torch.tensor([2, 2]))
+
+
+def test_a_generator_draws_as_its_seed_does_and_moves_on(G: Generator) -> None:
+    rng = torch.Generator().manual_seed(3)
+    first, second = (sample(G, 2, n=2, generator=rng) for _ in range(2))
+    assert torch.equal(first, sample(G, 2, n=2, seed=3))
+    assert torch.equal(torch.cat([first, second]), sample(G, 2, n=4, seed=3))
+    rng.manual_seed(3)
+    assert torch.equal(morph(G, 2, 1, steps=2, generator=rng)[:1], first[:1])
+    assert torch.equal(mixture(G, {2: 1}, generator=rng), first[1:])
+
+    class Elsewhere(torch.Generator):
+        device = torch.device("cuda:1")  # which this machine has not
+
+    refused(lambda: sample(G, 2, generator=Elsewhere()), "generator on cuda:1: one on the CPU is allowed")
+
+
+def test_images_come_as_tensors_arrays_or_pillows(G: Generator) -> None:
+    images = sample(G, 2, n=3, seed=3)
+    array = walk(G, 2, seed=3, to_seed=4, steps=3, output="numpy")
+    assert (array.shape, array.dtype) == ((3, 32, 32, 3), np.uint8)
+    assert np.array_equal(array[0], images[0].permute(1, 2, 0))
+    pictures = sample(G, 2, n=3, seed=3, output="pil")
+    assert [(picture.mode, picture.size) for picture in pictures] == [("RGB", (32, 32))] * 3
+    assert np.array_equal(np.stack(pictures), images.permute(0, 2, 3, 1))
+
+
+def test_progress_is_told_after_every_batch_and_may_cancel(G: Generator, capsys: pytest.CaptureFixture[str]) -> None:
+    told = []
+    plain = sample(G, 2, n=5, batch_size=2, seed=3)
+    followed = sample(G, 2, n=5, batch_size=2, seed=3, progress=lambda *numbers: told.append(numbers))
+    assert torch.equal(followed, plain)
+    assert told == [(2, 5), (4, 5), (5, 5)]
+    assert capsys.readouterr() == ("", "")
+    assert torch.equal(mixture(G, {2: 1}, n=5, batch_size=2, seed=3, progress=True), plain)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "5/5" in err
+
+    def cancel(done: int, _: int) -> None:
+        told.append(done)
+        raise KeyboardInterrupt
+
+    G.train()
+    with pytest.raises(KeyboardInterrupt):
+        sample(G, 2, n=5, batch_size=2, progress=cancel)
+    assert told[3:] == [2]
+    assert G.training
+    G.eval()
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float16, 0.5), (torch.bfloat16, 3), (torch.float64, 0.01)])
+def test_latents_take_the_generators_type(G: Generator, dtype: torch.dtype, error: float) -> None:
+    """In levels of 255: halves of 2**-11, bfloat16's of 2**-8, and float64 rounds a byte otherwise now and then."""
+    cast = copy.deepcopy(G).to(dtype)
+    for draw in (
+        partial(sample, classes="hen"),
+        partial(mixture, weights={2: 1, 4: 2}),
+        partial(walk, in_class=2, to_seed=1),
+    ):
+        images, expected = draw(cast), draw(G)
+        assert images.dtype == torch.uint8
+        assert (images.int() - expected.int()).abs().float().mean() < error
+
+
+def test_wrapped_generators(G: Generator) -> None:
+    expected = sample(G, 2, n=3, seed=3)
+    inner = copy.deepcopy(G)
+    for wrapped in (nn.DataParallel(inner), AveragedModel(G)):
+        wrapped.train()
+        assert torch.equal(sample(wrapped, 2, n=3, seed=3), expected)
+        assert wrapped.training
+    for other in (nn.Linear(2, 2), nn.DataParallel(nn.Linear(2, 2)), None):
+        refused(lambda G=other: sample(G, 2), "a Generator, also a compiled, parallel or averaged one, is allowed")
+
+
+@pytest.mark.slow
+def test_a_compiled_generator_and_a_distributed_one(G: Generator) -> None:
+    expected, inner = sample(G, 2, n=3, seed=3), copy.deepcopy(G)
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        compiled = torch.compile(inner, backend="eager")
+        for wrapped in (compiled, nn.DataParallel(compiled), nn.parallel.DistributedDataParallel(inner)):
+            wrapped.train()
+            assert torch.equal(sample(wrapped, 2, n=3, seed=3), expected)
+            assert wrapped.training
+    finally:
+        dist.destroy_process_group()
 
 
 def test_every_kind_of_integer_is_one(G: Generator) -> None:
     expected = sample(G, classes=[2, 1], seed=3)
-    assert torch.equal(sample(G, classes=np.array([2, 1]), seed=np.int64(3)), expected)
-    assert torch.equal(sample(G, classes=torch.tensor([2, 1]), seed=torch.tensor(3)), expected)
-    for seed in (True, 3.0, np.float64(3), np.bool_(True), torch.tensor([1, 2])):
+    assert torch.equal(sample(G, classes=[2, 1], seed=np.int64(3)), expected)
+    assert torch.equal(sample(G, classes=[2, 1], seed=torch.tensor(3)), expected)
+    for seed in (True, 3.0, np.float64(3), np.bool_(True), torch.tensor([1, 2]), torch.tensor(True)):
         refused(partial(check_seed, seed), "an integer from 0")
 
 
