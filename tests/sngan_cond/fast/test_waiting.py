@@ -33,11 +33,10 @@ def test_threads_sleep_while_processors_are_wanted_elsewhere(monkeypatch: pytest
     ):
         threads._look(now, waited_s)
         assert threads.is_patient == patient
-        if patient:
-            assert len(_teams()) == before + 1
-    for team in _teams()[before:]:
-        team.join(timeout=20)
-    assert len(_teams()) == before
+        if not patient:
+            for team in _teams()[before:]:
+                team.join(timeout=20)  # its end takes a moment on a busy machine
+        assert len(_teams()) == before + patient
 
 
 def test_with_processors_left_over_threads_spin(monkeypatch: pytest.MonkeyPatch) -> None:
