@@ -132,7 +132,7 @@ class SpeedConfig:
 # What a constraint may set on a generator: the rest acts on features, or in a discriminator's update.
 _OF_GENERATORS = (
     *("kind", "estimate", "scale", "scale_spread", "scale_seed", "gamma", "gamma_start", "iterations"),
-    *("init", "init_scale", "singular_clip", "exclude"),
+    *("init", "init_scale", "exclude"),
 )
 
 
@@ -145,6 +145,9 @@ class TrainConfig:
         num_classes: 0 trains without labels.
         constraint: on the discriminator's weights and features.
         constraint_g: on the generator's weights.
+        init_from: model that a run starts from: "user/name", "user/name@revision", a model's or a run's folder, or
+            "bundled". What fits of its generator, and of its discriminator where it has one, is taken; classes keep the
+            rows of their names, or WordNet ids, and others start from the mean of all rows. None makes all anew.
         seed: of everything random; a run is a function of its configuration.
         steps: number of G updates.
         d_updates_per_step: n_dis, D updates for each G update.
@@ -174,6 +177,7 @@ class TrainConfig:
     constraint: ConstraintConfig = field(default_factory=ConstraintConfig)
     constraint_g: ConstraintConfig = OFF
     loss: LossConfig = field(default_factory=LossConfig)
+    init_from: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     steps: Positive = 450_000
     d_updates_per_step: Positive = 5
@@ -204,6 +208,11 @@ class TrainConfig:
         for name, off in vars(OFF).items():
             if (value := getattr(self.constraint_g, name)) != off and name not in _OF_GENERATORS:
                 raise ValueError(f"constraint_g.{name}={value}: only a discriminator's update applies it")
+        if self.init_from is not None and self.constraint_g.gamma != "none" and self.constraint_g.gamma_start == "norm":
+            raise ValueError(
+                f"init_from={self.init_from} with constraint_g.gamma={self.constraint_g.gamma}: gamma would start from "
+                "the norms of weights that the model's replace; constraint_g.gamma_start=one is allowed"
+            )
         for name in ("batch_total", "fakes_per_step"):
             if getattr(self, name) % self.accumulate:
                 raise ValueError(f"{name}={getattr(self, name)}: a multiple of accumulate={self.accumulate} is allowed")

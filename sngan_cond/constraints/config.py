@@ -81,6 +81,8 @@ class ConstraintConfig(StrictConfig):
             raise ValueError(f"{found} with gamma={self.gamma!r}: a learned factor starts by gamma_start")
         if self.scale_seed and not self.scale_spread:
             raise ValueError(f"scale_seed={self.scale_seed} with scale_spread=0: nothing is drawn")
+        if self.singular_clip != 1 and not self.singular_clip_every:
+            raise ValueError(f"singular_clip={self.singular_clip} with singular_clip_every=0: nothing is clipped")
         if self.init == "as_built" and self.init_scale != 1:
             raise ValueError(f"init_scale={self.init_scale} with init='as_built': it goes with orthonormal and lecun")
 

@@ -73,7 +73,7 @@ def with_metadata(
     dataset_type: str,
     dataset_name: str,
     tags: Sequence[str] = (),
-    **licence_and_datasets: Any,
+    **links: Any,
 ) -> str:
     """Return a card: metadata for the Hub as YAML between two rules, then the body.
 
@@ -84,7 +84,7 @@ def with_metadata(
         dataset_type: id of the data set that the real images come from.
         dataset_name: its name for people.
         tags: beside those that every model has.
-        licence_and_datasets: `license`, `license_name`, `license_link`, `datasets`; left out where None.
+        links: `license`, `license_name`, `license_link`, `datasets`, `base_model`; left out where None.
     """
     results = [
         EvalResult(
@@ -105,7 +105,7 @@ def with_metadata(
         tags=[*TAGS, *(["class-conditional"] if config.num_classes else []), *tags],
         model_name=model_name if results else None,
         eval_results=results or None,
-        **licence_and_datasets,
+        **links,
     )
     return f"---\n{data.to_yaml()}\n---\n\n{body.strip()}\n"
 

@@ -49,6 +49,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow")
     config: dict[str, Any] = {}
     data: dict[str, Any] = {}
+    init_from: dict[str, Any] | None = None
 
 
 def load_facts(path: Path) -> Facts:
@@ -97,7 +98,7 @@ def render_card(
         "classes": (config.class_names or ())[:MAX_CLASSES_LISTED],
         "decay": flat(record.config).get("ema.decay"),
         "data": flat(record.data),
-        "training": flat(record.model_extra or {}),
+        "training": flat({"init_from": record.init_from, **(record.model_extra or {})}),
         "preset": yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True),
         "metrics": [{key: _cell(row.get(key)) for key in (*METRIC_KEYS, "name", "value")} for row in rows],
         "truncation": (metrics or {}).get("truncation"),
@@ -116,6 +117,7 @@ def render_card(
         dataset_name=facts.data.name,
         tags=facts.tags,
         license=facts.license,
+        base_model=(record.init_from or {}).get("repo"),
         datasets=None if facts.data.id == "unspecified" else [facts.data.id],
     )
 

@@ -53,6 +53,7 @@ class Run:
         self._stop_flag: AnyRankFlag | None = None
         self._started = time.monotonic()
         self.seconds_before = 0.0
+        self.started_from: dict[str, Any] | None = None  # of `init_from`
         self.bar: tqdm[Any] = tqdm(disable=True)  # until `start`
 
     @property
@@ -135,6 +136,7 @@ class Run:
             "images_seen": images_seen,
             "seconds": round(self.seconds, 1),
             "config": config_to_dict(self.config),
+            **({} if self.started_from is None else {"init_from": self.started_from}),
             "commit": commit(),
             "hardware": hardware(self.accelerator),
             "numerics": self.numerics.facts(),

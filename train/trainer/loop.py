@@ -16,10 +16,12 @@ from train.data.dataset import PreparedDataset
 from train.data.feed import RealBatches
 from train.errors import TrainError
 from train.publishing.publisher import open_publisher
+from train.run.checkpoint import saved_steps
 from train.run.run import Run
 from train.trainer.noise import LatentSampler
 from train.trainer.samples import SampleGrids
-from train.trainer.state import Networks
+from train.trainer.start import StartModel, open_model
+from train.trainer.state import Networks, with_names
 
 if TYPE_CHECKING:
     from train.trainer.scoring import EvaluationCallback
@@ -37,8 +39,9 @@ def train(config: TrainConfig, run_dir: Path) -> int:
         DataError: if the data set cannot be used.
     """
     dataset = _open_dataset(config)
+    start = _find_start(config, run_dir, dataset)
     with ExitStack() as stack:
-        t = _Training(config, run_dir, dataset, stack)
+        t = _Training(config, run_dir, dataset, start, stack)
         updates, stopping = t.networks.updates, False
         while t.step < config.steps and not stopping:
             WAITING.adapt()
@@ -65,17 +68,20 @@ class _Training:
     """A run while it trains, with all that is open: each part is brought to the step where the run goes on.
 
     Args:
+        start: model to start from, None for a run that goes on or starts without one.
         stack: closes what was opened.
     """
 
     evaluation: "EvaluationCallback | None" = None
 
-    def __init__(self, config: TrainConfig, run_dir: Path, dataset: PreparedDataset, stack: ExitStack) -> None:
+    def __init__(
+        self, config: TrainConfig, run_dir: Path, dataset: PreparedDataset, start: StartModel | None, stack: ExitStack
+    ) -> None:
         self.config = config
         self.run = run = Run(config, run_dir)
         stack.callback(run.close)
         self.networks = Networks(config, run, dataset)
-        self.step = self.networks.resume()
+        self.step = self.networks.resume(start)
         rank, device = run.accelerator.process_index, run.accelerator.device
         self.noise = LatentSampler(self.networks.generator_config, config.seed, rank, run.world_size, device)
         self.real = RealBatches(
@@ -225,6 +231,13 @@ def _open_dataset(config: TrainConfig) -> PreparedDataset:
             f"--set num_classes={dataset.num_classes} fits"
         )
     return dataset
+
+
+def _find_start(config: TrainConfig, run_dir: Path, dataset: PreparedDataset) -> StartModel | None:
+    """Read the model that a run starts from, before its folder is made; one with checkpoints needs it no more."""
+    if config.init_from is None or saved_steps(run_dir / "checkpoints"):
+        return None
+    return open_model(config.init_from, with_names(config.generator, dataset))
 
 
 def _summary(run: Run, model: Path, step: int) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sngan_cond import Discriminator, Ema, Generator, GeneratorConfig, build_constraint
 from sngan_cond.constraints.fold import fold
 from sngan_cond.randomness import seed_for
+from sngan_cond.stored import read_json
 from sngan_cond.validation import one_line
 from train.config import AdamConfig, TrainConfig
 from train.data.dataset import PreparedDataset
@@ -25,6 +26,7 @@ from train.run.numerics import TRAINING_FILE
 from train.run.run import Run
 from train.run.writer import CheckpointWriter, Tensors
 from train.trainer.speed import lay_out
+from train.trainer.start import StartModel, note_start, start_from
 from train.trainer.update import Updates
 
 
@@ -39,7 +41,7 @@ class Networks:
     def __init__(self, config: TrainConfig, run: Run, dataset: PreparedDataset) -> None:
         self.config = config
         self.run = run
-        self.generator_config = _with_names(config.generator, dataset)
+        self.generator_config = with_names(config.generator, dataset)
         device = run.accelerator.device
         # What torch.compile makes is kept, so that a resumed run starts warm; a folder that the user chose stays.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str((run.folder / "compiled").absolute()))
@@ -72,22 +74,25 @@ class Networks:
         self._networks = {"generator": G, "discriminator": D, average: self.ema.network}
         self._optimised = {"optimizer_g": (G, opt_g), "optimizer_d": (D, opt_d)}
 
-    def resume(self) -> int:
-        """Load the newest whole checkpoint, if there is one.
+    def resume(self, start: StartModel | None) -> int:
+        """Load the newest whole checkpoint, if there is one, else what the networks take from the model to start from.
 
         Returns:
             Number of steps that were taken.
         Raises:
-            TrainError: if its weights do not fit the networks.
+            TrainError: if its weights do not fit the networks, or the run began from another model.
         """
         checkpoint = self.run.newest_checkpoint()
         if checkpoint is None:
+            self._start(start)
             return 0
         try:
             self._load(checkpoint)
         except (OSError, RuntimeError, KeyError, ValueError) as error:
             reason = one_line(error, 300)
             raise TrainError(f"{checkpoint.folder}: does not fit this configuration ({reason})") from error
+        if self.config.init_from is not None:
+            self.run.started_from = read_json(checkpoint.folder / TRAINING_FILE, error=TrainError).get("init_from")
         self.run.seconds_before = checkpoint.state.seconds
         self.writer.newest = checkpoint.folder
         self.run.print(f"continuing at step {checkpoint.step} from {checkpoint.folder}")
@@ -134,6 +139,23 @@ class Networks:
         """
         self.writer.wait()
         self.run.accelerator.wait_for_everyone()
+
+    def _start(self, model: StartModel | None) -> None:
+        if self.config.init_from is None:
+            return
+        if model is None:
+            raise TrainError(
+                f"{self.run.checkpoints}: no checkpoint there is whole; remove them to begin anew from init_from"
+            )
+        G, D = self.updates.G, self.updates.D
+        if self.run.is_main:
+            note_start(self.run.folder, model.facts)
+            for line in start_from(model, G, D, self.generator_config):
+                self.run.print(line)
+        self.run.started_from = model.facts
+        for network in (G, D):
+            shared(network)
+        self.ema.network.load_state_dict(G.state_dict())
 
     def _tensors(self) -> Tensors:
         tensors = {name: network.state_dict() for name, network in self._networks.items()}
@@ -189,7 +211,8 @@ def exported(network: nn.Module) -> nn.Module:
     return plain
 
 
-def _with_names(config: GeneratorConfig, dataset: PreparedDataset) -> GeneratorConfig:
+def with_names(config: GeneratorConfig, dataset: PreparedDataset) -> GeneratorConfig:
+    """Return a generator's configuration with the class names and ids of a data set."""
     if not config.num_classes:
         return config
     ids = None if dataset.class_ids is None else tuple(dataset.class_ids)

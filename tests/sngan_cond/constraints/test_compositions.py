@@ -208,6 +208,7 @@ def test_a_constraint_without_a_configuration_does_nothing() -> None:
         ({"scale_spread": 0.5, "kind": "none"}, "scale_spread=0.5, gamma='none' with kind='none'"),
         ({"scale_spread": 0.5, "gamma": "shared"}, "scale_spread=0.5 with gamma='shared'"),
         ({"scale_seed": 3}, "scale_seed=3 with scale_spread=0: nothing is drawn"),
+        ({"singular_clip": 2.0}, "singular_clip=2.0 with singular_clip_every=0: nothing is clipped"),
         ({"scale": 0.0}, "scale=0.0: a finite number above 0 is allowed"),
         ({"gradient_penalty": -1.0}, "gradient_penalty=-1.0: a finite number from 0 is allowed"),
         ({"weight_clip": float("nan")}, "weight_clip=nan: a finite number from 0 is allowed"),

@@ -49,6 +49,19 @@ def test_the_bundled_model_names_data_and_licence() -> None:
         assert result.dataset_name.startswith("Fashion-MNIST by Zalando Research")
 
 
+def test_a_run_that_started_from_a_repo_names_it() -> None:
+    start = {
+        "source": "alice/old@v1",
+        "repo": "alice/old",
+        "commit": "ab" * 20,
+        "sha256": {"model.safetensors": "cd" * 32},
+    }
+    named = ModelCard(card(training={**TRAINING, "init_from": start}))
+    assert named.data.base_model == "alice/old"
+    assert f"| init_from.commit | {'ab' * 20} |" in html.unescape(named.text).replace("\\", "")
+    assert ModelCard(card(training={**TRAINING, "init_from": {**start, "repo": None}})).data.base_model is None
+
+
 def numbers(text: str) -> set[float]:
     """Find every number of a text, as a value."""
     found = re.findall(r"(?<![\w.])[+-]?\d[\d_]*(?:\.\d+)*(?:e[+-]?\d+)?(?![\w])", text)
