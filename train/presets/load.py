@@ -31,7 +31,7 @@ def preset_notes(preset: str) -> tuple[str, ...]:
     found = _find(preset)
     if isinstance(found, TablePreset):
         return found.about
-    head = itertools.takewhile(lambda line: line.startswith("#"), found.read_text().splitlines())
+    head = itertools.takewhile(lambda line: line.startswith("#"), found.read_text(encoding="utf-8").splitlines())
     return tuple(line.lstrip("# ") for line in head)
 
 

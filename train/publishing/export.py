@@ -88,7 +88,7 @@ def commit_message(folder: Path, step: int) -> tuple[str, str]:
 
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(without_folders(values), indent=2) + "\n")
+    path.write_text(json.dumps(without_folders(values), indent=2) + "\n", encoding="utf-8")
 
 
 def _data(training: Mapping[str, Any]) -> dict[str, Any]:

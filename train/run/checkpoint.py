@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -57,8 +58,11 @@ class Checkpoint(NamedTuple):
         return self.state.step
 
     def tensors(self, name: str) -> dict[str, Tensor]:
-        """Read one file of tensors, named without its suffix, onto the CPU."""
-        return load_file(self.folder / f"{name}.safetensors")
+        """Read one file of tensors, named without its suffix, onto the CPU.
+
+        Copies: what is loaded maps the file, and an optimiser keeps it so. Windows removes no file that is mapped.
+        """
+        return {key: t.clone() for key, t in load_file(self.folder / f"{name}.safetensors").items()}
 
 
 def checkpoint_folder(root: Path, step: int) -> Path:
@@ -102,10 +106,10 @@ def save_checkpoint(
             plain = {key: tensor.detach().cpu().contiguous() for key, tensor in named.items()}
             save_file(plain, partial / f"{name}.safetensors")
         for name, text in texts.items():
-            (partial / name).write_text(text)
+            (partial / name).write_text(text, encoding="utf-8")
         files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
         noted = {"format": FORMAT, **state, "files": files}
-        (partial / STATE_FILE).write_text(json.dumps(noted, indent=2) + "\n")
+        (partial / STATE_FILE).write_text(json.dumps(noted, indent=2) + "\n", encoding="utf-8")
         # Contents, the list of their names, the rename, then the list of the folder around it: a power
         # cut between any two leaves either no checkpoint of this name or a whole one.
         for path in (*partial.iterdir(), partial):
@@ -177,10 +181,12 @@ def _remove_oldest(root: Path, keep: int, *, newest: int) -> None:
     """Keep some checkpoints that can be continued; damaged ones do not count, and stay."""
     folders = [checkpoint_folder(root, step) for step in reversed(saved_steps(root)) if step <= newest]
     for folder in list(filter(_looks_whole, folders))[keep:]:
-        # Renamed first: a kill leaves no half of a checkpoint under its name.
+        # Renamed first: a kill leaves no half of a checkpoint under its name. One that cannot be renamed, since another
+        # program reads it on Windows, stays whole until the next is saved.
         doomed = root / f"{_DELETING}{folder.name}"
-        folder.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        with suppress(OSError):
+            folder.rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _reason(error: BaseException) -> str:

@@ -32,7 +32,7 @@ def commit() -> str | None:
     root = Path(__file__).parents[2]
     try:
         answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True, timeout=10
+            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, encoding="utf-8", check=True, timeout=10
         )
     except (OSError, subprocess.SubprocessError):
         return None

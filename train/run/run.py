@@ -113,7 +113,7 @@ class Run:
             values |= dict(zip(names, mean.tolist(), strict=True))
         if self.is_main:
             line = {"step": step, "images_seen": images_seen, "seconds": round(self.seconds, 3), **values}
-            with (self.folder / SCALARS_FILE).open("a") as file:
+            with (self.folder / SCALARS_FILE).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         self.accelerator.log(values, step=step)
 

@@ -15,7 +15,7 @@ def log_lines(path: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
     Yields:
         A line, and what it holds, None where it is damaged; numbers that are not finite are None.
     """
-    for line in path.read_text(errors="replace").split("\n")[:-1]:
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
         try:
             logged = parse_json(line, name="", finite=False)
         except ValueError:

@@ -39,9 +39,8 @@ def train(config: TrainConfig, run_dir: Path) -> int:
         DataError: if the data set cannot be used.
     """
     dataset = _open_dataset(config)
-    start = _find_start(config, run_dir, dataset)
     with ExitStack() as stack:
-        t = _Training(config, run_dir, dataset, start, stack)
+        t = _Training(config, run_dir, dataset, _find_start(config, run_dir, dataset), stack)
         updates, stopping = t.networks.updates, False
         while t.step < config.steps and not stopping:
             WAITING.adapt()

@@ -133,6 +133,26 @@ def test_the_checkpoint_just_written_stays_whatever_lies_beyond_it(tmp_path: Pat
     assert {int(path.name[5:]) for path in tmp_path.iterdir()} == {11, 12, 20, 30}
 
 
+def test_a_checkpoint_that_another_program_reads_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, which renames no folder with an open file."""
+    rename = Path.rename
+
+    def held(path: Path, target: Path) -> Path:
+        if path.name == "step-00000001":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", held)
+        for step in (1, 2, 3):
+            save(tmp_path, step, keep=2)
+    assert saved_steps(tmp_path) == [1, 2, 3]
+    save(tmp_path, 4, keep=2)
+    assert saved_steps(tmp_path) == [3, 4]
+
+
 def test_the_oldest_go_and_leftovers_of_a_killed_process_are_cleaned(tmp_path: Path) -> None:
     for step in (1, 2, 3, 4):
         save(tmp_path, step, keep=2)

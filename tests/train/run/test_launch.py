@@ -102,7 +102,7 @@ def test_two_processes_agree_on_a_vote(tmp_path: Path) -> None:
 
 
 def test_nothing_imports_a_module_that_only_posix_has() -> None:
-    """filelock and others choose by platform; `tests/train/data/test_without_posix.py` prepares data without them."""
+    """filelock and others choose by platform; `tests/train/test_without_posix.py` prepares data without them."""
     posix = {"fcntl", "grp", "pwd", "resource", "termios"}
     for path in (path for room in ("sngan_cond", "train", "app") for path in (ROOT / room).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
