@@ -14,6 +14,7 @@ from tests.hub.stand_in import HubStandIn
 from tests.processes import run, started, wait_for
 from tests.train.launch import ONE, tiny_command
 from tests.train.publishing.published_run import METRICS, add_checkpoint
+from train.files import sha256
 
 LOAD = """
 from safetensors.torch import save_file
@@ -82,6 +83,35 @@ def test_a_step_is_sent_once_though_its_note_is_lost_and_other_weights_are_sent(
     assert hub.titles("alice/twice") == ["Step 4", "Step 4", "initial commit"]
     assert client.run(PUBLISH_ONCE, checkpoint=str(first), **send) == oid  # and the newer one stays on top
     assert hub.store.repos["alice/twice"].branches["main"] == again
+
+
+START = """
+from pathlib import Path
+from sngan_cond import Generator
+from train.publishing.export import export_checkpoint
+from train.publishing.log import publish_once
+from train.trainer.start import open_model
+
+export_checkpoint(Path(checkpoint), Path(outbox), run_dir=Path(checkpoint).parents[1], with_discriminator=True)
+oid = publish_once(Path(outbox), 4, repo="alice/start", private=False)
+model = open_model(f"alice/start@{oid}", Generator.from_pretrained(checkpoint).config)
+result = [oid, model.facts, model.discriminator is not None]
+"""
+
+
+def test_another_run_starts_from_what_was_published(client: HubClient, tmp_path: Path) -> None:
+    checkpoint = add_checkpoint(tmp_path / "run", 4)
+    oid, facts, has_discriminator = client.run(START, checkpoint=str(checkpoint), outbox=str(tmp_path / "outbox"))
+    assert has_discriminator
+    assert (facts["source"], facts["repo"], facts["commit"], facts["step"]) == (
+        f"alice/start@{oid}",
+        "alice/start",
+        oid,
+        4,
+    )
+    assert facts["sha256"] == {
+        name: sha256(checkpoint / name) for name in ("model.safetensors", "discriminator.safetensors")
+    }
 
 
 @pytest.mark.slow
