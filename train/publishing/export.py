@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from sngan_cond import Generator
 from sngan_cond.atomic import atomic_folder
 from sngan_cond.hub.files import (
     CARD_FILE,
@@ -19,13 +23,25 @@ from sngan_cond.hub.files import (
     ModelFiles,
 )
 from sngan_cond.hub.weights import read_config
+from sngan_cond.images import save_png, to_grid
+from sngan_cond.sampling import generate
 from sngan_cond.stored import read_json
+from train.config import NotNegative, Positive, TrainConfig
 from train.errors import TrainError
 from train.files import sha256
+from train.grids import grid_inputs
 from train.publishing.cards import Facts, flat, render_card
 from train.run.checkpoint import STATE_FILE, StateFile
 from train.run.provenance import without_folders
-from train.stored import read_as
+from train.stored import check_as, read_as
+
+
+class _GridConfig(BaseModel):
+    """Of a run's configuration, what decides its sample grids."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+    seed: NotNegative = TrainConfig.seed
+    samples_per_class: Positive = TrainConfig.samples_per_class
 
 
 def export_checkpoint(
@@ -38,7 +54,7 @@ def export_checkpoint(
     Args:
         checkpoint: folder of a whole checkpoint.
         target: folder to make; it appears whole.
-        run_dir: for the samples.
+        run_dir: for the step's samples; where it has none, they are drawn from the checkpoint, on the CPU.
         metrics: a metrics.json of these very weights; None takes the checkpoint's, if it has one.
         with_discriminator: also take the discriminator.
     Raises:
@@ -55,8 +71,11 @@ def export_checkpoint(
             _write(draft / TRAINING_FILE, training | _data(training))
             if metrics is not None or (checkpoint / METRICS_FILE).exists():
                 _write(draft / METRICS_FILE, read_json(metrics or checkpoint / METRICS_FILE, error=TrainError))
-            if (grid := _samples(run_dir, state.step)) is not None:
+            grid = run_dir / "samples" / f"step-{state.step:08d}.png"
+            if grid.is_file():
                 _link(grid, draft / SAMPLES_FILE)
+            else:
+                _draw_samples(checkpoint, state.config, draft / SAMPLES_FILE)
             shutil.rmtree(target, ignore_errors=True)  # an earlier export of this step
     except OSError as error:
         raise TrainError(
@@ -101,10 +120,12 @@ def _data(training: Mapping[str, Any]) -> dict[str, Any]:
     return {"data": {key: info[key] for key in keys if info.get(key) is not None}}
 
 
-def _samples(run_dir: Path, step: int) -> Path | None:
-    grids = sorted((run_dir / "samples").glob("step-*.png"))
-    until = [path for path in grids if path.stem <= f"step-{step:08d}"]
-    return until[-1] if until else None
+def _draw_samples(checkpoint: Path, config: Mapping[str, Any], target: Path) -> None:
+    """Draw the grid that the run would have drawn at this step."""
+    run = check_as(_GridConfig, config, name=f"{checkpoint / STATE_FILE}: config")
+    G = Generator.from_pretrained(checkpoint)
+    z, y = grid_inputs(G.config, seed=run.seed, columns=run.samples_per_class)
+    save_png(to_grid(torch.cat(list(generate(G, z, y))), columns=run.samples_per_class), target)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -137,7 +137,7 @@ class _Training:
         networks.writer.check()
         if self._is_due(config.log_every):
             self._log(g, d, factor)
-        if self._is_due(config.sample_every):
+        if self._is_due(config.sample_every) or self._publishes():  # a publication shows what it sends
             self.grids.save(step)
         stopping = run.should_stop()
         if self._is_due(config.save_every) or stopping or self._publishes():

@@ -1,4 +1,4 @@
-"""Fixed-latent sample grids: one row a class, one latent a column, the same at every step."""
+"""The sample grids of a run, drawn between two of its steps."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -8,16 +8,13 @@ from typing import Self
 import torch
 
 from sngan_cond.images import save_png, to_grid
-from sngan_cond.latents import draw_latents
-from sngan_cond.randomness import rng_for
 from sngan_cond.sampling import generate_on_device
 from sngan_cond.transfer import HostCopy
 from train.errors import TrainError
+from train.grids import grid_inputs
 from train.run.numerics import exact_float32
 from train.run.run import Run
 from train.trainer.state import Networks, exported
-
-MAX_ROWS = 10
 
 
 class SampleGrids:
@@ -29,16 +26,9 @@ class SampleGrids:
 
     def __init__(self, run: Run, networks: Networks) -> None:
         self.run, self.networks = run, networks
-        config, device = networks.generator_config, run.accelerator.device
-        self._columns = columns = run.config.samples_per_class
-        rows = min(config.num_classes or columns, MAX_ROWS)
-        latents = columns if config.num_classes else rows * columns
-        z = draw_latents(latents, config.latent_dim, rng=rng_for(run.config.seed, "samples"), latent=config.latent)
-        y = None
-        if config.num_classes:
-            labels = torch.linspace(0, config.num_classes - 1, rows).round().long()  # evenly over many classes
-            y, z = labels.repeat_interleave(columns).to(device), z.repeat(rows, 1)
-        self._inputs = z.to(device), y
+        self._columns, device = run.config.samples_per_class, run.accelerator.device
+        z, y = grid_inputs(networks.generator_config, seed=run.config.seed, columns=self._columns)
+        self._inputs = z.to(device), None if y is None else y.to(device)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sample-grids")
         self._writing: Future[None] | None = None
 

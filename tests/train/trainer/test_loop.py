@@ -15,6 +15,7 @@ from tests.refusals import refused
 from tests.train.launch import logged, refused_run, run_here, tiny_command, weights
 from train.config import TrainConfig
 from train.errors import TrainError
+from train.publishing.export import export_checkpoint
 from train.run.run import LOCK_FILE, check_batches
 from train.trainer.loop import linear_decay
 
@@ -48,6 +49,11 @@ def test_a_run_leaves_scalars_grids_trackers_and_loadable_checkpoints(finished: 
     facts = json.loads((finished / "training.json").read_text())
     assert facts["images_seen"] == 96
     assert facts["config"]["steps"] == 6
+
+
+def test_a_grid_that_the_run_left_out_is_drawn_for_a_publication(finished: Path, tmp_path: Path) -> None:
+    export_checkpoint(finished / "checkpoints/step-00000006", tmp_path / "model", run_dir=tmp_path)
+    assert (tmp_path / "model/samples.png").read_bytes() == (finished / "samples/step-00000006.png").read_bytes()
 
 
 @pytest.mark.slow

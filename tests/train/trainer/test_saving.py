@@ -112,7 +112,7 @@ def test_a_publication_finds_the_grid_of_its_step(
 
     monkeypatch.setattr(samples, "save_png", slow)
     monkeypatch.setattr(loop, "open_publisher", lambda *_, **__: Looking())
-    command = tiny_command(tiny_data, tmp_path, *OFTEN, "sample_every=2", "hub.repo=alice/tiny", "hub.every=2")
+    command = tiny_command(tiny_data, tmp_path, *OFTEN, "hub.repo=alice/tiny", "hub.every=2")
     assert run_here(command) == 0
     assert grids == [["step-00000002.png"], ["step-00000002.png", "step-00000004.png"]]
 
