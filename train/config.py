@@ -12,6 +12,8 @@ Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
+# Which ids of licences there are is the Hub's to say; all have this form.
+LicenceId = Annotated[str, Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*[+]*$")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +65,17 @@ class HubConfig:
         repo: "user/name"; None publishes nothing.
         every: steps between publications, each of which saves a checkpoint.
         private: whether a repo that is made is private.
+        license: the Hub's id of the licence that the cards state, such as mit; None states none.
     """
 
     repo: str | None = None
     every: Positive = 50_000
     private: bool = False
+    license: LicenceId | None = None
+
+    def __post_init__(self) -> None:
+        if self.license == "other":
+            raise ValueError("hub.license=other: a licence with an id is allowed; train.publish takes others")
 
 
 @dataclass(frozen=True, kw_only=True)

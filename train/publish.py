@@ -28,6 +28,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--with-discriminator", action="store_true", help="also send discriminator.safetensors")
     add("--metrics", type=Path, metavar="FILE", help="metrics.json of this checkpoint, from train.evaluate")
     add("--facts", type=Path, metavar="FILE", help="YAML for the card (default: a generic one)")
+    add("--license", metavar="ID", help="the Hub's id of the licence, such as mit (default: the facts' or the run's)")
+    add("--license-name", metavar="NAME", help="with --license other: what the licence is called")
+    add("--license-link", metavar="URL", help="with --license other: https address of its text")
     add("--dry-run", action="store_true", help="print what would be sent, and send nothing")
     return parser
 

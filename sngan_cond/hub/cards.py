@@ -9,10 +9,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import EvalResult, ModelCardData, hf_hub_url
 
+from sngan_cond.classes import class_label
 from sngan_cond.config import GeneratorConfig
-from sngan_cond.hub.files import PretrainedError
+from sngan_cond.hub.files import SAMPLES_FILE, PretrainedError, is_repo
 
 LIBRARY_NAME = "sngan-cond"
 # The Hub has no task for images of a chosen class; its nearest is this one, and a tag says the rest.
@@ -24,11 +25,17 @@ _PLAIN = """\
 A generator of {config.resolution} x {config.resolution} pixel images with {classes}, {config.latent_dim} latent \
 dimensions and {parameters} parameters ({config.architecture} architecture), saved by sngan-cond.
 
+{samples}{install}
 ```python
 from sngan_cond import Generator, sample
 
 G = Generator.from_pretrained({name!r})
-images = sample(G, {call}, seed=0)  # (N, 3, H, W) uint8
+images = sample(G, {call}, seed=0)  # (N, 3, R, R) uint8
+```
+"""
+INSTALL = """\
+```sh
+pip install .  # in a clone of sngan-cond; or its wheel: pip install sngan_cond-*.whl
 ```
 """
 METRIC_KEYS = ("protocol", "extractor", "extractor_sha256", "real_count", "fake_count", "seed", "std")
@@ -41,6 +48,26 @@ def escape(text: str) -> str:
     """
     flat = html.escape(" ".join(text.split()), quote=False).replace("://", ":&#47;&#47;").replace("www.", "www&#46;")
     return re.sub(r"([\\`*_{}\[\]()|~$!])", r"\\\1", flat)
+
+
+def samples_address(name: str) -> str:
+    """Return what a card's picture of samples is found by.
+
+    Args:
+        name: "user/name" or "user/name@revision", of which the address on the Hub is taken, since a card is also shown
+            elsewhere; any other name is a folder's, where the picture lies beside the card.
+    """
+    repo, _, revision = name.partition("@")
+    return hf_hub_url(repo, SAMPLES_FILE, revision=revision or None) if is_repo(repo) else SAMPLES_FILE
+
+
+def example_classes(config: GeneratorConfig) -> list[str | int]:
+    """Return the first classes, two at most, as a snippet says them: by name, by label where a name has other signs."""
+    labels = range(min(config.num_classes, 2))
+    names = [class_label(config, label) for label in labels]
+    if config.class_names is not None and all(re.fullmatch(r"[\w ,./()-]+", name) for name in names):
+        return [*names]
+    return [*labels]
 
 
 def check_metrics(values: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -117,14 +144,16 @@ def plain_card(
     parameters: int,
     metrics: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
+    samples: bool = False,
 ) -> str:
     """Return the card that `save_pretrained` writes; `train.publish` writes a fuller one.
 
     Args:
-        name: what loads the model: the folder's name, or "user/name".
+        name: what loads the model: the folder's name, "user/name" or "user/name@revision".
         parameters: number of parameters.
         metrics: content of `metrics.json`, None where there is none.
         training: content of `training.json`, None where there is none.
+        samples: whether there is a `samples.png`.
     Raises:
         PretrainedError: if `metrics` is malformed.
     """
@@ -136,7 +165,9 @@ def plain_card(
         config=config,
         classes=f"{config.num_classes} classes" if config.num_classes else "no classes",
         parameters=parameters,
-        call="classes=[0, 1, 2, 3]" if config.num_classes > 3 else "classes=[0]" if config.num_classes else "n=4",
+        samples=f"![Samples]({samples_address(name)})\n\n" if samples else "",
+        install=INSTALL,
+        call=example_classes(config) if config.num_classes else "n=4",
     )
     if training:
         body += f"\nTrained for {training.get('step')} steps on {training.get('images_seen')} images.\n"
@@ -148,7 +179,7 @@ def plain_card(
         body,
         config,
         rows,
-        model_name=name,
+        model_name=name.partition("@")[0],
         dataset_type="unspecified",
         dataset_name=str(data.get("source", "training data")) if isinstance(data, Mapping) else "training data",
     )

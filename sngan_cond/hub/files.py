@@ -91,6 +91,11 @@ class ModelFiles:
         return path if path.is_file() else None
 
 
+def is_repo(name: object) -> bool:
+    """Return whether a name can be a repo's: "user/name"."""
+    return isinstance(name, str) and bool(_REPO.fullmatch(name)) and ".." not in name and "--" not in name
+
+
 def parse_repo(repo: str, *, argument: str = "repo") -> str:
     """Check and return the name of a repo.
 
@@ -100,7 +105,7 @@ def parse_repo(repo: str, *, argument: str = "repo") -> str:
     Raises:
         PretrainedError: if it is no such name.
     """
-    if not isinstance(repo, str) or not _REPO.fullmatch(repo) or ".." in repo or "--" in repo:
+    if not is_repo(repo):
         more = f" or user/name@revision, an existing folder, or {BUNDLED!r}" if argument == "model" else ""
         raise PretrainedError(f"{argument}={short_repr(repo)}: user/name{more} is allowed; URLs are not")
     return repo

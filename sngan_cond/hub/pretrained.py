@@ -127,8 +127,8 @@ class PretrainedMixin(PyTorchModelHubMixin):
                     shutil.copyfile(samples, draft / SAMPLES_FILE)
                 if discriminator is not None:
                     _save_weights(discriminator, draft / DISCRIMINATOR_FILE)
-                card = {"name": repo_id or target.resolve().name, "metrics": metrics, "training": training}
-                super().save_pretrained(draft, model_card_kwargs=card)
+                facts = {"metrics": metrics, "training": training, "samples": samples is not None}
+                super().save_pretrained(draft, model_card_kwargs={"name": repo_id or target.resolve().name, **facts})
                 written = {path.name for path in draft.iterdir()}
             for name in MODEL_FILES:
                 if name not in written:
@@ -178,7 +178,8 @@ class PretrainedMixin(PyTorchModelHubMixin):
         """
         parse_repo(repo_id)
         with tempfile.TemporaryDirectory() as folder:
-            self.save_pretrained(Path(folder) / "model", repo_id=repo_id, **files)
+            name = repo_id if branch is None else f"{repo_id}@{branch}"
+            self.save_pretrained(Path(folder) / "model", repo_id=name, **files)
             return push_folder(
                 Path(folder) / "model", repo_id, title=commit_message, branch=branch, private=private, token=token
             )

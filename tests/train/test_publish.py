@@ -50,7 +50,9 @@ def test_dry_run_shows_and_sends_nothing(run_dir: Path, tmp_path: Path) -> None:
     assert "one commit titled 'Step 4'" in out
     assert all(name in out for name in (*FILES, "metrics.json"))
     assert "| frechet\\_toy | 12.34 |" in out
-    assert "'Step 2'" in output_of(main, *options, "--checkpoint", 2)
+    assert "license:" not in out
+    out = output_of(main, *options, "--checkpoint", 2, "--license", "mit", "--branch", "v1")
+    assert all(words in out for words in ("'Step 2'", "\nlicense: mit\n", "/user/name/resolve/v1/samples.png"))
     assert sorted(run_dir.rglob("*")) == before
 
 
@@ -95,6 +97,13 @@ def test_metrics_of_other_weights_are_refused(run_dir: Path, tmp_path: Path) -> 
         (["--facts", "nowhere.yaml"], "--facts nowhere.yaml: cannot be read"),
         (["--metrics", "nowhere.json"], "nowhere.json: cannot be read"),
         (["--branch", "../x"], "revision='../x'"),
+        (
+            ["--license", "MIT"],
+            "--license MIT: license is 'MIT'; allowed is the Hub's id of one, such as mit",
+        ),
+        (["--license", "other", "--license-name", "X"], "license=other: name and link are needed for 'other'"),
+        (["--license", "mit", "--license-link", "https://x.org"], "license=mit: name and link are"),
+        (["--license-name", "X"], "--license-name X: allowed with --license other"),
     ],
 )
 def test_mistakes_take_one_line(run_dir: Path, options: list[str], words: str) -> None:

@@ -12,7 +12,7 @@ from sngan_cond.loading import LoadedModel, load_generator
 from sngan_cond.validation import short_repr
 from train.errors import TrainError
 from train.evaluation.report import weights_sha256
-from train.publishing.cards import GENERIC, load_facts
+from train.publishing.cards import GENERIC, Facts, load_facts, with_licence
 from train.publishing.export import commit_message, export_checkpoint, write_card
 from train.publishing.log import PublishLog
 from train.run.checkpoint import checkpoint_folder, newest_checkpoint, saved_steps
@@ -32,14 +32,14 @@ def publish(args: argparse.Namespace) -> None:
         parse_revision(args.branch)
     if args.out is not None and args.out.exists():
         raise TrainError(f"--out {args.out}: exists already; a new folder is allowed")
-    facts = load_facts(args.facts or GENERIC)
+    facts = _facts(args)
     checkpoint, step = _find(args.run_dir, args.checkpoint)
     with tempfile.TemporaryDirectory(prefix=".publish-", dir=args.run_dir) as holder:
         folder = Path(holder) / "model"
         export_checkpoint(
             checkpoint, folder, run_dir=args.run_dir, metrics=args.metrics, with_discriminator=args.with_discriminator
         )
-        write_card(folder, repo=repo, facts=facts)
+        write_card(folder, repo=repo if args.branch is None else f"{repo}@{args.branch}", facts=facts)
         _check_metrics(load_generator(folder))  # what cannot be loaded is not published
         if args.dry_run:
             _show(folder, repo, step)
@@ -48,6 +48,16 @@ def publish(args: argparse.Namespace) -> None:
             print(f"step {step} written to {args.out}")
         else:
             _send(folder, step, args)
+
+
+def _facts(args: argparse.Namespace) -> Facts:
+    facts = load_facts(args.facts or GENERIC)
+    if args.license is not None:
+        return with_licence(facts, args.license, name=args.license_name, link=args.license_link)
+    for flag, value in (("name", args.license_name), ("link", args.license_link)):
+        if value is not None:
+            raise TrainError(f"--license-{flag} {value}: allowed with --license other")
+    return facts
 
 
 def _send(folder: Path, step: int, args: argparse.Namespace) -> None:

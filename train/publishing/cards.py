@@ -3,14 +3,23 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import jinja2
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sngan_cond import GeneratorConfig
-from sngan_cond.hub.cards import METRIC_KEYS, check_metrics, escape, with_metadata
+from sngan_cond.hub.cards import (
+    INSTALL,
+    METRIC_KEYS,
+    check_metrics,
+    escape,
+    example_classes,
+    samples_address,
+    with_metadata,
+)
+from train.config import LicenceId
 from train.errors import TrainError
 from train.stored import STRICT, check_as, read_yaml
 
@@ -18,6 +27,7 @@ FOLDER = Path(__file__).parents[2] / "model_cards"
 GENERIC = FOLDER / "generic.yaml"
 MAX_CLASSES_LISTED = 1000
 Text = Annotated[str, Field(min_length=1)]
+Address = Annotated[str, Field(pattern=r"^https://[^\s()<>]+$")]
 
 
 class DataFacts(BaseModel):
@@ -26,21 +36,30 @@ class DataFacts(BaseModel):
     model_config = STRICT
     name: Text
     id: Text
-    url: Annotated[str, Field(pattern=r"^https://[^\s()<>]+$")] | None
+    url: Address | None
     terms: Text
 
 
 class Facts(BaseModel):
-    """What a card says that no file of the run knows."""
+    """What a card says that no file of the run knows; name and link of a licence belong to `other` alone."""
 
     model_config = STRICT
     title: Text
     summary: Text
     data: DataFacts
-    license: Text | None
+    license: LicenceId | None = Field(description="the Hub's id of one, such as mit or apache-2.0, or other")
+    license_name: Text | None = None
+    license_link: Address | None = None
     license_text: Text
     tags: list[Text]
     limits: Annotated[list[Text], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _name_other_licences(self) -> Self:
+        given = [value is not None for value in (self.license_name, self.license_link)]
+        if given != [self.license == "other"] * 2:
+            raise ValueError(f"license={self.license}: name and link are needed for 'other', and allowed for it alone")
+        return self
 
 
 class _Record(BaseModel):
@@ -62,6 +81,21 @@ def load_facts(path: Path) -> Facts:
     return check_as(Facts, read_yaml(path, name=name), name=name)
 
 
+def with_licence(facts: Facts, licence: str, *, name: str | None = None, link: str | None = None) -> Facts:
+    """Return facts that state another licence.
+
+    Args:
+        licence: the Hub's id of it.
+        name: of a licence without an id, whose id is "other".
+        link: https address of that licence's text.
+    Raises:
+        TrainError: if the id cannot be one, or name and link do not fit it.
+    """
+    text = f"The weights are released under the licence {licence if name is None else name}."
+    stated = {"license": licence, "license_name": name, "license_link": link, "license_text": text}
+    return check_as(Facts, facts.model_dump() | stated, name=f"--license {licence}")
+
+
 def render_card(
     config: GeneratorConfig,
     *,
@@ -74,7 +108,8 @@ def render_card(
     """Render the card of a model.
 
     Args:
-        repo: "user/name", for the snippets.
+        repo: "user/name" or "user/name@revision", for the snippets; or a folder's name.
+        facts: if they state no licence, that of the run's configuration is stated.
         training: content of `training.json`.
         metrics: content of `metrics.json`.
         samples: whether there is a `samples.png`.
@@ -86,6 +121,9 @@ def render_card(
     """
     rows = [] if metrics is None else check_metrics(metrics)
     record = check_as(_Record, training or {}, name="training.json")
+    run_config = flat(record.config)
+    if facts.license is None and "hub.license" in run_config:
+        facts = with_licence(facts, run_config["hub.license"])
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
@@ -94,9 +132,11 @@ def render_card(
         "facts": facts,
         "config": config,
         "repo": repo,
-        "samples": samples,
+        "samples": samples_address(repo) if samples else None,
+        "install": INSTALL,
+        "examples": example_classes(config),
         "classes": (config.class_names or ())[:MAX_CLASSES_LISTED],
-        "decay": flat(record.config).get("ema.decay"),
+        "decay": run_config.get("ema.decay"),
         "data": flat(record.data),
         "training": flat({"init_from": record.init_from, **(record.model_extra or {})}),
         "preset": yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True),
@@ -112,12 +152,14 @@ def render_card(
         re.sub(r"\n{3,}", "\n\n", body),
         config,
         rows,
-        model_name=repo.rpartition("/")[2],
+        model_name=repo.partition("@")[0].rpartition("/")[2],
         dataset_type=facts.data.id,
         dataset_name=facts.data.name,
         tags=facts.tags,
         license=facts.license,
         base_model=(record.init_from or {}).get("repo"),
+        license_name=facts.license_name,
+        license_link=facts.license_link,
         datasets=None if facts.data.id == "unspecified" else [facts.data.id],
     )
 

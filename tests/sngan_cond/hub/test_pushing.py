@@ -53,14 +53,18 @@ def test_push_into_a_branch(hub: HubStandIn, client: HubClient) -> None:
     assert hub.titles("alice/toy")[0] == "seed 2"
 
 
-def test_samples_come_with_a_repo(client: HubClient, tmp_path: Path) -> None:
+def test_samples_come_with_a_repo(hub: HubStandIn, client: HubClient, tmp_path: Path) -> None:
     (tmp_path / "grid.png").write_bytes(b"an image")
     code = """
 G.push_to_hub('alice/sampled', samples=samples)
-result = load_generator('alice/sampled', cache_dir=cache).samples.read_text()
+model = load_generator('alice/sampled', cache_dir=cache)
+result = [model.samples.read_text(), model.card]
 """
-    found = client.run(SETUP + code, seed=9, samples=str(tmp_path / "grid.png"), cache=str(tmp_path / "cache"))
+    found, card = client.run(SETUP + code, seed=9, samples=str(tmp_path / "grid.png"), cache=str(tmp_path / "cache"))
     assert found == "an image"
+    assert (
+        f"![Samples]({hub.url}/alice/sampled/resolve/main/samples.png)" in card
+    )  # absolute: cards are shown elsewhere
 
 
 @pytest.mark.usefixtures("commits")

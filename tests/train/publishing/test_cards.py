@@ -4,6 +4,7 @@ import html
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from sngan_cond import Generator, GeneratorConfig
 from sngan_cond.hub.files import PretrainedError
 from tests.train.publishing.published_run import CONFIG, METRICS, TRAINING
 from train.errors import TrainError
-from train.publishing.cards import FOLDER, GENERIC, load_facts, render_card
+from train.publishing.cards import FOLDER, GENERIC, load_facts, render_card, with_licence
 
 FACTS = sorted(FOLDER.glob("*.yaml"))
-UNCONDITIONAL = GeneratorConfig(resolution=32, channels=4, num_classes=0, latent_dim=8)
+NAMED = replace(CONFIG, class_names=("T-shirt/top", "Ankle boot", "Bag"))
+ONE = replace(CONFIG, num_classes=1, class_names=("Bag",))
+UNCONDITIONAL = replace(CONFIG, num_classes=0, class_names=None)
 
 
 def card(config: GeneratorConfig = CONFIG, repo: str = "user/name", **changes: Any) -> str:
@@ -62,6 +65,34 @@ def test_a_run_that_started_from_a_repo_names_it() -> None:
     assert ModelCard(card(training={**TRAINING, "init_from": {**start, "repo": None}})).data.base_model is None
 
 
+def test_the_licence_is_the_facts_or_the_given_one_or_the_run_s() -> None:
+    facts = load_facts(GENERIC)
+    licensed: dict[str, Any] = json.loads(json.dumps(TRAINING))
+    licensed["config"]["hub"] = {"license": "apache-2.0", "repo": None}
+    assert ModelCard(card()).data.license is None
+    assert ModelCard(card(training=licensed)).data.license == "apache-2.0"
+    text = card(training=licensed, facts=with_licence(facts, "openrail++"))
+    assert ModelCard(text).data.license == "openrail++"
+    assert text.endswith("## License\n\nThe weights are released under the licence openrail++.\n")
+    text = card(facts=with_licence(facts, "other", name="Mine *own*", link="https://example.org/a"))
+    data = ModelCard(text).data
+    assert (data.license, data.license_name, data.license_link) == ("other", "Mine *own*", "https://example.org/a")
+    assert "the licence Mine \\*own\\*. [Its text](https://example.org/a)." in text
+
+
+def test_samples_are_addressed_on_the_hub_and_beside_the_card_of_a_folder() -> None:
+    shown = "![Samples, one row a class]({})"
+    for repo, address in (
+        ("user/name", "https://huggingface.co/user/name/resolve/main/samples.png"),
+        ("user/name@v1/x", "https://huggingface.co/user/name/resolve/v1%2Fx/samples.png"),
+        ("bundled", "samples.png"),
+    ):
+        text = card(repo=repo)
+        assert shown.format(address) in text
+        assert f"from_pretrained({repo!r})" in text
+        assert ModelCard(text).data.model_name == repo.partition("@")[0].rpartition("/")[2]
+
+
 def numbers(text: str) -> set[float]:
     """Find every number of a text, as a value."""
     found = re.findall(r"(?<![\w.])[+-]?\d[\d_]*(?:\.\d+)*(?:e[+-]?\d+)?(?![\w])", text)
@@ -97,18 +128,28 @@ def test_another_number_in_the_run_is_another_in_the_card() -> None:
     assert "standard deviations" not in card()
 
 
-@pytest.mark.parametrize("config", [CONFIG, UNCONDITIONAL], ids=["classes", "none"])
-def test_the_three_snippets_run(config: GeneratorConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("config", "examples"),
+    [(CONFIG, "[0, 1], "), (NAMED, "['T-shirt/top', 'Ankle boot'], "), (ONE, "['Bag'], "), (UNCONDITIONAL, "n=4, ")],
+    ids=["classes", "names", "one", "none"],
+)
+def test_the_snippets_of_both_cards_run(
+    config: GeneratorConfig, examples: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Generator(config).save_pretrained(tmp_path / "model")
     monkeypatch.chdir(tmp_path)
-    snippets = re.findall(r"```python\n(.*?)```", card(config, repo="model"), re.DOTALL)
-    assert len(snippets) == 3
-    for snippet in snippets:
+    cards = [card(config, repo="model"), (tmp_path / "model/README.md").read_text()]
+    snippets = [re.findall(r"```python\n(.*?)```", text, re.DOTALL) for text in cards]
+    assert [len(found) for found in snippets] == [3, 1]
+    for text in cards:
+        assert "```sh\npip install .  " in text
+        assert f"sample(G, {examples}seed=0)" in text
+    for snippet in (*snippets[0], *snippets[1]):
         scope: dict[str, Any] = {}
         exec(snippet, scope)
         assert scope["G"].config == config
     pictures = {path.name for path in tmp_path.glob("*.png")}
-    assert pictures == ({"grid.png", "morph.png", "mixture.png"} if config.num_classes else {"grid.png"})
+    assert pictures == ({"grid.png", "morph.png", "mixture.png"} if config.num_classes > 1 else {"grid.png"})
 
 
 def test_markup_in_names_is_shown_and_not_obeyed() -> None:
