@@ -1,9 +1,13 @@
-"""Grids of images, PNG files and animations."""
+"""Grids of images, and the files that hold images: single ones, animations and arrays."""
 
 import math
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import IO, TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,9 +18,22 @@ if TYPE_CHECKING:
 
 MAX_SIDE_PX = 65_000  # of a grid; viewers open no larger ones
 
+_WEBP = {"lossless": True}
+_JPEG = {"quality": 95, "subsampling": "4:4:4"}
+_STILL: dict[str, tuple[str, dict[str, Any]]] = {  # ending to Pillow's name of the format, and how it is written
+    ".png": ("PNG", {}),
+    ".jpg": ("JPEG", _JPEG),
+    ".jpeg": ("JPEG", _JPEG),
+    ".webp": ("WEBP", _WEBP),
+    ".avif": ("AVIF", {"quality": 90, "subsampling": "4:4:4"}),
+}
+_MOVING: dict[str, tuple[str, dict[str, Any]]] = {".gif": ("GIF", {}), ".webp": ("WEBP", _WEBP), ".apng": ("PNG", {})}
+# WebP's own limit; and of AVIF what libavif reads back unless told otherwise: it writes larger ones.
+_MAX_SIDE_PX = {".webp": 16_383, ".avif": 16_384}
+
 
 def to_grid(images: Tensor, *, columns: int, padding: int = 2) -> Tensor:
-    """Lay images out in rows on white.
+    """Lay images out in rows on white; one image alone stays as it is.
 
     Args:
         images: (N, 3, H, W) uint8, N >= 1.
@@ -29,6 +46,8 @@ def to_grid(images: Tensor, *, columns: int, padding: int = 2) -> Tensor:
     """
     count, channels, height, width = images.shape
     check_grid(count, side_px=max(height, width), columns=columns, padding=padding)
+    if count == 1:
+        return images[0]
     rows, columns = math.ceil(count / columns), min(columns, count)
     grid = images.new_full((channels, rows * (height + padding) + padding, columns * (width + padding) + padding), 255)
     for i, image in enumerate(images):
@@ -38,55 +57,114 @@ def to_grid(images: Tensor, *, columns: int, padding: int = 2) -> Tensor:
     return grid
 
 
-def check_grid(count: int, *, side_px: int, columns: int, padding: int = 2) -> None:
+def check_grid(count: int, *, side_px: int, columns: int, padding: int = 2, ending: str = ".png") -> None:
     """Refuse a grid as `to_grid` does, before its images are generated.
 
     Args:
         count: number of images.
         side_px: longer side of each.
+        ending: of the file, whose format may have a limit of its own.
     """
     if count < 1 or columns < 1:
         raise ValueError(f"a grid of {count} images in {columns} columns: at least 1 of each is needed")
-    longer = max(min(columns, count), math.ceil(count / columns))
-    if longer * (side_px + padding) + padding > MAX_SIDE_PX:
+    longer, limit = max(min(columns, count), math.ceil(count / columns)), _MAX_SIDE_PX.get(ending, MAX_SIDE_PX)
+    if longer * (side_px + padding) + padding > limit:
         raise ValueError(
-            f"a grid with {longer} images of {side_px} px in a line: at most {MAX_SIDE_PX:,} px on a side are allowed; "
-            "single images go into a folder"
+            f"a grid with {longer} images of {side_px} px in a line: at most {limit:,} px on a side are allowed"
+            f"{f' in {ending}' if ending in _MAX_SIDE_PX else ''}; single images go into a folder"
         )
 
 
-def save_png(image: Tensor, path: str | Path) -> None:
-    """Write one image as PNG, whole or not at all; the same image gives the same bytes.
+def endings(*, moving: bool = False) -> list[str]:
+    """Return the endings of the files that this Pillow writes: of single images, or of animations.
 
-    Args:
-        image: (3, H, W) uint8.
-        path: the folder exists.
     Raises:
         ValueError: if Pillow is not installed.
     """
-    pil_image = to_pil(image)
-    with atomic_file(Path(path)) as draft:
-        pil_image.save(draft, format="PNG")
+    pillow = _pillow()
+    pillow.init()
+    return [ending for ending, (kind, _) in (_MOVING if moving else _STILL).items() if kind in pillow.SAVE]
+
+
+def save_image(image: Tensor, path: str | Path) -> None:
+    """Write one image, whole or not at all; the same image gives the same bytes.
+
+    Args:
+        image: (3, H, W) uint8.
+        path: ends in one of `endings()`; the folder exists. PNG and WebP keep every bit, JPEG and AVIF nearly all.
+    Raises:
+        ValueError: if Pillow is not installed, or `path` ends otherwise.
+    """
+    kind, options = _format(Path(path), "an image", moving=False)
+    _save(image, Path(path), kind, options)
+
+
+def save_png(image: Tensor, path: str | Path) -> None:
+    """Write one image as PNG as `save_image` does, whatever the ending of `path`."""
+    _save(image, Path(path), "PNG", {})
 
 
 def save_animation(frames: Tensor, path: str | Path, *, frame_ms: int = 120) -> None:
     """Write images as an animation that repeats for ever, whole or not at all.
 
     Args:
-        frames: (N, 3, H, W) uint8; a GIF has 256 colours a frame and joins equal neighbours, WebP keeps every colour.
-        path: ends in .gif or .webp; the folder exists.
+        frames: (N, 3, H, W) uint8; equal neighbours may be joined. A GIF has 256 colours a frame, WebP and APNG keep
+            every colour.
+        path: ends in one of `endings(moving=True)`; the folder exists.
         frame_ms: how long each frame stays, in milliseconds.
     Raises:
         ValueError: if Pillow is not installed, or `path` ends otherwise.
     """
     final = Path(path)
-    formats = {".gif": ("GIF", {}), ".webp": ("WEBP", {"lossless": True})}
-    if final.suffix.lower() not in formats:
-        raise ValueError(f"path={str(path)!r}: an animation ends in {' or '.join(formats)}")
-    kind, options = formats[final.suffix.lower()]
+    kind, options = _format(final, "an animation", moving=True)
     first, *others = [to_pil(frame) for frame in frames]
     with atomic_file(final) as draft:
         first.save(draft, format=kind, save_all=True, append_images=others, duration=frame_ms, loop=0, **options)
+
+
+def save_arrays(batches: Iterable[Tensor], path: str | Path, *, count: int, side_px: int, y: Tensor | None) -> None:
+    """Write images as a NumPy array, whole or not at all and a batch at a time.
+
+    The `.npz` has the layout of the sample files of guided-diffusion (ADM) and DiT, which their evaluators read.
+
+    Args:
+        batches: (n, 3, R, R) uint8 each, `count` images in all.
+        path: ends in .npy for the images alone, (N, R, R, 3) uint8, or in .npz for these as `arr_0` and `y` as `arr_1`.
+        side_px: R.
+        y: (N,) labels, (N, K) class weights, or None.
+    """
+    final, shape = Path(path), (count, side_px, side_px, 3)
+    with atomic_file(final) as draft:
+        if final.suffix.lower() == ".npy":
+            with draft.open("wb") as stream:
+                _write_array(stream, batches, shape)
+            return
+        with zipfile.ZipFile(draft, "w") as archive:
+            with archive.open("arr_0.npy", "w", force_zip64=True) as stream:
+                _write_array(stream, batches, shape)
+            if y is not None:
+                with archive.open("arr_1.npy", "w", force_zip64=True) as stream:
+                    np.lib.format.write_array(stream, y.numpy(), allow_pickle=False)
+
+
+def _write_array(stream: IO[bytes], batches: Iterable[Tensor], shape: tuple[int, ...]) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+    for batch in batches:
+        stream.write(batch.permute(0, 2, 3, 1).contiguous().numpy().data)
+
+
+def _save(image: Tensor, path: Path, kind: str, options: dict[str, Any]) -> None:
+    pil_image = to_pil(image)
+    with atomic_file(path) as draft:
+        pil_image.save(draft, format=kind, **options)
+
+
+def _format(path: Path, what: str, *, moving: bool) -> tuple[str, dict[str, Any]]:
+    known = endings(moving=moving)
+    if path.suffix.lower() not in known:
+        raise ValueError(f"path={str(path)!r}: {what} ends in {', '.join(known[:-1])} or {known[-1]}")
+    return (_MOVING if moving else _STILL)[path.suffix.lower()]
 
 
 def to_pil(image: Tensor) -> "Image":
@@ -97,8 +175,13 @@ def to_pil(image: Tensor) -> "Image":
     Raises:
         ValueError: if Pillow is not installed.
     """
+    made: Image = _pillow().fromarray(image.permute(1, 2, 0).contiguous().to(torch.uint8).cpu().numpy())
+    return made
+
+
+def _pillow() -> ModuleType:
     try:
         from PIL import Image  # here: nothing else needs Pillow
     except ImportError as error:
         raise ValueError('image files and output="pil" need Pillow: pip install pillow') from error
-    return Image.fromarray(image.permute(1, 2, 0).contiguous().to(torch.uint8).cpu().numpy())
+    return Image

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sngan_cond.images import save_animation, save_png, to_grid
+from sngan_cond.images import save_animation, save_image, save_png, to_grid
 from tests.refusals import refused
 
 
@@ -55,7 +55,7 @@ def test_png_holds_the_pixels_and_is_the_same_bytes_each_time(tmp_path: Path) ->
         assert torch.equal(torch.from_numpy(np.array(read)).permute(2, 0, 1), image)
 
 
-@pytest.mark.parametrize("suffix", ["gif", "webp"])
+@pytest.mark.parametrize("suffix", ["gif", "webp", "apng"])
 def test_animations(tmp_path: Path, suffix: str) -> None:
     frames = random_images(6, 8, 8)
     path = tmp_path / f"walk.{suffix}"
@@ -69,8 +69,14 @@ def test_animations(tmp_path: Path, suffix: str) -> None:
             assert read.info["duration"] == 70
 
 
-def test_other_animations_are_refused(tmp_path: Path) -> None:
-    refused(lambda: save_animation(random_images(2), tmp_path / "walk.mp4"), "an animation ends in .gif or .webp")
+def test_other_endings_are_refused(tmp_path: Path) -> None:
+    images = random_images(2)
+    animations, stills = (
+        "an animation ends in .gif, .webp or .apng",
+        "an image ends in .png, .jpg, .jpeg, .webp or .avif",
+    )
+    refused(lambda: save_animation(images, tmp_path / "walk.mp4"), animations)
+    refused(lambda: save_image(images[0], tmp_path / "a.gif"), stills)
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
