@@ -6,7 +6,8 @@ import threading
 from collections.abc import Sequence
 
 from app.serving import set_environment_defaults
-from sngan_cond.cli import OneLineParser, integer, run_command
+from sngan_cond.cli import OneLineParser, run_command
+from sngan_cond.flags import integer
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

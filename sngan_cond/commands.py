@@ -2,79 +2,98 @@
 
 import json
 import math
+import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
+from huggingface_hub.utils.tqdm import disable_progress_bars
+from torch import Tensor
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from sngan_cond import sampling
-from sngan_cond.atomic import atomic_folder
-from sngan_cond.classes import class_label, resolve_class
+from sngan_cond.classes import class_label, resolve_class, search_classes
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.convert import generator_from_chainer
-from sngan_cond.images import check_grid, save_animation, save_png, to_grid
-from sngan_cond.inputs import sample_inputs
+from sngan_cond.flags import MAX_IMAGES
+from sngan_cond.inputs import Inputs, mixture_inputs, morph_inputs, sample_inputs, walk_inputs
 from sngan_cond.latents import check_seed, check_truncation
-from sngan_cond.loading import load_generator
+from sngan_cond.loading import LoadedModel, load_generator
 from sngan_cond.networks.generator import Generator
-from sngan_cond.validation import check, one_line
+from sngan_cond.outputs import Destination
+from sngan_cond.validation import check, one_line, printable
 
-MAX_IMAGES = 1_000_000  # in one call: keeps a slip of the finger from filling a disk
-MAX_STEPS = 10_000  # of a morph, which is held in memory
-_LISTED = 8  # class names and metrics that `info` shows
+ALL = "all"  # what `--class` calls every class
+_LISTED = 8  # class names and metrics in one text
 _LONGEST = 400  # characters of one value that `info` shows
+_BAR_AFTER_S = 1.0
 
 
 def sample(args: Namespace) -> str:
-    """Write a grid with one row per class, or a folder of single images."""
-    n, out = args.n, args.out
-    if n < 1 or n * len(args.classes or [""]) > MAX_IMAGES:
-        raise ValueError(f"--n {n}: from 1, and with all classes up to {MAX_IMAGES} images, are allowed")
-    is_grid = out.suffix.lower() == ".png"
-    if (out.suffix and not is_grid and not out.is_dir()) or (is_grid and out.is_dir()):
-        raise ValueError(f"--out {out}: a file ending in .png for a grid, or a folder for single images, is allowed")
+    """Write images of each class."""
+    output = _output(args)
     G = _load(args)
-    chosen = _resolve(G.config, args.classes)
-    labels = None if chosen is None else [label for label in chosen for _ in range(n)]
-    count = n if labels is None else len(labels)
-    columns = math.ceil(math.sqrt(n)) if chosen is None else n
-    if is_grid:
-        check_grid(count, side_px=G.config.resolution, columns=columns)
-    inputs = sample_inputs(G, classes=labels, n=None if labels else n, seed=args.seed, truncation=args.truncation)
-    batches = sampling.generate(G, *inputs, batch_size=args.batch_size)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if is_grid:
-        save_png(to_grid(torch.cat(list(batches)), columns=columns), out)
-    else:
-        prefixes = ["" if labels is None else f"class-{label:04d}-" for label in labels or range(n)]
-        names = [f"{prefix}seed-{args.seed}-{i % n:04d}.png" for i, prefix in enumerate(prefixes)]
-        with atomic_folder(out) as draft:
-            for image, name in zip((image for batch in batches for image in batch), names, strict=True):
-                save_png(image, draft / name)
-    return f"{out}: {count} images{_of(G.config, chosen)}, {G.config.resolution} px, seed {args.seed}"
+    chosen = _distinct(G.config, _every(G.config, args.classes))
+    if G.config.num_classes and not chosen:
+        raise ValueError(
+            f"--class is missing: this model has {G.config.num_classes} classes, such as "
+            f"{_plain(class_label(G.config, 0))!r}; name at least one (an index, a name or a WordNet id), or {ALL!r}"
+        )
+    if args.n * len(chosen) > MAX_IMAGES:
+        raise ValueError(f"--n {args.n}: {len(chosen)} classes at up to {MAX_IMAGES:,} images in all are allowed")
+    labels = [label for label in chosen for _ in range(args.n)] or None
+    inputs = sample_inputs(G, classes=labels, n=None if labels else args.n, seed=args.seed, truncation=args.truncation)
+    return _write(args, output, G, inputs, chosen, columns=args.n if len(chosen) > 1 else None)
 
 
 def morph(args: Namespace) -> str:
     """Write an interpolation from one class to another."""
-    steps, out = args.steps, args.out
-    kind = out.suffix.lower()
-    if kind not in (".gif", ".webp", ".png") or out.is_dir():
-        raise ValueError(f"--out {out}: a file ending in .gif, .webp or .png is allowed")
-    if not 2 <= steps <= MAX_STEPS:
-        raise ValueError(f"--steps {steps}: an integer from 2 to {MAX_STEPS} is allowed")
+    output = _output(args, moves=True)
     G = _load(args)
-    first, last = (resolve_class(G.config, text) for text in (args.from_class, args.to_class))
-    if kind == ".png":
-        check_grid(steps, side_px=G.config.resolution, columns=steps)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    drawing = {"seed": args.seed, "truncation": args.truncation, "batch_size": args.batch_size}
-    images = sampling.morph(G, from_class=first, to_class=last, steps=steps, **drawing)
-    if kind == ".png":
-        save_png(to_grid(images, columns=steps), out)
-    else:
-        save_animation(images, out)
-    return f"{out}: {steps} images{_of(G.config, [first, last])}, {G.config.resolution} px, seed {args.seed}"
+    ends = [resolve_class(G.config, text) for text in (args.from_class, args.to_class)]
+    drawing = {"steps": args.steps, "seed": args.seed, "truncation": args.truncation}
+    inputs = morph_inputs(G, from_class=ends[0], to_class=ends[1], **drawing)
+    return _write(args, output, G, inputs, ends, columns=args.steps)
+
+
+def walk(args: Namespace) -> str:
+    """Write an interpolation from one latent to another."""
+    check_seed(args.to_seed, "to_seed")
+    output = _output(args, moves=True)
+    G = _load(args)
+    if G.config.num_classes and args.in_class is None:
+        raise ValueError(f"--class is missing: name one of this model's {G.config.num_classes} classes to walk in")
+    in_class = None if args.in_class is None else resolve_class(G.config, args.in_class)
+    drawing = {"steps": args.steps, "seed": args.seed, "truncation": args.truncation}
+    inputs = walk_inputs(G, in_class=in_class, to_seed=args.to_seed, **drawing)
+    return _write(args, output, G, inputs, [] if in_class is None else [in_class], columns=args.steps)
+
+
+def mixture(args: Namespace) -> str:
+    """Write images of a mixture of classes."""
+    given = args.weights or [1.0] * len(args.classes)
+    if len(given) != len(args.classes):
+        raise ValueError(f"--weight: {len(given)} numbers for {len(args.classes)} classes; one for each is allowed")
+    output = _output(args)
+    G = _load(args)
+    chosen = _distinct(G.config, args.classes)
+    weights = dict(zip(chosen, given, strict=True))
+    inputs = mixture_inputs(G, weights=weights, n=args.n, seed=args.seed, truncation=args.truncation)
+    return _write(args, output, G, inputs, chosen)
+
+
+def classes(args: Namespace) -> str:
+    """List a model's classes: index, WordNet id where there are any, and name, between tabs."""
+    config = load_generator(args.model).generator.config
+    if not config.num_classes:
+        raise ValueError(f"--model {args.model}: this model has no classes")
+    word = args.search
+    labels = range(config.num_classes) if word is None else search_classes(config, word, limit=config.num_classes)
+    if not labels:
+        raise ValueError(f"--search {_plain(word)!r}: none of this model's {config.num_classes} classes is like it")
+    columns = [texts for texts in (config.class_ids, config.class_names) if texts is not None]
+    return "\n".join("\t".join([str(label), *(_plain(texts[label]) for texts in columns)]) for label in labels)
 
 
 def convert(args: Namespace) -> str:
@@ -87,6 +106,8 @@ def convert(args: Namespace) -> str:
 def info(args: Namespace) -> str:
     """Say what a model is and what its files hold."""
     loaded = load_generator(args.model)
+    if args.card:
+        return _card(loaded)
     lines = [f"{_plain(loaded.source)}: generator, {_size(loaded.generator)}"]
     if loaded.commit_hash is not None:
         lines.append(f"commit: {loaded.commit_hash}")
@@ -100,29 +121,92 @@ def info(args: Namespace) -> str:
     return "\n".join(lines)
 
 
+def _output(args: Namespace, *, moves: bool = False) -> Destination:
+    return Destination(path=args.out, moves=moves, columns=args.columns, single=args.single)
+
+
 def _load(args: Namespace) -> Generator:
     """Check what can be checked without the model, then load it."""
     check_seed(args.seed)
     check_truncation(args.truncation)
     check("batch_size", args.batch_size, sampling.BatchSize | None)
-    if args.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: there is no CUDA device here; cpu or auto is allowed")
-    target = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
-    return load_generator(args.model).generator.to(target)
+    device = _device(args)
+    if args.quiet:
+        disable_progress_bars()  # of downloads
+    return load_generator(args.model).generator.to(device, getattr(torch, args.dtype))
 
 
-def _resolve(config: GeneratorConfig, classes: Sequence[str] | None) -> list[int] | None:
-    if config.num_classes and not classes:
+def _device(args: Namespace) -> str:
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    name = args.device if args.device != "auto" else "cuda" if there["cuda"] else "cpu"
+    if not there[name]:
         raise ValueError(
-            f"--class is missing: this model has {config.num_classes} classes, such as "
-            f"{_plain(class_label(config, 0))!r}; name at least one (an index, a name or a WordNet id)"
+            f"--device {name}: there is none here; auto or {' or '.join(d for d in there if there[d])} is allowed"
         )
-    return None if not classes else [resolve_class(config, text) for text in classes]
+    if (name, args.dtype) == ("mps", "float64"):
+        raise ValueError("--dtype float64: not on mps, which computes in float32, bfloat16 and float16")
+    return name
 
 
-def _of(config: GeneratorConfig, rows: Sequence[int] | None) -> str:
-    names = [_plain(class_label(config, label)) for label in rows or ()]
-    return f" of {', '.join(names)}" if names else ""
+def _every(config: GeneratorConfig, texts: Sequence[str] | None) -> Sequence[str]:
+    """Return the classes that were asked for, with all of the model's in place of `ALL`."""
+    if texts == [ALL] and config.num_classes:
+        return [str(label) for label in range(config.num_classes)]
+    return texts or []
+
+
+def _distinct(config: GeneratorConfig, texts: Sequence[str]) -> list[int]:
+    """Find classes that must be different ones."""
+    labels = [resolve_class(config, text) for text in texts]
+    for i, label in enumerate(labels):
+        if label in labels[:i]:
+            raise ValueError(f"--class {_plain(texts[i])}: this class is named twice")
+    return labels
+
+
+def _write(
+    args: Namespace,
+    output: Destination,
+    G: Generator,
+    inputs: Inputs,
+    rows: Sequence[int],
+    *,
+    columns: int | None = None,
+) -> str:
+    """Generate and write images, and say what they are.
+
+    Args:
+        rows: labels of the classes.
+        columns: of a grid; None makes it nearly square.
+    """
+    z, y = inputs
+    count, side_px = len(z), G.config.resolution
+    columns = columns or math.isqrt(count - 1) + 1
+    output.check(count, side_px=side_px, columns=columns)
+    batches = _with_bar(sampling.generate(G, z, y, batch_size=args.batch_size), count, quiet=args.quiet)
+    output.write(batches, count=count, side_px=side_px, columns=columns, y=y, names=_names(args, rows, count))
+    names = [_plain(class_label(G.config, label)) for label in rows[:_LISTED]]
+    names += [f"{len(rows) - _LISTED:,} more"] if len(rows) > _LISTED else []
+    of = f" of {', '.join(names)}" if names else ""
+    return f"{output.path}: {count} image{'' if count == 1 else 's'}{of}, {side_px} px, seed {args.seed}"
+
+
+def _names(args: Namespace, rows: Sequence[int], count: int) -> Iterator[str]:
+    """Yield what the single images are called."""
+    each = count // max(1, len(rows)) if args.verb == "sample" else count
+    digits = max(4, len(str(each - 1)))
+    for i in range(count):
+        kind = args.verb if args.verb != "sample" else f"class-{rows[i // each]:04d}" if rows else ""
+        yield f"{kind}{'-' if kind else ''}seed-{args.seed}-{i % each:0{digits}d}"
+
+
+def _with_bar(batches: Iterable[Tensor], count: int, *, quiet: bool) -> Iterator[Tensor]:
+    """Show a bar on standard error where that is a terminal and the work lasts."""
+    hidden = True if quiet else None  # None leaves it to tqdm, which asks whether it is a terminal
+    with tqdm(total=count, unit="image", delay=_BAR_AFTER_S, leave=False, disable=hidden, file=sys.stderr) as bar:
+        for batch in batches:
+            yield batch
+            bar.update(len(batch))
 
 
 def _size(G: Generator) -> str:
@@ -130,6 +214,12 @@ def _size(G: Generator) -> str:
     parameters = sum(parameter.numel() for parameter in G.parameters())
     classes = f"{config.num_classes} classes" if config.num_classes else "no classes"
     return f"{config.architecture}, {config.resolution} px, {classes}, {parameters:,} parameters"
+
+
+def _card(loaded: LoadedModel) -> str:
+    if not loaded.card:
+        raise ValueError(f"--card: {_plain(loaded.source)} has no README.md")
+    return "\n".join(printable(line.expandtabs()) for line in loaded.card.rstrip().splitlines())
 
 
 def _contents(file: str, values: dict[str, Any] | None) -> list[str]:
@@ -151,5 +241,4 @@ def _shortened(value: object) -> str:
 
 def _plain(text: str) -> str:
     """Return text that anybody may have written as one short line, without the terminal's control characters."""
-    flat = "".join(character if character.isprintable() else "?" for character in one_line(text))
-    return one_line(flat, _LONGEST, more="…")
+    return one_line(printable(one_line(text)), _LONGEST, more="…")

@@ -47,6 +47,11 @@ def one_line(text: object, longest: int | None = None, *, more: str = "") -> str
     return flat if longest is None or len(flat) <= longest else flat[:longest] + more
 
 
+def printable(text: str) -> str:
+    """Return a line that anybody may have written without the terminal's control characters."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def short_repr(value: object) -> str:
     """Return a value for an error message: quoted, on one line and of readable length."""
     text = repr(value)

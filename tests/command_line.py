@@ -13,11 +13,12 @@ NAMES = ("tench, Tinca tinca", "crane", "golf ball", "crane")
 IDS = ("n01440764", "n02012849", "n03445777", "n03126707")
 
 
-def build(classes: int) -> Generator:
+def build(classes: int, **changed: object) -> Generator:
     """A tiny generator whose classes differ."""
     torch.manual_seed(classes)
     names = {"class_names": NAMES, "class_ids": IDS} if classes else {}
-    G = Generator(GeneratorConfig(resolution=32, num_classes=classes, channels=4, latent_dim=8, **names))
+    sizes = {"resolution": 32, "num_classes": classes, "channels": 4, "latent_dim": 8}
+    G = Generator(GeneratorConfig(**{**sizes, **names, **changed}))
     for layer in G.modules():
         if hasattr(layer, "gain"):
             torch.nn.init.normal_(layer.gain, 1, 0.5)

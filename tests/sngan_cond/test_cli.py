@@ -1,6 +1,11 @@
 """The `sngan-cond` command, run as a user runs it."""
 
+import contextlib
+import io
+import logging
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from sngan_cond import morph, sample
+from sngan_cond import commands, mixture, morph, sample, sampling, walk
 from sngan_cond.cli import main
 from sngan_cond.images import to_grid
+from sngan_cond.loading import LoadedModel
 from tests.command_line import IDS, build, refused, save_conditional
-from tests.processes import output_of, python
+from tests.processes import called, output_of, python
 from tests.reference.synthetic import generator_arrays, save
 
 
@@ -51,7 +57,46 @@ def test_sample_truncates_and_batches(model: str, tmp_path: Path) -> None:
     arguments = ["sample", "--model", model, "--class", IDS[3], "--n", "4", "--truncation", "0.7", "--batch-size", "3"]
     output_of(main, *arguments, "--out", out)
     images = sample(build(4), classes=[3] * 4, truncation=0.7, batch_size=3)
-    assert torch.equal(pixels(out), to_grid(images, columns=4))
+    assert torch.equal(pixels(out), to_grid(images, columns=2))
+
+
+def test_sample_takes_several_classes_after_one_flag_and_all_of_them(model: str, tmp_path: Path) -> None:
+    common = ["sample", "--model", model, "-n", "2", "-o"]
+    said = output_of(
+        main, *common, tmp_path / "some.png", "--class", "3", "golf ball", "--class", "tench", "--columns", 3
+    )
+    assert "6 images of crane (n03126707), golf ball, tench, Tinca tinca, 32 px" in said
+    assert torch.equal(pixels(tmp_path / "some.png"), to_grid(sample(build(4), [3, 3, 2, 2, 0, 0]), columns=3))
+    output_of(main, *common, tmp_path / "all.png", "--class", "all")
+    assert torch.equal(pixels(tmp_path / "all.png"), to_grid(sample(build(4), [0, 0, 1, 1, 2, 2, 3, 3]), columns=2))
+    output_of(main, *common[:3], "--class", "2", "-n", "1", "-o", tmp_path / "one.png")
+    assert torch.equal(pixels(tmp_path / "one.png"), sample(build(4), 2)[0])  # no frame around a single image
+
+
+@pytest.mark.parametrize("ending", ["jpg", "webp", "avif"])
+def test_grids_in_other_formats(model: str, tmp_path: Path, ending: str) -> None:
+    out = tmp_path / f"grid.{ending}"
+    output_of(main, "sample", "--model", model, "--class", "2", "-n", "3", "-o", out)
+    difference = (pixels(out).int() - to_grid(sample(build(4), 2, n=3), columns=2).int()).abs()
+    # Noise between white lines, which JPEG and AVIF (both 4:4:4) keep less well than photographs; WebP is lossless.
+    assert difference.max() == 0 if ending == "webp" else 0 < difference.float().mean() < 4
+
+
+def test_arrays_and_other_folders(model: str, tmp_path: Path) -> None:
+    images, y = sample(build(4), [3, 3, 1, 1], seed=6, batch_size=3, output="numpy"), np.array([3, 3, 1, 1])
+    common = ["sample", "--model", model, "--class", "3", "1", "-n", "2", "--seed", "6", "--batch-size", "3", "-o"]
+    for name in ("a.npz", "again.npz", "a.npy"):
+        output_of(main, *common, tmp_path / name)
+    with np.load(tmp_path / "a.npz") as read:
+        assert read.files == ["arr_0", "arr_1"]
+        assert all(np.array_equal(read[key], value) for key, value in (("arr_0", images), ("arr_1", y)))
+        assert (read["arr_0"].dtype, read["arr_1"].dtype) == (np.uint8, np.int64)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
+    assert np.array_equal(np.load(tmp_path / "a.npy", mmap_mode="r"), images)
+    output_of(main, *common, tmp_path / "folder", "--format", "webp")
+    assert torch.equal(
+        pixels(tmp_path / "folder" / "class-0001-seed-6-0000.webp").permute(1, 2, 0), torch.tensor(images[2])
+    )
 
 
 def test_sample_writes_single_images_into_a_folder(model: str, tmp_path: Path) -> None:
@@ -78,14 +123,14 @@ def test_sample_without_classes(plain_model: str, tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["seed-0-0000.png", "seed-0-0001.png"]
 
 
-@pytest.mark.parametrize("suffix", ["gif", "webp"])
+@pytest.mark.parametrize("suffix", ["gif", "webp", "apng"])
 def test_morph_writes_an_animation(model: str, tmp_path: Path, suffix: str) -> None:
     out = tmp_path / f"morph.{suffix}"
     arguments = ["morph", "--model", model, "--from", "tench", "--to", "golf ball", "--steps", "5", "--seed", "1"]
     output_of(main, *arguments, "--out", out)
     with Image.open(out) as read:
         assert (read.n_frames, read.size) == (5, (32, 32))
-        if suffix == "webp":  # a GIF has too few colours
+        if suffix != "gif":  # which has too few colours
             read.seek(4)
             last = torch.from_numpy(np.array(read.convert("RGB"))).permute(2, 0, 1)
             assert torch.equal(last, sample(build(4), classes=[2], seed=1)[0])
@@ -95,6 +140,93 @@ def test_morph_writes_a_strip(model: str, tmp_path: Path) -> None:
     out = tmp_path / "morph.png"
     output_of(main, "morph", "--model", model, "--from", "0", "--to", "3", "--steps", "4", "--out", out)
     assert torch.equal(pixels(out), to_grid(morph(build(4), from_class=0, to_class=3, steps=4), columns=4))
+
+
+def test_walks_and_mixtures_are_the_librarys(model: str, plain_model: str, tmp_path: Path) -> None:
+    common = ["--seed", "4", "--truncation", "0.9", "-o"]
+    walking = ["walk", "--model", model, "--class", "tench", "--to-seed", "7", "--steps", "5", *common]
+    output_of(main, *walking, tmp_path / "walk.png", "--columns", "3")
+    images = walk(build(4), "tench", seed=4, to_seed=7, steps=5, truncation=0.9)
+    assert torch.equal(pixels(tmp_path / "walk.png"), to_grid(images, columns=3))
+    said = output_of(main, "walk", "--model", plain_model, "--to-seed", "1", "--steps", "2", *common, tmp_path / "w")
+    assert said == f"{tmp_path / 'w'}: 2 images, 32 px, seed 4\n"
+    assert sorted(path.name for path in (tmp_path / "w").iterdir()) == ["walk-seed-4-0000.png", "walk-seed-4-0001.png"]
+    mixing = ["mixture", "--model", model, "--class", "golf ball", "0", "-n", "5", *common]
+    output_of(main, *mixing, tmp_path / "mixed.png", "--weight", "3", "1")
+    images = mixture(build(4), {2: 3.0, 0: 1.0}, n=5, seed=4, truncation=0.9)
+    assert torch.equal(pixels(tmp_path / "mixed.png"), to_grid(images, columns=3))
+    output_of(main, *mixing, tmp_path / "mixed.npz")
+    with np.load(tmp_path / "mixed.npz") as read:  # the class weights, equal where none are given
+        assert read["arr_1"].tolist() == [[0.5, 0, 0.5, 0]] * 5
+
+
+def test_classes_are_listed_and_searched(model: str, tmp_path: Path) -> None:
+    lines = output_of(main, "classes", "--model", model).splitlines()
+    assert lines[:2] == ["0\tn01440764\ttench, Tinca tinca", "1\tn02012849\tcrane"]
+    assert len(lines) == 4
+    found = output_of(main, "classes", "--model", model, "--search", "cran")
+    assert found == "1\tn02012849\tcrane\n3\tn03126707\tcrane\n"
+    build(0, num_classes=3).save_pretrained(tmp_path)
+    assert output_of(main, "classes", "--model", tmp_path) == "0\n1\n2\n"
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [("float64", 1), ("bfloat16", 30), ("float16", 4)])
+def test_weights_and_arithmetic_of_another_type(model: str, tmp_path: Path, dtype: str, largest: int) -> None:
+    out = tmp_path / "grid.png"
+    output_of(main, "sample", "--model", model, "--class", "all", "-n", "2", "--dtype", dtype, "-o", out)
+    single = to_grid(sample(build(4), [0, 0, 1, 1, 2, 2, 3, 3]), columns=2).int()
+    difference = (pixels(out).int() - single).abs().max()
+    assert difference <= largest  # of 255; 8 significand bits in bfloat16, 11 in float16
+    assert difference or dtype == "float64"
+
+
+def test_the_librarys_notes_are_lines_on_standard_error(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = commands.load_generator
+
+    def loud(source: str, **options: object) -> LoadedModel:
+        logging.getLogger("sngan_cond.hub").info("taking\n%s", "step 7\x1b")
+        return load(source, **options)
+
+    monkeypatch.setattr(commands, "load_generator", loud)
+    assert called(main, "classes", "--model", model)[2] == "taking step 7?\n"
+    assert called(main, "classes", "--model", model, "--quiet")[2] == ""
+    assert logging.getLogger("sngan_cond").handlers == []
+
+
+def test_a_bar_is_for_terminals_and_work_that_lasts(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["sample", "--model", model, "--class", "0", "-n", "4", "--batch-size", "1", "-o", str(tmp_path / "a.npy")]
+    for wait_s, terminal, quiet in ((0, True, False), (60, True, False), (0, False, False), (0, True, True)):
+        monkeypatch.setattr(commands, "_BAR_AFTER_S", wait_s)
+        with contextlib.redirect_stderr(io.StringIO()) as shown, contextlib.redirect_stdout(io.StringIO()):
+            monkeypatch.setattr(shown, "isatty", lambda terminal=terminal: terminal)
+            assert main([*words, *["--quiet"] * quiet]) == 0
+        assert ("/4 [" in shown.getvalue()) == (wait_s == 0 and terminal and not quiet)
+
+
+def test_a_reader_who_leaves_is_no_mistake(model: str) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with (
+        os.fdopen(write, "w") as gone,
+        contextlib.redirect_stdout(gone),
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
+        assert main(["classes", "--model", model]) == 0
+    assert err.getvalue() == ""
+
+
+def test_an_interrupt_leaves_nothing(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> Iterator[torch.Tensor]:
+        yield torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sampling, "generate", interrupted)
+    for name in ("a.png", "a.npz", "folder"):
+        words = ("sample", "--model", model, "--class", "0", "-n", "4", "-o", tmp_path / name)
+        assert called(main, *words) == (130, "", "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_convert_makes_a_model_of_a_snapshot(tmp_path: Path) -> None:
@@ -118,6 +250,8 @@ def test_info(model: str, plain_model: str) -> None:
     assert '"protocol": "quick"' in text
     assert "step: 1200" in text
     assert "\x1b" not in text  # nobody's escape codes reach the terminal
+    card = output_of(main, "info", "--model", model, "--card")
+    assert card == (Path(model) / "README.md").read_text().replace("\x1b", "?")
     text = output_of(main, "info", "--model", plain_model)
     assert "no classes" in text
     assert "metrics.json: none" in text
@@ -131,10 +265,10 @@ def test_info_shortens_a_thousand_names(tmp_path: Path) -> None:
     assert len(text) < 4000
 
 
-@pytest.mark.parametrize("verb", ["sample", "morph", "convert", "info"])
+@pytest.mark.parametrize("verb", ["sample", "morph", "walk", "mixture", "classes", "info", "convert"])
 def test_help_states_types_units_and_defaults(verb: str) -> None:
     text = " ".join(output_of(main, verb, "--help").split())
-    if verb in ("sample", "morph"):
+    if verb in ("sample", "morph", "walk", "mixture"):
         assert "Implementations disagree on this word" in text
         assert "standard deviations" in text
         assert text.count("(default: ") >= 5

@@ -9,7 +9,7 @@ from PIL import Image
 
 from sngan_cond import sampling
 from sngan_cond.cli import main
-from tests.command_line import refused, save_conditional
+from tests.command_line import build, refused, save_conditional
 from tests.reference.fixtures import OFFICIAL
 from tests.reference.synthetic import discriminator_arrays, generator_arrays, save
 
@@ -27,10 +27,18 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
         (["sample", "--class", "4"], "class '4' is unknown: an index from 0 to 3"),
         (["sample", "--class", "x" * 10**5], "is unknown"),
         (["sample"], "--class is missing: this model has 4 classes, such as 'tench, Tinca tinca'"),
-        (["sample", "--class", "0", "--n", "0"], "--n 0: from 1"),
-        (["sample", "--class", "0", "--n", "2000000"], "--n 2000000: from 1, and with all classes up to 1000000"),
-        (["sample", "--class", "0", "--n", "10000"], "a grid with 10000 images of 32 px in a line"),
-        (["sample", "--class", "0", "--n", "many"], "argument --n: invalid int value: 'many'"),
+        (["sample", "--class", "2", "golf ball"], "--class golf ball: this class is named twice"),
+        (["sample", "--class", "all", "0"], "class 'all' is unknown"),
+        (["sample", "--class", "0", "--n", "0"], "argument -n/--n: '0': an integer from 1 to 1000000"),
+        (["sample", "--class", "0", "-n", "2000000"], "argument -n/--n: '2000000': an integer from 1 to 1000000"),
+        (["sample", "--class", "all", "-n", "300000"], "--n 300000: 4 classes at up to 1,000,000 images in all"),
+        (["sample", "--class", "0", "1", "--n", "10000"], "a grid with 10000 images of 32 px in a line"),
+        (["sample", "--class", "0", "--n", "many"], "argument -n/--n: 'many': an integer from 1"),
+        (["sample", "--class", "0", "--columns", "0"], "argument --columns: '0': an integer from 1 is allowed"),
+        (["sample", "--class", "0", "--format", "gif"], "argument --format: invalid choice: 'gif'"),
+        (["sample", "--class", "0", "--format", "jpg"], "--format jpg: only for a folder of single files"),
+        (["sample", "--class", "0", "--device", "mps"], "--device mps: there is none here; auto or cpu is allowed"),
+        (["sample", "--class", "0", "--dtype", "int8"], "argument --dtype: invalid choice: 'int8'"),
         (["sample", "--class", "0", "--seed", "-1"], "seed=-1: an integer from 0"),
         (["sample", "--class", "0", "--seed", str(2**70)], "seed=1180591620717411303424: "),
         (["sample", "--class", "0", "--truncation", "0"], "truncation=0.0: "),
@@ -41,8 +49,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
         (["sample", "--clas", "0"], "unrecognized arguments: --clas 0"),
         (["morph", "--from", "0"], "the following arguments are required: --to"),
         (["morph", "--from", "0", "--to", "crane"], "class 'crane' means several"),
-        (["morph", "--from", "0", "--to", "2", "--steps", "1"], "--steps 1: an integer from 2 to 10000"),
+        (["morph", "--from", "0", "--to", "2", "--steps", "1"], "argument --steps: '1': an integer from 2 to 10000"),
         (["morph", "--from", "0", "--to", "2", "--steps", "9999"], "a grid with 9999 images"),
+        (["walk", "--to-seed", "1"], "--class is missing: name one of this model's 4 classes"),
+        (["walk", "--class", "0"], "the following arguments are required: --to-seed"),
+        (["walk", "--class", "0", "--to-seed", "-1"], "to_seed=-1: an integer from 0"),
+        (["mixture", "--class", "0", "1", "--weight", "1"], "--weight: 1 numbers for 2 classes; one for each"),
+        (["mixture", "--class", "0", "1", "--weight", "1", "-1"], "weight -1.0 of class 1: a finite number from 0"),
+        (["mixture", "--class", "0", "--weight", "0"], "at least one above 0"),
+        (["mixture", "--class", "1", "n02012849"], "--class n02012849: this class is named twice"),
         (["generate"], "invalid choice: 'generate'"),
     ],
 )
@@ -67,16 +82,39 @@ def test_missing_models(verb: str, tmp_path: Path) -> None:
 
 def test_wrong_places_to_write(model: str, tmp_path: Path) -> None:
     common = ("--model", model, "--class", "0", "--n", "1", "--out")
-    assert "grid.jpg: a file ending in .png" in refused("sample", *common, tmp_path / "grid.jpg")
+    for name in ("grid.tif", "grid.gif", "-"):
+        out = name if name == "-" else tmp_path / name
+        assert f"{out}: a file ending in .png, .jpg, " in refused("sample", *common, out)
     (tmp_path / "folder.png").mkdir()
-    assert "folder.png: a file ending in .png" in refused("sample", *common, tmp_path / "folder.png")
+    assert "folder.png: is a folder, and its ending is that of a file" in refused(
+        "sample", *common, tmp_path / "folder.png"
+    )
+    assert "--columns 2: only for a grid" in refused("sample", *common, tmp_path / "a.npy", "--columns", 2)
+    many = (*common[:-2], 2000, "--columns", 2000, "--out")
+    assert "at most 16,383 px on a side are allowed in .webp" in refused("sample", *many, tmp_path / "grid.webp")
     (tmp_path / "file").write_text("mine")
     assert "file" in refused("sample", *common, tmp_path / "file")
     assert "file" in refused("sample", *common, tmp_path / "file" / "grid.png")
     morphing = ("--model", model, "--from", "0", "--to", "2", "--out")
-    assert "m.mp4: a file ending in .gif, .webp or .png" in refused("morph", *morphing, tmp_path / "m.mp4")
+    line = refused("morph", *morphing, tmp_path / "m.mp4")
+    assert re.search(r"m\.mp4: a file ending in .*\.gif, \.webp, \.apng, \.npy, \.npz, or a folder, is allowed", line)
     assert (tmp_path / "file").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]
+
+
+def test_models_without_classes_or_a_card(tmp_path: Path) -> None:
+    build(0).save_pretrained(tmp_path / "m")
+    (tmp_path / "m" / "README.md").unlink()
+    common = ("--model", tmp_path / "m")
+    assert "has no README.md" in refused("info", *common, "--card")
+    assert "this model has no classes" in refused("classes", *common)
+    assert "this model has no classes" in refused("sample", *common, "--class", "all", "-o", tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_search_that_finds_nothing(model: str) -> None:
+    line = refused("classes", "--model", model, "--search", "zeppelin")
+    assert "--search 'zeppelin': none of this model's 4 classes is like it" in line
 
 
 def test_a_full_disk_leaves_nothing(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
