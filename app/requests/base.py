@@ -101,7 +101,7 @@ class Request(ABC):
             return None
         words = ["sngan-cond", self.tab, "--model", source]
         for key, text in replace(self, model="", revision="")._texts(self._own_first()):  # the source says both
-            words += [f"--{key}", text]
+            words += [f"--{key.replace('_', '-')}", text]
         return shlex.join([*words, "--out", f"{self.tab}.gif" if self.moves else "grid.png"])
 
     def python(self, source: str, labels: list[int]) -> str:

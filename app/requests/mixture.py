@@ -35,6 +35,7 @@ class MixtureRequest(TruncatedRequest):
     tab = "mixture"
     trigger_keys = ("class",)
     draw = staticmethod(mixture_inputs)
+    has_command = True
     class_twice = "a class is in the mixture twice: give it one weight"
 
     classes: tuple[str, ...] = asked(

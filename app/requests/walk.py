@@ -23,6 +23,7 @@ class WalkRequest(TruncatedRequest):
     trigger_keys = ("class", "seed", "to_seed")
     draw = staticmethod(walk_inputs)
     moves = True
+    has_command = True
     no_class = "choose a class to walk in"
 
     class_: str = asked("class", partial(limits.text, "class"), "", names_classes=True)

@@ -61,7 +61,7 @@ def test_sample_gives_the_commands_bytes(client: Client, tiny: Path, tmp_path: P
     assert recipe["command"].replace("tiny", str(tiny), 1).split()[1:4] == common[:3]
 
 
-def test_the_recipes_command_makes_the_grid_again(
+def test_the_recipes_commands_make_the_same_files_again(
     client: Client, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -74,6 +74,12 @@ def test_the_recipes_command_makes_the_grid_again(
     _, animation, _, recipe = client.predict("2", "0", steps=4, seed=3, api_name="/morph")
     assert command([*shlex.split(recipe["command"])[1:], "--device", "cpu"]) == 0
     assert (tmp_path / "morph.gif").read_bytes() == Path(animation).read_bytes()
+    _, animation, _, recipe = client.predict("2", from_seed=3, to_seed=5, steps=3, api_name="/walk")
+    assert command([*shlex.split(recipe["command"])[1:], "--device", "cpu"]) == 0
+    assert (tmp_path / "walk.gif").read_bytes() == Path(animation).read_bytes()
+    grid, _, recipe = client.predict(["0", "2"], [1, 3], count=3, seed=4, api_name="/mixture")
+    assert command([*shlex.split(recipe["command"])[1:], "--device", "cpu"]) == 0
+    assert (tmp_path / "grid.png").read_bytes() == Path(grid).read_bytes()
 
 
 def test_morph_gives_the_librarys_images(client: Client, tiny: Path) -> None:
