@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from sngan_cond import DiscriminatorConfig, GeneratorConfig
-from sngan_cond.config import plan_for
-from sngan_cond.networks.layers import BATCH_NORM_EPS, BATCH_NORM_MOMENTUM
+from sngan_cond.config import BATCH_NORM_EPS, BATCH_NORM_MOMENTUM, plan_for
 
 
 class _ConditionalBatchNorm(nn.Module):

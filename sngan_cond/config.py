@@ -12,6 +12,10 @@ ConvBackend = Literal["auto", "plain", "strided", "shuffled", "minimal"]  # see 
 Switch = bool | Literal["auto"]  # in YAML and after --set: on, off or auto
 HeadKind = Literal["unconditional", "projection", "concat", "auxiliary_classifier", "reconstruction"]
 
+# Of every batch norm: Chainer's defaults, which the official networks use (eps 2e-5, decay 0.9).
+BATCH_NORM_EPS = 2e-5
+BATCH_NORM_MOMENTUM = 0.1
+
 # Bounds well beyond the papers' networks: a typing error is refused here instead of filling the memory.
 Resolution = Annotated[int, between(1, 1024)]
 Classes = Annotated[int, between(0, 100_000)]

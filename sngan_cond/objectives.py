@@ -1,6 +1,6 @@
 """The objectives of a D update and of a G update: networks and a batch in, the loss and its named parts out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from sngan_cond.config import LossConfig
 from sngan_cond.constraints.build import Constraint
-from sngan_cond.constraints.penalties import DiscriminatorFn, PenaltyBatch
+from sngan_cond.constraints.penalties import PenaltyBatch
 from sngan_cond.losses import LOSSES, classification_loss
 from sngan_cond.networks.heads import DiscriminatorOutput
 
+DiscriminatorFn = Callable[..., DiscriminatorOutput]  # a discriminator, wrapped or not
 # What an objective carries from one D update to the next: float32 scalars, by the name under which D's loss takes them.
 # Most carry nothing.
 ObjectiveState = Mapping[str, Tensor]

@@ -20,8 +20,8 @@ from sngan_cond.inputs import (
     sample_inputs,
     walk_inputs,
 )
+from sngan_cond.modes import eval_mode
 from sngan_cond.networks.generator import Generator
-from sngan_cond.networks.layers import eval_mode
 from sngan_cond.transfer import HostCopy, to_device
 from sngan_cond.validation import between, check, short_repr
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from sngan_cond.config import BATCH_NORM_EPS, BATCH_NORM_MOMENTUM
 from sngan_cond.constraints.config import ConstraintConfig
-from sngan_cond.networks.layers import BATCH_NORM_EPS, BATCH_NORM_MOMENTUM
 
 IMAGE_CHANNELS = 3
 LAYER_NORM_EPS = 1e-5

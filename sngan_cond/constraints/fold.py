@@ -6,7 +6,7 @@ from torch.nn.utils import parametrize
 from sngan_cond.constraints.gains import SHARED_GAMMA
 from sngan_cond.constraints.penalties import PENALTY_U
 from sngan_cond.constraints.weights import CLIPPING_COUNT
-from sngan_cond.networks.layers import eval_mode
+from sngan_cond.modes import eval_mode
 
 
 def fold(network: nn.Module) -> None:

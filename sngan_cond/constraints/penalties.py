@@ -1,7 +1,7 @@
 """Terms added to the discriminator's objective."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +10,20 @@ from sngan_cond.constraints.config import ConstraintConfig
 from sngan_cond.constraints.views import MatrixView
 from sngan_cond.constraints.weight_matrices import normalised_layers, output_axis, raw_matrix, raw_weight
 from sngan_cond.fast.power_iteration import power_iteration
-from sngan_cond.networks.heads import DiscriminatorOutput
 
-DiscriminatorFn = Callable[..., DiscriminatorOutput]  # a discriminator, wrapped or not
 Rng = torch.Generator | None  # on the images' device; None is torch's global one
 PENALTY_U = "penalty_u"  # left vector of a layer's power iteration under `spectral_penalty`
+
+
+class Scored(Protocol):
+    """What a penalty reads of a discriminator's output."""
+
+    @property
+    def score(self) -> Tensor:
+        """Scores (N,)."""
+
+
+DiscriminatorFn = Callable[..., Scored]  # a discriminator, wrapped or not
 
 
 class PenaltyBatch(NamedTuple):

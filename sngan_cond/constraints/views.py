@@ -13,7 +13,7 @@ from torch.nn.grad import conv2d_input
 from sngan_cond.config import DiscriminatorConfig, GeneratorConfig
 from sngan_cond.constraints.weight_matrices import matrix_view, normalised_layers, output_axis
 from sngan_cond.fast.power_iteration import Matrix, power_iteration, rows_in_memory
-from sngan_cond.networks.layers import ConvMeanPool2d, UpsampleConv2d, eval_mode
+from sngan_cond.modes import eval_mode
 
 # Rounds behind `OperatorView.exact`, which only decides where a learned gamma starts.
 EXACT_ROUNDS = 200
@@ -71,8 +71,8 @@ class OperatorView:
         assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
         self.input_shape = input_shape
         self.transposed = isinstance(layer, nn.ConvTranspose2d)
-        self.pools = isinstance(layer, ConvMeanPool2d)
-        self.upsamples = isinstance(layer, UpsampleConv2d)
+        self.pools: bool = getattr(layer, "pools", False)
+        self.upsamples: bool = getattr(layer, "upsamples", False)
         self.options: dict[str, Any] = {
             name: getattr(layer, name) for name in ("stride", "padding", "dilation", "groups")
         }

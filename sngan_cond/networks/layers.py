@@ -1,19 +1,12 @@
 """The layers of both networks; their fast implementations are in `sngan_cond.fast`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sngan_cond.config import ConvBackend, Switch
+from sngan_cond.config import BATCH_NORM_EPS, BATCH_NORM_MOMENTUM, ConvBackend, Switch
 from sngan_cond.fast import conv_mean_pool2d, same_conv2d, upsample_conv2d
 from sngan_cond.fast.batch_norm import batch_norm_relu, runs_fused
-
-# Chainer's defaults, which the official networks use: eps 2e-5, decay 0.9.
-BATCH_NORM_EPS = 2e-5
-BATCH_NORM_MOMENTUM = 0.1
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -100,6 +93,8 @@ class SameConv2d(nn.Conv2d):
 
     backend: ConvBackend = "auto"
     pad_channels: Switch = "auto"
+    upsamples = False  # whether the layer resamples too, for its spectral norm as an operator
+    pools = False
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
@@ -112,6 +107,8 @@ class SameConv2d(nn.Conv2d):
 class UpsampleConv2d(SameConv2d):
     """Nearest-neighbour upsampling by 2, then a convolution with same padding."""
 
+    upsamples = True
+
     def forward(self, input: Tensor) -> Tensor:
         """Map (N, C_in, H, W) to (N, C_out, 2H, 2W)."""
         return upsample_conv2d(input, self.weight, self.bias, self.backend)
@@ -119,6 +116,8 @@ class UpsampleConv2d(SameConv2d):
 
 class ConvMeanPool2d(SameConv2d):
     """A convolution with same padding, then 2x2 mean pooling."""
+
+    pools = True
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (N, C_in, 2H, 2W) to (N, C_out, H, W)."""
@@ -177,15 +176,3 @@ def _zero_bias(layer: nn.Module) -> None:
     bias = getattr(layer, "bias", None)  # an embedding has none
     if bias is not None:
         nn.init.zeros_(bias)
-
-
-@contextmanager
-def eval_mode(network: nn.Module) -> Iterator[None]:
-    """Put a network in eval mode; afterwards each of its modules has its own mode again."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

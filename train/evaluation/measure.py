@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from sngan_cond.modes import eval_mode
 from sngan_cond.networks.generator import Generator
-from sngan_cond.networks.layers import eval_mode
 from train.evaluation.checks import check
 from train.evaluation.classes import score_classes
 from train.evaluation.job import Evaluation
