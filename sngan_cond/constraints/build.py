@@ -82,10 +82,14 @@ class Constraint:
         return type(self) is Constraint and all(part.one_call(self.config) for part in self.parts.values())
 
     def attach(self, network: nn.Module) -> None:
-        """Change the layers of a freshly initialised discriminator, or generator, in place, once, before training."""
+        """Change the layers of a freshly initialised discriminator, or generator, in place, once, before training.
+
+        The network's `constraint` says from then on what was attached, so that whoever saves it can tell.
+        """
         for part in self.parts.values():
             if part.attach:
                 part.attach(network, self.config)
+        network.constraint = self.config  # type: ignore[assignment]  # of anything that is no tensor
 
     def penalty(self, D: DiscriminatorFn, batch: PenaltyBatch, rng: Rng = None) -> Tensor | None:
         """Return the term that the constraint adds to the D objective: a scalar, or None where there is none."""

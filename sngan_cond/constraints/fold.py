@@ -1,8 +1,11 @@
 """Folding a constraint into the weights, which makes the network plain again."""
 
+from dataclasses import replace
+
 from torch import nn
 from torch.nn.utils import parametrize
 
+from sngan_cond.constraints.config import OFF, ConstraintConfig
 from sngan_cond.constraints.gains import SHARED_GAMMA
 from sngan_cond.constraints.penalties import PENALTY_U
 from sngan_cond.constraints.weights import CLIPPING_COUNT
@@ -27,6 +30,9 @@ def fold(network: nn.Module) -> None:
             for state in (PENALTY_U, CLIPPING_COUNT, SHARED_GAMMA):
                 if hasattr(layer, state):
                     delattr(layer, state)
+    attached = getattr(network, "constraint", None)
+    if isinstance(attached, ConstraintConfig):
+        network.constraint = replace(OFF, features=attached.features)  # type: ignore[assignment]
 
 
 def _own_class(layer: nn.Module) -> None:

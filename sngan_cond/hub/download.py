@@ -1,4 +1,4 @@
-"""A model's files, from a folder or from one commit of a Hub repo."""
+"""A model's files, from a folder, a training run, or one commit of a Hub repo."""
 
 import logging
 import os
@@ -11,18 +11,19 @@ from huggingface_hub import HfApi, constants, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.hf_api import ModelInfo
 
-from sngan_cond.hub.errors import HUB_ERRORS, explain, is_outage, pretrained_error, with_retries
+from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER, model_checkpoint
+from sngan_cond.hub.errors import HUB_ERRORS, PUSH_ERRORS, explain, is_outage, pretrained_error, with_retries
 from sngan_cond.hub.files import (
     BUNDLED,
     BUNDLED_FOLDER,
-    CONFIG_FILE,
+    GENERATOR_FILES,
     MAX_NAME,
     MAX_WEIGHTS_BYTES,
     MODEL_FILES,
-    WEIGHTS_FILE,
     ModelFiles,
     PretrainedError,
     check_files,
+    is_repo,
     parse_repo,
     parse_revision,
 )
@@ -40,6 +41,8 @@ def locate(
     token: str | bool | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
+    force_download: bool = False,
+    needed: tuple[str, ...] = GENERATOR_FILES,
     extras: tuple[str, ...] = (),
     max_weights_bytes: int = MAX_WEIGHTS_BYTES,
 ) -> ModelFiles:
@@ -50,10 +53,11 @@ def locate(
 
     Args:
         model: as for `Generator.from_pretrained`, like those not named here.
+        needed: files that there must be.
         extras: optional files that are fetched where a repo has them.
         max_weights_bytes: larger weights are refused, those of a repo before they are downloaded.
     Returns:
-        Folder with `config.json` and `model.safetensors`, all files of one commit.
+        Folder with these files, all of one commit.
     Raises:
         PretrainedError: saying what is missing and what to do.
     """
@@ -63,27 +67,38 @@ def locate(
     if name == BUNDLED and not BUNDLED_FOLDER.is_dir():
         raise PretrainedError(f"model={short_repr(name)}: this installation carries no model of its own")
     if name == BUNDLED or (name and os.path.isdir(name)):  # noqa: PTH112 - Path.is_dir raises where a name is too long
-        return _folder(name, BUNDLED_FOLDER if name == BUNDLED else Path(name), revision, max_weights_bytes)
+        if revision is not None:
+            raise PretrainedError(f"revision={short_repr(revision)}: {short_repr(name)} is a folder, which has none")
+        return _folder(name, BUNDLED_FOLDER if name == BUNDLED else Path(name), needed, max_weights_bytes)
+    if force_download and (local_files_only or constants.HF_HUB_OFFLINE):
+        raise PretrainedError("force_download=True while the network is off (HF_HUB_OFFLINE=1 or local_files_only)")
     repo, separator, named = name.partition("@")
     parse_repo(repo, argument="model")
     if separator and revision not in (None, named):
         raise PretrainedError(f"model={short_repr(name)} with revision={short_repr(revision)}: give the revision once")
     wanted = parse_revision(named if separator else "main" if revision is None else revision)
     cache = Path(os.path.expanduser(cache_dir or constants.HF_HUB_CACHE))  # noqa: PTH111 - Path's fails without a home
-    hub = _Hub(HfApi(token=token), repo, wanted, cache, max_weights_bytes)
-    folder = hub.fetch(extras, offline=local_files_only or constants.HF_HUB_OFFLINE)
+    hub = _Hub(HfApi(token=token), repo, wanted, cache, needed, extras, max_weights_bytes)
+    folder = hub.fetch(offline=local_files_only or constants.HF_HUB_OFFLINE, again=force_download)
     return ModelFiles(name, folder, repo, folder.name)
 
 
-def _folder(name: str, folder: Path, revision: str | None, max_weights_bytes: int) -> ModelFiles:
-    if revision is not None:
-        raise PretrainedError(f"revision={short_repr(revision)}: {short_repr(name)} is a folder, which has none")
+def _folder(name: str, folder: Path, needed: tuple[str, ...], max_weights_bytes: int) -> ModelFiles:
+    if is_repo(name):
+        logger.info("%s: the folder is taken; the repo of this name on the Hub is %s@main", name, name)
     try:
-        sizes = {path.name: path.stat().st_size if path.name in MODEL_FILES else None for path in folder.iterdir()}
+        sizes = _sizes(folder)
+        if CHECKPOINTS_FOLDER in sizes and not sizes.keys() & {*needed}:
+            folder = model_checkpoint(folder, needed)
+            sizes = _sizes(folder)
     except OSError as error:
         raise PretrainedError(f"model={short_repr(name)}: the folder cannot be read ({error.strerror})") from error
-    check_files(name, sizes, max_weights_bytes=max_weights_bytes)
+    check_files(name, sizes, needed=needed, max_weights_bytes=max_weights_bytes)
     return ModelFiles(name, folder)
+
+
+def _sizes(folder: Path) -> dict[str, int | None]:
+    return {path.name: path.stat().st_size if path.name in MODEL_FILES else None for path in folder.iterdir()}
 
 
 @dataclass(frozen=True)
@@ -98,24 +113,25 @@ class _Hub:
     repo: str
     revision: str
     cache: Path
+    needed: tuple[str, ...]
+    extras: tuple[str, ...]
     max_weights_bytes: int
 
     @property
     def source(self) -> str:
         return f"{self.repo}@{self.revision}"
 
-    def fetch(self, extras: tuple[str, ...], *, offline: bool) -> Path:
-        """Return the folder of the commit, which has its full hash for a name."""
-        config, weights = self._in_cache(CONFIG_FILE), self._in_cache(WEIGHTS_FILE)
-        cached = Path(config).parent if isinstance(config, str) and isinstance(weights, str) else None
+    def fetch(self, *, offline: bool, again: bool) -> Path:
+        """Return the folder of the commit, which has its full hash for a name; `again` leaves the cache out."""
+        cached = None if again else self._cached()
         # A commit never changes, so one in the cache needs no network.
         is_commit = _HASH.fullmatch(self.revision)
-        if cached and (offline or (is_commit and all(self._in_cache(name) is not None for name in extras))):
+        if cached and (offline or (is_commit and all(self._in_cache(name) is not None for name in self.extras))):
             return cached
         if offline:
             raise PretrainedError(
-                f"model={short_repr(self.source)}: not in the cache ({self.cache}), and the network is off "
-                "(HF_HUB_OFFLINE=1 or local_files_only): load it once with the network, or unset it"
+                f"model={short_repr(self.source)}: no such folder, not in the cache ({self.cache}), and the network is "
+                "off (HF_HUB_OFFLINE=1 or local_files_only): load it once with the network, or unset it"
             )
         try:
             ask = partial(self.api.model_info, self.repo, revision=self.revision, files_metadata=True)
@@ -125,28 +141,32 @@ class _Hub:
                 raise self._error(error) from error
             logger.warning("%s: the Hub does not answer; using commit %s of the cache", self.source, cached.name)
             return cached
-        return self._download(info, extras)
+        return self._download(info, again=again)
 
-    def _download(self, info: ModelInfo, extras: tuple[str, ...]) -> Path:
+    def _download(self, info: ModelInfo, *, again: bool) -> Path:
         sizes = {file.rfilename: file.size for file in info.siblings or []}
-        check_files(self.source, sizes, max_weights_bytes=self.max_weights_bytes)
+        check_files(self.source, sizes, needed=self.needed, max_weights_bytes=self.max_weights_bytes)
         # From here on by commit, not by branch: somebody may push between two downloads.
         commit = info.sha
         assert commit is not None
-        get = partial(self.api.hf_hub_download, self.repo, revision=commit, cache_dir=self.cache)
+        get = partial(self.api.hf_hub_download, self.repo, revision=commit, cache_dir=self.cache, force_download=again)
         try:
             if info.gated:  # anybody may list a gated repo's files, and what the cache has is taken without a request
-                url = hf_hub_url(self.repo, CONFIG_FILE, revision=commit)
+                url = hf_hub_url(self.repo, self.needed[0], revision=commit)
                 with_retries(partial(self.api.get_hf_file_metadata, url=url))
-            for name in (*(extra for extra in extras if extra in sizes), CONFIG_FILE, WEIGHTS_FILE):
+            for name in (*(extra for extra in self.extras if extra in sizes), *self.needed):
                 path = with_retries(partial(get, name))
             if self.revision != commit:  # downloads by commit leave no note of the branch, which `fetch` looks up
                 ref = self.cache / f"models--{self.repo.replace('/', '--')}" / "refs" / self.revision
                 ref.parent.mkdir(parents=True, exist_ok=True)
                 ref.write_text(commit)
-        except HUB_ERRORS as error:
+        except PUSH_ERRORS as error:  # a forced download's failure is a ValueError
             raise self._error(error) from error
         return Path(path).parent
+
+    def _cached(self) -> Path | None:
+        paths = [self._in_cache(name) for name in self.needed]
+        return Path(str(paths[0])).parent if all(isinstance(path, str) for path in paths) else None
 
     def _in_cache(self, name: str) -> object:
         """Return a file's path, None, or a mark where the cache knows that the commit has no such file."""
@@ -160,8 +180,8 @@ class _Hub:
             return "the repo is gated: ask for access on its page, then log in (hf auth login, or HF_TOKEN)"
         if isinstance(error, RepositoryNotFoundError):
             return (
-                f"no such repo on {constants.ENDPOINT}, or a private one: check the name, or log in with an account "
-                "that may read it (hf auth login, or HF_TOKEN)"
+                f"no such folder here, and no such repo on {constants.ENDPOINT}, or a private one: check the name, or "
+                "log in with an account that may read it (hf auth login, or HF_TOKEN)"
             )
         if isinstance(error, RevisionNotFoundError):
             return f"the repo has no branch, tag or full commit hash {self.revision!r}{self._revisions()}"

@@ -44,8 +44,8 @@ def with_retries(call: Callable[[], T], *, again: bool = True) -> T:
 
 def is_outage(error: BaseException | None) -> bool:
     """Return whether an error of the Hub's client may pass by itself."""
-    if isinstance(error, RuntimeError):  # an upload's wrapper
-        return is_outage(error.__cause__)
+    if (cause := _wrapped(error)) is not None:
+        return is_outage(cause)
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code >= 500 or error.response.status_code in (408, 429)
     passing = TRANSPORT_ERROR | ConnectionError | LocalEntryNotFoundError | json.JSONDecodeError
@@ -64,17 +64,24 @@ def pretrained_error(subject: str, error: BaseException, reason: str | None = No
     return kind(f"{subject}: {explain(error) if reason is None else reason}")
 
 
+def _wrapped(error: BaseException | None) -> BaseException | None:
+    """Return the failure inside what the client makes of it, in an upload, a download, or one that is forced."""
+    if isinstance(error, RuntimeError | LocalEntryNotFoundError) or type(error) is ValueError:
+        return error.__cause__
+    return None
+
+
 def explain(error: BaseException) -> str:
     """Say in one line what went wrong, and what to do about it where that is known."""
-    if isinstance(error, RuntimeError) and error.__cause__ is not None:
-        return explain(error.__cause__)
+    if (cause := _wrapped(error)) is not None:
+        return explain(cause)
     if isinstance(error, json.JSONDecodeError):
         return f"the Hub at {constants.ENDPOINT} does not answer in JSON; try again later"
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
     if status == 401:
         return "the Hub does not accept the login: log in (hf auth login), or set HF_TOKEN to a valid token"
     if status == 403:
-        return "the Hub forbids it: the token lacks the permission, or the name belongs to somebody else"
+        return "the Hub forbids it (status 403): the token lacks the permission, or the name belongs to somebody else"
     if status is not None:
         return f"the Hub at {constants.ENDPOINT} answers with status {status}; try again later"
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):

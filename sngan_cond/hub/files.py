@@ -19,12 +19,16 @@ TRAINING_FILE = "training.json"
 SAMPLES_FILE = "samples.png"
 # Everything a model folder or repo may hold; nothing else is ever sent or asked for.
 MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, DISCRIMINATOR_FILE, CARD_FILE, METRICS_FILE, TRAINING_FILE, SAMPLES_FILE)
+GENERATOR_FILES = (CONFIG_FILE, WEIGHTS_FILE)  # what a generator is read from
 BUNDLED = "bundled"
 BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled"
 
 MAX_WEIGHTS_BYTES = 8 * 2**30  # 50 times the largest generator of the papers
 MAX_NAME = 4096  # longer than any path
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".npz", ".h5", ".msgpack")
+_WRITERS = {
+    DISCRIMINATOR_FILE: "save_pretrained(discriminator=D) and `python -m train.publish --with-discriminator` write it"
+}
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
 _REVISION = re.compile(r"[\w][\w./+#-]{0,199}", re.ASCII)
 
@@ -106,8 +110,10 @@ def parse_repo(repo: str, *, argument: str = "repo") -> str:
         PretrainedError: if it is no such name.
     """
     if not is_repo(repo):
-        more = f" or user/name@revision, an existing folder, or {BUNDLED!r}" if argument == "model" else ""
-        raise PretrainedError(f"{argument}={short_repr(repo)}: user/name{more} is allowed; URLs are not")
+        start, more = "", ""
+        if argument == "model":
+            start, more = "no such folder, and no repo: ", f" or user/name@revision, an existing folder, or {BUNDLED!r}"
+        raise PretrainedError(f"{argument}={short_repr(repo)}: {start}user/name{more} is allowed; URLs are not")
     return repo
 
 
@@ -122,28 +128,33 @@ def parse_revision(revision: str) -> str:
     return revision
 
 
-def check_files(source: str, sizes: Mapping[str, int | None], *, max_weights_bytes: int = MAX_WEIGHTS_BYTES) -> None:
-    """Refuse a repo or folder without our two files, or with files of a size no model has.
+def check_files(
+    source: str,
+    sizes: Mapping[str, int | None],
+    *,
+    needed: tuple[str, ...] = GENERATOR_FILES,
+    max_weights_bytes: int = MAX_WEIGHTS_BYTES,
+) -> None:
+    """Refuse a repo or folder without the files that are needed, or with files of a size no model has.
 
     Args:
         source: what the user asked for, for the message.
         sizes: of all files there, in bytes by name; None where not known.
+        needed: names that must be among them.
         max_weights_bytes: limit for a weights file; others may have `MAX_TEXT_BYTES`.
     Raises:
         PretrainedError: saying what is missing and what the repo seems to be instead.
     """
-    missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE) if name not in sizes]
+    missing = [name for name in needed if name not in sizes]
     if missing:
         pickles = sorted(name for name in sizes if name.endswith(_PICKLES))
-        hint = ""
+        hint = f"; {_WRITERS.get(missing[0], 'save_pretrained writes both')}"
         if WEIGHTS_FILE in missing and pickles:
             hint = (
                 f"; it has {pickles[0]}, and weights are only read from safetensors, since other formats can run code: "
                 "convert it with `sngan-cond convert` or ask its author for model.safetensors"
             )
-        raise PretrainedError(
-            f"model={short_repr(source)}: no {' and no '.join(missing)} there{hint or '; save_pretrained writes both'}"
-        )
+        raise PretrainedError(f"model={short_repr(source)}: no {' and no '.join(missing)} there{hint}")
     for name in MODEL_FILES:
         size, limit = sizes.get(name), max_weights_bytes if name.endswith(".safetensors") else MAX_TEXT_BYTES
         if size is not None and size > limit:

@@ -1,5 +1,6 @@
-"""Reading `config.json` and `model.safetensors`, which may come from anybody: each is checked before it is used."""
+"""Weights written and read, and `config.json` read; what may come from anybody is checked before it is used."""
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import fields
@@ -8,7 +9,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.hub.files import PretrainedError
@@ -23,7 +26,12 @@ _FOREIGN = {
     "architectures": "transformers",
     "pretrained_cfg": "timm",
 }
-_DTYPES = {"F32": torch.float32, "I64": torch.int64}
+_FLOATS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
+_DTYPES = {**_FLOATS, "I64": torch.int64}
+
+_TEXT = "sngan_cond"  # key of a file's metadata
+
+logger = logging.getLogger(__name__)
 
 
 def read_config(path: Path, source: str) -> GeneratorConfig:
@@ -51,16 +59,19 @@ def read_config(path: Path, source: str) -> GeneratorConfig:
         raise PretrainedError(f"{source}: {text}") from error
 
 
-def read_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Read weights whose names, shapes and types are known; these are compared before any weight is read.
+def read_weights(path: Path, expected: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Read weights whose names and shapes are known; these are compared before any weight is read.
 
     Args:
         path: a safetensors file.
-        expected: name to tensor of the right shape and dtype; its values are not used, so it may be on "meta".
+        expected: name to tensor of the right shape, and an integer or any floating type; its values are not used, so it
+            may be on "meta".
+        dtype: that floating-point weights are cast to, whichever of the four usual types they have in the file.
     Returns:
         Name to tensor on the CPU.
     Raises:
-        PretrainedError: if the file is damaged, or a weight is missing, unknown, or of another shape or type.
+        PretrainedError: if the file is damaged, or a weight is missing, unknown, of another shape or kind, not finite,
+            or a negative variance.
     """
     try:
         with safe_open(str(path), framework="pt") as file:
@@ -71,9 +82,17 @@ def read_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
             # Copies: safetensors maps the file, and a tensor's alignment in memory is that of its bytes in the file.
             # Alignment decides which kernels run, and kernels round differently. In memory of their own, the same
             # weights give the same images whichever file they come from.
-            return {name: file.get_tensor(name).clone() for name in expected}
+            weights = {
+                name: file.get_tensor(name).to(dtype if kind in _FLOATS else torch.int64, copy=True)
+                for name, kind in ((name, dtypes[name]) for name in expected)
+            }
     except (OSError, SafetensorError) as error:
-        raise PretrainedError(f"{path}: damaged or not safetensors ({error}); download or save it again") from error
+        raise _damaged(path, error) from error
+    if cast := sorted({kind for kind in dtypes.values() if kind != "F32" and _FLOATS.get(kind, dtype) != dtype}):
+        logger.info("%s: weights of type %s, cast to %s", path, " and ".join(cast), _name_of(dtype))
+    for name, weight in weights.items():
+        _check_values(path, name, weight)
+    return weights
 
 
 def _compare(
@@ -86,20 +105,101 @@ def _compare(
         if unknown:
             near = nearest(unknown[0], missing, cutoff=0.8)
             parts.append(f"has the unknown {_some(unknown)}{f' (did you mean {near}?)' if near else ''}")
-        raise PretrainedError(
-            f"{path}: {' and '.join(parts)}: the weights are of another network than config.json says"
-        )
+        raise PretrainedError(f"{path}: {' and '.join(parts)}: the weights are of another network than its config says")
     for name, tensor in expected.items():
         if shapes[name] != tuple(tensor.shape):
             wanted = sum(tensor.numel() for tensor in expected.values())
             held = sum(math.prod(shape) for shape in shapes.values())
             raise PretrainedError(
-                f"{path}: weight {name} has shape {shapes[name]}, config.json asks for {tuple(tensor.shape)} "
+                f"{path}: weight {name} has shape {shapes[name]}, the config asks for {tuple(tensor.shape)} "
                 f"({wanted:,} numbers in all, the file holds {held:,})"
             )
-        if _DTYPES.get(dtypes[name]) != tensor.dtype:
-            allowed = str(tensor.dtype).removeprefix("torch.")
+        found = _DTYPES.get(dtypes[name])
+        if found is None or found.is_floating_point != tensor.is_floating_point():
+            allowed = ", ".join(_FLOATS) if tensor.is_floating_point() else "I64"
             raise PretrainedError(f"{path}: weight {name} is of type {dtypes[name]}, {allowed} is allowed")
+
+
+def _damaged(path: Path, error: Exception) -> PretrainedError:
+    return PretrainedError(f"{path}: damaged or not safetensors ({error}); download or save it again")
+
+
+def _check_values(path: Path, name: str, weight: Tensor) -> None:
+    if not weight.is_floating_point():
+        return
+    if not weight.isfinite().all():
+        raise PretrainedError(f"{path}: weight {name} holds NaN or infinity in {_name_of(weight.dtype)}")
+    if name.endswith("running_var") and (weight < 0).any():
+        raise PretrainedError(f"{path}: weight {name} holds {weight.min().item():.4g}: no variance is below 0")
+
+
+def read_header(path: Path) -> tuple[str | None, int]:
+    """Return the text that `save_weights` gave a file, and how many numbers the file holds.
+
+    Raises:
+        PretrainedError: if the file is damaged.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118 - it is no mapping
+            return (file.metadata() or {}).get(_TEXT), sum(map(math.prod, shapes))
+    except (OSError, SafetensorError) as error:
+        raise _damaged(path, error) from error
+
+
+def header(text: str) -> dict[str, str]:
+    """Return the metadata of a safetensors file that carries a text.
+
+    They are these alone: of several, safetensors would write another order each time, and equal files would differ.
+    """
+    return {_TEXT: text}
+
+
+def save_weights(network: nn.Module, path: Path, *, half: bool = False, text: str | None = None) -> None:
+    """Write a network's weights in float32, or its parameters in float16.
+
+    Buffers stay float32: running variances may lie beyond what float16 holds.
+
+    Args:
+        text: that the file carries, for `read_header`.
+    Raises:
+        PretrainedError: if a weight is too large for float16.
+    """
+    parameters = {name for name, _ in network.named_parameters()}
+    plain = {}
+    for name, tensor in network.state_dict().items():
+        kept = tensor.detach().cpu()
+        if kept.is_floating_point():
+            kept = kept.to(torch.float16 if half and name in parameters else torch.float32)
+            if half:
+                _check_values(path, name, kept)
+        # safetensors refuses tensors that share memory, so each is a copy.
+        plain[name] = kept.contiguous().clone()
+    save_file(plain, path, metadata={"format": "pt"} if text is None else header(text))
+
+
+def shape_of(kind: Any, config: Any) -> Any:
+    """Build a network of shapes without values.
+
+    Nothing is allocated for a config that the weights do not fit, and no time is spent on an initialisation that the
+    weights overwrite; on the meta device, a random one would even import PyTorch's compiler, which takes seconds.
+    """
+    with torch.device("meta"), _NoInitialisation():
+        return kind(config)
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """Leaves random initialisation out."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        if func in (Tensor.normal_, Tensor.uniform_) or getattr(func, "__module__", "") == nn.init.__name__:
+            return given["tensor"] if "tensor" in given else args[0]
+        return func(*args, **given)
+
+
+def _name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _some(names: list[str]) -> str:

@@ -9,7 +9,14 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from sngan_cond import Generator, GeneratorConfig
+from sngan_cond import (
+    ConstraintConfig,
+    Discriminator,
+    DiscriminatorConfig,
+    Generator,
+    GeneratorConfig,
+    build_constraint,
+)
 
 CONFIG = GeneratorConfig(resolution=32, channels=4, num_classes=3, latent_dim=8, class_names=("a", "b", "c"))
 METRICS = {"metrics": [{"name": "toy score", "value": 1.25, "protocol": "p", "extractor": "e", "seed": 7}]}
@@ -22,6 +29,18 @@ def make(config: GeneratorConfig = CONFIG) -> Generator:
     labels = torch.arange(8) % config.num_classes if config.num_classes else None
     G(torch.randn(8, config.latent_dim), labels)
     return G
+
+
+def make_discriminator(
+    constraint: ConstraintConfig = ConstraintConfig(),  # noqa: B008 - it is frozen
+    config: DiscriminatorConfig = DiscriminatorConfig(resolution=32, num_classes=3, channels=4),  # noqa: B008
+) -> Discriminator:
+    """Build a discriminator whose constraint has been used once."""
+    torch.manual_seed(1)
+    D = Discriminator(config)
+    build_constraint(constraint).attach(D)
+    D(torch.randn(4, 3, 32, 32), [0, 2, 1, 1] if config.num_classes else None)
+    return D.eval()
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:

@@ -14,6 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from sngan_cond.hub.checkpoints import STATE_FILE, checkpoint_folder, saved_steps
+from sngan_cond.hub.weights import header
 from sngan_cond.stored import read_json
 from sngan_cond.validation import one_line
 from train.config import NotNegative, Positive
@@ -21,7 +23,6 @@ from train.errors import TrainError
 from train.files import sha256, sync
 from train.stored import STRICT, check_as
 
-STATE_FILE = "state.json"
 FORMAT = 1
 _PARTIAL = ".partial-"
 _DELETING = ".deleting-"
@@ -65,23 +66,13 @@ class Checkpoint(NamedTuple):
         return {key: t.clone() for key, t in load_file(self.folder / f"{name}.safetensors").items()}
 
 
-def checkpoint_folder(root: Path, step: int) -> Path:
-    """Return where the checkpoint of a step lies in the folder of all checkpoints."""
-    return root / f"step-{step:08d}"
-
-
-def saved_steps(root: Path) -> list[int]:
-    """Return the steps that have a `checkpoint_folder`, whole or not, the oldest first; other names are skipped."""
-    rests = [path.name.removeprefix("step-") for path in root.glob("step-*")]
-    return sorted(int(rest) for rest in rests if rest.isdecimal() and rest == f"{int(rest):08d}")
-
-
 def save_checkpoint(
     root: Path,
     *,
     state: Mapping[str, Any],
     tensors: Mapping[str, Mapping[str, Tensor]],
     texts: Mapping[str, str],
+    headers: Mapping[str, str] | None = None,
     keep: int,
 ) -> Path:
     """Write a checkpoint so that it is there whole or not at all, then remove the oldest ones.
@@ -91,6 +82,7 @@ def save_checkpoint(
         state: the fields of `StateFile`, without format and files.
         tensors: file name without suffix to named tensors.
         texts: file name to text.
+        headers: name of a file of tensors, without suffix, to a text that it carries.
         keep: number of whole checkpoints kept.
     Returns:
         The folder.
@@ -104,7 +96,8 @@ def save_checkpoint(
         partial.mkdir(parents=True)
         for name, named in tensors.items():
             plain = {key: tensor.detach().cpu().contiguous() for key, tensor in named.items()}
-            save_file(plain, partial / f"{name}.safetensors")
+            text = (headers or {}).get(name)
+            save_file(plain, partial / f"{name}.safetensors", metadata=None if text is None else header(text))
         for name, text in texts.items():
             (partial / name).write_text(text, encoding="utf-8")
         files = {path.name: sha256(path) for path in sorted(partial.iterdir())}

@@ -120,11 +120,14 @@ class Networks:
         }
         record = self.run.training_record(images_seen, step)
         texts = {"config.json": self.generator_config.to_json(), TRAINING_FILE: record}
+        headers = {"discriminator": self.updates.D.stored_config}
 
         def write(tensors: Tensors) -> Path:
             self.run.write_training_record(record)
             keep = self.config.keep_checkpoints
-            folder = save_checkpoint(self.run.checkpoints, state=state, tensors=tensors, texts=texts, keep=keep)
+            folder = save_checkpoint(
+                self.run.checkpoints, state=state, tensors=tensors, texts=texts, headers=headers, keep=keep
+            )
             if then is not None:
                 then(folder)
             return folder

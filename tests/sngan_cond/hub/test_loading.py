@@ -189,7 +189,7 @@ def test_a_download_that_breaks_off_leaves_the_older_commit_usable(
 
     hub.before_download = refuse
     try:
-        refused(lambda: load(client, 8, "alice/moving", tmp_path), "cannot find the requested files", by=ClientError)
+        refused(lambda: load(client, 8, "alice/moving", tmp_path), "the Hub forbids it (status 403)", by=ClientError)
     finally:
         hub.before_download = lambda: None
     (broken,) = tmp_path.glob(f"*/snapshots/{second}")

@@ -1,17 +1,20 @@
 """Saving and loading in folders: what comes back is what was saved."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from huggingface_hub import ModelCard
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from sngan_cond import Generator, GeneratorConfig, sample
+from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, sample
 from sngan_cond.hub.files import PretrainedError
 from sngan_cond.loading import load_generator
-from tests.hub.folders import CONFIG, METRICS, make
+from sngan_cond.networks.rebuilding import config_text
+from tests.hub.folders import CONFIG, METRICS, make, make_discriminator
 from tests.refusals import refused
 
 
@@ -77,14 +80,13 @@ def test_everything_known_about_a_model_comes_with_it(tmp_path: Path) -> None:
         metrics=METRICS,
         training=training,
         samples=tmp_path / "grid.png",
-        discriminator=torch.nn.Linear(2, 1),
+        discriminator=make_discriminator(),
     )
     model = load_generator(str(tmp_path / "m"))
     assert (model.metrics, model.training, model.step) == (METRICS, training, 12)
     assert (model.source, model.commit_hash) == (str(tmp_path / "m"), None)
     assert model.samples is not None
     assert model.samples.read_bytes() == b"an image"
-    assert load_file(tmp_path / "m" / "discriminator.safetensors").keys() == {"weight", "bias"}
     card = ModelCard(model.card or "")
     assert card.data.library_name == "sngan-cond"
     assert [(row.metric_value, row.metric_args["seed"]) for row in card.data.eval_results or []] == [(1.25, 7)]
@@ -93,7 +95,7 @@ def test_everything_known_about_a_model_comes_with_it(tmp_path: Path) -> None:
 def test_files_of_older_weights_go_when_new_ones_come(tmp_path: Path) -> None:
     (tmp_path / "grid.png").write_bytes(b"an image")
     older: dict[str, Any] = {"metrics": METRICS, "training": {"step": 1}, "samples": tmp_path / "grid.png"}
-    make().save_pretrained(tmp_path / "m", **older, discriminator=torch.nn.Linear(2, 1))
+    make().save_pretrained(tmp_path / "m", **older, discriminator=make_discriminator())
     assert len(list((tmp_path / "m").iterdir())) == 7
     (tmp_path / "m" / "notes.txt").write_text("mine")
     make().save_pretrained(tmp_path / "m")
@@ -116,7 +118,7 @@ def test_a_save_that_fails_leaves_what_was_there(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sngan_cond.hub.pretrained.save_file", full)
+    monkeypatch.setattr("sngan_cond.hub.weights.save_file", full)
     refused(lambda: make().save_pretrained(tmp_path / "m"), "cannot be written (No space left", by=PretrainedError)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert [path.name for path in tmp_path.iterdir()] == (["m"] if existing else [])
@@ -138,3 +140,159 @@ def test_a_constrained_generator_is_not_saved_as_a_plain_one(tmp_path: Path) -> 
     torch.nn.utils.parametrizations.weight_norm(next(m for m in G.modules() if isinstance(m, torch.nn.Linear)))
     refused(lambda: G.save_pretrained(tmp_path / "m"), "fold or remove", by=PretrainedError)
     assert not (tmp_path / "m").exists()
+
+
+def test_half_as_large_and_nearly_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    G = Generator.from_pretrained("bundled")
+    G.save_pretrained(tmp_path / "m", half=True, discriminator=make_discriminator())
+    for name, kind in (("model", "running_var"), ("discriminator", "weight.0.u")):
+        for key, tensor in load_file(tmp_path / "m" / f"{name}.safetensors").items():
+            kept = tensor.dtype in (torch.float32, torch.int64)  # statistics and left vectors
+            assert kept == (key.endswith(kind) or "running" in key or "num_batches" in key), key
+    caplog.set_level("INFO", "sngan_cond")
+    loaded = Generator.from_pretrained(tmp_path / "m")
+    assert caplog.messages == [f"{tmp_path / 'm' / 'model.safetensors'}: weights of type F16, cast to float32"]
+    assert loaded.dtype == torch.float32
+    # Weights are off by up to 2^-12 of themselves: of 255 levels hardly a pixel moves by more than one.
+    moved = sample(G, classes=list(range(10)), seed=1).int() - sample(loaded, classes=list(range(10)), seed=1).int()
+    assert 0 < moved.abs().float().mean() < 0.2
+    loaded.save_pretrained(tmp_path / "again", half=True)
+    again, first = (load_file(tmp_path / folder / "model.safetensors") for folder in ("again", "m"))
+    assert all(torch.equal(again[name], first[name]) for name in first)
+
+
+def test_what_float16_does_not_hold_is_not_saved_as_such(tmp_path: Path) -> None:
+    G = make()
+    with torch.no_grad():
+        G.network.linear.weight[3, 1] = 1e5
+    words = "network.linear.weight holds NaN or infinity in float16"
+    refused(lambda: G.save_pretrained(tmp_path / "m", half=True), words, by=PretrainedError)
+    G.save_pretrained(tmp_path / "m")
+    refused(lambda: Generator.from_pretrained(tmp_path / "m", torch_dtype=torch.float16), words, by=PretrainedError)
+
+
+CONSTRAINTS = {
+    "the official one": ConstraintConfig(),
+    "none": ConstraintConfig(kind="none"),
+    "a shared gamma": ConstraintConfig(gamma="shared", estimate="bidirectional"),
+    "rows": ConstraintConfig(kind="weight", gamma="per_row", init="orthonormal"),
+    "operators": ConstraintConfig(estimate="operator", features="batch", power_iterations_at="update"),
+    "drawn factors": ConstraintConfig(scale=1.5, scale_spread=0.5, scale_seed=3, spectral_penalty=0.01),
+    "clipping": ConstraintConfig(kind="none", singular_clip_every=5, features="layer", exclude=("head.linear",)),
+}
+
+
+@pytest.mark.parametrize("constraint", CONSTRAINTS.values(), ids=CONSTRAINTS)
+def test_a_discriminator_comes_back_with_its_constraint(tmp_path: Path, constraint: ConstraintConfig) -> None:
+    D = make_discriminator(constraint)
+    D.save_pretrained(tmp_path / "d")
+    assert [path.name for path in (tmp_path / "d").iterdir()] == ["discriminator.safetensors"]
+    before = torch.random.get_rng_state()
+    loaded = Discriminator.from_pretrained(tmp_path / "d")
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert (loaded.config, loaded.constraint, loaded.training) == (D.config, constraint, False)
+    _assert_equal(loaded.state_dict(), D.state_dict())
+    # The first use in train mode moves what the constraint keeps, from the same start.
+    x, results = torch.randn(4, 3, 32, 32), []
+    for network in (D, loaded):
+        score = network.train()(x, [1, 2, 0, 2]).score
+        score.square().sum().backward()
+        results.append({name: p.grad for name, p in network.named_parameters()} | network.state_dict() | {"": score})
+    _assert_equal(*results)
+
+
+def test_a_discriminator_is_described_by_its_run_where_its_file_says_nothing(tmp_path: Path) -> None:
+    D = make_discriminator(ConstraintConfig(gamma="per_layer"))
+    config = D.config.to_dict()
+    shared = {key: config.pop(key) for key in ("resolution", "num_classes", "architecture")}
+    training = {"step": 1, "config": shared | {"discriminator": config, "constraint": D.constraint.to_dict()}}
+    make().save_pretrained(tmp_path / "m", discriminator=D, training=training)
+    path = tmp_path / "m" / "discriminator.safetensors"
+    save_file(load_file(path), path)
+    loaded = Discriminator.from_pretrained(tmp_path / "m")
+    assert (loaded.config, loaded.constraint) == (D.config, D.constraint)
+    _assert_equal(loaded.state_dict(), D.state_dict())
+    (tmp_path / "m" / "training.json").unlink()
+    refused(lambda: Discriminator.from_pretrained(tmp_path / "m"), "does not say of which network", by=PretrainedError)
+    save_file(load_file(path), path, metadata={"sngan_cond": "[]"})
+    refused(lambda: Discriminator.from_pretrained(tmp_path / "m"), "a JSON object is expected", by=PretrainedError)
+
+
+def test_a_discriminator_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    D = make_discriminator()
+    D.save_pretrained(tmp_path / "d")
+    path = tmp_path / "d" / "discriminator.safetensors"
+    tensors = load_file(path)
+    wide = DiscriminatorConfig(resolution=32, num_classes=3, channels=4096)
+    cases = {
+        config_text(wide, D.constraint): "numbers, a network of its config has",
+        config_text(D.config, ConstraintConfig(kind="none")): "unknown weight",
+        config_text(D.config, ConstraintConfig(exclude=("nowhere",))): "exclude='nowhere'",
+        '{"discriminator": {}, "constraint": {}}': "DiscriminatorConfig misses the field",
+    }
+    for text, words in cases.items():
+        save_file(tensors, path, metadata={"sngan_cond": text})
+        refused(lambda: Discriminator.from_pretrained(tmp_path / "d"), str(path), words, by=PretrainedError)
+    path.write_bytes(b"no file of tensors")
+    refused(lambda: Discriminator.from_pretrained(tmp_path / "d"), "damaged or not safetensors", by=PretrainedError)
+    refused(lambda: Discriminator.from_pretrained("bundled"), "no discriminator.safetensors there", by=PretrainedError)
+    D = make_discriminator(ConstraintConfig(kind="none"))
+    torch.nn.utils.parametrizations.weight_norm(D.head.linear)
+    refused(lambda: D.save_pretrained(tmp_path / "e"), "carries more than its constraint", by=PretrainedError)
+
+
+def test_a_run_means_its_newest_whole_checkpoint(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "sngan_cond")
+    root = tmp_path / "run" / "checkpoints"
+    root.mkdir(parents=True)
+    refused(lambda: Generator.from_pretrained(tmp_path / "run"), "a run, and it has no checkpoint yet")
+    for step in (8, 100):
+        folder = root / f"step-{step:08d}"
+        make().save_pretrained(folder, discriminator=make_discriminator())
+        files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+        (folder / "state.json").write_text(json.dumps({"files": files}))
+    loaded = Generator.from_pretrained(tmp_path / "run")
+    assert loaded.provenance is not None
+    assert loaded.provenance.folder == root / "step-00000100"
+    assert caplog.messages == [f"{tmp_path / 'run'}: a run; its newest checkpoint is taken, step-00000100"]
+    (root / "step-00000100" / "model.safetensors").write_bytes(b"cut")
+    caplog.clear()
+    loaded = Generator.from_pretrained(tmp_path / "run")
+    assert loaded.provenance is not None
+    assert loaded.provenance.folder == root / "step-00000008"
+    assert "step-00000100: damaged checkpoint skipped (model.safetensors: sha256" in caplog.messages[0]
+    assert Discriminator.from_pretrained(tmp_path / "run").provenance.folder == root / "step-00000100"  # it is whole
+    (root / "step-00000008" / "state.json").unlink()
+    refused(lambda: Generator.from_pretrained(tmp_path / "run"), "none of its 2 checkpoints is whole")
+
+
+def test_a_folder_that_shadows_a_repo_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make().save_pretrained("user/name")
+    caplog.set_level("INFO", "sngan_cond")
+    Generator.from_pretrained("user/name")
+    assert caplog.messages == ["user/name: the folder is taken; the repo of this name on the Hub is user/name@main"]
+    caplog.clear()
+    Generator.from_pretrained("./user/name")
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"device": "cuda:99"}, "device='cuda:99': cannot be used here"),
+        ({"device": "tpu9"}, "device='tpu9': cannot be used here"),
+        ({"torch_dtype": torch.int8}, "torch_dtype=torch.int8: torch.float32, torch.float16"),
+        ({"torch_dtype": "float16"}, "torch_dtype='float16'"),
+    ],
+)
+def test_places_and_types_that_are_none_are_refused(options: dict[str, Any], words: str) -> None:
+    refused(lambda: Generator.from_pretrained("user/name", **options), words, by=PretrainedError)
+
+
+def _assert_equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name

@@ -93,7 +93,13 @@ WEIGHT_CASES: dict[str, tuple[Callable[[dict[str, torch.Tensor]], object], list[
     "extra": (lambda t: t.update(more=torch.zeros(1)), ["unknown weight more"]),
     "renamed": (lambda t: t.update({f"{FIRST}s": t.pop(FIRST)}), ["misses", "unknown", f"did you mean {FIRST}?"]),
     "transposed": (lambda t: t.update({FIRST: torch.zeros(5, 4, 3, 3)}), ["shape (5, 4, 3, 3)", "(4, 4, 3, 3)"]),
-    "half": (lambda t: t.update({FIRST: t[FIRST].half()}), ["type F16", "float32 is allowed"]),
+    "bytes": (lambda t: t.update({FIRST: t[FIRST].to(torch.int8)}), ["type I8", "F16, BF16, F32, F64 is allowed"]),
+    "NaN": (lambda t: t[FIRST][0, 0, 0].fill_(float("nan")), [FIRST, "NaN or infinity"]),
+    "infinity in half": (lambda t: t.update({FIRST: (t[FIRST] + 1e5).half()}), [FIRST, "NaN or infinity"]),
+    "a negative variance": (
+        lambda t: t["network.norm.running_var"][0].fill_(-0.5),
+        ["network.norm.running_var holds -0.5: no variance is below 0"],
+    ),
 }
 
 

@@ -1,7 +1,11 @@
 """What a generator takes and refuses."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from sngan_cond import Generator, GeneratorConfig
 from tests.refusals import refused
@@ -31,11 +35,57 @@ def test_labels_and_rows_of_weights(G: Generator) -> None:
         (torch.zeros(2, 4), None, "y=None: a generator of 3 classes needs labels (N,) or class weights (N, 3)"),
         (torch.zeros(2, 4), torch.tensor([0]), "y of shape (1,) and torch.int64: (2,) is allowed"),
         (torch.zeros(2, 4), torch.zeros(2), "y of shape (2,) and torch.float32: (2, 3) is allowed"),
-        (torch.zeros(2, 4), torch.zeros(2, dtype=torch.int32), "y of torch.int32: int64 labels or float"),
+        (torch.zeros(2, 4), torch.zeros(2, dtype=torch.bool), "y of torch.bool: int64 labels or float"),
+        (torch.zeros(2, 4), torch.tensor([1, 3]), "y holds 3: labels from 0 to 2 are allowed"),
+        (torch.zeros(2, 4), [-1, 2], "y holds -1: labels from 0 to 2"),
+        (torch.zeros(2, 4), 3, "y holds 3"),
+        (torch.zeros(2, 4), ["shoe", "bag"], "y=['shoe', 'bag']: int64 labels or float class weights are allowed"),
+        (torch.zeros(2, 4).long(), [0, 1], "z of torch.int64: floating-point numbers are allowed"),
+        ([[1.0, 2.0], [3.0]], [0, 1], "z=[[1.0, 2.0], [3.0]]: numbers of shape (N, 4) are allowed"),
+        (None, [0, 1], "z=None"),
     ],
 )
-def test_refusals(G: Generator, z: torch.Tensor, y: torch.Tensor | None, message: str) -> None:
+def test_refusals(G: Generator, z: Any, y: Any, message: str) -> None:
     refused(lambda: G(z, y), message)
+
+
+@torch.no_grad()
+def test_latents_and_labels_are_taken_as_people_write_them(G: Generator) -> None:
+    z, y = torch.randn(2, 4), torch.tensor([2, 0])
+    expected = G(z, y)
+    for given in ([2, 0], (2, 0), np.array([2, 0], dtype=np.int32), np.array([0, 1, 2])[::-2], y.int()):
+        assert torch.equal(G(z, given), expected)
+    for given in (z.numpy(), z.double(), z.double().numpy(), z.tolist()):  # NumPy's own type is float64
+        assert torch.equal(G(given, y), expected)
+    assert torch.equal(G(z, 2), G(z, [2, 2]))
+    assert torch.equal(G(z, np.eye(3)[[2, 0]]), G(z, torch.eye(3)[[2, 0]]))
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_range_is_not_checked_where_that_would_be_recorded(G: Generator) -> None:
+    z, y = torch.randn(2, 4), torch.tensor([2, 0])
+    graph = make_fx(G)(z, y)
+    assert "aminmax" not in graph.code
+    torch.testing.assert_close(graph(z.flip(0), y.flip(0)), G(z, y).flip(0))
+    # Each label alone: under vmap a check of values raises.
+    each = torch.func.vmap(lambda row, label: G(row[None], label)[0])(z, y)
+    torch.testing.assert_close(each, G(z, y), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@torch.no_grad()
+def test_other_types_give_nearly_the_same_images(dtype: torch.dtype) -> None:
+    G = Generator.from_pretrained("bundled")
+    z, y = torch.randn(4, G.config.latent_dim), [9, 0, 3, 3]
+    expected, other = G(z, y), Generator.from_pretrained("bundled", torch_dtype=dtype)
+    assert (other.dtype, other.device.type) == (dtype, "cpu")
+    images = other(z, y)
+    assert images.dtype == dtype
+    # By the type's spacing below 1, 2^-11, 2^-8 and 2^-53 (float32: 2^-24), times 60 for a dozen layers.
+    error = (images.double() - expected.double()).abs().mean()
+    assert 0 < error < {torch.float16: 60 * 2**-11, torch.bfloat16: 60 * 2**-8, torch.float64: 60 * 2**-24}[dtype]
+    assert torch.equal(Generator.from_pretrained("bundled").to(dtype)(z, y), images)
 
 
 def test_without_classes_there_are_no_labels() -> None:

@@ -1,5 +1,8 @@
 """Scores by hand, and where labels enter."""
 
+from typing import Any
+
+import pytest
 import torch
 
 from sngan_cond import Discriminator, DiscriminatorConfig
@@ -58,3 +61,41 @@ def test_label_planes() -> None:
 def test_concat_needs_labels() -> None:
     D = Discriminator(config("concat"))
     refused(lambda: D(torch.zeros(1, 3, 32, 32)), "y=None: a discriminator with the concat head needs labels")
+
+
+@pytest.mark.parametrize("kind", ["unconditional", "projection", "concat", "auxiliary_classifier"])
+def test_the_head_reads_the_features(kind: str) -> None:
+    D = Discriminator(config(kind))
+    x, y = torch.randn(2, 3, 32, 32), None if kind == "unconditional" else [2, 0]
+    features = D.features(x, y)
+    assert features.shape == (2, D.trunk.features)
+    labels = None if y is None else torch.tensor(y)
+    assert torch.equal(D.head(features, labels).score, D(x, y).score)
+    if kind == "projection":
+        assert torch.equal(D.features(x), features)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (torch.zeros(2, 3, 64, 64), [0, 1], "x of shape (2, 3, 64, 64): (N, 3, 32, 32) is allowed"),
+        (torch.zeros(2, 1, 32, 32), [0, 1], "x of shape (2, 1, 32, 32)"),
+        (torch.zeros(2, 3, 32, 32, dtype=torch.uint8), [0, 1], "x of torch.uint8: floating-point numbers are allowed"),
+        (torch.zeros(2, 3, 32, 32), [0], "y of shape (1,) and torch.int64: (2,) is allowed"),
+        (torch.zeros(2, 3, 32, 32), [0, 3], "y holds 3: labels from 0 to 2 are allowed"),
+        (torch.zeros(2, 3, 32, 32), torch.eye(3)[:2], "y of torch.float32: int64 labels are allowed"),
+    ],
+)
+def test_refusals(x: torch.Tensor, y: Any, message: str) -> None:
+    D = Discriminator(config("projection"))
+    refused(lambda: D(x, y), message)
+    refused(lambda: D.features(x, y), message)
+
+
+def test_what_a_head_does_not_have_is_refused() -> None:
+    x = torch.zeros(1, 3, 32, 32)
+    refused(lambda: Discriminator(config("unconditional"))(x, [0]), "y is given: a discriminator without classes")
+    autoencoder = Discriminator(
+        DiscriminatorConfig(resolution=32, num_classes=0, head="reconstruction", architecture="cnn", channels=2)
+    )
+    refused(lambda: autoencoder.features(x), "an autoencoder has none")

@@ -1,0 +1,58 @@
+"""The folder of a training run, as far as a model is taken from it: where its checkpoints lie, and which is whole."""
+
+import hashlib
+import logging
+from pathlib import Path
+
+from sngan_cond.hub.files import PretrainedError
+from sngan_cond.stored import read_json
+
+CHECKPOINTS_FOLDER = "checkpoints"
+STATE_FILE = "state.json"
+
+logger = logging.getLogger(__name__)
+
+
+def checkpoint_folder(root: Path, step: int) -> Path:
+    """Return where the checkpoint of a step lies in the folder of all checkpoints."""
+    return root / f"step-{step:08d}"
+
+
+def saved_steps(root: Path) -> list[int]:
+    """Return the steps that have a `checkpoint_folder`, whole or not, the oldest first; other names are skipped."""
+    rests = [path.name.removeprefix("step-") for path in root.glob("step-*")]
+    return sorted(int(rest) for rest in rests if rest.isdecimal() and rest == f"{int(rest):08d}")
+
+
+def model_checkpoint(run: Path, needed: tuple[str, ...]) -> Path:
+    """Return a run's newest checkpoint whose model files are whole; damaged ones are named in the log and skipped.
+
+    Args:
+        run: the run's folder.
+        needed: names of the files that are to be read; the others are not looked at.
+    Raises:
+        PretrainedError: if there is none.
+    """
+    root = run / CHECKPOINTS_FOLDER
+    steps = saved_steps(root)
+    for step in reversed(steps):
+        folder = checkpoint_folder(root, step)
+        try:
+            _verify(folder, needed)
+        except (OSError, ValueError) as error:
+            logger.warning("%s: damaged checkpoint skipped (%s)", folder, getattr(error, "strerror", None) or error)
+        else:
+            logger.info("%s: a run; its newest checkpoint is taken, %s", run, folder.name)
+            return folder
+    found = f"none of its {len(steps)} checkpoints is whole" if steps else "it has no checkpoint yet"
+    raise PretrainedError(f"model={str(run)!r}: a run, and {found}")
+
+
+def _verify(folder: Path, needed: tuple[str, ...]) -> None:
+    noted: object = read_json(folder / STATE_FILE, name=STATE_FILE).get("files")
+    for name in needed:
+        with (folder / name).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        expected = noted.get(name) if isinstance(noted, dict) else None
+        if found != expected:
+            raise ValueError(f"{name}: sha256 {found:.12}, {STATE_FILE} says {expected!s:.12}")
