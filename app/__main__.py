@@ -35,7 +35,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--port", type=integer(1, 65535), default=7860, help="TCP port, 1 to 65535 (default: %(default)s)"
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto, the GPU if any)")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda, cuda:N, or mps, which is untested (default: auto, the CUDA GPU if any)",
+    )
     parser.add_argument("--mcp", action="store_true", help="offer the endpoints as tools of the Model Context Protocol")
     parser.add_argument("--root-path", default="", help="path below which a proxy shows the page, such as /gan")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")

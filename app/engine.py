@@ -30,7 +30,7 @@ def on_zero_gpu() -> bool:
 
 
 def choose_device(name: str) -> torch.device:
-    """Turn "auto", "cpu", "cuda" or "cuda:N" into a device that works here.
+    """Turn "auto", "cpu", "cuda", "cuda:N" or "mps" into a device that works here.
 
     Raises:
         ValueError: if there is no such device.
@@ -39,8 +39,10 @@ def choose_device(name: str) -> torch.device:
         # On ZeroGPU there seems to be a GPU, but only inside a borrowed call: models wait on the CPU.
         return torch.device("cuda" if torch.cuda.is_available() and not on_zero_gpu() else "cpu")
     kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdecimal()) or (kind == "cpu" and index):
-        raise ValueError(f"device={name!r}: auto, cpu, cuda or cuda:N is allowed")
+    if kind not in ("cpu", "cuda", "mps") or (index and not index.isdecimal()) or (kind != "cuda" and index):
+        raise ValueError(f"device={name!r}: auto, cpu, cuda, cuda:N or mps is allowed")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ValueError(f"device={name!r}: this machine has no Apple GPU that works")
     count = torch.cuda.device_count()
     if kind == "cuda" and int(index or 0) >= count:
         raise ValueError(f"device={name!r}: this machine has {count} CUDA devices that work")

@@ -57,7 +57,7 @@ class Service:
     """Everything that the page, its API and its tests need done.
 
     Args:
-        device: "auto", "cpu", "cuda" or "cuda:N"; the others are as for `ModelStore`.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps"; the others are as for `ModelStore`.
     Raises:
         ValueError: if a value is not allowed.
     """

@@ -18,8 +18,8 @@ class Loadable:
     """Loading for a network; `provenance` says where a loaded one came from."""
 
     provenance: ModelFiles | None = None
-    needed_files: ClassVar[tuple[str, ...]]
-    optional_files: ClassVar[tuple[str, ...]] = ()
+    _needed_files: ClassVar[tuple[str, ...]]
+    _optional_files: ClassVar[tuple[str, ...]] = ()
 
     @property
     def device(self) -> torch.device:
@@ -74,8 +74,8 @@ class Loadable:
             cache_dir=cache_dir,
             local_files_only=local_files_only,
             force_download=force_download,
-            needed=cls.needed_files,
-            extras=cls.optional_files,
+            needed=cls._needed_files,
+            extras=cls._optional_files,
         )
         return cls.from_files(files, torch_dtype=torch_dtype, device=device)
 

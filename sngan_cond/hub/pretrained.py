@@ -49,7 +49,7 @@ class PretrainedMixin(Loadable, PyTorchModelHubMixin):  # type: ignore[misc]  # 
     """Saving and loading for a generator built from a `config`."""
 
     config: GeneratorConfig
-    needed_files = GENERATOR_FILES
+    _needed_files = GENERATOR_FILES
 
     @classmethod
     def _read(cls, files: ModelFiles, dtype: torch.dtype) -> Self:

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.hub.files import PretrainedError
-from sngan_cond.stored import read_json
+from sngan_cond.stored import MAX_TEXT_BYTES, read_json
 from sngan_cond.validation import nearest
 
 _FOREIGN = {
@@ -137,14 +137,19 @@ def read_header(path: Path) -> tuple[str | None, int]:
     """Return the text that `save_weights` gave a file, and how many numbers the file holds.
 
     Raises:
-        PretrainedError: if the file is damaged.
+        PretrainedError: if the file is damaged, or the text too long.
     """
     try:
         with safe_open(str(path), framework="pt") as file:
             shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118 - it is no mapping
-            return (file.metadata() or {}).get(_TEXT), sum(map(math.prod, shapes))
+            text = (file.metadata() or {}).get(_TEXT)
     except (OSError, SafetensorError) as error:
         raise _damaged(path, error) from error
+    if text is not None and len(text) > MAX_TEXT_BYTES:
+        raise PretrainedError(
+            f"{path}: describes itself in {len(text):,} characters, at most {MAX_TEXT_BYTES:,} are read"
+        )
+    return text, sum(map(math.prod, shapes))
 
 
 def header(text: str) -> dict[str, str]:

@@ -39,8 +39,8 @@ def take_rows(network: nn.Module, name: str, rows: Array, shape: tuple[int, ...]
     if not taken.is_floating_point():
         raise ValueError(f"{name} of {taken.dtype}: floating-point numbers are allowed")
     first = next(network.parameters(), taken)  # the copies that DataParallel makes have none
-    # Autocast chooses the types itself.
-    return taken.to(first.device, taken.dtype if torch.is_autocast_enabled(first.device.type) else first.dtype)
+    dtype = taken.dtype if _chooses_types(first.device.type) else first.dtype
+    return taken.to(first.device, dtype)
 
 
 def take_labels(y: Array | int, rows: Tensor, num_classes: int, *, weights: bool) -> Tensor:
@@ -82,6 +82,11 @@ def _checked(y: Tensor, count: int, num_classes: int, *, weights: bool) -> Tenso
             if not 0 <= bound < num_classes:
                 raise ValueError(f"y holds {bound}: labels from 0 to {num_classes - 1} are allowed")
     return y
+
+
+def _chooses_types(device: str) -> bool:
+    """Return whether autocast is on, which takes inputs of any type."""
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 def _rows_of(shape: tuple[int, ...]) -> str:

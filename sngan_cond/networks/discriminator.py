@@ -33,8 +33,8 @@ class Discriminator(nn.Module, Loadable):
     """Scores images, given their labels where it has classes; `constraint` is the configuration of what is attached."""
 
     constraint: ConstraintConfig = OFF
-    needed_files = (DISCRIMINATOR_FILE,)
-    optional_files = (TRAINING_FILE,)
+    _needed_files = (DISCRIMINATOR_FILE,)
+    _optional_files = (TRAINING_FILE,)
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()

@@ -114,6 +114,6 @@ def test_weights_larger_than_the_limit_are_not_read(tiny: Path, monkeypatch: pyt
         ModelStore([str(tiny)]).open()
 
 
-@pytest.mark.parametrize("name", ["tpu", "cpu:0", "cuda:99", "cuda:x"])
+@pytest.mark.parametrize("name", ["tpu", "cpu:0", "cuda:99", "cuda:x", "mps", "mps:0"])
 def test_a_device_that_is_none(name: str) -> None:
     refused(lambda: choose_device(name), "device=")

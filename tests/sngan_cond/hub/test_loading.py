@@ -139,6 +139,20 @@ def test_cache_serves_while_the_hub_is_away(
         hub.start()
 
 
+def test_a_damaged_file_of_the_cache_is_downloaded_again_when_asked(client: HubClient, tmp_path: Path) -> None:
+    code = SETUP + "G.push_to_hub('alice/worn')\nresult = Generator.from_pretrained('alice/worn', cache_dir=cache)\n"
+    client.run(code + "result = result.provenance.commit_hash", seed=9, cache=str(tmp_path))
+    (weights,) = tmp_path.glob("*/snapshots/*/model.safetensors")
+    weights.resolve().write_bytes(b"worn")
+    refused(lambda: load(client, 9, "alice/worn", tmp_path), "download or save it again", by=ClientError)
+    again = "Generator.from_pretrained('alice/worn', cache_dir=cache, force_download=True, local_files_only=only)"
+    code = f"{SETUP}result = torch.equal({again}.network.linear.weight, G.network.linear.weight)"
+    assert client.run(code, seed=9, cache=str(tmp_path), only=False)
+    assert load(client, 9, "alice/worn", tmp_path)[0]
+    words = "force_download=True while the network is off"
+    refused(lambda: client.run(code, seed=9, cache=str(tmp_path), only=True), words, by=ClientError)
+
+
 def test_files_are_of_one_commit_while_the_repo_moves(
     hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path
 ) -> None:

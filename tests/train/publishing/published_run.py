@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from sngan_cond import Generator, GeneratorConfig
+from tests.hub.folders import make_discriminator
 from train.run.checkpoint import save_checkpoint
 
 CONFIG = GeneratorConfig(
@@ -50,13 +51,15 @@ METRICS: dict[str, Any] = {
 
 def add_checkpoint(run_dir: Path, step: int, *, config: GeneratorConfig = CONFIG, seed: int | None = None) -> Path:
     """Write the checkpoint of a step, as training does, and its picture."""
+    D = make_discriminator()
     torch.manual_seed(step if seed is None else seed)
     (run_dir / "samples").mkdir(parents=True, exist_ok=True)
     (run_dir / "samples" / f"step-{step:08d}.png").write_bytes(b"picture %d" % step)
     return save_checkpoint(
         run_dir / "checkpoints",
         state={"step": step, "images_seen": 64 * step, "seconds": 1.0, "world_size": 1, "config": TRAINING["config"]},
-        tensors={"model": Generator(config).state_dict(), "discriminator": {"weight": torch.ones(2)}},
+        tensors={"model": Generator(config).state_dict(), "discriminator": D.state_dict()},
         texts={"config.json": config.to_json(), "training.json": json.dumps({**TRAINING, "step": step})},
+        headers={"discriminator": D.stored_config},
         keep=5,
     )

@@ -9,9 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 from sngan_cond import Generator, sample
-from tests.hub.client import HubClient
+from tests.hub.client import ClientError, HubClient
+from tests.hub.folders import make_discriminator
 from tests.hub.stand_in import HubStandIn
 from tests.processes import run, started, wait_for
+from tests.refusals import refused
 from tests.train.launch import ONE, tiny_command
 from tests.train.publishing.published_run import METRICS, add_checkpoint
 from train.files import sha256
@@ -114,6 +116,16 @@ def test_another_run_starts_from_what_was_published(client: HubClient, tmp_path:
     }
 
 
+SCORE = """
+import torch
+from sngan_cond import Discriminator
+
+D = Discriminator.from_pretrained("alice/toy", cache_dir=cache)
+score = D(torch.ones(1, 3, 32, 32), [2]).score.item()
+result = [D.provenance.commit_hash, D.constraint.to_dict(), score]
+"""
+
+
 @pytest.mark.slow
 def test_the_command_sends_a_step_and_its_later_metrics(hub: HubStandIn, client: HubClient, tmp_path: Path) -> None:
     add_checkpoint(tmp_path / "run", 4)
@@ -128,8 +140,16 @@ def test_the_command_sends_a_step_and_its_later_metrics(hub: HubStandIn, client:
     head = repo.branches["main"]
     assert {"metrics.json", "README.md", "training.json", "samples.png"} <= repo.commits[head].files.keys()
     assert json.loads((tmp_path / "run/published.json").read_text()) == {"alice/toy": {"4": head}}
+    refused(lambda: client.run(SCORE, cache=str(tmp_path / "cache")), "no discriminator.safetensors", by=ClientError)
     assert client.run(publish, options=[*options, "--branch", "v/1"]) == 0
     assert repo.branches.keys() == {"main", "v/1"}
+    assert client.run(publish, options=[*options, "--with-discriminator"]) == 0
+    commit, constraint, score = client.run(SCORE, cache=str(tmp_path / "cache"))
+    assert commit == repo.branches["main"]
+    assert "discriminator.safetensors" in repo.commits[commit].files
+    D = make_discriminator()
+    assert constraint == D.constraint.to_dict() | {"exclude": []}
+    assert score == D(torch.ones(1, 3, 32, 32), [2]).score.item()
     with client.logged_in("hf_bob"):
         assert client.run(publish, options=options) == 2
     log = client.log.read_text()

@@ -12,7 +12,9 @@ from threading import Event, current_thread, main_thread
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from sngan_cond import ConstraintConfig, Discriminator
 from tests.train.launch import logged, run_here, tiny_command, weights
 from train.run.checkpoint import save_checkpoint
 from train.run.run import Run
@@ -76,6 +78,11 @@ def test_a_checkpoint_holds_its_own_step_though_training_went_on(
         one, other = (weights(checkpoint(tmp_path / name, step)) for name in ("straight", "held"))
         assert one.keys() == other.keys()
         assert all(torch.equal(one[name], other[name]) for name in one), step
+    assert checkpoint(tmp_path / "held", 4) == (D := Discriminator.from_pretrained(tmp_path / "held")).provenance.folder
+    saved = checkpoint(tmp_path / "straight", 4) / "discriminator.safetensors"
+    assert (checkpoint(tmp_path / "held", 4) / saved.name).read_bytes() == saved.read_bytes()
+    assert D.constraint == ConstraintConfig()
+    assert all(torch.equal(tensor, D.state_dict()[name]) for name, tensor in load_file(saved).items())
 
 
 class _Publisher:
