@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sngan_cond.hub.files import PretrainedError
 from sngan_cond.stored import read_json
+from sngan_cond.validation import short_repr
 
 CHECKPOINTS_FOLDER = "checkpoints"
 STATE_FILE = "state.json"
@@ -45,7 +46,7 @@ def model_checkpoint(run: Path, needed: tuple[str, ...]) -> Path:
             logger.info("%s: a run; its newest checkpoint is taken, %s", run, folder.name)
             return folder
     found = f"none of its {len(steps)} checkpoints is whole" if steps else "it has no checkpoint yet"
-    raise PretrainedError(f"model={str(run)!r}: a run, and {found}")
+    raise PretrainedError(f"model={short_repr(str(run))}: a run, and {found}")
 
 
 def _verify(folder: Path, needed: tuple[str, ...]) -> None:
