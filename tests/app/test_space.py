@@ -92,7 +92,7 @@ def test_a_lent_gpu_is_used_call_by_call(monkeypatch: pytest.MonkeyPatch) -> Non
         (["--port", "0"], "'0': an integer from 1 to 65535"),
         (["--port", "x"], "'x': an integer"),
         (["--models", "a"], "unrecognized arguments"),
-        (["--device", "tpu"], "device='tpu': auto, cpu, cuda or cuda:N is allowed"),
+        (["--device", "tpu"], "device='tpu': auto, cpu, cuda, cuda:N or mps is allowed"),
     ],
 )
 def test_wrong_words_are_reported(words: list[str], message: str) -> None:

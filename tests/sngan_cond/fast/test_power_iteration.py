@@ -121,8 +121,13 @@ def test_a_pass_that_fails_leaves_nothing_behind() -> None:
     D = Discriminator(DiscriminatorConfig(resolution=32, num_classes=5, channels=8))
     build_constraint(ConstraintConfig()).attach(D)
     BatchedPowerIterations().attach(D)
-    with pytest.raises(RuntimeError):
-        D(torch.randn(2, 4, 32, 32), torch.tensor([0, 1]))
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    D.trunk.blocks[1].register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        D(torch.randn(2, 3, 32, 32), torch.tensor([0, 1]))
     assert all(getattr(module, "ready", None) is None for module in D.modules())
 
 

@@ -14,7 +14,7 @@ from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, Gen
 from sngan_cond.hub.files import PretrainedError
 from sngan_cond.loading import load_generator
 from sngan_cond.networks.rebuilding import config_text
-from tests.hub.folders import CONFIG, METRICS, make, make_discriminator
+from tests.hub.folders import CONFIG, METRICS, make, make_discriminator, rewrite
 from tests.refusals import refused
 
 
@@ -159,6 +159,18 @@ def test_half_as_large_and_nearly_the_same(tmp_path: Path, caplog: pytest.LogCap
     loaded.save_pretrained(tmp_path / "again", half=True)
     again, first = (load_file(tmp_path / folder / "model.safetensors") for folder in ("again", "m"))
     assert all(torch.equal(again[name], first[name]) for name in first)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_other_types_in_a_file_are_read(folder: Path, dtype: torch.dtype) -> None:
+    G = Generator.from_pretrained(folder)
+    rewrite(folder, lambda t: t.update({name: w.to(dtype) for name, w in t.items() if w.is_floating_point()}))
+    loaded, kept = Generator.from_pretrained(folder), Generator.from_pretrained(folder, torch_dtype=dtype)
+    assert (loaded.dtype, kept.dtype) == (torch.float32, dtype)
+    for name, weight in G.state_dict().items():
+        if weight.is_floating_point():
+            assert torch.equal(loaded.state_dict()[name], weight.to(dtype).float()), name
+            assert torch.equal(kept.state_dict()[name], weight.to(dtype)), name
 
 
 def test_what_float16_does_not_hold_is_not_saved_as_such(tmp_path: Path) -> None:

@@ -59,6 +59,9 @@ def test_latents_and_labels_are_taken_as_people_write_them(G: Generator) -> None
         assert torch.equal(G(given, y), expected)
     assert torch.equal(G(z, 2), G(z, [2, 2]))
     assert torch.equal(G(z, np.eye(3)[[2, 0]]), G(z, torch.eye(3)[[2, 0]]))
+    assert (
+        G.to("meta")(z, [2, 0]).device.type == G(z.to("meta"), y).device.type == "meta"
+    )  # another device: no GPU here
 
 
 @pytest.mark.slow
