@@ -76,7 +76,8 @@ def _checked(y: Tensor, count: int, num_classes: int, *, weights: bool) -> Tenso
     if is_weights:
         return y
     y = y.long()
-    if y.is_cpu and count:
+    # Nor is a value read where a dispatch mode looks on, as in the recording of a graph, which forbids it.
+    if y.is_cpu and count and not torch._C._len_torch_dispatch_stack():
         low, high = torch.aminmax(y)
         for bound in (int(low), int(high)):
             if not 0 <= bound < num_classes:

@@ -180,7 +180,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
 ) -> None:
     save(tmp_path, 1)
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(train.run.checkpoint, place, full)
