@@ -66,7 +66,7 @@ class PretrainedMixin(Loadable, PyTorchModelHubMixin):  # type: ignore[misc]  # 
         discriminator: WritesWeights | None = None,
         metrics: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
-        samples: Path | None = None,
+        samples: str | Path | None = None,
         repo_id: str | None = None,
     ) -> None:
         """Write a model folder: config, weights, card, and what else is given.
@@ -80,12 +80,14 @@ class PretrainedMixin(Loadable, PyTorchModelHubMixin):  # type: ignore[misc]  # 
             discriminator: written as `discriminator.safetensors`, which `Discriminator.from_pretrained` reads.
             metrics: content of `metrics.json`.
             training: content of `training.json`.
-            samples: a PNG, copied as `samples.png`.
-            repo_id: name for the card; None takes the folder's.
+            samples: a PNG, copied as `samples.png`, which the card shows.
+            repo_id: name for the card, which then shows the samples by their address there; None takes the folder's.
         Raises:
-            PretrainedError: if the weights are not a plain generator's, or the folder cannot be written.
+            PretrainedError: if the weights are not a plain generator's, or a file cannot be read or written.
         """
         target = Path(save_directory)
+        if samples is not None and not Path(samples).is_file():
+            raise PretrainedError(f"samples={str(samples)!r}: no such file; a PNG is allowed")
         try:
             with atomic_folder(target) as draft:
                 for name, values in ((METRICS_FILE, metrics), (TRAINING_FILE, training)):

@@ -92,6 +92,12 @@ def test_everything_known_about_a_model_comes_with_it(tmp_path: Path) -> None:
     assert [(row.metric_value, row.metric_args["seed"]) for row in card.data.eval_results or []] == [(1.25, 7)]
 
 
+def test_samples_that_are_not_there_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    words = "grid.png': no such file; a PNG is allowed"
+    refused(lambda: make().save_pretrained(tmp_path / "m", samples=tmp_path / "grid.png"), words, by=PretrainedError)
+    assert not (tmp_path / "m").exists()
+
+
 def test_files_of_older_weights_go_when_new_ones_come(tmp_path: Path) -> None:
     (tmp_path / "grid.png").write_bytes(b"an image")
     older: dict[str, Any] = {"metrics": METRICS, "training": {"step": 1}, "samples": tmp_path / "grid.png"}
