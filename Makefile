@@ -1,6 +1,7 @@
 # make demo   set up, train on the embedded data set, write samples, open the page (PAGE=0: do not open it)
 # make test   set up, run every check
 # make check  style, types, import contracts and the quick tests; make fix mends style; make bench measures speed
+# make docs   the documentation in site/; make tour runs its notebook and keeps the outputs
 # make test-gpu  the tests that need a GPU, and no others
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ PAGE ?= 1
 # glibc's default allocator returns large blocks to the system at every step, which costs training a third of its speed.
 ALLOCATOR := MALLOC_ARENA_MAX=1 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=200000000000
 
-.PHONY: demo test test-gpu check fix bench browser clean
+.PHONY: demo test test-gpu check fix bench docs tour browser clean
 .DELETE_ON_ERROR:
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
@@ -52,6 +53,12 @@ fix: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(ALLOCATOR) $(BIN)/python -m benchmarks
 
+docs: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+tour: $(VENV)/installed-dev
+	$(BIN)/python -m tests.notebook
+
 # The browser tests need Chromium; where apt can install it, it is installed, elsewhere they are skipped by name.
 browser:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
@@ -60,4 +67,4 @@ browser:
 		echo "no Chromium found: the browser tests will be skipped"
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info
+	rm -rf $(VENV) $(DEMO) build dist site *.egg-info
