@@ -151,7 +151,7 @@ class _BatchNormReLU(torch.autograd.Function):
         x, gain, bias, mean, inverse = ctx.saved_tensors
         # Grad mode is on under create_graph=True: a gradient penalty will differentiate this gradient.
         if torch.is_grad_enabled() or not runs_eagerly(grad, x):
-            return _plain_gradients(ctx, grad)
+            return _plain_gradients(ctx, (x, gain, bias, mean, inverse), grad)
         kernels = _kernels(x.device)
         grad = grad.contiguous()
         affine = kernels.affine_gradients(grad, x, gain, bias, mean, inverse)
@@ -165,9 +165,14 @@ class _BatchNormReLU(torch.autograd.Function):
         return grad_x, affine[1], affine[0], None, None, None
 
 
-def _plain_gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    """Return what `_BatchNormReLU.backward` does, by PyTorch's own operations, which its tools record."""
-    x, gain, bias, mean, inverse = ctx.saved_tensors
+def _plain_gradients(ctx: Any, saved: tuple[Tensor, ...], grad: Tensor) -> tuple[Tensor | None, ...]:
+    """Return what `_BatchNormReLU.backward` does, by PyTorch's own operations, which its tools record.
+
+    Args:
+        saved: `ctx.saved_tensors`, which a checkpoint lets be read once.
+        grad: dL/dy.
+    """
+    x, gain, bias, mean, inverse = saved
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
         normalised = (x - mean) * inverse

@@ -24,11 +24,12 @@ def runs_eagerly(*tensors: object) -> bool:
     Kernels that work on addresses are no operators to PyTorch. Compilers, tracers, `torch.export`, fake tensors,
     `torch.func` and forward-mode differentiation need the plain operations instead, and get them.
     """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
+    # Every layer asks, so what costs least and says most comes first.
+    if torch.compiler.is_compiling() or torch._C._is_tracing() or torch._C._are_functorch_transforms_active():
         return False
-    if torch._C._are_functorch_transforms_active() or any(map(torch._C._get_dispatch_mode, _RECORDERS)):
+    if torch._C._len_torch_dispatch_stack() and any(map(torch._C._get_dispatch_mode, _RECORDERS)):
         return False
-    return all(_is_plain(tensor) for tensor in tensors)
+    return all(map(_is_plain, tensors))
 
 
 @functools.cache
@@ -51,6 +52,6 @@ def has_triton() -> bool:
 
 def _is_plain(tensor: object) -> bool:
     """Return whether this is a tensor in memory; the batched gradients of `is_grads_batched=True` are not."""
-    if not isinstance(tensor, Tensor) or type(tensor) not in (Tensor, nn.Parameter):
+    if type(tensor) not in (Tensor, nn.Parameter) or not torch._C._has_storage(tensor):  # type: ignore[arg-type]
         return False
-    return torch._C._has_storage(tensor) and forward_ad.unpack_dual(tensor).tangent is None
+    return forward_ad._current_level < 0 or forward_ad.unpack_dual(tensor).tangent is None

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from sngan_cond.fast import native, winograd
+from sngan_cond.fast.eager import runs_eagerly
 from sngan_cond.fast.matmul import multiply
 
 # A group's tiles and products are read again right after they were written, so a group should not outgrow the outer
@@ -26,6 +27,22 @@ GROUP_BYTES = 1 << 24
 
 TapAxis = Literal["batch", "output", "inner"]
 _Map = Callable[[Tensor], Tensor]
+
+
+class _Linear(NamedTuple):
+    """A linear map in both of its forms: by a native kernel, and as PyTorch's tools need it."""
+
+    native: _Map
+    in_pytorch: _Map
+
+
+class InPyTorch(NamedTuple):
+    """A scheme's transforms for gradients that a tool of PyTorch records or transforms; shapes are the results'."""
+
+    input_transform: _Map
+    input_adjoint: Callable[[Tensor, torch.Size], Tensor]
+    output_transform: Callable[[Tensor, torch.Size], Tensor]
+    output_adjoint: _Map
 
 
 class Scheme(NamedTuple):
@@ -44,6 +61,7 @@ class Scheme(NamedTuple):
             "output": (M, C_in) by (T C_out, C_in), for taps that all multiply the same pixel.
             "inner": (M, T C_in) by (C_out, T C_in), for taps whose products are only ever added up.
         scale: side of the result over that of the features.
+        in_pytorch: the transforms once more.
     """
 
     input_transform: _Map
@@ -53,6 +71,7 @@ class Scheme(NamedTuple):
     filter_transform: Tensor
     taps_along: TapAxis
     scale: float
+    in_pytorch: InPyTorch
 
 
 def convolve(scheme: Scheme, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -67,19 +86,19 @@ def convolve(scheme: Scheme, x: Tensor, weight: Tensor, bias: Tensor | None) -> 
     # bias stay float32: the taps are summed from the full weight and rounded once.
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     features = x.to(dtype).permute(0, 2, 3, 1).contiguous()
-    kernel: Tensor = _LinearMap.apply(weight.float(), *_filter_maps(scheme, weight.shape, dtype))
+    kernel = _mapped(weight.float(), *_filter_maps(scheme, weight.shape, dtype))
     y: Tensor = _GemmConv.apply(scheme, features, kernel, None if bias is None else bias.float())
     return y.permute(0, 3, 1, 2)
 
 
-def _filter_maps(scheme: Scheme, weight_shape: torch.Size, dtype: torch.dtype) -> tuple[_Map, _Map]:
+def _filter_maps(scheme: Scheme, weight_shape: torch.Size, dtype: torch.dtype) -> tuple[_Linear, _Linear]:
     """Return the map from a float32 weight (C_out, C_in, 3, 3) to a scheme's kernel of a type, and its adjoint."""
     c_out, c_in, taps = weight_shape[0], weight_shape[1], len(scheme.filter_transform)
-    # The shape of the kernel, and how many numbers apart two taps, and two output channels, lie in it.
-    shape, strides = {
-        "batch": ((taps, c_out, c_in), (c_out * c_in, c_in)),
-        "output": ((taps * c_out, c_in), (c_out * c_in, c_in)),
-        "inner": ((c_out, taps * c_in), (c_in, taps * c_in)),
+    # The shape of the kernel, its three dimensions, and how many numbers apart two taps, and two output channels, lie.
+    shape, sizes, strides = {
+        "batch": ((taps, c_out, c_in), (taps, c_out, c_in), (c_out * c_in, c_in)),
+        "output": ((taps * c_out, c_in), (taps, c_out, c_in), (c_out * c_in, c_in)),
+        "inner": ((c_out, taps * c_in), (c_out, taps, c_in), (c_in, taps * c_in)),
     }[scheme.taps_along]
 
     def transform(weight: Tensor) -> Tensor:
@@ -92,21 +111,39 @@ def _filter_maps(scheme: Scheme, weight_shape: torch.Size, dtype: torch.dtype) -
         native.run(f"filter_adjoint{taps}", kernel, kernel, scheme.filter_transform, weight, c_out, c_in, *strides)
         return weight
 
-    return transform, adjoint
+    def outputs_first(kernel: Tensor) -> Tensor:  # and the other way round
+        return kernel if scheme.taps_along == "inner" else kernel.transpose(0, 1)
+
+    def transform_in_pytorch(weight: Tensor) -> Tensor:
+        return outputs_first(scheme.filter_transform @ weight.reshape(c_out, c_in, 9).mT).reshape(shape).to(dtype)
+
+    def adjoint_in_pytorch(kernel: Tensor) -> Tensor:
+        folded = outputs_first(kernel.float().reshape(sizes))  # (C_out, T, C_in)
+        return (scheme.filter_transform.mT @ folded).mT.reshape(weight_shape)
+
+    return _Linear(transform, transform_in_pytorch), _Linear(adjoint, adjoint_in_pytorch)
+
+
+def _mapped(x: Tensor, ahead: _Linear, adjoint: _Linear) -> Tensor:
+    """Apply a linear map given with its adjoint; differentiable any number of times."""
+    if not runs_eagerly(x):
+        return ahead.in_pytorch(x)
+    y: Tensor = _LinearMap.apply(x, ahead, adjoint)
+    return y
 
 
 class _LinearMap(torch.autograd.Function):
-    """A linear map given with its adjoint, differentiable any number of times: each is the other's derivative."""
+    """A linear map by its native kernel; it and its adjoint are each other's derivative."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, ahead: _Map, adjoint: _Map) -> Tensor:
+    def forward(ctx: Any, x: Tensor, ahead: _Linear, adjoint: _Linear) -> Tensor:
         ctx.maps = ahead, adjoint
-        return ahead(x.contiguous())
+        return ahead.native(x.contiguous())
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         ahead, adjoint = ctx.maps
-        return _LinearMap.apply(grad, adjoint, ahead), None, None
+        return _mapped(grad, adjoint, ahead), None, None
 
 
 class _GemmConv(torch.autograd.Function):
@@ -136,7 +173,8 @@ class _GemmConv(torch.autograd.Function):
         _, wants_x, wants_kernel, wants_bias = ctx.needs_input_grad
         grad = grad.contiguous()
         # Gradients are enabled here only under create_graph=True: a gradient penalty will differentiate this gradient.
-        gradients = _differentiable_gradients if torch.is_grad_enabled() else _gradients
+        visible = torch.is_grad_enabled() or not runs_eagerly(grad, x, kernel)
+        gradients = _visible_gradients if visible else _gradients
         grad_x, grad_kernel = gradients(scheme, x, kernel, grad, wants_x=wants_x, wants_kernel=wants_kernel)
         grad_bias = grad.sum((0, 1, 2), dtype=torch.float32) if ctx.has_bias and wants_bias else None
         return None, grad_x, grad_kernel, grad_bias
@@ -164,33 +202,36 @@ def _gradients(
     return grad_x if wants_x else None, None if grad_kernel is None else grad_kernel.to(kernel.dtype)
 
 
-def _differentiable_gradients(
+def _visible_gradients(
     scheme: Scheme, x: Tensor, kernel: Tensor, grad: Tensor, *, wants_x: bool, wants_kernel: bool
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Return what `_gradients` does, as operations that autograd records.
+    """Return what `_gradients` does, as operations that autograd records and PyTorch's tools transform.
 
     Autograd does not see into the native kernels, so each is wrapped with its adjoint as its derivative. There are no
     groups here: they write into parts of a given tensor, and every such write would be a node of the graph.
     """
+    x_shape, y_shape, plain = x.shape, grad.shape, scheme.in_pytorch
 
     def output_transform(products: Tensor) -> Tensor:
-        y = torch.empty_like(grad)
+        y = products.new_empty(y_shape)
         scheme.output_transform(products, None, y)
         return y
 
     def input_adjoint(tiles: Tensor) -> Tensor:
-        features = torch.empty_like(x)
+        features = tiles.new_empty(x_shape)
         scheme.input_adjoint(tiles, features)
         return features
 
-    grad_products = _LinearMap.apply(grad, scheme.output_adjoint, output_transform)
+    to_tiles = _Linear(scheme.input_transform, plain.input_transform)
+    from_tiles = _Linear(input_adjoint, lambda tiles: plain.input_adjoint(tiles, x_shape))
+    from_products = _Linear(output_transform, lambda products: plain.output_transform(products, y_shape))
+    to_products = _Linear(scheme.output_adjoint, plain.output_adjoint)
+    grad_products = _mapped(grad, to_products, from_products)
     grad_x = grad_kernel = None
     if wants_x:
-        grad_tiles = multiply(grad_products, kernel)
-        grad_x = _LinearMap.apply(grad_tiles, input_adjoint, scheme.input_transform)
+        grad_x = _mapped(multiply(grad_products, kernel), from_tiles, to_tiles)
     if wants_kernel:
-        tiles = _LinearMap.apply(x, scheme.input_transform, input_adjoint)
-        grad_kernel = multiply(grad_products.mT, tiles)
+        grad_kernel = multiply(grad_products.mT, _mapped(x, to_tiles, from_tiles))
     return grad_x, grad_kernel
 
 
@@ -241,6 +282,20 @@ def _tiles(kernel: str, features: Tensor) -> Tensor:
     return tiles
 
 
+def _nine_products(maps: Tensor, shape: torch.Size) -> Tensor:
+    """Do in PyTorch what `_upsample_transform` does without a bias; `shape` is (N, 2H, 2W, C)."""
+    n, height, width, channels = shape
+    return winograd.upsample_transform(maps.reshape(n, height // 2, width // 2, 3, 3, channels))
+
+
+def _nine_products_adjoint(y: Tensor) -> Tensor:
+    return winograd.upsample_adjoint(y).reshape(-1, 9 * y.shape[3])
+
+
+def _pixels(features: Tensor) -> Tensor:
+    return features.reshape(-1, features.shape[3])
+
+
 UPSAMPLE = Scheme(
     input_transform=_pixel_matrix,
     input_adjoint=_copy_pixels,
@@ -249,6 +304,7 @@ UPSAMPLE = Scheme(
     filter_transform=winograd.UPSAMPLE_FILTER,
     taps_along="output",
     scale=2,
+    in_pytorch=InPyTorch(_pixels, torch.reshape, _nine_products, _nine_products_adjoint),
 )
 # The adjoint of upsampling and convolving is convolving with the flipped filter and summing 2x2 windows. So mean
 # pooling takes the transforms of upsampling the other way round; its filter transform flips back and divides by 4.
@@ -260,6 +316,7 @@ MEAN_POOL = Scheme(
     filter_transform=winograd.MEAN_POOL_FILTER,
     taps_along="inner",
     scale=0.5,
+    in_pytorch=InPyTorch(_nine_products_adjoint, _nine_products, torch.reshape, _pixels),
 )
 WINOGRAD = Scheme(
     input_transform=lambda x: _tiles("winograd_input", x),
@@ -269,4 +326,7 @@ WINOGRAD = Scheme(
     filter_transform=winograd.WINOGRAD_FILTER,
     taps_along="batch",
     scale=1,
+    in_pytorch=InPyTorch(
+        winograd.input_transform, winograd.input_adjoint, winograd.output_transform, winograd.output_adjoint
+    ),
 )

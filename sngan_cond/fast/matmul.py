@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sngan_cond.fast import native
+from sngan_cond.fast.eager import runs_eagerly
 
 _OPERATORS = torch.library.Library("sngan_cond", "FRAGMENT")  # type: ignore[no-untyped-call]
 _OPERATORS.define("multiply(Tensor a, Tensor b) -> Tensor")  # type: ignore[no-untyped-call]
@@ -27,7 +28,7 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         (M, N) or (B, M, N), contiguous.
     """
-    if a.dtype != torch.float32:
+    if a.dtype != torch.float32 or not runs_eagerly(a, b):
         return a @ b
     product: Tensor = _Product.apply(a, b)
     return product

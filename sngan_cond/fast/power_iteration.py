@@ -138,7 +138,8 @@ class _Divide(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         weight, u, v, sigma = ctx.saved_tensors
-        if torch.is_grad_enabled():  # create_graph=True: a gradient penalty will differentiate this gradient
+        # Grad mode is on under create_graph=True: a gradient penalty will differentiate this gradient.
+        if torch.is_grad_enabled() or not runs_eagerly(grad, weight):
             sigma = u @ (rows_in_memory(weight) @ v)  # the saved one is a constant to autograd
             along = (grad * weight).sum() / sigma
             return (grad - along * _like(torch.outer(u, v), weight)) / sigma, None, None, None

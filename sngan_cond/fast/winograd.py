@@ -29,6 +29,8 @@ All coefficients on pixels are 1 and -1, so rounding errors stay within a small 
 Winograd's larger tiles save more and round worse; they are not used.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -67,7 +69,7 @@ def upsample_transform(maps: Tensor) -> Tensor:
         before = (0, 0) * (maps.ndim - 2 - axis) + (1, -1)
         after = (0, 0) * (maps.ndim - 2 - axis) + (-1, 1)
         even, odd = centre - first + F.pad(first, before), centre - last + F.pad(last, after)
-        maps = torch.stack([even, odd], axis + 1).flatten(axis, axis + 1)
+        maps = _joined(torch.stack([even, odd], axis + 1), axis)
     return maps
 
 
@@ -136,10 +138,10 @@ def input_transform(x: Tensor) -> Tensor:
         step = (slice(None),) * axis + (slice(None, None, 2),)
         d0, d1, d2, d3 = d0[step], d1[step], d2[step], d3[step]
         maps = torch.stack([d0 - d2, d1 + d2, d2 - d1, d1 - d3], -2)
-    return maps.permute(3, 4, 0, 1, 2, 5).flatten(2, 4).flatten(0, 1)
+    return _planes(maps)
 
 
-def output_transform(products: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
+def output_transform(products: Tensor, shape: Sequence[int]) -> Tensor:
     """Transform the products of each tile to its 2x2 outputs, A^T m A.
 
     Args:
@@ -154,6 +156,51 @@ def output_transform(products: Tensor, shape: tuple[int, int, int, int]) -> Tens
     m0, m1, m2, m3 = rows.unbind(1)
     pixels = torch.stack([m0 + m1 + m2, m1 - m2 - m3])  # (2 across, 2 down, N, H/2, W/2, C)
     return pixels.permute(2, 3, 1, 4, 0, 5).reshape(shape)
+
+
+def input_adjoint(tiles: Tensor, shape: Sequence[int]) -> Tensor:
+    """Apply the adjoint of `input_transform`.
+
+    Args:
+        tiles: (16, N H/2 W/2, C).
+        shape: (N, H, W, C).
+    Returns:
+        (N, H, W, C).
+    """
+    n, height, width, channels = shape
+    maps = tiles.reshape(4, 4, n, height // 2, width // 2, channels).permute(2, 3, 4, 0, 1, 5)
+    for axis in (2, 1):  # horizontal first: it is the last of the two that hold taps
+        t0, t1, t2, t3 = maps.unbind(-2)
+        # Even pixels are d1 of their own tile and d3 of the one before, odd ones d2 and, of the one after, d0.
+        before = (0, 0) * (t0.ndim - 1 - axis) + (1, -1)
+        after = (0, 0) * (t0.ndim - 1 - axis) + (-1, 1)
+        even, odd = t1 - t2 + t3 - F.pad(t3, before), t1 + t2 - t0 + F.pad(t0, after)
+        maps = _joined(torch.stack([even, odd], axis + 1), axis)
+    return maps
+
+
+def output_adjoint(y: Tensor) -> Tensor:
+    """Apply the adjoint of `output_transform`.
+
+    Args:
+        y: (N, H, W, C) with even sides.
+    Returns:
+        (16, N H/2 W/2, C).
+    """
+    for axis in (1, 2):
+        y0, y1 = (y[(slice(None),) * axis + (slice(k, None, 2),)] for k in range(2))
+        y = torch.stack([y0, y0 + y1, y0 - y1, -y1], -2)
+    return _planes(y)
+
+
+def _planes(tiles: Tensor) -> Tensor:
+    """Reorder (N, H/2, W/2, 4, 4, C) to (16, N H/2 W/2, C)."""
+    return tiles.permute(3, 4, 0, 1, 2, 5).reshape(16, -1, tiles.shape[-1])
+
+
+def _joined(x: Tensor, axis: int) -> Tensor:
+    """Flatten an axis and the next; the batched gradients of `is_grads_batched=True` know no `Tensor.flatten`."""
+    return x.reshape(*x.shape[:axis], -1, *x.shape[axis + 2 :])
 
 
 def same_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
