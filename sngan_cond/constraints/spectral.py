@@ -4,6 +4,7 @@ With one matrix view a layer (`estimate="matrix"`) the numbers are those of the 
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Literal
 
 import torch
@@ -59,8 +60,9 @@ class SpectralNormalization(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return weight / sigma, with all singular vectors held constant in the gradient."""
-        # Autocast would take these products in bfloat16, and with them sigma and the u that is saved.
-        with torch.autocast(weight.device.type, enabled=False):
+        # Autocast, which knows no meta tensors, would take these products in bfloat16, and with them sigma and the u
+        # that is saved.
+        with nullcontext() if weight.is_meta else torch.autocast(weight.device.type, enabled=False):
             found, self.ready = self.ready, None
             if found is None:
                 found = []
@@ -68,7 +70,7 @@ class SpectralNormalization(nn.Module):
                     for name, view in self.views.items():
                         state: Tensor = getattr(self, name)
                         found.append(power_iteration(view.matrix(weight.detach()), state, self.iterations))
-                        if self.stores:
+                        if self.stores and (self.training or _may_change(state)):
                             state.copy_(found[-1][0])
             # sigma = u W v is differentiated in W alone: d sigma / d W = u v^T. At the true singular vectors that is
             # exact, since sigma is stationary in u and v there; after one round it is what the official code computes.
@@ -146,6 +148,16 @@ class BatchedPowerIterations:
         for layer, _ in self._made:
             layer.ready = None
         self._made = []
+
+
+def _may_change(state: Tensor) -> bool:
+    """Return whether `torch.func` lets a function that it transforms change this tensor: not one from outside of it.
+
+    In eval mode u then stays, so that scores can be differentiated. In training that would leave u behind its weights
+    for good, and PyTorch's refusal stands, which asks for the buffers to be passed in.
+    """
+    transforms = torch._C._are_functorch_transforms_active()
+    return not transforms or torch._C._functorch.is_functorch_wrapped_tensor(state)
 
 
 def spectral_layers(network: nn.Module) -> Iterator[tuple[nn.Module, SpectralNormalization]]:
