@@ -8,6 +8,7 @@ from torch.nn.utils import parametrize
 
 from sngan_cond.constraints.config import ConstraintConfig
 from sngan_cond.constraints.gains import attach_gains
+from sngan_cond.constraints.pickling import let_pickle
 from sngan_cond.constraints.spectral import SpectralNormalization, spectral_layers
 from sngan_cond.constraints.views import input_shapes, views_of
 from sngan_cond.constraints.weight_matrices import normalised_layers, output_axis, raw_weight
@@ -67,6 +68,8 @@ def normalise_weights(network: nn.Module, config: ConstraintConfig) -> None:
         parametrize.register_parametrization(layer, "weight", normalisation, unsafe=True)
         attached.append((layer, normalisation.exact))
     attach_gains(network, attached, config)
+    for layer, _ in attached:
+        let_pickle(layer)
 
 
 def iterate_after_step(D: nn.Module, config: ConstraintConfig) -> None:
