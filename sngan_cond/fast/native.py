@@ -7,6 +7,7 @@ SNGAN_COND_NATIVE=0 to do without them.
 import ctypes
 import functools
 import hashlib
+import logging
 import os
 import platform
 import shutil
@@ -16,6 +17,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from sngan_cond.cache import cache_folder
+
+logger = logging.getLogger(__name__)
 
 _SOURCE = Path(__file__).with_name("native.cpp")
 _HEADERS = tuple(sorted(_SOURCE.with_name("kernels").glob("*.h")))
@@ -66,8 +71,7 @@ def _library() -> ctypes.CDLL | None:
         sources = [path.read_text() for path in (_SOURCE, *_HEADERS)]
         build = (compiler, *_FLAGS, platform.machine(), _cpu_flags(), *sources)
         digest = hashlib.sha256("\n".join(build).encode()).hexdigest()[:16]
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sngan_cond"
-        target = folder / f"native-{digest}.so"
+        target = cache_folder() / f"native-{digest}.so"
         if not target.exists():
             _build(compiler, target)
         return ctypes.CDLL(str(target))
@@ -79,6 +83,8 @@ def _build(compiler: str, target: Path) -> None:
     """Compile beside the target and rename, so that processes that build at the same time do not load half a file."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        # Only here: where the folder cannot be written to, nothing is compiled, and PyTorch's own kernels run.
+        logger.warning("compiling kernels for this processor, once, about 3 s: %s", target)
         built = Path(folder) / target.name
         subprocess.run([compiler, *_FLAGS, str(_SOURCE), "-o", str(built)], check=True, capture_output=True)
         built.replace(target)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics
 
+from sngan_cond.cache import cache_folder
 from sngan_cond.stored import parse_json
 from train.evaluation.features import extract
 from train.evaluation.job import Evaluation
@@ -27,8 +27,7 @@ FORMAT = 1  # part of the key: files of another format are left alone
 
 def default_cache() -> Path:
     """Return the folder of cached features unless another is given."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "sngan-cond" / "real-features"
+    return cache_folder() / "real-features"
 
 
 def real_rows(job: Evaluation, group: Group, source: str) -> dict[str, Tensor]:

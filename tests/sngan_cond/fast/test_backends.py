@@ -1,6 +1,8 @@
 """Every backend of a convolution against the plain one."""
 
 import itertools
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import get_args
 
@@ -21,6 +23,7 @@ from sngan_cond.fast import (
     upsample_conv2d,
 )
 from sngan_cond.networks.layers import SameConv2d
+from tests.processes import run
 from tests.refusals import refused
 
 MAPS = {"upsample": upsample_conv2d, "mean_pool": conv_mean_pool2d, "same": same_conv2d}
@@ -142,6 +145,22 @@ def test_without_a_home_there_are_no_native_kernels(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(native.Path, "home", none)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert native._library.__wrapped__() is None
+
+
+@pytest.mark.slow
+@needs_native
+def test_kernels_are_compiled_once_and_that_is_said(tmp_path: Path) -> None:
+    ask = [sys.executable, "-c", "from sngan_cond.fast import native; print(native.available())"]
+    with ThreadPoolExecutor() as pool:  # two processes that find none, at once
+        first = list(pool.map(lambda _: run(ask, XDG_CACHE_HOME=str(tmp_path)), range(2)))
+    (library,) = (tmp_path / "sngan-cond").iterdir()
+    for done in first:
+        assert done.stdout == "True\n"
+        assert done.stderr == f"compiling kernels for this processor, once, about 3 s: {library}\n"
+    again = run(ask, XDG_CACHE_HOME=str(tmp_path))
+    assert (again.stdout, again.stderr) == ("True\n", "")
+    nowhere = run(ask, XDG_CACHE_HOME=str(library))  # a file: like a home that cannot be written to
+    assert (nowhere.stdout, nowhere.stderr) == ("False\n", "")
 
 
 def test_a_backend_is_set_on_every_layer_and_leaves_the_state_alone() -> None:
