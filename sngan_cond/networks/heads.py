@@ -3,10 +3,12 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from sngan_cond.config import DiscriminatorConfig
 from sngan_cond.networks.layers import init_glorot_, laid_out_like
+
+fx.wrap("laid_out_like")  # to `torch.fx.symbolic_trace` one operation
 
 
 class DiscriminatorOutput(NamedTuple):
@@ -74,5 +76,6 @@ class LabelPlanes(nn.Module):
         if y is None:
             raise ValueError("y=None: a discriminator with the concat head needs labels (N,)")
         # In the features' type: planes in float32 would promote features in bfloat16, and all that reads them.
-        planes = self.embed(y).to(x.dtype)[:, :, None, None].expand(-1, -1, *x.shape[2:])  # (N, embed_dim, H, W)
+        planes = self.embed(y).to(x.dtype)[:, :, None, None]
+        planes = planes.expand(-1, -1, x.shape[2], x.shape[3])  # (N, embed_dim, H, W)
         return torch.cat([x, laid_out_like(x, planes)], dim=1)

@@ -2,11 +2,15 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from sngan_cond.config import BATCH_NORM_EPS, BATCH_NORM_MOMENTUM, ConvBackend, Switch
 from sngan_cond.fast import conv_mean_pool2d, same_conv2d, upsample_conv2d
 from sngan_cond.fast.batch_norm import batch_norm_relu, runs_fused
+
+# To `torch.fx.symbolic_trace` these are one operation each: what they choose depends on shapes, which it does not know.
+for _name in ("conv_mean_pool2d", "same_conv2d", "upsample_conv2d", "laid_out_like", "_rows_of_classes"):
+    fx.wrap(_name)
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -16,6 +20,9 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Leave out PyTorch's check, which `torch.fx.symbolic_trace` cannot see through; features have four axes."""
 
     def forward(self, input: Tensor, y: Tensor | None = None, *, relu: bool = False) -> Tensor:
         """Normalise features (N, C, H, W) over batch and space; `input` is PyTorch's name.
@@ -69,10 +76,12 @@ class ConditionalBatchNorm2d(nn.Module):
 
     def affine(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return gain and bias of each image, both (N, C), from labels or class weights."""
-        if y.is_floating_point():
-            weights = y.to(self.gain.dtype)
-            return weights @ self.gain, weights @ self.bias  # (N, K) @ (K, C)
-        return F.embedding(y, self.gain), F.embedding(y, self.bias)
+        return _rows_of_classes(self.gain, y), _rows_of_classes(self.bias, y)
+
+
+def _rows_of_classes(table: Tensor, y: Tensor) -> Tensor:
+    """Look up rows (N, C) in a table (K, C) by labels (N,), or blend them by class weights (N, K)."""
+    return y.to(table.dtype) @ table if y.is_floating_point() else F.embedding(y, table)
 
 
 def batch_norm(channels: int, num_classes: int) -> BatchNorm2d | ConditionalBatchNorm2d:
@@ -131,7 +140,8 @@ def feature_map(x: Tensor, side: int, following: nn.Module) -> Tensor:
         side: in pixels.
         following: a module with convolutions that they go to; the layout is that of its weights.
     """
-    features = torch.unflatten(x, 1, (-1, side, side))
+    # The batch is what is left open: tools that record one batch's sizes then run with others.
+    features = x.reshape(-1, x.shape[1] // side**2, side, side)
     for stored in following.parameters():  # and not a layer's weight, which a constraint would compute
         if stored.ndim == 4:
             return laid_out_like(stored, features)
