@@ -1,20 +1,13 @@
 """The arithmetic of an update: FLOP as executed, and what part of the device's measured peak they reach."""
 
 import functools
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import matrix_peak
 from benchmarks.sides import GlobalSettings, Side
-
-
-@register_flop_formula(torch.ops.sngan_cond.multiply)  # type: ignore[untyped-decorator]
-def _multiply_flop(a: Sequence[int], b: Sequence[int], *_: Any, **__: Any) -> int:
-    return 2 * math.prod(a) * b[-1]
 
 
 def count_flop(side: Side) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Products of matrices on a CPU: of float32 by the native kernel (kernels/gemm.h says why), of other types by PyTorch.
 
-The kernel is an operator, `torch.ops.sngan_cond.multiply`, so that PyTorch's tools see it: its arithmetic can be
-counted, and fake tensors ask only for its shape.
+The kernel is an operator, `torch.ops.sngan_cond.multiply`, so that PyTorch's counter of arithmetic sees it, and fake
+tensors ask only for its shape. Tools that record or transform what is computed get PyTorch's product instead.
 """
 
 from typing import Any
@@ -63,6 +63,11 @@ def _multiplied(a: Tensor, b: Tensor) -> Tensor:
     if product.numel():  # the kernel divides by the number of its blocks
         native.run("multiply", product, a, b, product, *sizes, *a_steps, *b_steps)
     return product
+
+
+@torch.library.impl(_OPERATORS, "multiply", "CompositeImplicitAutograd")
+def _decomposed(a: Tensor, b: Tensor) -> Tensor:
+    return a @ b  # what is asked for by tools that look on, such as the counter
 
 
 def _in_memory(matrix: Tensor) -> tuple[Tensor, int, int]:
