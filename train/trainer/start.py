@@ -16,6 +16,7 @@ from sngan_cond.hub.download import locate
 from sngan_cond.hub.files import DISCRIMINATOR_FILE, TRAINING_FILE, WEIGHTS_FILE, PretrainedError
 from sngan_cond.networks.layers import ConditionalBatchNorm2d
 from sngan_cond.stored import read_json
+from sngan_cond.validation import one_line
 from train.config import SHARED_KEYS
 from train.errors import TrainError
 from train.files import sha256, write_text_atomically
@@ -175,7 +176,7 @@ def take(old: State, new: State, rows: Collection[str], sources: Sources, num_cl
         sources: as for `map_rows`.
         num_classes: of the old network.
     Raises:
-        ValueError: naming the first tensor that is missing, unknown, of another shape or not finite.
+        ValueError: naming the first tensor that is missing, unknown or of another shape.
     """
     if odd := sorted(old.keys() ^ new.keys()):
         raise ValueError(f"{odd[0]} is in {'the model' if odd[0] in old else 'the run'} alone")
@@ -184,8 +185,6 @@ def take(old: State, new: State, rows: Collection[str], sources: Sources, num_cl
         wanted = (num_classes, *tensor.shape[1:]) if name in rows else tuple(tensor.shape)
         if tuple(old[name].shape) != wanted:
             raise ValueError(f"{name} has shape {tuple(old[name].shape)}, {wanted} is allowed")
-        if not old[name].isfinite().all():
-            raise ValueError(f"{name} is not finite")
         value = old[name].to(tensor.dtype)  # before a mean is taken, which half floats would round
         taken[name] = map_rows(value, sources) if name in rows else value
     return taken
@@ -206,9 +205,13 @@ def _check_structure(name: str, old: GeneratorConfig, new: GeneratorConfig) -> N
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        tensors = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise TrainError(f"init_from: {path}: damaged or not safetensors ({error})") from error
+        raise TrainError(f"init_from: {path}: damaged or not safetensors ({one_line(error)})") from error
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise TrainError(f"init_from: {path}: weight {name[:80]} holds NaN or infinity")
+    return tensors
 
 
 def _plain(name: str) -> str:
