@@ -41,7 +41,8 @@ def sample(args: Namespace) -> str:
             f"{_plain(class_label(G.config, 0))!r}; name at least one (an index, a name or a WordNet id), or {ALL!r}"
         )
     if args.n * len(chosen) > MAX_IMAGES:
-        raise ValueError(f"--n {args.n}: {len(chosen)} classes at up to {MAX_IMAGES:,} images in all are allowed")
+        count = f"{args.n * len(chosen):,} images of {len(chosen)} classes"
+        raise ValueError(f"-n {args.n}: {count}; up to {MAX_IMAGES:,} in all are allowed")
     labels = [label for label in chosen for _ in range(args.n)] or None
     inputs = sample_inputs(G, classes=labels, n=None if labels else args.n, seed=args.seed, truncation=args.truncation)
     return _write(args, output, G, inputs, chosen, columns=args.n if len(chosen) > 1 else None)
@@ -85,7 +86,7 @@ def mixture(args: Namespace) -> str:
 
 def classes(args: Namespace) -> str:
     """List a model's classes: index, WordNet id where there are any, and name, between tabs."""
-    config = load_generator(args.model).generator.config
+    config = _model(args).generator.config
     if not config.num_classes:
         raise ValueError(f"--model {args.model}: this model has no classes")
     word = args.search
@@ -105,7 +106,7 @@ def convert(args: Namespace) -> str:
 
 def info(args: Namespace) -> str:
     """Say what a model is and what its files hold."""
-    loaded = load_generator(args.model)
+    loaded = _model(args)
     if args.card:
         return _card(loaded)
     lines = [f"{_plain(loaded.source)}: generator, {_size(loaded.generator)}"]
@@ -130,10 +131,13 @@ def _load(args: Namespace) -> Generator:
     check_seed(args.seed)
     check_truncation(args.truncation)
     check("batch_size", args.batch_size, sampling.BatchSize | None)
-    device = _device(args)
+    return _model(args, torch_dtype=getattr(torch, args.dtype), device=_device(args)).generator
+
+
+def _model(args: Namespace, **options: Any) -> LoadedModel:
     if args.quiet:
         disable_progress_bars()  # of downloads
-    return load_generator(args.model).generator.to(device, getattr(torch, args.dtype))
+    return load_generator(args.model, **options)
 
 
 def _device(args: Namespace) -> str:

@@ -1,7 +1,9 @@
 """The `sngan-cond` command, run as a user runs it."""
 
 import contextlib
+import hashlib
 import io
+import json
 import logging
 import os
 import re
@@ -16,7 +18,6 @@ from PIL import Image
 from sngan_cond import commands, mixture, morph, sample, sampling, walk
 from sngan_cond.cli import main
 from sngan_cond.images import to_grid
-from sngan_cond.loading import LoadedModel
 from tests.command_line import IDS, build, refused, save_conditional
 from tests.processes import called, output_of, python
 from tests.reference.synthetic import generator_arrays, save
@@ -180,16 +181,17 @@ def test_weights_and_arithmetic_of_another_type(model: str, tmp_path: Path, dtyp
     assert difference or dtype == "float64"
 
 
-def test_the_librarys_notes_are_lines_on_standard_error(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = commands.load_generator
-
-    def loud(source: str, **options: object) -> LoadedModel:
-        logging.getLogger("sngan_cond.hub").info("taking\n%s", "step 7\x1b")
-        return load(source, **options)
-
-    monkeypatch.setattr(commands, "load_generator", loud)
-    assert called(main, "classes", "--model", model)[2] == "taking step 7?\n"
-    assert called(main, "classes", "--model", model, "--quiet")[2] == ""
+def test_a_runs_folder_is_a_model_and_which_checkpoint_is_said(tmp_path: Path) -> None:
+    run = tmp_path / "ru\x1bn"
+    folder = run / "checkpoints" / "step-00000007"
+    build(4).save_pretrained(folder)
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    (folder / "state.json").write_text(json.dumps({"files": files}))
+    words = ("sample", "--model", run, "--class", "2", "-n", "1", "-o", tmp_path / "one.png")
+    note = f"{tmp_path / 'ru?n'}: a run; its newest checkpoint is taken, step-00000007\n"
+    assert called(main, *words) == (0, f"{tmp_path / 'one.png'}: 1 image of golf ball, 32 px, seed 0\n", note)
+    assert torch.equal(pixels(tmp_path / "one.png"), sample(build(4), 2)[0])
+    assert called(main, *words, "--quiet")[2] == ""
     assert logging.getLogger("sngan_cond").handlers == []
 
 

@@ -31,7 +31,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
         (["sample", "--class", "all", "0"], "class 'all' is unknown"),
         (["sample", "--class", "0", "--n", "0"], "argument -n/--n: '0': an integer from 1 to 1000000"),
         (["sample", "--class", "0", "-n", "2000000"], "argument -n/--n: '2000000': an integer from 1 to 1000000"),
-        (["sample", "--class", "all", "-n", "300000"], "--n 300000: 4 classes at up to 1,000,000 images in all"),
+        (
+            ["sample", "--class", "all", "-n", "300000"],
+            "-n 300000: 1,200,000 images of 4 classes; up to 1,000,000 in all",
+        ),
         (["sample", "--class", "0", "1", "--n", "10000"], "a grid with 10000 images of 32 px in a line"),
         (["sample", "--class", "0", "--n", "many"], "argument -n/--n: 'many': an integer from 1"),
         (["sample", "--class", "0", "--columns", "0"], "argument --columns: '0': an integer from 1 is allowed"),
