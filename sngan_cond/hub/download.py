@@ -185,7 +185,7 @@ class _Hub:
             )
         if isinstance(error, RevisionNotFoundError):
             return f"the repo has no branch, tag or full commit hash {self.revision!r}{self._revisions()}"
-        return explain(error) + (", and the cache does not have the model" if is_outage(error) else "")
+        return explain(error) + (", and neither a folder nor the cache has the model" if is_outage(error) else "")
 
     def _revisions(self) -> str:
         try:

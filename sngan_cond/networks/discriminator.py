@@ -30,7 +30,11 @@ _TRUNKS: dict[str, type[ResNetTrunk | CnnTrunk | DcganTrunk | MnistTrunk]] = {
 
 
 class Discriminator(nn.Module, Loadable):
-    """Scores images, given their labels where it has classes; `constraint` is the configuration of what is attached."""
+    """Scores images, given their labels where it has classes; `constraint` is the configuration of what is attached.
+
+    As in the official code, a spectral norm's u moves a round at every use of the score layer and of embeddings, in
+    eval mode too: scores of the same images differ a little from call to call, and converge.
+    """
 
     constraint: ConstraintConfig = OFF
     _needed_files = (DISCRIMINATOR_FILE,)

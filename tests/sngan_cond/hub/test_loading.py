@@ -139,6 +139,7 @@ def test_cache_serves_while_the_hub_is_away(
         hub.start()
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_the_cache_is_downloaded_again_when_asked(client: HubClient, tmp_path: Path) -> None:
     code = SETUP + "G.push_to_hub('alice/worn')\nresult = Generator.from_pretrained('alice/worn', cache_dir=cache)\n"
     client.run(code + "result = result.provenance.commit_hash", seed=9, cache=str(tmp_path))

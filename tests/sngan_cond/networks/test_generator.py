@@ -59,9 +59,14 @@ def test_latents_and_labels_are_taken_as_people_write_them(G: Generator) -> None
         assert torch.equal(G(given, y), expected)
     assert torch.equal(G(z, 2), G(z, [2, 2]))
     assert torch.equal(G(z, np.eye(3)[[2, 0]]), G(z, torch.eye(3)[[2, 0]]))
-    assert (
-        G.to("meta")(z, [2, 0]).device.type == G(z.to("meta"), y).device.type == "meta"
-    )  # another device: no GPU here
+
+
+@pytest.mark.slow  # the first operation on the meta device takes a second
+@torch.no_grad()
+def test_latents_and_labels_go_where_the_generator_is(G: Generator) -> None:
+    z, y = torch.randn(2, 4), torch.tensor([2, 0])
+    G.to("meta")
+    assert G(z, y).device.type == G(z.to("meta"), y).device.type == G(z, [2, 0]).device.type == "meta"
 
 
 @pytest.mark.slow
