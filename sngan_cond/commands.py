@@ -16,6 +16,7 @@ from sngan_cond import sampling
 from sngan_cond.classes import class_label, resolve_class, search_classes
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.convert import generator_from_chainer
+from sngan_cond.export import CHECKED_BATCHES, TOLERANCE, export_onnx, export_program
 from sngan_cond.flags import MAX_IMAGES
 from sngan_cond.inputs import Inputs, mixture_inputs, morph_inputs, sample_inputs, walk_inputs
 from sngan_cond.latents import check_seed, check_truncation
@@ -102,6 +103,18 @@ def convert(args: Namespace) -> str:
     G = generator_from_chainer(args.chainer)
     G.save_pretrained(args.out)
     return f"{args.out}: generator, {_size(G)}, from {args.chainer}"
+
+
+def export(args: Namespace) -> str:
+    """Write a model for other programs."""
+    G = load_generator(args.model).generator
+    write = {"onnx": export_onnx, "torch-export": export_program}[args.to]
+    worst = write(G, args.out, args.half, inputs=args.inputs)
+    size = f"{'float16' if args.half else 'float32'}, {args.out.stat().st_size / 1e6:.1f} MB"
+    return (
+        f"{args.out}: generator, {_size(G)}, {size}; in batches of {' and '.join(map(str, CHECKED_BATCHES))} its "
+        f"images differ from the model's by at most {worst:.1e} ({TOLERANCE[args.half]} is allowed)"
+    )
 
 
 def info(args: Namespace) -> str:

@@ -82,6 +82,15 @@ def add_verbs(verbs: _Verbs) -> None:
             "Turn a generator snapshot of the official Chainer code into a folder that every command takes.",
         )
     )
+    _add_export(
+        verb(
+            "export",
+            "write a model as one file for other programs",
+            "Write a model as one file for other programs, once the file's images were compared with the model's. It "
+            "takes batches of any size: z (batch, latent_dim) float32 and, with classes, y; it gives images "
+            "(batch, 3, R, R) float32 in [-1, 1].",
+        )
+    )
 
 
 def _add_sample(parser: argparse.ArgumentParser) -> None:
@@ -171,6 +180,30 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
         help="snapshot of pfnet-research/sngan_projection, such as ResNetGenerator_450000.npz (32, 64, 128 or 256 px)",
     )
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder to write")
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    parser.add_argument(
+        "--to",
+        choices=("onnx", "torch-export"),
+        required=True,
+        help="onnx, for onnxruntime, TensorRT and browsers; or the program that torch.export.load reads",
+    )
+    parser.add_argument(
+        "--inputs",
+        choices=("labels", "weights"),
+        default="labels",
+        help="what y is: labels (batch,) int64, or class weights (batch, K) float32 (default: labels)",
+    )
+    parser.add_argument(
+        "--half",
+        action="store_true",
+        help="store and compute in float16: half the size, images within 0.1 of the model's instead of 0.001",
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="FILE", help="ends in .onnx, or in .pt2 for torch-export"
+    )
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

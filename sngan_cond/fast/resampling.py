@@ -41,9 +41,18 @@ def strided_upsample_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> T
 
     (N, C_in, H, W) to (N, C_out, 2H, 2W).
     """
+    kernel = _laid_out_like(weight, transposed_kernel(weight))
+    return F.conv_transpose2d(x, kernel, bias, stride=2, padding=1)
+
+
+def transposed_kernel(weight: Tensor) -> Tensor:
+    """Join nearest-neighbour upsampling by 2 and a kernel (C_out, C_in, 3, 3) to one of a transposed convolution.
+
+    Returns:
+        (C_in, C_out, 4, 4), for stride 2 and padding 1.
+    """
     # A transposed convolution correlates with the flipped kernel and has its channel axes the other way round.
-    kernel = 4 * window_means(weight).flip(2, 3).transpose(0, 1)  # (C_in, C_out, 4, 4)
-    return F.conv_transpose2d(x, _laid_out_like(weight, kernel), bias, stride=2, padding=1)
+    return 4 * window_means(weight).flip(2, 3).transpose(0, 1)
 
 
 def strided_conv_mean_pool2d(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
