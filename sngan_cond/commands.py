@@ -23,7 +23,7 @@ from sngan_cond.latents import check_seed, check_truncation
 from sngan_cond.loading import LoadedModel, load_generator
 from sngan_cond.networks.generator import Generator
 from sngan_cond.outputs import Destination
-from sngan_cond.validation import check, one_line, printable
+from sngan_cond.validation import one_line, printable
 
 ALL = "all"  # what `--class` calls every class
 _LISTED = 8  # class names and metrics in one text
@@ -143,7 +143,8 @@ def _load(args: Namespace) -> Generator:
     """Check what can be checked without the model, then load it."""
     check_seed(args.seed)
     check_truncation(args.truncation)
-    check("batch_size", args.batch_size, sampling.BatchSize | None)
+    if args.batch_size is not None:
+        sampling.check_batch_size(args.batch_size)
     return _model(args, torch_dtype=getattr(torch, args.dtype), device=_device(args)).generator
 
 

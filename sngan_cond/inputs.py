@@ -11,7 +11,7 @@ from sngan_cond.classes import Class, resolve_class
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.latents import check_seed, check_truncation, draw_latents, random_source, slerp
 from sngan_cond.networks.generator import Generator
-from sngan_cond.validation import integer, plain, short_repr
+from sngan_cond.validation import integer, plain, short_repr, whole_number
 
 Inputs = tuple[Tensor, Tensor | None]  # z (N, latent_dim) and y, (N,) labels or (N, K) class weights, or None
 ClassOrClasses = Class | Sequence[Class]  # arrays and tensors are Class to a type checker: they may be one integer
@@ -73,7 +73,7 @@ def mixture_inputs(
     truncation: float | None = None,
 ) -> Inputs:
     """Draw the inputs of `sampling.mixture`, whose arguments these are."""
-    config, count = generator_in(G).config, _at_least(1, "n", n)
+    config, count = generator_in(G).config, whole_number("n", n, 1)
     y = class_weights(config, weights).repeat(count, 1)
     return _latents(config, count, random_source(seed, generator), truncation), y
 
@@ -136,7 +136,7 @@ def _is_weight(value: Any) -> bool:
 
 def _alphas(steps: int) -> Tensor:
     """Return where the images of an interpolation lie on its way, (steps, 1) from 0 to 1."""
-    return torch.linspace(0, 1, _at_least(2, "steps", steps))[:, None]
+    return torch.linspace(0, 1, whole_number("steps", steps, 2))[:, None]
 
 
 def _latents(config: GeneratorConfig, count: int, rng: torch.Generator, truncation: float | None) -> Tensor:
@@ -149,7 +149,7 @@ def _labels(config: GeneratorConfig, classes: ClassOrClasses | None, n: int | No
     if not config.num_classes:
         if classes is not None:
             raise ValueError("classes are given: a generator without classes takes n, the number of images")
-        return _at_least(1, "n", 1 if n is None else n), None
+        return whole_number("n", 1 if n is None else n, 1), None
     if classes is None:
         raise ValueError(f"classes=None: this model has {config.num_classes} classes; one, or one per image, is needed")
     given = plain(classes)
@@ -161,12 +161,5 @@ def _labels(config: GeneratorConfig, classes: ClassOrClasses | None, n: int | No
                 f"n={n!r} with {len(given)} classes: leave n out: there is one image per class in the list"
             )
         return len(given), torch.tensor([resolve_class(config, single) for single in given])
-    count = _at_least(1, "n", 1 if n is None else n)
+    count = whole_number("n", 1 if n is None else n, 1)
     return count, torch.full((count,), resolve_class(config, given))
-
-
-def _at_least(low: int, name: str, value: object) -> int:
-    number = integer(value)
-    if number is None or number < low:
-        raise ValueError(f"{name}={short_repr(value)}: an integer from {low} is allowed")
-    return number

@@ -1,11 +1,12 @@
 """Seeded latents, truncation and slerp."""
 
 import math
+import sys
 
 import torch
 from torch import Tensor
 
-from sngan_cond.validation import integer, short_repr
+from sngan_cond.validation import plain, short_repr, whole_number
 
 MIN_TRUNCATION = 0.05
 MAX_SEED = 2**63 - 1
@@ -19,21 +20,7 @@ def check_seed(seed: int, name: str = "seed") -> int:
     Raises:
         ValueError: if it is not an integer from 0 to 2**63 - 1.
     """
-    return whole_number(f"{name}={short_repr(seed)}", seed, 0, MAX_SEED)
-
-
-def whole_number(given: str, value: object, low: int, high: int) -> int:
-    """Return what `integer` takes for one, as Python's integer.
-
-    Args:
-        given: name and value, for the message.
-    Raises:
-        ValueError: if it is not an integer from `low` to `high`.
-    """
-    number = integer(value)
-    if number is None or not low <= number <= high:
-        raise ValueError(f"{given}: an integer from {low} to {high} is allowed")
-    return number
+    return whole_number(name, seed, 0, MAX_SEED)
 
 
 def check_truncation(truncation: float | None) -> float | None:
@@ -42,13 +29,16 @@ def check_truncation(truncation: float | None) -> float | None:
     Raises:
         ValueError: if it is not None or a finite number from 0.05.
     """
-    if truncation is None:
+    threshold = plain(truncation)
+    if threshold is None:
         return None
-    if isinstance(truncation, bool) or not isinstance(truncation, int | float):
-        raise ValueError(f"truncation={truncation!r}: a number or None is allowed")
-    if not math.isfinite(truncation) or truncation < MIN_TRUNCATION:
-        raise ValueError(f"truncation={truncation}: None or a finite threshold from {MIN_TRUNCATION} is allowed")
-    return float(truncation)
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+        raise ValueError(f"truncation={short_repr(truncation)}: a number or None is allowed")
+    if not MIN_TRUNCATION <= threshold <= sys.float_info.max:
+        raise ValueError(
+            f"truncation={short_repr(threshold)}: None or a finite threshold from {MIN_TRUNCATION} is allowed"
+        )
+    return float(threshold)
 
 
 def random_source(seed: int | None = None, generator: torch.Generator | None = None) -> torch.Generator:

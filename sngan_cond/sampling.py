@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,10 +23,10 @@ from sngan_cond.inputs import (
 from sngan_cond.modes import eval_mode
 from sngan_cond.networks.generator import Generator
 from sngan_cond.transfer import HostCopy, to_device
-from sngan_cond.validation import between, check, short_repr
+from sngan_cond.validation import check, short_repr, whole_number
 
 # Every batch is computed in full, so a typing error could otherwise ask for terabytes.
-BatchSize = Annotated[int, between(1, 65_536)]
+_MAX_BATCH_SIZE = 65_536
 
 Output = Literal["tensor", "numpy", "pil"]
 Progress = Callable[[int, int], object] | bool | None
@@ -230,9 +230,7 @@ def generate_on_device(G: nn.Module, z: Tensor, y: Tensor | None, *, batch_size:
     inner = generator_in(G)
     weight = next(inner.parameters())
     device, z = weight.device, z.to(weight.dtype)
-    if batch_size is None:
-        batch_size = default_batch_size(inner)
-    check("batch_size", batch_size, BatchSize)
+    batch_size = default_batch_size(inner) if batch_size is None else check_batch_size(batch_size)
     with eval_mode(G):
         for start in range(0, len(z), batch_size):
             WAITING.adapt()
@@ -241,6 +239,15 @@ def generate_on_device(G: nn.Module, z: Tensor, y: Tensor | None, *, batch_size:
                 for rows in (z, y)
             )
             yield to_uint8(G(latents, labels))[: len(z) - start]
+
+
+def check_batch_size(batch_size: int) -> int:
+    """Return a batch size as Python's integer.
+
+    Raises:
+        ValueError: if it is not an integer from 1 to 65,536.
+    """
+    return whole_number("batch_size", batch_size, 1, _MAX_BATCH_SIZE)
 
 
 def default_batch_size(G: Generator) -> int:

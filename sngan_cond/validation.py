@@ -74,6 +74,22 @@ def integer(value: object) -> int | None:
         return None
 
 
+def whole_number(name: str, value: object, low: int, high: int | None = None) -> int:
+    """Return what `integer` takes for one, as Python's integer.
+
+    Args:
+        name: of the argument, for the message.
+        high: None is no limit.
+    Raises:
+        ValueError: if it is not an integer from `low` to `high`.
+    """
+    number = integer(value)
+    if number is None or number < low or (high is not None and number > high):
+        to = "" if high is None else f" to {high}"
+        raise ValueError(f"{name}={short_repr(value)}: an integer from {low}{to} is allowed")
+    return number
+
+
 class Allowed(NamedTuple):
     """What a number may be, for `check`.
 

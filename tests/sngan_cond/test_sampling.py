@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from sngan_cond import Generator, GeneratorConfig, mixture, morph, sample, sampling, walk
 from sngan_cond.inputs import class_weights, morph_inputs, sample_inputs, walk_inputs
 from sngan_cond.latents import check_seed, check_truncation, draw_latents, slerp
-from sngan_cond.sampling import default_batch_size, generate, to_uint8
+from sngan_cond.sampling import check_batch_size, default_batch_size, generate, to_uint8
 from tests.refusals import refused
 
 
@@ -254,6 +254,12 @@ def test_without_classes(unconditional: Generator) -> None:
         (sample, {"classes": [0], "truncation": float("nan")}, "truncation=nan: "),
         (sample, {"classes": [0], "truncation": float("inf")}, "truncation=inf: "),
         (sample, {"classes": [0], "truncation": "0.7"}, "truncation='0.7': "),
+        (sample, {"classes": [0], "truncation": 10**400}, "characters): None or a finite threshold"),
+        (
+            sample,
+            {"classes": [0], "truncation": np.array([0.5, 0.7])},
+            "truncation=array([0.5, 0.7]): a number or None",
+        ),
         (sample, {"classes": [0], "batch_size": 0}, "batch_size=0: "),
         (sample, {"classes": [0], "batch_size": -3}, "batch_size=-3: "),
         (morph, {"from_class": 0, "to_class": 9}, "class 9: "),
@@ -423,8 +429,10 @@ def test_every_kind_of_integer_is_one(G: Generator) -> None:
     expected = sample(G, classes=[2, 1], seed=3)
     assert torch.equal(sample(G, classes=[2, 1], seed=np.int64(3)), expected)
     assert torch.equal(sample(G, classes=[2, 1], seed=torch.tensor(3)), expected)
-    for seed in (True, 3.0, np.float64(3), np.bool_(True), torch.tensor([1, 2]), torch.tensor(True)):
-        refused(partial(check_seed, seed), "an integer from 0")
+    assert torch.equal(sample(G, classes=[2, 1], seed=3, batch_size=np.int64(64)), expected)
+    for other in (True, 3.0, np.float64(3), np.bool_(True), torch.tensor([1, 2]), torch.tensor(True)):
+        refused(partial(check_seed, other), "an integer from 0")
+        refused(partial(check_batch_size, other), "an integer from 1 to 65536")
 
 
 def test_class_weights_of_any_float_are_taken(G: Generator) -> None:
@@ -436,4 +444,6 @@ def test_class_weights_of_any_float_are_taken(G: Generator) -> None:
 def test_limits_that_are_allowed() -> None:
     assert check_seed(2**63 - 1) == 2**63 - 1
     assert check_truncation(None) is None
+    for half in (np.float32(0.5), torch.tensor(0.5)):
+        assert check_truncation(half) == 0.5
     assert check_truncation(1) == 1.0
