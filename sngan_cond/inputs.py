@@ -103,7 +103,8 @@ def class_weights(config: GeneratorConfig, weights: Mapping[Any, float]) -> Tens
 
     Args:
         config: of a generator with classes.
-        weights: class, as `resolve_class` takes it, to weight, each finite and >= 0, at least one above 0.
+        weights: class, as `resolve_class` takes it, to weight, each finite and >= 0, their sum above 0 and within
+            float32.
     Returns:
         (K,) float32 that sums to 1.
     Raises:
@@ -111,7 +112,7 @@ def class_weights(config: GeneratorConfig, weights: Mapping[Any, float]) -> Tens
     """
     if not isinstance(weights, Mapping):
         raise ValueError(f"weights={short_repr(weights)}: a dictionary of classes and weights is allowed")
-    row, found = torch.zeros(config.num_classes), set[int]()
+    row, found = torch.zeros(config.num_classes, dtype=torch.float64), set[int]()
     for given, weight in weights.items():
         label = resolve_class(config, given)
         if not _is_weight(weight):
@@ -121,10 +122,14 @@ def class_weights(config: GeneratorConfig, weights: Mapping[Any, float]) -> Tens
         if label in found:
             raise ValueError(f"weights={short_repr(weights)}: class {label} is there twice; one weight each is allowed")
         found.add(label)
-        row[label] = weight
-    if not row.sum() > 0:  # also where float32 rounds every weight to 0
-        raise ValueError(f"weights={short_repr(weights)}: at least one above 0 is needed")
-    return row / row.sum()
+        row[label] = float(weight)
+    row = row.float()  # which rounds the smallest to 0 and the largest to infinity
+    total = row.sum()
+    if not 0 < total < math.inf:
+        raise ValueError(
+            f"weights={short_repr(weights)}: at least one above 0 is needed, and a sum that is finite in float32"
+        )
+    return row / total
 
 
 def _is_weight(value: Any) -> bool:

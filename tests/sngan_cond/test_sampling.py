@@ -216,7 +216,13 @@ def test_uniform_latents_are_walked_straight() -> None:
 
 
 def test_class_weights(G: Generator) -> None:
-    assert class_weights(G.config, {"Snail": 3.0, np.int64(1): torch.tensor(1)}).tolist() == [0, 0.25, 0, 0, 0.75]
+    assert class_weights(G.config, {"Snail": np.float32(3), np.int64(1): torch.tensor(1)}).tolist() == [
+        0,
+        0.25,
+        0,
+        0,
+        0.75,
+    ]
 
 
 def test_without_classes(unconditional: Generator) -> None:
@@ -306,6 +312,9 @@ def test_refusals_without_classes(
         ({"Hen": 1.0, 2: 0.5}, "weights={'Hen': 1.0, 2: 0.5}: class 2 is there twice"),
         ([0.5, 0.5], "weights=[0.5, 0.5]: a dictionary"),
         ({0: 0.0}, "at least one above 0"),
+        ({0: 1e-60}, "at least one above 0"),
+        ({0: 1e300}, "a sum that is finite in float32"),
+        ({0: 3e38, 1: 3e38}, "a sum that is finite in float32"),
         ({}, "at least one above 0"),
     ],
 )
