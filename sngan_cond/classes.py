@@ -97,7 +97,11 @@ def search_classes(config: GeneratorConfig, query: str, limit: int = 20) -> list
     Returns:
         Labels, best first: the index itself, whole names, beginnings of names and ids, beginnings of words, other
         parts; if there are none of these, names of similar spelling. Empty for a model without classes.
+    Raises:
+        ValueError: if the query is no text.
     """
+    if not isinstance(query, str):
+        raise ValueError(f"query={short_repr(query)}: a text is allowed")
     if not config.num_classes or limit < 1:
         return []
     key = _normalise(query)

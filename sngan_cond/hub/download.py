@@ -61,6 +61,8 @@ def locate(
     Raises:
         PretrainedError: saying what is missing and what to do.
     """
+    if not isinstance(model, str | os.PathLike):
+        raise PretrainedError(f"model={short_repr(model)}: the name of a repo or folder is allowed")
     name = os.fspath(model)
     if len(name) > MAX_NAME or "\0" in name:
         raise PretrainedError(f"model={short_repr(name)}: too long, or not a name")

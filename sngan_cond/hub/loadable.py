@@ -107,5 +107,5 @@ def _check_place(dtype: object, device: torch.device | str | None) -> None:
         raise PretrainedError(f"torch_dtype={short_repr(dtype)}: {', '.join(map(str, _DTYPES))} or None is allowed")
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # what a backend raises where it is not there
+    except (RuntimeError, AssertionError, TypeError) as error:  # what a backend raises where it is not there
         raise PretrainedError(f"device={str(device)!r}: cannot be used here ({one_line(error, 100)})") from error

@@ -92,9 +92,7 @@ class PretrainedMixin(Loadable, PyTorchModelHubMixin):  # type: ignore[misc]  # 
             with atomic_folder(target) as draft:
                 for name, values in ((METRICS_FILE, metrics), (TRAINING_FILE, training)):
                     if values is not None:
-                        text = json.dumps(values, indent=2) + "\n"
-                        parse_json(text, error=PretrainedError, name=name, finite=False)  # as it will be read
-                        (draft / name).write_text(text)
+                        (draft / name).write_text(_json(values, name))
                 if samples is not None:
                     shutil.copyfile(samples, draft / SAMPLES_FILE)
                 if discriminator is not None:
@@ -157,3 +155,12 @@ class PretrainedMixin(Loadable, PyTorchModelHubMixin):  # type: ignore[misc]  # 
             return push_folder(
                 Path(folder) / "model", repo_id, title=commit_message, branch=branch, private=private, token=token
             )
+
+
+def _json(values: Mapping[str, Any], name: str) -> str:
+    try:
+        text = json.dumps(values, indent=2) + "\n"
+    except (TypeError, ValueError) as error:  # an object that JSON has not, or one within itself
+        raise PretrainedError(f"{name}: cannot be written as JSON ({error})") from error
+    parse_json(text, error=PretrainedError, name=name, finite=False)  # as it will be read
+    return text

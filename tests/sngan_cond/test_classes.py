@@ -144,6 +144,7 @@ def test_classes_are_a_sequence_of_names_that_can_be_searched() -> None:
     none = Classes(config(None, k=0))
     assert (len(none), list(none), none.search("a"), "a" in none, repr(none)) == (0, [], {}, False, "<0 classes>")
     refused(lambda: none.index(0), "no classes")
+    refused(lambda: birds.search(5), "query=5: a text is allowed")
 
 
 def test_search_ranks() -> None:

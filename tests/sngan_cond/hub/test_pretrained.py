@@ -138,6 +138,11 @@ def test_what_could_not_be_read_again_is_not_saved(tmp_path: Path) -> None:
         "training.json: cannot be read as JSON (an integer of more than 20 digits)",
         by=PretrainedError,
     )
+    refused(
+        lambda: make().save_pretrained(tmp_path / "n", metrics={"metrics": {0.5}}),
+        "metrics.json: cannot be written as JSON (Object of type set",
+        by=PretrainedError,
+    )
     assert not (tmp_path / "n").exists()
 
 
@@ -302,12 +307,18 @@ def test_a_folder_that_shadows_a_repo_is_said(
     [
         ({"device": "cuda:99"}, "device='cuda:99': cannot be used here"),
         ({"device": "tpu9"}, "device='tpu9': cannot be used here"),
+        ({"device": 1.5}, "device='1.5': cannot be used here"),
         ({"torch_dtype": torch.int8}, "torch_dtype=torch.int8: torch.float32, torch.float16"),
         ({"torch_dtype": "float16"}, "torch_dtype='float16'"),
     ],
 )
 def test_places_and_types_that_are_none_are_refused(options: dict[str, Any], words: str) -> None:
     refused(lambda: Generator.from_pretrained("user/name", **options), words, by=PretrainedError)
+
+
+def test_a_name_that_is_no_text_is_refused() -> None:
+    for name in (None, 5, b"bundled"):
+        refused(lambda name=name: Generator.from_pretrained(name), f"model={name!r}: ", by=PretrainedError)
 
 
 def _assert_equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
