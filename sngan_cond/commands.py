@@ -175,11 +175,13 @@ def _every(config: GeneratorConfig, texts: Sequence[str] | None) -> Sequence[str
 
 def _distinct(config: GeneratorConfig, texts: Sequence[str]) -> list[int]:
     """Find classes that must be different ones."""
-    labels = [resolve_class(config, text) for text in texts]
-    for i, label in enumerate(labels):
-        if label in labels[:i]:
-            raise ValueError(f"--class {_plain(texts[i])}: this class is named twice")
-    return labels
+    labels = dict[int, str]()
+    for text in texts:
+        label = resolve_class(config, text)
+        if label in labels:
+            raise ValueError(f"--class {_plain(text)}: this class is named twice")
+        labels[label] = text
+    return list(labels)
 
 
 def _write(

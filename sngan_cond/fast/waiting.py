@@ -83,9 +83,8 @@ def _sleeping_team() -> threading.Event:
     started, end = threading.Event(), threading.Event()
 
     def hold() -> None:
-        torch.ones(torch.get_num_threads() << 15).add_(
-            1
-        )  # 32,768 numbers for each thread: the least that is shared out
+        # 32,768 numbers for each thread: the least that is shared out.
+        torch.ones(torch.get_num_threads() << 15).add_(1)
         started.set()
         end.wait()
 
