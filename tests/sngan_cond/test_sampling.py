@@ -128,6 +128,22 @@ def test_the_mode_of_the_generator_is_restored(G: Generator) -> None:
     assert torch.equal(G.network.norm.running_mean, before)
 
 
+def test_threads_that_sample_from_a_generator_in_training_do_not_disturb_each_other(G: Generator) -> None:
+    z, y = latents(4)[:, :6], torch.arange(4)
+    expected, before = torch.cat(list(generate(G, z, y, batch_size=2))), copy.deepcopy(G.state_dict())
+    G.train()
+    first, second = (generate(G, z, y, batch_size=2) for _ in range(2))
+    found = [next(first), next(second), next(first)]  # as threads take turns
+    assert next(first, None) is None
+    found.append(next(second))
+    second.close()
+    assert G.training
+    G.eval()
+    assert torch.equal(torch.cat([found[0], found[2]]), expected)
+    assert torch.equal(torch.cat([found[1], found[3]]), expected)
+    assert all(torch.equal(value, before[name]) for name, value in G.state_dict().items())
+
+
 def test_normal_latents() -> None:
     z = latents(100)
     assert (z.shape, z.dtype) == ((100, 300), torch.float32)
