@@ -91,7 +91,7 @@ def walk_inputs(
     config, alpha = generator_in(G).config, _alphas(steps)
     if in_class is None and config.num_classes:
         raise ValueError(f"in_class=None: one of this model's {config.num_classes} classes is allowed")
-    y = None if in_class is None else torch.full((len(alpha),), resolve_class(config, in_class))
+    y = None if in_class is None else torch.full((len(alpha),), resolve_class(config, in_class), device="cpu")
     sources = random_source(seed), random_source(check_seed(to_seed, "to_seed"))
     start, end = (_latents(config, 1, source, truncation) for source in sources)
     interpolate = slerp if config.latent == "normal" else torch.lerp
@@ -112,7 +112,7 @@ def class_weights(config: GeneratorConfig, weights: Mapping[Any, float]) -> Tens
     """
     if not isinstance(weights, Mapping):
         raise ValueError(f"weights={short_repr(weights)}: a dictionary of classes and weights is allowed")
-    row, found = torch.zeros(config.num_classes, dtype=torch.float64), set[int]()
+    row, found = torch.zeros(config.num_classes, dtype=torch.float64, device="cpu"), set[int]()
     for given, weight in weights.items():
         label = resolve_class(config, given)
         if not _is_weight(weight):
@@ -141,7 +141,7 @@ def _is_weight(value: Any) -> bool:
 
 def _alphas(steps: int) -> Tensor:
     """Return where the images of an interpolation lie on its way, (steps, 1) from 0 to 1."""
-    return torch.linspace(0, 1, whole_number("steps", steps, 2))[:, None]
+    return torch.linspace(0, 1, whole_number("steps", steps, 2), dtype=torch.float32, device="cpu")[:, None]
 
 
 def _latents(config: GeneratorConfig, count: int, rng: torch.Generator, truncation: float | None) -> Tensor:
@@ -165,6 +165,6 @@ def _labels(config: GeneratorConfig, classes: ClassOrClasses | None, n: int | No
             raise ValueError(
                 f"n={n!r} with {len(given)} classes: leave n out: there is one image per class in the list"
             )
-        return len(given), torch.tensor([resolve_class(config, single) for single in given])
+        return len(given), torch.tensor([resolve_class(config, single) for single in given], device="cpu")
     count = whole_number("n", 1 if n is None else n, 1)
-    return count, torch.full((count,), resolve_class(config, given))
+    return count, torch.full((count,), resolve_class(config, given), device="cpu")

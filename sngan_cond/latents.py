@@ -77,14 +77,15 @@ def draw_latents(
     Returns:
         (N, latent_dim) float32, on the CPU.
     """
-    z = torch.empty(count, latent_dim)
+    # Whatever PyTorch's default type and device are: a seed has one image.
+    z = torch.empty(count, latent_dim, dtype=torch.float32, device="cpu")
     # One at a time: PyTorch draws normal numbers in blocks of 16 and starts anew for an incomplete last block, so the
     # last numbers of a call depend on how many there are.
     for latents in z:
         _fill(latents, rng, latent)
         if truncation is not None:
             while len(outside := (latents.abs() > truncation).nonzero().squeeze(1)):
-                latents[outside] = _fill(torch.empty(len(outside)), rng, latent)
+                latents[outside] = _fill(latents.new_empty(len(outside)), rng, latent)
     return z
 
 

@@ -460,6 +460,22 @@ def test_every_kind_of_integer_is_one(G: Generator) -> None:
         refused(partial(check_batch_size, other), "an integer from 1 to 65536")
 
 
+def test_pytorchs_defaults_change_no_image(G: Generator) -> None:
+    def images() -> torch.Tensor:
+        steps = {"steps": 3, "seed": 3, "truncation": 0.9}
+        several = sample(G, [2, 1], seed=3), sample(G, 1), mixture(G, {1: 0.3, 2: 0.5}, seed=3)
+        return torch.cat([*several, walk(G, 1, to_seed=4, **steps), morph(G, 1, 2, **steps)])
+
+    expected = images()
+    with torch.device("meta"):  # in the place of a GPU
+        assert torch.equal(images(), expected)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.equal(images(), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_class_weights_of_any_float_are_taken(G: Generator) -> None:
     z, weights = latents(1)[:, :6], torch.tensor([[0.25, 0, 0, 0.75, 0]])
     single, double = (next(generate(G, z, weights.to(dtype))) for dtype in (torch.float32, torch.float64))
