@@ -46,7 +46,7 @@ def sample(args: Namespace) -> str:
         raise ValueError(f"-n {args.n}: {count}; up to {MAX_IMAGES:,} in all are allowed")
     labels = [label for label in chosen for _ in range(args.n)] or None
     inputs = sample_inputs(G, classes=labels, n=None if labels else args.n, seed=args.seed, truncation=args.truncation)
-    return _write(args, output, G, inputs, chosen, columns=args.n if len(chosen) > 1 else None)
+    return _write(args, output, G, inputs, chosen, columns=args.n if len(chosen) > 1 and args.n > 1 else None)
 
 
 def morph(args: Namespace) -> str:

@@ -106,7 +106,11 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
     )
     _add_count(parser, "images of each class")
     _add_drawing(parser)
-    _add_out(parser, f"{_GRIDS}: a grid, one row per class, nearly square for one", arrays="labels")
+    _add_out(
+        parser,
+        f"{_GRIDS}: a grid, one row per class; nearly square for one class or one image of each",
+        arrays="labels",
+    )
 
 
 def _add_morph(parser: argparse.ArgumentParser) -> None:

@@ -55,5 +55,5 @@ class SampleRequest(TruncatedRequest):
         return [name for name in names for _ in range(self.count)] or super().captions(images, names)
 
     def rows(self, classes: int) -> int:
-        """Return a row for each class; one alone makes a square."""
-        return classes if classes > 1 else 0
+        """Return a row for each class; one class, or one image of each, makes a square."""
+        return classes if classes > 1 and self.count > 1 else 0

@@ -73,7 +73,7 @@ def test_a_model_without_classes(service: Service, classless: Path) -> None:
     ("wanted", "columns", "shown"),
     [
         (SampleRequest(classes=("0", "1"), count=6), 6, 6),
-        (SampleRequest(classes=("0", "1"), count=1), 1, 4),
+        (SampleRequest(classes=("0", "1"), count=1), 2, 4),
         (SampleRequest(classes=("0",), count=20), 5, 5),
         (SampleRequest(classes=("0", "1"), count=20), 20, 8),
         (MixtureRequest(classes=("0",), weights=(1.0,), count=8), 3, 4),

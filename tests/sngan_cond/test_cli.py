@@ -70,6 +70,8 @@ def test_sample_takes_several_classes_after_one_flag_and_all_of_them(model: str,
     assert torch.equal(pixels(tmp_path / "some.png"), to_grid(sample(build(4), [3, 3, 2, 2, 0, 0]), columns=3))
     output_of(main, *common, tmp_path / "all.png", "--class", "all")
     assert torch.equal(pixels(tmp_path / "all.png"), to_grid(sample(build(4), [0, 0, 1, 1, 2, 2, 3, 3]), columns=2))
+    output_of(main, "sample", "--model", model, "-n", "1", "-o", tmp_path / "each.png", "--class", "all")
+    assert torch.equal(pixels(tmp_path / "each.png"), to_grid(sample(build(4), [0, 1, 2, 3]), columns=2))
     output_of(main, *common[:3], "--class", "2", "-n", "1", "-o", tmp_path / "one.png")
     assert torch.equal(pixels(tmp_path / "one.png"), sample(build(4), 2)[0])  # no frame around a single image
 
