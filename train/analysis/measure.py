@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sngan_cond import Discriminator, build_constraint
 from sngan_cond.constraints.spectral import spectral_layers
 from sngan_cond.constraints.weight_matrices import matrix_view, normalised_layers, output_axis, raw_weight
+from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from sngan_cond.validation import one_line
 from train.config import TrainConfig
 from train.errors import TrainError
@@ -100,7 +101,7 @@ def measure_run(folder: Path, argument: str) -> RunNumbers:
         raise TrainError(f"{argument} {folder}: nothing is logged there yet (in {SCALARS_FILE})")
     norms: list[CheckpointNorms] = []
     spectra: dict[str, list[float]] = {}
-    for checkpoint in whole_checkpoints(folder / "checkpoints", _warn):
+    for checkpoint in whole_checkpoints(folder / CHECKPOINTS_FOLDER, _warn):
         try:
             layers, squared = decompose(load_discriminator(config, checkpoint).double())
         except (OSError, SafetensorError) as error:  # a run in progress removes its oldest checkpoints

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from sngan_cond.hub.files import BUNDLED, CARD_FILE, parse_repo, parse_revision
 from sngan_cond.hub.upload import push_folder
 from sngan_cond.loading import LoadedModel, load_generator
@@ -82,9 +83,9 @@ def _check_metrics(model: LoadedModel) -> None:
 
 
 def _find(run_dir: Path, step: int | None) -> tuple[Path, int]:
-    root = run_dir / "checkpoints"
+    root = run_dir / CHECKPOINTS_FOLDER
     if not root.is_dir():
-        raise TrainError(f"--run-dir {run_dir}: no run there (it has no folder 'checkpoints')")
+        raise TrainError(f"--run-dir {run_dir}: no run there (it has no folder {CHECKPOINTS_FOLDER!r})")
     if step is None:
         found = newest_checkpoint(root, lambda line: print(f"warning: {line}", file=sys.stderr))
         if found is None:

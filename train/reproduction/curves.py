@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from train.analysis.measure import read_curves
 from train.plotting import COLOURS, add_legend, count_images, panels, png, shades
 from train.reproduction.gradients import gradient_norms
@@ -69,7 +70,9 @@ def _scores(axes: "Axes", tasks: Sequence[Task]) -> None:
 def _gradients(axes: "Axes", tasks: Sequence[Task]) -> None:
     logs: dict[int, list[list[float]]] = {}
     for task in tasks:
-        for checkpoint in whole_checkpoints(task.run_dir / "checkpoints", lambda line: print(line, file=sys.stderr)):
+        for checkpoint in whole_checkpoints(
+            task.run_dir / CHECKPOINTS_FOLDER, lambda line: print(line, file=sys.stderr)
+        ):
             norms = gradient_norms(*gradient_inputs(task.config, checkpoint))
             logs.setdefault(checkpoint.state.images_seen, []).append([math.log(max(norm, 1e-30)) for norm in norms])
     images_seen = sorted(logs)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from train.config import TrainConfig
 from train.data.info import INFO_NAME, DatasetInfo
 from train.errors import TrainError
@@ -137,6 +138,6 @@ class Task:
     @property
     def checkpoint(self) -> Checkpoint:
         """Its newest whole checkpoint; a TrainError where there is none."""
-        if (found := newest_checkpoint(self.run_dir / "checkpoints", print)) is None:
+        if (found := newest_checkpoint(self.run_dir / CHECKPOINTS_FOLDER, print)) is None:
             raise TrainError(f"{self.run_dir}: no whole checkpoint there")
         return found

@@ -14,6 +14,7 @@ from filelock import FileLock
 from torch import Tensor
 from tqdm import tqdm
 
+from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from train.config import FREE_KEYS, TrainConfig
 from train.errors import TrainError
 from train.files import lock, write_text_atomically
@@ -40,7 +41,7 @@ class Run:
 
     def __init__(self, config: TrainConfig, folder: Path) -> None:
         self.config = config
-        self.folder, self.checkpoints = folder, folder / "checkpoints"
+        self.folder, self.checkpoints = folder, folder / CHECKPOINTS_FOLDER
         self.accelerator, self.numerics = open_accelerator(config, folder)
         self.world_size = self.accelerator.num_processes
         self.is_main = self.accelerator.is_main_process

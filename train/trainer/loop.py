@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from sngan_cond.fast.waiting import WAITING
+from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from sngan_cond.objectives import DiscriminatorBatch
 from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
@@ -234,7 +235,7 @@ def _open_dataset(config: TrainConfig) -> PreparedDataset:
 
 def _find_start(config: TrainConfig, run_dir: Path, dataset: PreparedDataset) -> StartModel | None:
     """Read the model that a run starts from, before its folder is made; one with checkpoints needs it no more."""
-    if config.init_from is None or saved_steps(run_dir / "checkpoints"):
+    if config.init_from is None or saved_steps(run_dir / CHECKPOINTS_FOLDER):
         return None
     return open_model(config.init_from, with_names(config.generator, dataset))
 
