@@ -70,7 +70,7 @@ def resolve_class(config: GeneratorConfig, given: Class) -> int:
 
 
 def _class_of(config: GeneratorConfig, text: str) -> int:
-    key = _normalise(text)
+    key = name_key(text)
     if _is_integer(key) and 0 <= int(key) < config.num_classes:
         return int(key)
     index = _index(config)
@@ -104,7 +104,7 @@ def search_classes(config: GeneratorConfig, query: str, limit: int = 20) -> list
         raise ValueError(f"query={short_repr(query)}: a text is allowed")
     if not config.num_classes or limit < 1:
         return []
-    key = _normalise(query)
+    key = name_key(query)
     if not key:
         return list(range(min(limit, config.num_classes)))
     index = _index(config)
@@ -176,10 +176,10 @@ class _Index:
 
 @functools.lru_cache(maxsize=16)
 def _index(config: GeneratorConfig) -> _Index:
-    ids = tuple(_normalise(wnid) for wnid in config.class_ids or ("",) * config.num_classes)
+    ids = tuple(name_key(wnid) for wnid in config.class_ids or ("",) * config.num_classes)
     names, by_name, by_id = [], defaultdict(list), defaultdict(list)
     for label, (name, wnid) in enumerate(zip(config.class_names or ("",) * config.num_classes, ids, strict=True)):
-        parts = (_normalise(part) for part in (name, *name.split(","), _SAME_WORD_IN_WORDNET.get(wnid, "")))
+        parts = (name_key(part) for part in (name, *name.split(","), _SAME_WORD_IN_WORDNET.get(wnid, "")))
         names.append(tuple(dict.fromkeys(part for part in parts if part)))  # each once
         for part in names[-1]:
             by_name[part].append(label)
@@ -194,7 +194,7 @@ def _label(config: GeneratorConfig, label: int, by_name: Mapping[str, list[int]]
     unique = str(label) if config.class_ids is None else config.class_ids[label]
     if not name:
         return unique
-    means_one = by_name[_normalise(name)] == [label] and not _is_integer(name)
+    means_one = by_name[name_key(name)] == [label] and not _is_integer(name)
     return name if means_one else f"{name} ({unique})"
 
 
@@ -220,7 +220,8 @@ def _by_label(index: _Index, key: str) -> list[int]:
     return [label for label in pointed if label in index.by_name.get(match[1], ())]
 
 
-def _normalise(text: str) -> str:
+def name_key(text: str) -> str:
+    """Return what of a name counts where names are compared: not its letter case, underscores or outer spaces."""
     return " ".join(text[:MAX_TEXT].casefold().replace("_", " ").split())
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sngan_cond import Generator, GeneratorConfig
+from sngan_cond.classes import name_key
 from sngan_cond.hub.download import locate
 from sngan_cond.hub.files import DISCRIMINATOR_FILE, TRAINING_FILE, WEIGHTS_FILE, PretrainedError
 from sngan_cond.networks.layers import ConditionalBatchNorm2d
@@ -136,7 +137,7 @@ def match_classes(old: GeneratorConfig, new: GeneratorConfig) -> list[int | None
     """
     by_name, by_id = _labels(old.class_names), _labels(old.class_ids)
     names, ids = (given or ("",) * new.num_classes for given in (new.class_names, new.class_ids))
-    return [by_name.get(_key(name), by_id.get(_key(wnid))) for name, wnid in zip(names, ids, strict=True)]
+    return [by_name.get(name_key(name), by_id.get(name_key(wnid))) for name, wnid in zip(names, ids, strict=True)]
 
 
 def class_rows(network: nn.Module) -> set[str]:
@@ -219,12 +220,8 @@ def _plain(name: str) -> str:
     return name.replace(".parametrizations.weight.original", ".weight")
 
 
-def _key(text: str) -> str:
-    return " ".join(text.casefold().replace("_", " ").split())
-
-
 def _labels(names: Sequence[str] | None) -> dict[str, int]:
-    keys = [_key(name) for name in names or ()]
+    keys = [name_key(name) for name in names or ()]
     often = Counter(keys)
     return {key: label for label, key in enumerate(keys) if key and often[key] == 1}
 
