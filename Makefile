@@ -30,8 +30,7 @@ demo: $(VENV)/installed
 	$(BIN)/python -m train.prepare --source shapes --resolution 32 --limit 10000 --out $(DEMO)/shapes-32
 	$(ALLOCATOR) $(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no \
 		-m train --preset shapes_32 --run-dir $(DEMO)/run --set data.path=$(DEMO)/shapes-32
-	@test "$(PAGE)" = 0 || $(BIN)/python -m app \
-		--model "$$(ls -d $(DEMO)/run/checkpoints/step-* | tail -n 1)" --model bundled
+	@test "$(PAGE)" = 0 || $(BIN)/python -m app --model $(DEMO)/run --model bundled
 
 test: $(VENV)/installed-dev browser check
 	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist worksteal
