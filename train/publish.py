@@ -20,7 +20,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="DIR",
-        help="write the model folder here and send nothing (card for --repo or bundled)",
+        help="write the model folder here and send nothing (its card is for --repo, or the folder's name)",
     )
     add("--branch", "--revision", metavar="NAME", help="made if missing (default: main)")
     add("--checkpoint", type=int, metavar="STEP", help="step (default: the newest whole checkpoint)")

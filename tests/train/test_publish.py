@@ -68,11 +68,11 @@ def test_what_is_sent_by_hand_is_noted_under_its_branch(run_dir: Path, monkeypat
 
 
 def test_a_model_folder_can_be_written_instead(run_dir: Path, tmp_path: Path) -> None:
-    options = ["--run-dir", str(run_dir), "--out", str(tmp_path / "bundled"), "--with-discriminator"]
+    options = ["--run-dir", str(run_dir), "--out", str(tmp_path / "my-model"), "--with-discriminator"]
     assert main(options) == 0
-    model = load_generator(tmp_path / "bundled")
+    model = load_generator(tmp_path / "my-model")
     assert model.step == 4
-    assert "from_pretrained('bundled')" in (model.card or "")
+    assert "from_pretrained('my-model')" in (model.card or "")
     assert main(options) == 2
     assert main(options[:2]) == 2
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
-from sngan_cond.hub.files import BUNDLED, CARD_FILE, parse_repo, parse_revision
+from sngan_cond.hub.files import CARD_FILE, parse_repo, parse_revision
 from sngan_cond.hub.upload import push_folder
 from sngan_cond.loading import LoadedModel, load_generator
 from sngan_cond.validation import short_repr
@@ -28,7 +28,7 @@ def publish(args: argparse.Namespace) -> None:
     """
     if args.repo is None and args.out is None:
         raise TrainError("--repo: is needed, user/name, or --out with a folder")
-    repo = BUNDLED if args.repo is None else parse_repo(args.repo)
+    repo = args.out.name if args.repo is None else parse_repo(args.repo)
     if args.branch is not None:
         parse_revision(args.branch)
     if args.out is not None and args.out.exists():
