@@ -65,8 +65,7 @@ def export_checkpoint(
         with atomic_folder(target) as draft:
             for name in (CONFIG_FILE, WEIGHTS_FILE, *([DISCRIMINATOR_FILE] if with_discriminator else [])):
                 _link(checkpoint / name, draft / name)
-                if sha256(draft / name) != state.files.get(name):
-                    raise TrainError(f"{checkpoint / name}: damaged, its sha256 is not the one that {STATE_FILE} says")
+                state.check_file(checkpoint / name, sha256(draft / name))
             training = read_json(checkpoint / TRAINING_FILE, error=TrainError)
             _write(draft / TRAINING_FILE, training | _data(training))
             if metrics is not None or (checkpoint / METRICS_FILE).exists():

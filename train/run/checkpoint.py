@@ -46,6 +46,11 @@ class StateFile:
     config: dict[str, Any]
     files: dict[str, str]
 
+    def check_file(self, path: Path, found: str) -> None:
+        """Raise a TrainError if a file of the checkpoint has another sha256 than it was saved with."""
+        if self.files.get(path.name) != found:
+            raise TrainError(f"{path}: damaged, its sha256 is not the one that {STATE_FILE} says")
+
 
 class Checkpoint(NamedTuple):
     """A whole checkpoint on disk."""

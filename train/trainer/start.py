@@ -21,6 +21,8 @@ from sngan_cond.validation import one_line
 from train.config import SHARED_KEYS
 from train.errors import TrainError
 from train.files import sha256, write_text_atomically
+from train.run.checkpoint import STATE_FILE, StateFile
+from train.stored import read_as
 
 START_FILE = "init_from.json"
 _STRUCTURE = ("resolution", "architecture", "latent_dim", "channels", "latent", "norm")
@@ -63,6 +65,10 @@ def open_model(name: str, config: GeneratorConfig) -> StartModel:
     path = files.folder / DISCRIMINATOR_FILE
     present = [file for file in (files.folder / WEIGHTS_FILE, path) if file.is_file()]
     sums = {file.name: sha256(file) for file in present}
+    if (files.folder / STATE_FILE).is_file():
+        state = read_as(StateFile, files.folder / STATE_FILE)
+        for file in present:
+            state.check_file(file, sums[file.name])
     facts = {"source": name, "repo": files.repo, "commit": files.commit_hash, "step": step, "sha256": sums}
     return StartModel(G.config, G.state_dict(), _read(path) if path in present else None, facts)
 

@@ -26,6 +26,7 @@ from sngan_cond.hub.files import BUNDLED_FOLDER
 from tests.processes import run
 from tests.refusals import refused
 from tests.train.launch import TWO, refused_run, run_here, tiny_command
+from tests.train.publishing.published_run import CONFIG, add_checkpoint
 from train.data.dataset import PreparedDataset
 from train.errors import TrainError
 from train.files import sha256
@@ -196,6 +197,14 @@ def test_a_damaged_discriminator_is_refused(tmp_path: Path, words: str) -> None:
     if "damaged" in words:
         path.write_bytes(path.read_bytes()[:-1])
     refused(lambda: open_model(str(tmp_path / "model"), OLD), f"init_from: {path}: {words}", by=TrainError)
+
+
+@pytest.mark.parametrize("name", ["model", "discriminator"])
+def test_a_damaged_file_of_a_checkpoint_is_refused(tmp_path: Path, name: str) -> None:
+    checkpoint = add_checkpoint(tmp_path / "run", 4)
+    path = checkpoint / f"{name}.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")  # it is read as before, with another last number
+    refused(lambda: open_model(str(checkpoint), CONFIG), f"{path}: damaged, its sha256", by=TrainError)
 
 
 def test_a_gamma_that_starts_from_discarded_norms_is_refused() -> None:
