@@ -132,8 +132,12 @@ def save_arrays(batches: Iterable[Tensor], path: str | Path, *, count: int, side
         path: ends in .npy for the images alone, (N, R, R, 3) uint8, or in .npz for these as `arr_0` and `y` as `arr_1`.
         side_px: R.
         y: (N,) labels, (N, K) class weights, or None.
+    Raises:
+        ValueError: if `path` ends otherwise, or the images are others or not as many.
     """
     final, shape = Path(path), (count, side_px, side_px, 3)
+    if final.suffix.lower() not in (".npy", ".npz"):
+        raise ValueError(f"path={str(path)!r}: arrays end in .npy or .npz")
     with atomic_file(final) as draft:
         if final.suffix.lower() == ".npy":
             with draft.open("wb") as stream:
@@ -150,8 +154,14 @@ def save_arrays(batches: Iterable[Tensor], path: str | Path, *, count: int, side
 def _write_array(stream: IO[bytes], batches: Iterable[Tensor], shape: tuple[int, ...]) -> None:
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, header)
+    written = 0
     for batch in batches:
-        stream.write(batch.permute(0, 2, 3, 1).contiguous().numpy().data)
+        if batch.dtype != torch.uint8 or batch.shape[1:] != (3, *shape[1:3]):
+            raise _not_images("batch", batch, f"(n, 3, {shape[1]}, {shape[2]})")
+        stream.write(batch.permute(0, 2, 3, 1).contiguous().cpu().numpy().data)
+        written += len(batch)
+    if written != shape[0]:
+        raise ValueError(f"count={shape[0]}: the batches hold {written} images")
 
 
 def _save(image: Tensor, path: Path, kind: str, options: dict[str, Any]) -> None:
@@ -173,10 +183,19 @@ def to_pil(image: Tensor) -> "Image":
     Args:
         image: (3, H, W) uint8.
     Raises:
-        ValueError: if Pillow is not installed.
+        ValueError: if Pillow is not installed, or the image is of another shape or type.
     """
-    made: Image = _pillow().fromarray(image.permute(1, 2, 0).contiguous().to(torch.uint8).cpu().numpy())
+    if image.dtype != torch.uint8 or image.ndim != 3 or len(image) != 3:
+        raise _not_images("image", image, "(3, H, W)")
+    made: Image = _pillow().fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
     return made
+
+
+def _not_images(name: str, given: Tensor, shape: str) -> ValueError:
+    return ValueError(
+        f"{name} of shape {tuple(given.shape)} and {given.dtype}: {shape} uint8 is allowed; sampling.to_uint8 makes it "
+        "of images in [-1, 1]"
+    )
 
 
 def _pillow() -> ModuleType:

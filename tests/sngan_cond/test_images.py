@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sngan_cond.images import save_animation, save_image, save_png, to_grid
+from sngan_cond.images import save_animation, save_arrays, save_image, save_png, to_grid
 from tests.refusals import refused
 
 
@@ -77,6 +77,20 @@ def test_other_endings_are_refused(tmp_path: Path) -> None:
     )
     refused(lambda: save_animation(images, tmp_path / "walk.mp4"), animations)
     refused(lambda: save_image(images[0], tmp_path / "a.gif"), stills)
+
+
+def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
+    images = random_images(2)
+    words = "(3, H, W) uint8 is allowed; sampling.to_uint8 makes it of images in [-1, 1]"
+    for other in (images, images[0] / 255, images[0, :1]):
+        refused(lambda other=other: save_image(other, tmp_path / "a.png"), str(tuple(other.shape)), words)
+    shape = {"count": 2, "side_px": 4, "y": None}
+    refused(lambda: save_arrays([images], tmp_path / "a.npy", **shape), "(2, 3, 3, 4)", "(n, 3, 4, 4) uint8")
+    square = random_images(2, 4, 4)
+    refused(lambda: save_arrays([square / 255], tmp_path / "a.npz", **shape), "torch.float32")
+    refused(lambda: save_arrays([square[:1]], tmp_path / "a.npz", **shape), "count=2: the batches hold 1 images")
+    refused(lambda: save_arrays([square], tmp_path / "a.txt", **shape), "a.txt'", "arrays end in .npy or .npz")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
