@@ -16,7 +16,7 @@ from sngan_cond import sampling
 from sngan_cond.classes import class_label, resolve_class, search_classes
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.convert import generator_from_chainer
-from sngan_cond.export import CHECKED_BATCHES, TOLERANCE, export_onnx, export_program
+from sngan_cond.export import CHECKED_BATCHES, ONNX, PROGRAM, TOLERANCE, check_path, export_onnx, export_program
 from sngan_cond.flags import MAX_IMAGES
 from sngan_cond.inputs import Inputs, mixture_inputs, morph_inputs, sample_inputs, walk_inputs
 from sngan_cond.latents import check_seed, check_truncation
@@ -107,8 +107,9 @@ def convert(args: Namespace) -> str:
 
 def export(args: Namespace) -> str:
     """Write a model for other programs."""
-    G = load_generator(args.model).generator
-    write = {"onnx": export_onnx, "torch-export": export_program}[args.to]
+    suffix, write = {"onnx": (ONNX, export_onnx), "torch-export": (PROGRAM, export_program)}[args.to]
+    check_path(args.out, suffix)
+    G = _model(args).generator
     worst = write(G, args.out, args.half, inputs=args.inputs)
     size = f"{'float16' if args.half else 'float32'}, {args.out.stat().st_size / 1e6:.1f} MB"
     return (

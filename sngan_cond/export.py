@@ -33,6 +33,7 @@ ClassInput = Literal["labels", "weights"]
 CHECKED_BATCHES = (1, 3)  # neither is the batch that is traced
 OPSET = 20  # the newest whose operators TensorRT 10 and onnxruntime-web have, too
 MAX_ONNX_BYTES = 2**31 - 2**20  # protobuf's limit for one file, less what describes the graph
+ONNX, PROGRAM = ".onnx", ".pt2"  # endings
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 # By `half`, in the images' own unit, of which a byte's step is 1/127.5. float16 has 11 bits of mantissa, and networks
 # add up what each layer rounds.
@@ -54,10 +55,7 @@ def export_onnx(G: nn.Module, path: str | Path, half: bool = False, *, inputs: C
     Raises:
         ValueError: if an argument is not allowed, a package is missing, or the difference is larger.
     """
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ValueError(f"export to ONNX needs {', '.join(missing)}: pip install {' '.join(_PACKAGES)}")
-    return _export(G, path, ".onnx", half, inputs, _write_onnx)
+    return _export(G, path, ONNX, half, inputs, _write_onnx)
 
 
 def export_program(G: nn.Module, path: str | Path, half: bool = False, *, inputs: ClassInput = "labels") -> float:
@@ -71,7 +69,16 @@ def export_program(G: nn.Module, path: str | Path, half: bool = False, *, inputs
     Raises:
         ValueError: if an argument is not allowed, or the difference is larger.
     """
-    return _export(G, path, ".pt2", half, inputs, _write_program)
+    return _export(G, path, PROGRAM, half, inputs, _write_program)
+
+
+def check_path(path: Path, suffix: str) -> None:
+    """Refuse a path that a file of this suffix cannot have, and ONNX where a package is missing."""
+    missing = [name for name in _PACKAGES if suffix == ONNX and importlib.util.find_spec(name) is None]
+    if missing:
+        raise ValueError(f"export to ONNX needs {', '.join(missing)}: pip install {' '.join(_PACKAGES)}")
+    if path.suffix.lower() != suffix or path.is_dir():
+        raise ValueError(f"path={str(path)!r}: a file ending in {suffix} is allowed")
 
 
 class _Exported(nn.Module):
@@ -102,11 +109,10 @@ def _export(
     """
     generator, path = generator_in(G), Path(path)
     config = generator.config
+    check_path(path, suffix)
     check("inputs", inputs, ClassInput)
     if inputs == "weights" and not config.num_classes:
         raise ValueError("inputs='weights': a generator without classes takes latents only; leave inputs out")
-    if path.suffix.lower() != suffix or path.is_dir():
-        raise ValueError(f"path={str(path)!r}: a file ending in {suffix} is allowed")
     model = _plain_copy(generator)
     rng = torch.Generator().manual_seed(0)
     batches = [_draw_inputs(config, inputs, count, rng) for count in CHECKED_BATCHES]

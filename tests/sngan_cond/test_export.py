@@ -170,6 +170,8 @@ def test_refuses_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     G, path = tiny(), tmp_path / "model.pt2"
     refused(lambda: export_program(G, tmp_path / "model.onnx"), "model.onnx'", "a file ending in .pt2 is allowed")
     refused(lambda: export_program(G, tmp_path), "a file ending in .pt2 is allowed")
+    arguments = ["export", "--model", "no/model", "--to", "torch-export", "-o", tmp_path / "model.onnx"]
+    refused_command(main, arguments, "a file ending in .pt2 is allowed")  # before a model is looked for
     refused(lambda: export_program(G, path, inputs="both"), "inputs='both'", "labels, weights")
     refused(lambda: export_program(tiny(classes=0), path, inputs="weights"), "inputs='weights'", "without classes")
     refused(lambda: export_program(nn.Linear(2, 2), path), "a Generator")
