@@ -15,8 +15,13 @@ def atomic_file(path: Path) -> Iterator[Path]:
     try:
         yield draft
         draft.replace(path)
+    except OSError as error:
+        if str(error.filename) == str(draft):  # which nobody asked for
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it took its name, or its name is what the system refuses
+            draft.unlink()
 
 
 @contextlib.contextmanager

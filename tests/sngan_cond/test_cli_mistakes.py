@@ -98,6 +98,8 @@ def test_wrong_places_to_write(model: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     assert "file" in refused("sample", *common, tmp_path / "file")
     assert "file" in refused("sample", *common, tmp_path / "file" / "grid.png")
+    long = tmp_path / f"{'a' * 250}.png"
+    assert f"error: {long}: File name too long" in refused("sample", *common, long)
     morphing = ("--model", model, "--from", "0", "--to", "2", "--out")
     line = refused("morph", *morphing, tmp_path / "m.mp4")
     assert re.search(r"m\.mp4: a file ending in .*\.gif, \.webp, \.apng, \.npy, \.npz, or a folder, is allowed", line)
