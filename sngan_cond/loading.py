@@ -22,7 +22,7 @@ def load_generator(
     model: str | Path,
     *,
     torch_dtype: torch.dtype | None = None,
-    device: torch.device | str | None = None,
+    device: torch.device | str | int | None = None,
     **options: Any,
 ) -> LoadedModel:
     """Load a generator, and fetch its metrics, training record, card and samples where there are any.

@@ -43,7 +43,7 @@ class Loadable:
         *,
         revision: str | None = None,
         torch_dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
+        device: torch.device | str | int | None = None,
         force_download: bool = False,
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -56,7 +56,7 @@ class Loadable:
                 means its newest whole checkpoint, or "bundled" for the model inside this package.
             revision: branch, tag or full commit hash of a repo; None takes "main".
             torch_dtype: type that the weights are cast to; None takes float32, whatever the file holds.
-            device: where the network goes; None is the CPU.
+            device: where the network goes, an integer to the GPU of that number; None is the CPU.
             force_download: download from a repo what the cache has already.
             token: for the Hub; None takes the login's, or HF_TOKEN.
             cache_dir: of the Hub's client; None takes its own.
@@ -81,7 +81,11 @@ class Loadable:
 
     @classmethod
     def from_files(
-        cls, files: ModelFiles, *, torch_dtype: torch.dtype | None = None, device: torch.device | str | None = None
+        cls,
+        files: ModelFiles,
+        *,
+        torch_dtype: torch.dtype | None = None,
+        device: torch.device | str | int | None = None,
     ) -> Self:
         """Load a network whose files `locate` found, in eval mode.
 
@@ -94,7 +98,7 @@ class Loadable:
         network = cls._read(files, torch_dtype or torch.float32)
         assert isinstance(network, nn.Module)
         network.provenance = files
-        return network.eval().to(device or "cpu")
+        return network.eval().to("cpu" if device is None else device)
 
     @classmethod
     @abstractmethod
@@ -102,7 +106,7 @@ class Loadable:
         """Build the network on the CPU and read its weights."""
 
 
-def _check_place(dtype: object, device: torch.device | str | None) -> None:
+def _check_place(dtype: object, device: torch.device | str | int | None) -> None:
     if dtype is not None and dtype not in _DTYPES:
         raise PretrainedError(f"torch_dtype={short_repr(dtype)}: {', '.join(map(str, _DTYPES))} or None is allowed")
     try:

@@ -269,7 +269,7 @@ def test_info_shortens_a_thousand_names(tmp_path: Path) -> None:
     assert len(text) < 4000
 
 
-@pytest.mark.parametrize("verb", ["sample", "morph", "walk", "mixture", "classes", "info", "convert"])
+@pytest.mark.parametrize("verb", ["sample", "morph", "walk", "mixture", "classes", "info", "convert", "export"])
 def test_help_states_types_units_and_defaults(verb: str) -> None:
     text = " ".join(output_of(main, verb, "--help").split())
     if verb in ("sample", "morph", "walk", "mixture"):

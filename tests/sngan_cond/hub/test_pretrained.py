@@ -316,6 +316,15 @@ def test_places_and_types_that_are_none_are_refused(options: dict[str, Any], wor
     refused(lambda: Generator.from_pretrained("user/name", **options), words, by=PretrainedError)
 
 
+def test_the_first_gpu_is_not_taken_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    places: list[object] = []
+    monkeypatch.setattr("sngan_cond.hub.loadable._check_place", lambda *_: None)  # there is none here
+    monkeypatch.setattr(Generator, "to", lambda self, device: places.append(device) or self)
+    for device in (0, None):
+        Generator.from_pretrained("bundled", device=device)
+    assert places == [0, "cpu"]
+
+
 def test_a_name_that_is_no_text_is_refused() -> None:
     for name in (None, 5, b"bundled"):
         refused(lambda name=name: Generator.from_pretrained(name), f"model={name!r}: ", by=PretrainedError)
