@@ -56,7 +56,7 @@ def constrained(kind: type[D], config: DiscriminatorConfig, constraint: Constrai
     network: D = shape_of(kind, config).to_empty(device="cpu")
     # What the constraint would draw, or measure off the weights, comes from the file.
     start = replace(constraint, init="as_built", init_scale=1.0, gamma_start="one")
-    with torch.random.fork_rng(devices=[]):
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]):
         build_constraint(start).attach(network)
     network.constraint = constraint  # type: ignore[assignment]
     return network
