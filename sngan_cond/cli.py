@@ -58,7 +58,7 @@ def exit_status(error: BaseException, *, name: str = "") -> int:
 
 
 def _one_line(message: object) -> str:
-    return one_line(message, _LONGEST_MESSAGE, more="…")
+    return printable(one_line(message, _LONGEST_MESSAGE, more="…"))  # it may quote what anybody has written
 
 
 def _parser() -> OneLineParser:
@@ -106,7 +106,7 @@ def _notes(*, quiet: bool) -> Iterator[None]:
 
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            tqdm.write(printable(_one_line(record.getMessage())), file=sys.stderr)  # above a bar, where one is shown
+            tqdm.write(_one_line(record.getMessage()), file=sys.stderr)  # above a bar, where one is shown
 
     logger, handler = logging.getLogger("sngan_cond"), logging.NullHandler() if quiet else Lines()
     level, propagate = logger.level, logger.propagate

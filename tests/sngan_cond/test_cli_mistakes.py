@@ -117,6 +117,12 @@ def test_models_without_classes_or_a_card(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
+def test_nobodys_escape_codes_reach_the_terminal(tmp_path: Path) -> None:
+    build(3, class_names=("crane\x1b[31m", "crane\x1b[31m", "snail"), class_ids=None).save_pretrained(tmp_path / "m")
+    line = refused("sample", "--model", tmp_path / "m", "--class", "crane", "-o", tmp_path / "a.png")
+    assert line.endswith("near are 0 / crane?[31m, 1 / crane?[31m")
+
+
 def test_a_search_that_finds_nothing(model: str) -> None:
     line = refused("classes", "--model", model, "--search", "zeppelin")
     assert "--search 'zeppelin': none of this model's 4 classes is like it" in line
