@@ -30,6 +30,7 @@ Winograd's larger tiles save more and round worse; they are not used.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -37,12 +38,14 @@ from torch import Tensor
 
 # The filter transforms as matrices, for the native kernels; for two axes, the one of one axis times itself (Kronecker).
 # Rows: the taps (s, w0, w2) of one axis; columns: w0, w1, w2.
-_SUMS = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+# The native kernels read them by their addresses: in float32 on the CPU, whatever PyTorch's defaults are at the import.
+_HERE: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+_SUMS = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], **_HERE)
 UPSAMPLE_FILTER = torch.kron(_SUMS, _SUMS)  # (9, 9)
 # Columns flipped, for taps (s, w2, w0): upsample_adjoint gives e[i+1] - e[i] before o[i-1] - o[i].
 MEAN_POOL_FILTER = torch.kron(_SUMS.flip(1), _SUMS.flip(1)) / 4
 # G of Lavin and Gray's F(2, 3).
-_G = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]])
+_G = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]], **_HERE)
 WINOGRAD_FILTER = torch.kron(_G, _G)  # (16, 9)
 
 

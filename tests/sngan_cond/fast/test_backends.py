@@ -1,6 +1,7 @@
 """Every backend of a convolution against the plain one."""
 
 import itertools
+import runpy
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ from sngan_cond.fast import (
     same_conv2d,
     set_backend,
     upsample_conv2d,
+    winograd,
 )
 from sngan_cond.networks.layers import SameConv2d
 from tests.processes import run
@@ -145,6 +147,18 @@ def test_without_a_home_there_are_no_native_kernels(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(native.Path, "home", none)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert native._library.__wrapped__() is None
+
+
+def test_pytorchs_defaults_at_the_import_change_no_transform() -> None:
+    """The native kernels read them by their addresses."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            loaded = runpy.run_path(winograd.__file__)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for name in ("UPSAMPLE_FILTER", "MEAN_POOL_FILTER", "WINOGRAD_FILTER"):
+        torch.testing.assert_close(loaded[name], getattr(winograd, name), rtol=0, atol=0)  # compares types and devices
 
 
 @pytest.mark.slow
