@@ -26,6 +26,7 @@ if __name__ == "__main__":
 
 import torch
 
+from benchmarks.job import fresh_generator
 from benchmarks.machine import RESULTS, ROOT, describe_machine, quartiles, write_result
 from sngan_cond import Generator, GeneratorConfig, sample
 from sngan_cond.cli import run_command
@@ -36,19 +37,11 @@ from train.trainer.loop import train
 
 GENERATORS = {
     "bundled": lambda: Generator.from_pretrained("bundled"),  # 32 px, narrow
-    "32 px": lambda: _started(GeneratorConfig(resolution=32, num_classes=10)),
-    "128 px": lambda: _started(GeneratorConfig(resolution=128, num_classes=1000)),
+    "32 px": lambda: fresh_generator(GeneratorConfig(resolution=32, num_classes=10)),
+    "128 px": lambda: fresh_generator(GeneratorConfig(resolution=128, num_classes=1000)),
 }
 WORK = ("train", *GENERATORS)
 SIDES = ("before", "now")
-
-
-def _started(config: GeneratorConfig) -> Generator:
-    G = Generator(config).eval()
-    for name, buffer in G.named_buffers():
-        if name.endswith("running_var"):
-            buffer.fill_(1.0)  # a fresh one of a conditional batch norm is 0, which would make images of infinities
-    return G
 
 
 def sampling_rate(G: Generator, batch_size: int | None, seconds: float = 5) -> float:

@@ -19,7 +19,7 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from benchmarks.job import add_options, apply_options
+from benchmarks.job import add_options, apply_options, fresh_generator
 from benchmarks.machine import RESULTS, WALL, Clock, describe_machine, in_turn, median_ratio, quartiles, write_result
 from sngan_cond import Generator, GeneratorConfig
 from sngan_cond.cli import run_command
@@ -37,11 +37,10 @@ def make_generator(name: str) -> Generator:
     """
     if name == "bundled":
         return Generator.from_pretrained(name)
+    if not name.isdecimal():
+        raise ValueError(f"--models {name}: bundled or a side in pixels is allowed")
     torch.manual_seed(0)
-    G = Generator(GeneratorConfig(resolution=int(name))).eval()
-    for buffer in (buffer for key, buffer in G.named_buffers() if key.endswith("running_var")):
-        buffer.fill_(1.0)  # fresh ones are 0, which would make images of infinities
-    return G
+    return fresh_generator(GeneratorConfig(resolution=int(name)))
 
 
 @torch.inference_mode()

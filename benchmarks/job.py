@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchmarks.machine import WALL, Clock
 from benchmarks.reference import ReferenceUpdates, copy_weights
-from sngan_cond import Discriminator, Generator, build_constraint
+from sngan_cond import Discriminator, Generator, GeneratorConfig, build_constraint
 from sngan_cond.objectives import DiscriminatorBatch
 from train.config import TrainConfig
 from train.errors import TrainError
@@ -52,6 +52,15 @@ class Job(NamedTuple):
             torch.randint(classes, (self.batch_g,), device=device),
         )
         return DiscriminatorBatch(real, y, z, y_fake), (z_g, y_g)
+
+
+def fresh_generator(config: GeneratorConfig) -> Generator:
+    """Build an untrained generator in eval mode that makes finite images: its running variances are 1, not 0."""
+    G = Generator(config).eval()
+    for name, buffer in G.named_buffers():
+        if name.endswith("running_var"):
+            buffer.fill_(1.0)
+    return G
 
 
 def build_ours(job: Job, switches: tuple[str, ...]) -> Updates:

@@ -25,8 +25,9 @@ import torch
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
+from benchmarks.job import fresh_generator
 from benchmarks.machine import process_bytes
-from sngan_cond import Generator, GeneratorConfig
+from sngan_cond import GeneratorConfig
 from sngan_cond.classes import imagenet_classes
 
 SAMPLE_EVERY_S = 0.5
@@ -62,11 +63,7 @@ def save_random_model(folder: Path, resolution: int) -> None:
     """Save an untrained generator of official width with ImageNet's classes; time and memory do not look at numbers."""
     names, ids = imagenet_classes()
     config = GeneratorConfig(resolution=resolution, num_classes=1000, class_names=names, class_ids=ids)
-    G = Generator(config).eval()
-    for name, tensor in G.state_dict().items():
-        if name.endswith("running_var"):  # 0 in an untrained one, and images without a finite number take another time
-            tensor.fill_(1.0)
-    G.save_pretrained(folder)
+    fresh_generator(config).save_pretrained(folder)
 
 
 def measure(model: Path, options: argparse.Namespace) -> dict[str, Any]:

@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
 import torch
 
-from benchmarks.job import Job, add_options, apply_options, make_job
+from benchmarks.job import Job, add_options, apply_options, fresh_generator, make_job
 from benchmarks.machine import (
     RESULTS,
     WALL,
@@ -28,7 +28,6 @@ from benchmarks.machine import (
     write_result,
 )
 from benchmarks.reference import ReferenceGenerator, copy_weights
-from sngan_cond import Generator
 from sngan_cond.cli import run_command
 from sngan_cond.config import ConvBackend
 from train.config import SpeedConfig
@@ -55,9 +54,7 @@ def measure(
     """
     config = job.config.generator
     set_numerics(job.device, tf32=False, cudnn_benchmark=False)
-    G = Generator(config).to(job.device).eval()
-    for buffer in (buffer for name, buffer in G.named_buffers() if name.endswith("running_var")):
-        buffer.fill_(1.0)  # fresh ones are 0, which would make images of infinities
+    G = fresh_generator(config).to(job.device)
     reference = ReferenceGenerator(config).to(job.device).eval()
     copy_weights(G, reference)
     lay_out(G, SpeedConfig(convolution=backend), job.device)
