@@ -73,8 +73,9 @@ def test_a_model_folder_can_be_written_instead(run_dir: Path, tmp_path: Path) ->
     model = load_generator(tmp_path / "my-model")
     assert model.step == 4
     assert "from_pretrained('my-model')" in (model.card or "")
-    assert main(options) == 2
-    assert main(options[:2]) == 2
+    refused_command(main, options, "exists already")
+    refused_command(main, options[:2], "--repo: is needed")
+    refused_command(main, [*options, "--branch", "v1"], "--branch v1: allowed with --repo")
 
 
 def test_metrics_of_other_weights_are_refused(run_dir: Path, tmp_path: Path) -> None:

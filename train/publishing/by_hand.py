@@ -30,6 +30,8 @@ def publish(args: argparse.Namespace) -> None:
         raise TrainError("--repo: is needed, user/name, or --out with a folder")
     repo = args.out.name if args.repo is None else parse_repo(args.repo)
     if args.branch is not None:
+        if args.repo is None:
+            raise TrainError(f"--branch {args.branch}: allowed with --repo")
         parse_revision(args.branch)
     if args.out is not None and args.out.exists():
         raise TrainError(f"--out {args.out}: exists already; a new folder is allowed")
