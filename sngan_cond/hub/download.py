@@ -86,13 +86,13 @@ def locate(
 
 
 def _folder(name: str, folder: Path, needed: tuple[str, ...], max_weights_bytes: int) -> ModelFiles:
-    if is_repo(name):
-        logger.info("%s: the folder is taken; the repo of this name on the Hub is %s@main", name, name)
     try:
         sizes = _sizes(folder)
         if CHECKPOINTS_FOLDER in sizes and not sizes.keys() & {*needed}:
-            folder = model_checkpoint(folder, needed)
+            folder = model_checkpoint(folder, needed)  # says which, and that there is a folder
             sizes = _sizes(folder)
+        elif is_repo(name):
+            logger.info("%s: the folder is taken; the repo of this name on the Hub is %s@main", name, name)
     except OSError as error:
         raise PretrainedError(f"model={short_repr(name)}: the folder cannot be read ({error.strerror})") from error
     check_files(name, sizes, needed=needed, max_weights_bytes=max_weights_bytes)

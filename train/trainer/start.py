@@ -3,21 +3,19 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sngan_cond import Generator, GeneratorConfig
+from sngan_cond import Discriminator, Generator, GeneratorConfig
 from sngan_cond.classes import name_key
 from sngan_cond.hub.download import locate
 from sngan_cond.hub.files import DISCRIMINATOR_FILE, TRAINING_FILE, WEIGHTS_FILE, PretrainedError
 from sngan_cond.networks.layers import ConditionalBatchNorm2d
 from sngan_cond.stored import read_json
-from sngan_cond.validation import one_line
 from train.config import SHARED_KEYS
 from train.errors import TrainError
 from train.files import sha256, write_text_atomically
@@ -26,6 +24,8 @@ from train.stored import read_as
 
 START_FILE = "init_from.json"
 _STRUCTURE = ("resolution", "architecture", "latent_dim", "channels", "latent", "norm")
+# Of a constraint: what weights are multiplied by; the rest only tells how they are trained.
+_OF_WEIGHTS = ("kind", "estimate", "scale", "scale_spread", "scale_seed", "gamma", "features", "exclude")
 _LISTED = 8  # names of classes in one line
 
 State = Mapping[str, Tensor]
@@ -37,13 +37,13 @@ class StartModel(NamedTuple):
 
     Args:
         generator: its averaged weights, by name.
-        discriminator: with its constraint's state, None where the model has none.
+        discriminator: with its constraint, None where the model has none.
         facts: what the training record keeps: what was asked for, repo and commit, step, and the files' sha256.
     """
 
     config: GeneratorConfig
     generator: State
-    discriminator: State | None
+    discriminator: Discriminator | None
     facts: dict[str, Any]
 
 
@@ -59,18 +59,18 @@ def open_model(name: str, config: GeneratorConfig) -> StartModel:
     try:
         files = locate(name, extras=(DISCRIMINATOR_FILE, TRAINING_FILE))
         G, step = Generator.from_files(files), files.step
+        path = files.folder / DISCRIMINATOR_FILE
+        D = Discriminator.from_files(files) if path.is_file() else None
     except PretrainedError as error:
         raise TrainError(f"init_from: {error}") from error
     _check_structure(name, G.config, config)
-    path = files.folder / DISCRIMINATOR_FILE
-    present = [file for file in (files.folder / WEIGHTS_FILE, path) if file.is_file()]
-    sums = {file.name: sha256(file) for file in present}
+    sums = {file.name: sha256(file) for file in (files.folder / WEIGHTS_FILE, path) if file.is_file()}
     if (files.folder / STATE_FILE).is_file():
         state = read_as(StateFile, files.folder / STATE_FILE)
-        for file in present:
-            state.check_file(file, sums[file.name])
+        for file, found in sums.items():
+            state.check_file(files.folder / file, found)
     facts = {"source": name, "repo": files.repo, "commit": files.commit_hash, "step": step, "sha256": sums}
-    return StartModel(G.config, G.state_dict(), _read(path) if path in present else None, facts)
+    return StartModel(G.config, G.state_dict(), D, facts)
 
 
 def note_start(folder: Path, facts: dict[str, Any]) -> None:
@@ -94,7 +94,7 @@ def note_start(folder: Path, facts: dict[str, Any]) -> None:
         raise TrainError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def start_from(model: StartModel, G: nn.Module, D: nn.Module, config: GeneratorConfig) -> list[str]:
+def start_from(model: StartModel, G: nn.Module, D: Discriminator, config: GeneratorConfig) -> list[str]:
     """Give fresh networks what fits of a model, in place.
 
     Args:
@@ -124,12 +124,13 @@ def start_from(model: StartModel, G: nn.Module, D: nn.Module, config: GeneratorC
     return [*lines, *_start_discriminator(model, D, sources, classes)]
 
 
-def _start_discriminator(model: StartModel, D: nn.Module, sources: Sources, classes: str) -> list[str]:
+def _start_discriminator(model: StartModel, D: Discriminator, sources: Sources, classes: str) -> list[str]:
     fresh, rows = D.state_dict(), class_rows(D)
     if model.discriminator is None:
         return [_line("discriminator", "anew", len(fresh), f"the model has no {DISCRIMINATOR_FILE}")]
     try:
-        D.load_state_dict(take(model.discriminator, fresh, rows, sources, model.config.num_classes))
+        _check_alike(model.discriminator, D)
+        D.load_state_dict(take(model.discriminator.state_dict(), fresh, rows, sources, model.config.num_classes))
     except ValueError as misfit:
         return [_line("discriminator", "anew", len(fresh), f"the model's does not fit: {misfit}")]
     lines = [_line("discriminator", "taken", len(fresh) - len(rows), "tensors as they are")]
@@ -210,15 +211,13 @@ def _check_structure(name: str, old: GeneratorConfig, new: GeneratorConfig) -> N
         )
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise TrainError(f"init_from: {path}: damaged or not safetensors ({one_line(error)})") from error
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise TrainError(f"init_from: {path}: weight {name[:80]} holds NaN or infinity")
-    return tensors
+def _check_alike(old: Discriminator, new: Discriminator) -> None:
+    """Refuse weights that mean something else in the run's network, also where names and shapes are the same."""
+    network = {field.name for field in fields(new.config)} - {"num_classes"}
+    for there, here, keys in ((old.config, new.config, network), (old.constraint, new.constraint, _OF_WEIGHTS)):
+        for key in sorted(keys):
+            if (a := getattr(there, key)) != (b := getattr(here, key)):
+                raise ValueError(f"{key}={a}, this run's is {b}")
 
 
 def _plain(name: str) -> str:
