@@ -17,9 +17,10 @@ def _teams() -> list[threading.Thread]:
 
 
 def test_threads_sleep_while_processors_are_wanted_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "_processors", torch.get_num_threads)
+    monkeypatch.setattr(waiting.torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(waiting, "_processors", lambda: 2)
     before, threads = len(_teams()), Waiting()
-    # Seconds on the clock, seconds without a processor, and how threads are to wait: between 0.15 and 0.3 as before.
+    # Seconds on the clock, seconds without a processor, and how two threads wait then: between 0.15 and 0.3 as before.
     for now, waited_s, patient in (
         (0, 5, False),  # nothing to compare with yet
         (1, 5.2, False),
