@@ -101,9 +101,9 @@ def test_help_states_units_defaults_and_examples() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_is_one_line_and_the_same_command_goes_on(tmp_path: Path, workers: int) -> None:
-    """The signal goes to the whole process group, as from a terminal."""
+    """The signal goes to the whole process group, as from a terminal; images take seconds, so it is not too late."""
     out = tmp_path / "out"
-    line = ("--source", "shapes", "--resolution", 32, "--limit", 4000, "--workers", workers, "--out", out)
+    line = ("--source", "shapes", "--resolution", 32, "--limit", 12_000, "--workers", workers, "--out", out)
     with start(*line, start_new_session=True) as process:
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(60) == 130
@@ -112,4 +112,4 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(tmp_path: Path, workers
     assert said.rstrip().endswith("interrupted; the same command goes on where it stopped")
     assert not out.exists()
     run(*line)
-    assert len(PreparedDataset.open(out, verify=True)) == 4000
+    assert len(PreparedDataset.open(out, verify=True)) == 12_000
