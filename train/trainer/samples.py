@@ -29,7 +29,6 @@ class SampleGrids:
         self._columns, device = run.config.samples_per_class, run.accelerator.device
         z, y = grid_inputs(networks.generator_config, seed=run.config.seed, columns=self._columns)
         self._inputs = z.to(device), None if y is None else y.to(device)
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="sample-grids")
         self._writing: Future[None] | None = None
 
     def save(self, step: int) -> None:
@@ -46,13 +45,16 @@ class SampleGrids:
         with exact_float32():  # as a loaded model is sampled; nor are algorithms timed for these few batches
             images = HostCopy(torch.cat(list(generate_on_device(network, *self._inputs))))
         path = self.run.folder / "samples" / f"step-{step:08d}.png"
-        self._writing = self._writer.submit(_write, images, self._columns, path)
+        # A thread that ends with its grid: laying it out gives it OpenMP threads of its own, and while there are more
+        # of those than processors all wait asleep (sngan_cond.fast.waiting), which costs training a quarter.
+        writer = ThreadPoolExecutor(1, thread_name_prefix="sample-grids")
+        self._writing = writer.submit(_write, images, self._columns, path)
+        writer.shutdown(wait=False)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._writer.shutdown()
         try:
             self.wait()
         except Exception as failure:
