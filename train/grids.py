@@ -14,7 +14,7 @@ def grid_inputs(config: GeneratorConfig, *, seed: int, columns: int) -> tuple[Te
     """Return what a generator makes the images of a grid from, row by row.
 
     Args:
-        seed: of the run.
+        seed: the run's, 0 to 2**63 - 1; the same seed gives the same latents at every step.
         columns: images in a row.
     Returns:
         Latents (N, latent_dim), and labels (N,) int64 of a generator with classes: of the first to the last, evenly

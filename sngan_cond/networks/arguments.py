@@ -25,7 +25,7 @@ def take_rows(network: nn.Module, name: str, rows: Array, shape: tuple[int, ...]
 
     Args:
         network: whose first parameter says device and type.
-        name: of the argument.
+        name: what the messages call the argument, such as "z".
         rows: (N, *shape), floating point.
         shape: of one latent or image.
     Raises:
