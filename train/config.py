@@ -50,11 +50,20 @@ class DataConfig:
         path: folder written by `python -m train.prepare`.
         flip: mirror each image with probability 1/2; off in the papers' runs.
         resident: keep the images on the device: when they fit ("auto"), "always" or "never".
+        balance: real batches take all images equally often ("none"), or all classes ("classes"), so that the images of
+            a small class come back more often.
+        fake_labels: labels of fakes are "uniform" over the classes, as in the papers, or as frequent as in the data
+            set ("data").
+        held_out: fraction of each class that is kept from training, at least one image where a class has two; 0 keeps
+            none. By them a run sees whether D knows its images by heart.
     """
 
     path: str = "data/imagenet-128"
     flip: bool = False
     resident: Literal["auto", "always", "never"] = "auto"
+    balance: Literal["none", "classes"] = "none"
+    fake_labels: Literal["uniform", "data"] = "uniform"
+    held_out: Annotated[float, Field(ge=0, le=0.5)] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,11 @@ import torch
 
 from sngan_cond.randomness import seed_for
 from train.data.dataset import PreparedDataset
-from train.data.order import ShuffledOrder
+from train.data.order import BalancedOrder, ShuffledOrder, hold_out
 from train.errors import DataError
 
 Resident = Literal["auto", "always", "never"]
+Balance = Literal["none", "classes"]
 RESIDENT_FRACTION = 0.5  # of the device's free memory; `auto` leaves the rest to networks and activations
 LOOK_AHEAD = 2  # batches fetched in the background when the images are not on the device
 COPY_BLOCK_BYTES = 1 << 28
@@ -21,9 +22,9 @@ Raw = tuple[torch.Tensor, torch.Tensor]  # images (n, R, R, 3) uint8 and labels 
 class RealBatches:
     """This process's part of every batch of real images of a run.
 
-    The batch of an update is the next `batch_total` images of `ShuffledOrder`; rank r of W takes its r-th contiguous
-    slice. Flips and noise are drawn for the whole batch and sliced alike, so the batch that all ranks see together is
-    the same for every world size, bit for bit.
+    The batch of an update is the next `batch_total` images of the order; rank r of W takes its r-th contiguous slice.
+    Flips and noise are drawn for the whole batch and sliced alike, so the batch that all ranks see together is the same
+    for every world size, bit for bit.
 
     What lives on the device: if resident, all images as uint8 (a quarter of float32), their labels and the current
     permutations, so that a batch is a gather on the GPU and nothing crosses the bus. Otherwise nothing: images stay
@@ -35,8 +36,12 @@ class RealBatches:
         flip: mirror each image with probability 1/2 (Miyato et al. 2018 do not).
         resident: `always`, `never`, or `auto`: on a GPU, if the images take at most RESIDENT_FRACTION of its free
             memory.
+        balance: the order is `ShuffledOrder` ("none"), or `BalancedOrder` ("classes").
+        held_out: fraction of each class that no batch shows, 0 to 0.5 (`hold_out`).
     Raises:
         DataError: if an argument is out of range.
+    Attributes:
+        num_held_out: number of images that no batch shows.
     """
 
     def __init__(
@@ -50,6 +55,8 @@ class RealBatches:
         device: torch.device | str = "cpu",
         flip: bool = False,
         resident: Resident = "auto",
+        balance: Balance = "none",
+        held_out: float = 0.0,
     ) -> None:
         if batch_total < 1 or world_size < 1 or batch_total % world_size:
             raise DataError(f"batch_total is {batch_total}; allowed is a positive multiple of {world_size} processes")
@@ -57,6 +64,10 @@ class RealBatches:
             raise DataError(f"rank is {rank}; allowed is 0 to {world_size - 1}")
         if resident not in ("auto", "always", "never"):
             raise DataError(f"resident is {resident!r}; allowed are auto, always, never")
+        if balance not in ("none", "classes"):
+            raise DataError(f"balance is {balance!r}; allowed are none, classes")
+        if not 0 <= held_out <= 0.5:
+            raise DataError(f"held_out is {held_out}; allowed is 0 to 0.5")
         self.dataset, self.batch_total, self.seed, self.flip = dataset, batch_total, seed, flip
         self.device = torch.device(device)
         per_rank = batch_total // world_size
@@ -64,8 +75,14 @@ class RealBatches:
         self._rng = torch.Generator(device=self.device)
         self.is_resident = resident == "always" or (resident == "auto" and self._fits())
         place = self.device if self.is_resident else torch.device("cpu")  # indices are needed where the gather runs
-        self._order = ShuffledOrder(len(dataset), seed=seed, device=place)
-        self._labels = torch.from_numpy(dataset.labels.copy()).to(place)
+        labels = torch.from_numpy(dataset.labels.copy())
+        images, self._held_out = hold_out(labels, held_out, seed=seed)
+        self.num_held_out = len(self._held_out)
+        if balance == "classes":
+            self._order: ShuffledOrder = BalancedOrder(images, labels[images], seed=seed, device=place)
+        else:
+            self._order = ShuffledOrder(images, seed=seed, device=place)
+        self._labels = labels.to(place)
         self._images = _upload(dataset.images, self.device) if self.is_resident else None
         self._fetcher: ThreadPoolExecutor | None = None
         self._fetched: dict[int, Future[Raw]] = {}
@@ -85,11 +102,22 @@ class RealBatches:
             mirrored = self._draw("flip", update, (self.batch_total,), 0, 1) < 0.5
             x = torch.where(mirrored[:, None, None, None], x.flip(2), x)
         side = self.dataset.resolution
-        # (x + u - 128) / 128, in place in the noise and straight from uint8: two passes over the floats and no other
-        # float tensor. Dividing by 128 is exact, and the sum is as fine as the result can be.
-        images = self._draw("dequantise", update, (self.batch_total, side, side, 3), -128, -127)
-        # The files are NHWC, so the permuted view is already channels-last, as the convolutions want it.
-        return images.add_(x).mul_(1 / 128).permute(0, 3, 1, 2), labels
+        return _dequantised(x, self._draw("dequantise", update, (self.batch_total, side, side, 3), -128, -127)), labels
+
+    def held_out(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Make a sample of the images that no batch shows, whole and the same in every process and at every call.
+
+        Args:
+            n: how many are wanted; there are `num_held_out`.
+        Returns:
+            images: (min(n, num_held_out), 3, R, R) float32 on the device, as those of a batch, and not mirrored.
+            labels: as many int64 on the device.
+        """
+        indices = self._held_out[:n]
+        x = torch.from_numpy(self.dataset.images[indices.numpy()]).to(self.device)
+        self._rng.manual_seed(seed_for(self.seed, "held-out", "dequantise"))
+        noise = torch.empty(x.shape, device=self.device).uniform_(-128, -127, generator=self._rng)
+        return _dequantised(x, noise), self._labels[indices.to(self._labels.device)].to(self.device)
 
     def close(self) -> None:
         """Stop the background thread, if there is one."""
@@ -148,6 +176,14 @@ class RealBatches:
         np.take(self.dataset.images, indices.numpy(), axis=0, out=images.numpy(), mode="clip")
         labels = self._labels[indices]
         return images, labels.pin_memory() if pinned else labels
+
+
+def _dequantised(x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Return (N, 3, R, R) of images x (N, R, R, 3) uint8 and noise (N, R, R, 3) in [-128, -127), which is used up."""
+    # (x + u - 128) / 128, in place in the noise and straight from uint8: two passes over the floats and no other float
+    # tensor. Dividing by 128 is exact, and the sum is as fine as the result can be.
+    # The files are NHWC, so the permuted view is already channels-last, as the convolutions want it.
+    return noise.add_(x).mul_(1 / 128).permute(0, 3, 1, 2)
 
 
 def _upload(images: np.ndarray, device: torch.device) -> torch.Tensor:

@@ -84,6 +84,8 @@ class _Training:
         self.step = self.networks.resume(start)
         rank, device = run.accelerator.process_index, run.accelerator.device
         self.noise = LatentSampler(self.networks.generator_config, config.seed, rank, run.world_size, device)
+        if config.data.fake_labels == "data" and config.num_classes:
+            self.noise = self.noise.with_labels_like(dataset.info.images_per_class)
         self.real = RealBatches(
             dataset,
             config.batch_total,
@@ -93,6 +95,8 @@ class _Training:
             device=device,
             flip=config.data.flip,
             resident=config.data.resident,
+            balance=config.data.balance,
+            held_out=config.data.held_out,
         )
         stack.callback(self.real.close)
         self.grids = stack.enter_context(SampleGrids(run, self.networks))

@@ -1,6 +1,7 @@
 """What a step draws besides real images, as a function of (seed, purpose, update), sliced by rank."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -18,6 +19,8 @@ class LatentSampler(NamedTuple):
     Args:
         config: which latents and how many classes.
         device: where numbers are drawn; a GPU draws others than a CPU.
+        label_cdf: (num_classes,) float32 on the device, the probability of a label up to and with each; None draws
+            labels uniformly.
     """
 
     config: GeneratorConfig
@@ -25,9 +28,15 @@ class LatentSampler(NamedTuple):
     rank: int
     world_size: int
     device: torch.device
+    label_cdf: Tensor | None = None
+
+    def with_labels_like(self, images_per_class: Sequence[int]) -> Self:
+        """Return a source that draws labels as frequent as a data set has them, by the counts in label order."""
+        ends = torch.tensor(images_per_class, dtype=torch.float64).cumsum(0)
+        return self._replace(label_cdf=(ends / ends[-1]).float().to(self.device))
 
     def fakes(self, purpose: str, update: int, total: int) -> tuple[Tensor, Tensor | None]:
-        """Draw latents and uniform labels of one update.
+        """Draw latents and labels of one update.
 
         Args:
             purpose: "d" or "g".
@@ -46,7 +55,10 @@ class LatentSampler(NamedTuple):
         if not self.config.num_classes:
             return z[mine], None
         rng = rng_for(self.seed, f"{purpose}/labels", update, device=self.device)
-        y = torch.randint(self.config.num_classes, (total,), generator=rng, device=self.device)
+        if self.label_cdf is None:
+            y = torch.randint(self.config.num_classes, (total,), generator=rng, device=self.device)
+        else:  # the inverse of the distribution function, whose last value is 1, where no draw arrives
+            y = torch.searchsorted(self.label_cdf, torch.rand(total, generator=rng, device=self.device), right=True)
         return z[mine], y[mine]
 
     def rank_rng(self, purpose: str, update: int) -> torch.Generator:

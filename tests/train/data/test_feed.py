@@ -114,7 +114,7 @@ def test_flip_mirrors_about_half_and_is_off_by_default(dataset: PreparedDataset)
 
 
 def test_order_is_a_permutation_at_any_position() -> None:
-    order = ShuffledOrder(1000, seed=3)
+    order = ShuffledOrder(torch.arange(1000), seed=3)
     assert sorted(order.indices(7_000_000, 7_001_000).tolist()) == list(range(1000))
     pieces = [order.indices(999, 1000), order.indices(1000, 1001)]
     assert torch.equal(order.indices(999, 1001), torch.cat(pieces))
@@ -127,6 +127,8 @@ def test_order_is_a_permutation_at_any_position() -> None:
         (5, {"world_size": 2}, "batch_total is 5; allowed is a positive multiple of 2"),
         (4, {"world_size": 2, "rank": 2}, "rank is 2; allowed is 0 to 1"),
         (4, {"resident": "maybe"}, "resident is 'maybe'; allowed are auto, always, never"),
+        (4, {"balance": "all"}, "balance is 'all'; allowed are none, classes"),
+        (4, {"held_out": 0.6}, "held_out is 0.6; allowed is 0 to 0.5"),
     ],
 )
 def test_arguments_out_of_range_are_named(
