@@ -10,13 +10,22 @@ from sngan_cond.cli import OneLineParser, run_command
 from train.data.image import FILTERS, FITS, Fitting
 from train.data.sources import FORMS, open_source
 from train.data.sources.base import Source, SourceRequest
+from train.data.sources.label_file import FOLDERS, WELL_KNOWN
 from train.errors import DataError
 from train.processes import processors
 
 MAX_RESOLUTION = 1024
 LARGEST = 2**64 - 1
-EPILOG = """examples:
+EPILOG = """imagefolder:PATH is a folder, a zip or a tar (.gz, .bz2, .xz), read without being unpacked, with a sub-folder of images
+for each class, or with their labels in a file (--labels). Classes that are all numbers keep the order of numbers, others
+that of text. A folder around all others is passed through. What systems leave about (__MACOSX, @eaDir, Thumbs.db, names
+that start with a dot) is left out, and so is every file that is no image; how many of which class is said.
+docs/photographs-folders.md lists what becomes of folders as people have them.
+
+examples:
   python -m train.prepare --source imagefolder:imagenet/train --resolution 128 --min-side 256 --out data/imagenet-128
+  python -m train.prepare --source imagefolder:photos.zip --resolution 64 --out data/photos-64
+  python -m train.prepare --source imagefolder:dogs --labels dogs.csv --resolution 64 --out data/dogs-64
   python -m train.prepare --source torchvision:CIFAR10 --download --resolution 32 --out data/cifar10-32
   python -m train.prepare --source torchvision:STL10:/data --split unlabeled --resolution 48 --out data/stl10-48
   python -m train.prepare --source hf:zh-plus/tiny-imagenet --resolution 64 --out data/tiny-imagenet-64
@@ -38,8 +47,12 @@ def parser() -> argparse.ArgumentParser:
     add = p.add_argument
     add("--source", required=True, metavar="S", help=f"where images come from: {FORMS}")
     add("--resolution", required=True, type=int, metavar="PX", help="side of the result in pixels, integer")
-    add("--out", required=True, type=Path, metavar="DIR", help="folder to be made; DIR.partial until it is whole")
-    add("--split", metavar="NAME", help="which part of the source (default: train; imagefolder: PATH itself)")
+    add("--out", required=True, type=_path, metavar="DIR", help="folder to be made; DIR.partial until it is whole")
+    add(
+        "--split",
+        metavar="NAME",
+        help="which part of the source (default: train; imagefolder: a folder in PATH, by default PATH itself)",
+    )
     add(
         "--crop",
         metavar="C",
@@ -79,7 +92,18 @@ def parser() -> argparse.ArgumentParser:
         help="use N images, spread evenly over the classes (default: all; shapes: 10000)",
     )
     add("--unlabelled", action="store_true", help="leave classes out; an imagefolder needs no sub-folders then")
-    add("--label-column", metavar="NAME", help="where an hf source has its labels (default: its class labels)")
+    add(
+        "--labels",
+        metavar="FILE",
+        help="of an imagefolder: CSV with a header, JSON lines or StyleGAN's dataset.json, on disk or in PATH; or the "
+        f"word {FOLDERS} (default: {', '.join(WELL_KNOWN)} or .cls files if they lie beside the images, else folders)",
+    )
+    add(
+        "--label-column",
+        metavar="NAME",
+        help="where an hf source or a file of labels has them (default: its class labels; the column named label, "
+        "class or the like)",
+    )
     add("--seed", type=int, default=0, metavar="N", help="seed of drawn shapes, from 0 (default: 0)")
     add(
         "--workers",
@@ -91,6 +115,10 @@ def parser() -> argparse.ArgumentParser:
     add("--download", action="store_true", help="let torchvision fetch what is missing (default: never)")
     add("--verify", action="store_true", help="recompute the sha256 of a DIR that is already there")
     return p
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
 
 
 def main(arguments: list[str] | None = None) -> int:

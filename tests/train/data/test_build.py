@@ -20,7 +20,7 @@ def test_bad_images_are_named_counted_and_left_out(source: Path, tmp_path: Path)
     status, said, err = prepare(*arguments(source, tmp_path / "out"))
     assert status == 0
     assert "skipped 4 (2 unreadable, 1 truncated, 1 too_small), the first ant/004.jpg: " in said
-    assert "1 files without an image's suffix were left out" in err
+    assert "left out: 1 .txt in cat" in err
     dataset = PreparedDataset.open(tmp_path / "out", verify=True)
     assert dataset.info.images_per_class == [19, 14, 7]
     assert dataset.info.skipped["by_reason"] == {"unreadable": 2, "truncated": 1, "too_small": 1}

@@ -36,4 +36,6 @@ def open_source(request: SourceRequest) -> Source:
     argument, opened = KINDS[kind]
     if not request.argument and not argument.startswith("["):
         raise DataError(f"--source is {request.source!r}; allowed is {kind}{argument}")
+    if request.labels is not None and kind != "imagefolder":
+        raise DataError(f"--labels is {request.labels!r}; allowed for an imagefolder only")
     return opened(request)

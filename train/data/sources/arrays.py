@@ -15,7 +15,7 @@ def arrays(request: SourceRequest) -> Source:
     Raises:
         DataError: if a file is missing or damaged, or the arrays do not fit each other.
     """
-    folder, split = Path(request.argument), request.split or "train"
+    folder, split = Path(request.argument).expanduser(), request.split or "train"
     images = _load(folder / f"{split}_images.npy")
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
         raise DataError(

@@ -27,7 +27,8 @@ class SourceRequest:
         limit: number of shapes to draw; other sources are thinned later, by `build.select`.
         seed: of drawn shapes.
         unlabelled: leave classes out.
-        label_column: where an hf source has its labels, None for its class labels.
+        label_column: where an hf source or a file of labels has them, None to look for them.
+        labels: file with the labels of an image folder, "folders" for its class folders, None to look for them.
         download: let torchvision fetch what is missing.
     """
 
@@ -38,6 +39,7 @@ class SourceRequest:
     seed: int = 0
     unlabelled: bool = False
     label_column: str | None = None
+    labels: str | None = None
     download: bool = False
 
     @property

@@ -44,7 +44,7 @@ def torchvision_set(request: SourceRequest) -> Source:
     split = request.split or "train"
     if split not in SPLITS[name]:
         raise DataError(f"--split is {split!r}; allowed for {name} are {', '.join(SPLITS[name])}")
-    folder = Path(root or DEFAULT_ROOT)
+    folder = Path(root or DEFAULT_ROOT).expanduser()
     if name == "CelebA":
         return _celeba(folder, split, request.download)
     read, fit = (_mnist_like, "pad") if name.endswith("MNIST") else (_pixels, "resize")
