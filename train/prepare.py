@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from sngan_cond.cli import OneLineParser, run_command
+from sngan_cond.validation import one_line, printable
 from train.data.image import FILTERS, FITS, Fitting
 from train.data.sources import FORMS, open_source
 from train.data.sources.base import Source, SourceRequest
@@ -16,11 +17,12 @@ from train.processes import processors
 
 MAX_RESOLUTION = 1024
 LARGEST = 2**64 - 1
-EPILOG = """imagefolder:PATH is a folder, a zip or a tar (.gz, .bz2, .xz), read without being unpacked, with a sub-folder of images
-for each class, or with their labels in a file (--labels). Classes that are all numbers keep the order of numbers, others
-that of text. A folder around all others is passed through. What systems leave about (__MACOSX, @eaDir, Thumbs.db, names
-that start with a dot) is left out, and so is every file that is no image; how many of which class is said.
-docs/photographs-folders.md lists what becomes of folders as people have them.
+EPILOG = """\
+imagefolder:PATH is a folder, a zip or a tar (also .gz, .bz2, .xz), which is read without being unpacked. It has a
+sub-folder of images for each class, or their labels in a file (--labels). Classes that are all numbers are in the order
+of numbers, others in that of text. A folder around all others is passed through. What systems leave about (__MACOSX,
+@eaDir, Thumbs.db, names that start with a dot) is left out, and so is each file that is no image; how many of which
+class is said. docs/photographs-folders.md lists what becomes of folders as people have them.
 
 examples:
   python -m train.prepare --source imagefolder:imagenet/train --resolution 128 --min-side 256 --out data/imagenet-128
@@ -146,7 +148,7 @@ def _prepare(options: argparse.Namespace) -> None:
     asked = SourceRequest(**{field.name: getattr(options, field.name) for field in dataclasses.fields(SourceRequest)})
     source = open_source(asked)
     for remark in source.remarks:
-        print(f"note: {remark}", file=sys.stderr)
+        print(f"note: {printable(one_line(remark))}", file=sys.stderr)
     request = Request(asked, _fitting(options, source), options.on_bad_image)
     was_there = build(source, request, options.out, workers=options.workers)
     print(report(PreparedDataset.open(options.out, verify=was_there and options.verify), was_there))

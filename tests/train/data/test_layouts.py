@@ -48,7 +48,7 @@ LAYOUTS = {
     "an unzipped data set": Layout(
         {"it/it/2/a.png": 1, "it/it/10/a.png": 2},
         {"2": [1], "10": [2]},
-        ("images are looked for in ", 'class names are numbers, labels are other numbers: label 0 is class "2"'),
+        ("images are looked for in ", 'classes are numbers but not their labels: label 0 is class "2"'),
     ),
     "a top folder in a zip": Layout(
         {f"photos/{name}": x for name, x in CLASSES.items()}, TWO, ("images are looked for in ",), make=zipped
@@ -126,20 +126,20 @@ LAYOUTS = {
         {"train/1.png": 1, "train/deep/2.png": 2, "test/1.png": 3}
         | {"train/metadata.jsonl": '{"file_name": "1.png", "label": 1}\n\n{"file_name": "deep/2.png", "label": 0}\n'},
         {"0": [2], "1": [1]},
-        ("labels are from ", "class names are numbers, labels are the same numbers: label 1"),
+        ("labels are from ", "classes are named by their labels: label 1"),
         {"split": "train"},
     ),
     "StyleGAN's zip": Layout(
         STYLEGAN,
         {"2": [2], "10": [1, 3]},
-        ("labels are from ", 'class names are numbers, labels are other numbers: label 0 is class "2"'),
+        ("labels are from ", 'classes are numbers but not their labels: label 0 is class "2"'),
         make=zipped,
     ),
     "Kaggle": Layout(KAGGLE, {"boxer": [1], "pug": [2, 3]}, asked={"split": "train", "labels": "train.csv"}),
     "WebDataset": Layout(
         {"000.png": 1, "000.cls": "12", "001.seg.png": 2, "001.cls": "3\n", "002.png": 3, "002.cls": "12"},
         {"3": [2], "12": [1, 3]},
-        ('class names are numbers, labels are other numbers: label 0 is class "3"',),
+        ('classes are numbers but not their labels: label 0 is class "3"',),
         make=tarred_and_gzipped,
     ),
     "spaces, Unicode, one name in two forms": Layout(
@@ -153,7 +153,7 @@ LAYOUTS = {
     "numbered classes": Layout(
         {"10/a.png": 1, "8/a.png": 2, "0/a.png": 3, "01/a.png": 4},
         {"0": [3], "01": [4], "8": [2], "10": [1]},
-        ('class names are numbers, labels are other numbers: label 1 is class "01"',),
+        ('classes are numbers but not their labels: label 1 is class "01"',),
     ),
     "images beside class folders": Layout(
         CLASSES | {"loose.png": 4, "notes.txt": "x"},

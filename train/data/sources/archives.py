@@ -74,7 +74,8 @@ def _zip_files(path: Path) -> Files:
             f"{foreign[0].compress_type}, which Python does not read; unpack it and give the folder"
         )
     known = Archive(path, path.stat().st_mtime_ns)
-    places = ((_zip_name(member), None if member.is_dir() else member.filename) for member in members)
+    named = ((_zip_name(member), member.filename) for member in members)
+    places = ((name, None if name.endswith("/") else place) for name, place in named)
     return archive_files(path, places, lambda name: functools.partial(_from_zip, known, name))
 
 

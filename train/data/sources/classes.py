@@ -37,8 +37,8 @@ def class_remarks(names: list[str]) -> list[str]:
     if _are_numbers(names):
         other = [(label, name) for label, name in enumerate(names) if name != str(label)]
         label, name = other[0] if other else (len(names) - 1, names[-1])
-        what = "labels are other numbers" if other else "labels are the same numbers"
-        remarks.append(f'class names are numbers, {what}: label {label} is class "{name}"')
+        what = "classes are numbers but not their labels" if other else "classes are named by their labels"
+        remarks.append(f'{what}: label {label} is class "{name}"')
     alike = defaultdict(list)
     for name in names:
         alike[unicodedata.normalize("NFC", name).casefold()].append(name)

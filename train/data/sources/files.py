@@ -5,6 +5,7 @@ import io
 import lzma
 import os
 import posixpath
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -38,7 +39,11 @@ ERRORS = (
     OSError,
     EOFError,
     ValueError,
-    NotImplementedError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    RuntimeError,
+    struct.error,
     zlib.error,
     lzma.LZMAError,
     zipfile.BadZipFile,

@@ -9,6 +9,7 @@ from PIL import Image
 
 from train.data.sources.base import printable
 from train.data.sources.files import Files
+from train.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 # What a downloaded file without a suffix may be; Pillow's names, whose first bytes Pillow knows.
@@ -40,7 +41,7 @@ def list_images(files: Files) -> Listed:
     images: list[str] = []
     others: Others = Counter()
     for name in files.names:
-        if named_as_image(name) or (not suffix(name) and _begins_as_image(files.head(name, _HEAD_BYTES))):
+        if named_as_image(name) or (not suffix(name) and _begins_as_image(files, name)):
             images.append(name)
         else:
             others[name.partition("/")[0] if "/" in name else "", suffix(name)] += 1
@@ -61,7 +62,11 @@ def suffix(name: str) -> str:
     return end if _SUFFIX.fullmatch(end) else ""
 
 
-def _begins_as_image(head: bytes) -> bool:
+def _begins_as_image(files: Files, name: str) -> bool:
+    try:
+        head = files.head(name, _HEAD_BYTES)
+    except DataError:
+        return True  # for it is reported where images are read
     Image.init()  # loads the formats once
     accepts = [Image.OPEN[name][1] for name in _FORMATS if name in Image.OPEN]
     return any(accept is not None and accept(head) is True for accept in accepts)
