@@ -34,7 +34,7 @@ STYLEGAN: Tree = {
     "dataset.json": json.dumps({"labels": [["00000/img0.png", 10], ["00000/img1.png", 2], ["00001/img2.png", 10]]}),
 }
 KAGGLE: Tree = {"train/7f.png": 1, "train/a1.png": 2, "train/b2.png": 3, "test/c3.png": 4}
-KAGGLE |= {"train.csv": "id,breed\na1,pug\n7f,boxer\nb2,pug\n", "sample_submission.csv": "id,pug,boxer\n"}
+KAGGLE |= {"train.csv": "id,breed\na1,pug\n7f,boxer\nb2,pug\n"}
 
 LAYOUTS = {
     "class folders": Layout(CLASSES, TWO),
@@ -142,6 +142,21 @@ LAYOUTS = {
         ('classes are numbers but not their labels: label 0 is class "3"',),
         make=tarred_and_gzipped,
     ),
+    "a file that says what the folders say": Layout(
+        CLASSES | {"labels.csv": "file,label\ndog/b.png,1\ndog/a.png,1\ncat/x.png,0\n"}, TWO
+    ),
+    "a table of something else": Layout(
+        CLASSES | {"labels.csv": "wnid,name\nn1,dog\n"}, TWO, ("classes are the folders, for it/labels.csv: no column",)
+    ),
+    "folders rather than a file": Layout(
+        CLASSES | {"labels.csv": "file,label\ndog/b.png,1\n"}, TWO, asked={"labels": "folders"}
+    ),
+    "a column, and paths of another machine": Layout(
+        {"a/1.png": 1, "b/1.png": 2}
+        | {"data.tsv": "Path\tclass\tkind\nC:\\set\\a\\1.png\t0\tn03888257\nC:\\set\\b\\1.png\t0\tn01440764\n"},
+        {"tench": [2], "parachute": [1]},
+        asked={"labels": "data.tsv", "label_column": "kind"},
+    ),
     "spaces, Unicode, one name in two forms": Layout(
         {f"{NFC}/a b.png": 1, f"{NFD}/ü.png": 2, " lead/犬.png": 3},
         {" lead": [3], NFD: [2], NFC: [1]},
@@ -179,6 +194,7 @@ def test_what_becomes_of_a_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 REFUSED: dict[str, tuple[Tree, dict[str, Any], tuple[str, ...]]] = {
     "splits": (SPLITS | {"extra/x.png": 5}, {}, ("holds splits, not classes; pass --split train",)),
     "no classes": ({"a.png": 1}, {}, ("holds no class sub-folder (or pass --unlabelled)", "1 images by --labels FILE")),
+    "no classes, but a table": (KAGGLE, {"split": "train"}, ("give the labels of its 3 images by --labels train.csv",)),
     "shards of another program": ({"a-0.tar": "x", "a-1.tar": "x"}, {}, ("; it holds 2 .tar",)),
     "a camera card": ({"DCIM/100CANON/1.jpg": 1, "MISC": None}, {}, ("holds a camera's folders (DCIM, MISC)",)),
     "a camera's folders": ({"100CANON/1.jpg": 1, "101_0311/2.jpg": 2}, {}, ("folders (100CANON, 101_0311), not",)),

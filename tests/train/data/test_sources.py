@@ -164,6 +164,7 @@ def test_unknown_kinds_are_named_with_the_nearest() -> None:
     assert said == f"--source is 'imagefolders:x'; allowed are {FORMS}; did you mean imagefolder?"
     assert refused("imagefolder") == "--source is 'imagefolder'; allowed is imagefolder:PATH"
     assert refused("hf:") == "--source is 'hf:'; allowed is hf:REPO[:CONFIG]"
+    assert refused("shapes", "--labels", "x.csv") == "--labels is 'x.csv'; allowed for an imagefolder only"
     assert "number of classes is 'many'; allowed is 1 to 14400" in refused("shapes:many")
     assert "--split is 'val'; allowed for shapes are train, test" in refused("shapes", "--split", "val")
     assert "--limit is 1000000000; allowed for shapes is 1 to 10000000" in refused("shapes", "--limit", 10**9)

@@ -136,6 +136,8 @@ def _by_class(top: Files, files: Files, listed: Listed, request: SourceRequest) 
         _refuse_splits(files)
     labels, remarks = labels_by_file(top, files, listed, request)
     if labels is None:
+        if not files.top_folders:
+            raise _without_classes(top, files, listed)
         groups, loose = _class_folders(files, listed)
         if loose:
             remarks.append(f"left out: {len(loose):,} images beside the class folders, the first {printable(loose[0])}")
@@ -154,12 +156,19 @@ def _refuse_splits(files: Files) -> None:
         raise _error(files.where, f"holds splits, not classes; pass --split {best}")
 
 
+def _without_classes(top: Files, files: Files, listed: Listed) -> DataError:
+    candidates = [name for name in top.names if "/" not in name and name.lower().endswith(ENDINGS)]
+    advice = ""
+    if listed.images:
+        file = printable(candidates[0]) if candidates else "FILE"
+        advice = f"; or give the labels of its {len(listed.images):,} images by --labels {file}"
+    what = f"holds no class sub-folder (or pass --unlabelled){advice}{_seen(listed.others)}"
+    return _error(files.where, what)
+
+
 def _class_folders(files: Files, listed: Listed) -> tuple[dict[str, list[str]], list[str]]:
     """Return the images of each folder, and those beside the folders."""
     names = files.top_folders
-    if not names:
-        advice = f"; or give the labels of its {len(listed.images):,} images by --labels FILE" if listed.images else ""
-        raise _error(files.where, f"holds no class sub-folder (or pass --unlabelled){advice}{_seen(listed.others)}")
     if "DCIM" in map(str.upper, (files.where.name, *names)) or all(map(_CAMERA.fullmatch, names)):
         advice = "sort the images into a folder for each class, or pass --labels FILE or --unlabelled"
         raise _error(files.where, f"holds a camera's folders ({_some(names)}), not classes; {advice}")
