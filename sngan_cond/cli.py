@@ -46,6 +46,14 @@ def run_command(
         return exit_status(error, name=name)
 
 
+def print_text(text: str) -> None:
+    """Print a text, which may be more than its reader wants, as in `sngan-cond classes ... | head -1`."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush at the end
+
+
 def exit_status(error: BaseException, *, name: str = "") -> int:
     """Say in one line what ended a command, and return its status: 130 after Ctrl-C, which needs no words, or 2."""
     if isinstance(error, KeyboardInterrupt):
@@ -93,10 +101,7 @@ def _run(args: argparse.Namespace) -> None:
             raise
         advice = "; try a smaller --batch-size" if "batch_size" in args else ""
         raise ValueError(f"out of memory on the device{advice}") from error
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:  # who reads has read enough: `sngan-cond classes ... | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush at the end
+    print_text(text)
 
 
 @contextlib.contextmanager

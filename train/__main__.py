@@ -10,10 +10,11 @@ from train.run.allocator import reexec_with_fast_allocator
 if __name__ == "__main__":
     reexec_with_fast_allocator("train")  # before torch is imported
 
-from sngan_cond.cli import OneLineParser, exit_status
+from sngan_cond.cli import OneLineParser, exit_status, print_text
 from train.cli import add_overrides
 from train.errors import TrainError
-from train.presets.load import config_to_yaml, load_config, preset_names, preset_notes
+from train.explain import explain
+from train.presets.load import config_to_dict, config_to_yaml, load_config, preset_names, preset_notes
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -22,26 +23,49 @@ def _parser() -> argparse.ArgumentParser:
         description="Train a class-conditional GAN; the same command continues a run that was stopped or killed.",
     )
     add = parser.add_argument
-    add("--preset", required=True, metavar="NAME|FILE", help="a preset's name, or a YAML file")
-    add("--run-dir", type=Path, metavar="DIR", help="where the run is kept (needed unless --dry-run)")
+    add("--preset", metavar="NAME|FILE", help="a preset's name, or a YAML file")
+    add("--run-dir", type=Path, metavar="DIR", help="where the run is kept")
     add_overrides(parser, "override keys of the preset, dotted, e.g. --set batch_total=64 optim_g.lr=1e-4")
     add(
         "--dry-run",
         action="store_true",
         help="print the resolved configuration, with what the preset says of itself as comments, and stop",
     )
-    parser.epilog = "presets: " + ", ".join(name for name in preset_names() if "/" not in name)
+    add(
+        "--explain",
+        nargs="?",
+        const="",
+        metavar="KEY",
+        help="print what a key or a section of the configuration means and takes, or list all, and stop; with --preset "
+        "or --set their values too",
+    )
+    parser.epilog = "--explain lists every key. Presets: " + ", ".join(
+        name for name in preset_names() if "/" not in name
+    )
     return parser
+
+
+def _explanation(args: argparse.Namespace) -> str:
+    """Return what `--explain` prints, with the values of a preset and of `--set` where they are given."""
+    flags = [f"--preset {args.preset}"] * (args.preset is not None) + ["--set"] * bool(args.overrides)
+    if not flags:
+        return explain(args.explain)
+    return explain(args.explain, config_to_dict(load_config(args.preset, args.overrides)), flags=" ".join(flags))
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(arguments)
     try:  # and not by `run_command`: who follows an update from here to the power iteration reads ten functions
+        if args.explain is not None:
+            print_text(_explanation(args))
+            return 0
+        if args.preset is None:
+            parser.error("--preset: a preset's name or a YAML file is needed, for example --preset shapes_32")
         config = load_config(args.preset, args.overrides)
         if args.dry_run:
-            print("".join(f"# {line}".rstrip() + "\n" for line in preset_notes(args.preset)), end="")
-            print(config_to_yaml(config), end="")
+            head = "".join(f"# {line}".rstrip() + "\n" for line in preset_notes(args.preset))
+            print_text((head + config_to_yaml(config)).removesuffix("\n"))
             return 0
         if args.run_dir is None:
             parser.error("--run-dir: a folder is needed, for example --run-dir runs/a")

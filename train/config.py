@@ -21,6 +21,12 @@ class AdamConfig:
     """Adam of one network, in the names of Kingma and Ba 2015.
 
     Source: Miyato et al. 2018, appendix B.2; configs/sn_projection.yml of pfnet-research/sngan_projection.
+
+    Args:
+        lr: learning rate alpha, about the length of each weight's step.
+        beta1: decay of the average of gradients; 0 steps by the newest alone.
+        beta2: decay of the average of squared gradients, by whose root each weight's step is divided.
+        eps: added to that root.
     """
 
     lr: Rate = 2e-4
@@ -93,7 +99,10 @@ class EvaluationConfig:
 
     Args:
         every: steps between evaluations; 0 never evaluates.
+        protocol: "quick", "paper", "bsn", "50k" or "intra_class": how many images, with which labels.
         metrics: empty takes the protocol's own.
+        extractor: network behind the scores: "inception-v3-compat", or a stand-in that `python -m train.evaluate
+            --help` lists.
         weights: file of the extractor's weights; None looks where they usually are.
         classifier: file written by `python -m train.evaluation.classifier`, for classifier_accuracy.
         data: prepared data set to compare with; None takes the training data.
@@ -160,8 +169,10 @@ class TrainConfig:
     Args:
         resolution: side of the images in pixels.
         num_classes: 0 trains without labels.
+        architecture: "resnet" (Miyato et al. 2018, Tables 4-6), "cnn" (Table 3 there), "dcgan" (Radford et al. 2016) or
+            "mnist" (Lin et al. 2021, Table 4).
         constraint: on the discriminator's weights and features.
-        constraint_g: on the generator's weights.
+        constraint_g: on the generator's weights; what acts on features or in D's update is refused.
         init_from: model that a run starts from: "user/name", "user/name@revision", a model's or a run's folder, or
             "bundled". What fits of its generator, and of its discriminator where it has one, is taken; classes keep the
             rows of their names, or WordNet ids, and others start from the mean of all rows. None makes all anew.
@@ -181,6 +192,8 @@ class TrainConfig:
             run on a GPU can be repeated bit for bit.
         speed: changes rounding, never what is computed.
         log_every: steps between log lines; the device is waited for no more often.
+        sample_every: steps between sample grids.
+        save_every: steps between checkpoints.
         keep_checkpoints: how many of the newest are kept.
         samples_per_class: columns of the sample grid.
         trackers: experiment trackers, by Accelerate's names; wandb and trackio are extras of their names.
