@@ -1,9 +1,10 @@
 """Everything that decides a training run; the defaults are the 128 px ImageNet run of Miyato and Koyama 2018."""
 
 from dataclasses import dataclass, field
+from os.path import expanduser
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from sngan_cond.config import Architecture, ConvBackend, DiscriminatorConfig, GeneratorConfig, LossConfig, Switch
 from sngan_cond.constraints.config import OFF, ConstraintConfig
@@ -12,6 +13,7 @@ Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
+PathText = Annotated[str, AfterValidator(expanduser)]  # ~ is the home folder, which no shell sees in YAML
 # Which ids of licences there are is the Hub's to say; all have this form.
 LicenceId = Annotated[str, Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*[+]*$")]
 
@@ -53,7 +55,7 @@ class DataConfig:
     """The prepared data set and how it is fed.
 
     Args:
-        path: folder written by `python -m train.prepare`.
+        path: folder written by `python -m train.prepare`, from the current one on where it is relative.
         flip: mirror each image with probability 1/2; off in the papers' runs.
         resident: keep the images on the device: when they fit ("auto"), "always" or "never".
         balance: real batches take all images equally often ("none"), or all classes ("classes"), so that the images of
@@ -64,7 +66,7 @@ class DataConfig:
             none. By them a run sees whether D knows its images by heart.
     """
 
-    path: str = "data/imagenet-128"
+    path: PathText = "data/imagenet-128"
     flip: bool = False
     resident: Literal["auto", "always", "never"] = "auto"
     balance: Literal["none", "classes"] = "none"
@@ -115,9 +117,9 @@ class EvaluationConfig:
     protocol: str = "quick"
     metrics: tuple[str, ...] = ()
     extractor: str = "inception-v3-compat"
-    weights: str | None = None
-    classifier: str | None = None
-    data: str | None = None
+    weights: PathText | None = None
+    classifier: PathText | None = None
+    data: PathText | None = None
     fakes: Positive | None = None
     reals: Positive | None = None
     batch: Positive = 64
@@ -207,7 +209,7 @@ class TrainConfig:
     constraint: ConstraintConfig = field(default_factory=ConstraintConfig)
     constraint_g: ConstraintConfig = OFF
     loss: LossConfig = field(default_factory=LossConfig)
-    init_from: str | None = None
+    init_from: PathText | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     steps: Positive = 450_000
     d_updates_per_step: Positive = 5

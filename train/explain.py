@@ -152,17 +152,13 @@ def _alternatives(kind: Any) -> list[str]:
     return _TYPES[kind]
 
 
-def _checked(kind: Any, check: Allowed | FieldInfo) -> str:
+def _checked(kind: Any, check: object) -> str:
     """Return in words what a type with a check of ours or of pydantic's allows."""
     if isinstance(check, Allowed):
         return check.words
-    bounds = [f"{word} {limit}" for m in check.metadata for name, word in _BOUNDS.items() if (limit := _of(m, name))]
-    return " ".join((_listed(_alternatives(kind)), " and ".join(bounds)))
-
-
-def _of(check: object, name: str) -> str | None:
-    limit = getattr(check, name, None)
-    return None if limit is None else str(limit)
+    limits = check.metadata if isinstance(check, FieldInfo) else []  # else it converts, and allows all
+    bounds = [f"{word} {getattr(m, name)}" for m in limits for name, word in _BOUNDS.items() if hasattr(m, name)]
+    return " ".join(filter(None, (_listed(_alternatives(kind)), " and ".join(bounds))))
 
 
 def _listed(words: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import os.path
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -28,7 +29,7 @@ def preset_names() -> list[str]:
 
 def preset_notes(preset: str) -> tuple[str, ...]:
     """Return what a preset says of itself, a line each: the comments at the head of its file, or its table's words."""
-    found = _find(preset)
+    found = _find(preset, f"--preset {preset}")
     if isinstance(found, TablePreset):
         return found.about
     head = itertools.takewhile(lambda line: line.startswith("#"), found.read_text(encoding="utf-8").splitlines())
@@ -70,20 +71,28 @@ def config_to_yaml(config: TrainConfig) -> str:
     return yaml.safe_dump(config_to_dict(config), sort_keys=False, width=120)
 
 
-def _find(preset: str) -> TablePreset | Path:
-    """Return the row of a table, or the file, that the user means."""
+def _find(preset: str, asked: str, *, beside: Path = Path()) -> TablePreset | Path:
+    """Return the row of a table, or the file, that the user means.
+
+    Args:
+        asked: what the message begins with if there is none.
+        beside: folder that a relative path starts from.
+    """
     if preset.endswith((".yaml", ".yml")):
-        return Path(preset)
+        path = beside / os.path.expanduser(preset)  # noqa: PTH111 - Path's fails without a home
+        if not path.is_file():
+            raise TrainError(f"{asked}: no such file{'' if str(path) == preset else f' ({path})'}")
+        return path
     names = preset_names()
     matches = [name for name in names if name == preset] or [n for n in names if n.rsplit("/", 1)[-1] == preset]
     if len(matches) == 1:
         return table_presets().get(matches[0], FOLDER / f"{matches[0]}.yaml")
     if matches:
-        raise TrainError(f"--preset {preset}: several presets end so: {', '.join(matches)}")
+        raise TrainError(f"{asked}: several presets end so: {', '.join(matches)}")
     files = sorted((n for n in names if "/" not in n), key=lambda n: not n.endswith("projection"))  # the main system
     candidates = dict.fromkeys([*files, *names, *(name.rsplit("/", 1)[-1] for name in names)])
     hint = did_you_mean(preset, candidates, f"presets are {', '.join(sorted(files))}")
-    raise TrainError(f"--preset {preset}: no such preset; {hint}")
+    raise TrainError(f"{asked}: no such preset; {hint}")
 
 
 class _Settings:
@@ -93,22 +102,22 @@ class _Settings:
         self.values: Values = {}
         self.sources: dict[KeyPath, str] = {}
 
-    def read(self, preset: str, *, extends_allowed: bool = True) -> None:
-        """Add a row of a table, or a file over what it extends."""
-        found = _find(preset)
+    def read(self, preset: str) -> None:
+        """Add a row of a table, or a file over what it extends, which may be a file beside it."""
+        self._read(_find(preset, f"--preset {preset}"), ())
+
+    def _read(self, found: TablePreset | Path, extended_by: tuple[Path, ...]) -> None:
         if isinstance(found, TablePreset):
             self.add(found.values, f"preset {found.name}")
             return
-        if not found.is_file():
-            raise TrainError(f"--preset {preset}: no such file")
         own = read_yaml(found)
         parent = own.pop("extends", None)
         if parent is not None:
-            if not extends_allowed:
-                raise TrainError(
-                    f"{found}: extends={parent!r} in a preset that is extended itself; one level is allowed"
-                )
-            self.read(str(parent), extends_allowed=False)
+            asked, chain = f"{found}: extends={parent!r}", (*extended_by, found.resolve())
+            below = _find(str(parent), asked, beside=found.parent)
+            if isinstance(below, Path) and below.resolve() in chain:
+                raise TrainError(f"{asked}: a preset that does not extend this one again is allowed")
+            self._read(below, chain)
         self._merge(self.values, own, str(found), ())
 
     def add(self, values: Values, source: str) -> None:

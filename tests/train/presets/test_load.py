@@ -109,18 +109,32 @@ def test_a_misspelt_preset_is_named_with_the_nearest(preset: str, message: str) 
     ("text", "message"),
     [
         ("optim_g: {lrr: 1}", "optim_g.lrr: no such key; did you mean optim_g.lr?"),
-        ("extends: imagenet_128_concat", "one level is allowed"),
+        (
+            "extends: imagenet_128_conat",
+            "extends='imagenet_128_conat': no such preset; did you mean imagenet_128_concat?",
+        ),
+        ("extends: mine.yaml", "extends='mine.yaml': a preset that does not extend this one again is allowed"),
+        ("extends: base.yaml", "extends='base.yaml': no such file ("),
         ("- 1", "a mapping of keys to values is allowed, not list"),
         ("steps: 1\nsteps: 2", "cannot be read as YAML (the key 'steps' stands twice"),
         ("optim_g: &adam {lr: 1e-3}\noptim_d: *adam", "cannot be read as YAML (aliases are not read"),
         ("steps: [1", "cannot be read as YAML ("),
     ],
 )
-def test_a_mistake_in_a_file_names_the_file_and_extends_goes_one_level(tmp_path: Path, text: str, message: str) -> None:
+def test_a_mistake_in_a_file_names_the_file(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(f"{text}\n")
-    line = refused(lambda: load_config(str(path)), message, by=TrainError)
-    assert line.startswith(f"{FOLDER / 'imagenet_128_concat.yaml' if 'extends' in text else path}: ")
+    assert refused(lambda: load_config(str(path)), message, by=TrainError).startswith(f"{path}: ")
+
+
+def test_a_preset_extends_files_beside_it_and_those_that_extend_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "base.yaml").write_text("extends: imagenet_128_concat\nsteps: 7\noptim_d: {lr: 0.5}\n")
+    (tmp_path / "mine.yaml").write_text("extends: base.yaml\nsteps: 9\ndata: {path: ~/photographs}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))  # and no file of this name is in the current folder
+    settings = ["steps=9", "optim_d.lr=0.5", f"data.path={tmp_path}/photographs"]
+    assert load_config("~/mine.yaml") == load_config("imagenet_128_concat", settings)
 
 
 def test_dry_run_prints_the_resolved_configuration() -> None:
