@@ -37,6 +37,7 @@ def _campaign(out: Path) -> Campaign:
     return Campaign(device="cpu", narrow=True, seconds=0, out=str(out), work=str(out / "work"))
 
 
+@pytest.mark.slow
 def test_a_stage_that_hangs_is_killed_in_time_and_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conduct, "SHORTEST_S", 0.1)
     stages = [Stage(name, 1, 1, f"{HERE}:{name}") for name in ("hang", "fail", "look_back")]
