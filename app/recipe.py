@@ -21,7 +21,7 @@ def recipe_for(model: Model, request: Request, labels: list[int]) -> dict[str, A
     Returns:
         What `recipe.json` holds.
     """
-    pinned = replace(request.with_labels(labels), model=model.name, revision=model.commit_hash or "")
+    pinned = replace(request.with_labels(model.generator, labels), model=model.name, revision=model.commit_hash or "")
     return {
         "format": FORMAT,
         "kind": request.tab,

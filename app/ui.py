@@ -114,7 +114,7 @@ class Ui:
             else:
                 revision = request.revision
                 model = self.service.open(request.model, revision)
-                request = request.with_labels(labels_of(model.generator, request.class_texts))
+                request = request.with_labels(model.generator, labels_of(model.generator, request.class_texts))
             return self._show_model(model, request) | {self.model_box: model.name, self.revision_box: revision}
         except InvalidRequest as error:
             gr.Warning(html.escape(str(error), quote=False), title="This link does not work", duration=20)

@@ -47,12 +47,24 @@ def class_label(config: GeneratorConfig, index: int) -> str:
     return _index(config).labels[index]
 
 
+def class_text(config: GeneratorConfig, index: int) -> str:
+    """Return what to write for a class in links and commands: its index, or its label where a number is a name.
+
+    Args:
+        index: label, 0 to num_classes - 1.
+    Returns:
+        Text that `resolve_class` turns back into `index`.
+    """
+    text = str(index)
+    return text if (_named(_index(config), text) or [index]) == [index] else class_label(config, index)
+
+
 def resolve_class(config: GeneratorConfig, given: Class) -> int:
     """Find the class that a text or an integer means.
 
     Args:
-        given: an index, also as a text (taken as such where it is in range), a name, one of a name's comma-separated
-            synonyms, a WordNet id, or what `class_label` returned; letter case and underscores do not matter.
+        given: an index, or a text: a name, one of a name's comma-separated synonyms, a WordNet id, what `class_label`
+            returned, or else an index; letter case and underscores do not matter.
     Returns:
         Label, 0 to num_classes - 1.
     Raises:
@@ -71,10 +83,9 @@ def resolve_class(config: GeneratorConfig, given: Class) -> int:
 
 def _class_of(config: GeneratorConfig, text: str) -> int:
     key = name_key(text)
-    if _is_integer(key) and 0 <= int(key) < config.num_classes:
+    found = _named(_index(config), key)
+    if not found and _is_integer(key) and int(key) < config.num_classes:
         return int(key)
-    index = _index(config)
-    found = index.by_id.get(key) or index.by_name.get(key) or _by_label(index, key)
     if len(found) == 1:
         return found[0]
     quoted = repr(text if len(text) <= MAX_TEXT else text[:60] + "…")
@@ -95,7 +106,7 @@ def search_classes(config: GeneratorConfig, query: str, limit: int = 20) -> list
         query: part of a name or a WordNet id, or an index; an empty one finds the first classes.
         limit: how many at most.
     Returns:
-        Labels, best first: the index itself, whole names, beginnings of names and ids, beginnings of words, other
+        Labels, best first: whole names, the index itself, beginnings of names and ids, beginnings of words, other
         parts; if there are none of these, names of similar spelling. Empty for a model without classes.
     Raises:
         ValueError: if the query is no text.
@@ -193,17 +204,16 @@ def _label(config: GeneratorConfig, label: int, by_name: Mapping[str, list[int]]
     name = "" if config.class_names is None else config.class_names[label].strip()
     unique = str(label) if config.class_ids is None else config.class_ids[label]
     if not name:
-        return unique
-    means_one = by_name[name_key(name)] == [label] and not _is_integer(name)
-    return name if means_one else f"{name} ({unique})"
+        return f"{unique} ({unique})" if config.class_ids is None and unique in by_name else unique
+    return name if by_name[name_key(name)] == [label] else f"{name} ({unique})"
 
 
 def _rank(index: _Index, label: int, key: str) -> int | None:
     """Return how well a class fits a query, 0 best, None not at all."""
     names, wnid = index.names[label], index.ids[label]
     fits = (
-        key == str(label),
         key in names or key == wnid,
+        key == str(label),
         wnid.startswith(key) or any(name.startswith(key) for name in names),
         any(f" {key}" in name for name in names),
         any(key in name for name in names),
@@ -211,13 +221,19 @@ def _rank(index: _Index, label: int, key: str) -> int | None:
     return next((rank for rank, fit in enumerate(fits) if fit), None)
 
 
+def _named(index: _Index, key: str) -> list[int]:
+    """Return the classes that a normalised text means by id, name or label."""
+    return index.by_id.get(key) or index.by_name.get(key) or _by_label(index, key)
+
+
 def _by_label(index: _Index, key: str) -> list[int]:
-    """Read "name (index)" and "name (id)"; both parts must fit."""
+    """Read "name (index)" and "name (id)"; both parts must fit, and what has no name is called by its index."""
     match = re.fullmatch(r"(.+) \((\S+)\)", key)
     if match is None:
         return []
     pointed = index.by_id.get(match[2]) or ([int(match[2])] if _is_integer(match[2]) else [])
-    return [label for label in pointed if label in index.by_name.get(match[1], ())]
+    inside = [label for label in pointed if label < len(index.names)]
+    return [label for label in inside if match[1] in (index.names[label] or (str(label),))]
 
 
 def name_key(text: str) -> str:

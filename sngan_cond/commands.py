@@ -167,21 +167,21 @@ def _device(args: Namespace) -> str:
     return name
 
 
-def _every(config: GeneratorConfig, texts: Sequence[str] | None) -> Sequence[str]:
+def _every(config: GeneratorConfig, texts: Sequence[str] | None) -> Sequence[str | int]:
     """Return the classes that were asked for, with all of the model's in place of `ALL`."""
     if texts == [ALL] and config.num_classes:
-        return [str(label) for label in range(config.num_classes)]
+        return range(config.num_classes)
     return texts or []
 
 
-def _distinct(config: GeneratorConfig, texts: Sequence[str]) -> list[int]:
+def _distinct(config: GeneratorConfig, classes: Sequence[str | int]) -> list[int]:
     """Find classes that must be different ones."""
-    labels = dict[int, str]()
-    for text in texts:
-        label = resolve_class(config, text)
+    labels = dict[int, str | int]()
+    for given in classes:
+        label = resolve_class(config, given)
         if label in labels:
-            raise ValueError(f"--class {_plain(text)}: this class is named twice")
-        labels[label] = text
+            raise ValueError(f"--class {_plain(str(given))}: this class is named twice")
+        labels[label] = given
     return list(labels)
 
 

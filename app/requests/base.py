@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from app import limits
 from app.limits import InvalidRequest
 from sngan_cond import Generator
-from sngan_cond.classes import resolve_class
+from sngan_cond.classes import class_text, resolve_class
 from sngan_cond.inputs import Inputs
 
 Query = dict[str, list[str]]  # a link's query as `urllib.parse.parse_qs` returns it
@@ -133,9 +133,9 @@ class Request(ABC):
         rest = iter(labels)
         return {f.name: tuple(rest) if f.metadata["many"] else next(rest, "") for f in cls._class_fields()}
 
-    def with_labels(self, labels: list[int]) -> Self:
-        """Return the same request with its classes written as indices, the labels of `class_texts`."""
-        return replace(self, **self.deal(map(str, labels)))
+    def with_labels(self, G: Generator, labels: list[int]) -> Self:
+        """Return the same request with its classes written as `class_text` writes them, the labels of `class_texts`."""
+        return replace(self, **self.deal(class_text(G.config, label) for label in labels))
 
     def labels(self, G: Generator) -> list[int]:
         """Find the labels of `class_texts`.

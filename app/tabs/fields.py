@@ -6,7 +6,7 @@ import gradio as gr
 
 from app.limits import LIMITS
 from app.models import Model
-from sngan_cond.classes import class_label
+from sngan_cond.classes import class_label, class_text
 
 TRUNCATION_INFO = (
     "Off: plain normal latents, as evaluation uses. On: components of z further from 0 than this are drawn again, so "
@@ -25,20 +25,19 @@ def class_update(model: Model, picker: gr.Dropdown, value: tuple[str, ...] | str
     """Return the update that makes a class picker list a model's classes; it is hidden if there are none.
 
     Args:
-        value: chosen labels, or one, as text.
+        value: chosen classes, or one, as `class_text` writes them.
     """
     chosen = list(value) if picker.multiselect else value or None
-    ids = model.config.class_ids
-    listed = range(min(model.config.num_classes, LIMITS.listed_classes))
-    choices = [(f"{class_label(model.config, i)} · {ids[i] if ids else i}", str(i)) for i in listed]
-    total = model.config.num_classes
+    config, ids, total = model.config, model.config.class_ids, model.config.num_classes
+    listed = range(min(total, LIMITS.listed_classes))
+    choices = [(f"{class_label(config, i)} · {ids[i] if ids else i}", class_text(config, i)) for i in listed]
     # Where every class is listed, Enter takes the first that matches; otherwise what was typed is looked up later.
     return gr.update(choices=choices, value=chosen, visible=total > 0, allow_custom_value=total > len(choices))
 
 
 def class_names(model: Model, classes: list[str]) -> list[str]:
     """Return the names of a class picker's values; typed text that is no label stays as it is."""
-    known = {str(i): i for i in range(model.config.num_classes)}
+    known = {class_text(model.config, i): i for i in range(model.config.num_classes)}
     return [class_label(model.config, known[text]) if text in known else text[:40] for text in classes]
 
 

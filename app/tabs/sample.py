@@ -10,6 +10,7 @@ from app.models import Model
 from app.requests.sample import SampleRequest
 from app.tabs.fields import classes_field, latent_fields
 from app.tabs.tab import Page, Tab, friendly
+from sngan_cond.classes import class_text
 
 SURPRISES = 4  # classes that Surprise me chooses
 
@@ -59,5 +60,6 @@ class SampleTab(Tab):
     def _surprise(self, model: str, revision: str) -> tuple[list[str], str]:
         with friendly():
             service = self.page.service
-            labels = service.random_classes(service.open(model, revision), SURPRISES)
-        return [str(label) for label in labels], str(service.random_seed())
+            opened = service.open(model, revision)
+            labels = service.random_classes(opened, SURPRISES)
+        return [class_text(opened.config, label) for label in labels], str(service.random_seed())

@@ -20,6 +20,7 @@ from app.requests.base import Request
 from app.service import Result, Service
 from app.tabs.fields import class_update, truncation_updates
 from app.tabs.panel import Panel
+from sngan_cond.classes import class_text
 
 GROUP = "images"  # Gradio's concurrency_id: whatever needs the device waits in one queue
 PROGRESS = gr.Progress()  # Gradio finds the parameter by this default
@@ -151,7 +152,7 @@ class Tab(ABC):
             return list(request.class_texts)
         total = model.config.num_classes
         count = min(self.first, total)
-        return [str(i * total // count) for i in range(count)]
+        return [class_text(model.config, i * total // count) for i in range(count)]
 
     def _make(
         self, data: dict[Component, Any], http_request: gr.Request, progress: gr.Progress = PROGRESS

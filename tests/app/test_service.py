@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
@@ -24,8 +25,10 @@ from app.requests.sample import SampleRequest
 from app.requests.walk import WalkRequest
 from app.service import Service
 from app.summary import summarise
+from app.tabs.fields import class_update
 from app.ui import TABS
 from sngan_cond import Generator, morph, sample
+from tests.app.models import tiny_generator
 from tests.refusals import refused
 
 
@@ -133,6 +136,21 @@ def test_the_recipes_python_and_link_make_the_images_again(
     again = request_of(parse_qs(result.recipe["link"].removeprefix("?")), KINDS)
     assert again is not None
     assert torch.equal(service.make(again).images, result.images)
+
+
+def test_classes_called_by_numbers_are_meant_by_them(tmp_path: Path) -> None:
+    G = tiny_generator(named=False)
+    Generator(replace(G.config, class_names=("0", "1", "10", "2"))).save_pretrained(tmp_path / "numbered")
+    service = Service([str(tmp_path / "numbered")], device="cpu")
+    result = service.make(SampleRequest(classes=("2",), count=1))
+    assert torch.equal(result.images, sample(result.model.generator, [3]))
+    assert result.captions == ["2"]
+    drawn = service.make(SampleRequest(classes=("10",), count=1))
+    assert "class=10" in drawn.recipe["link"]
+    assert "--class 10" in drawn.recipe["command"]
+    assert "[c for c in [2] for" in drawn.recipe["python"]
+    update = class_update(drawn.model, gr.Dropdown(multiselect=True), ("10",))
+    assert update["choices"] == [("0 · 0", "0"), ("1 · 1", "1"), ("10 · 2", "10"), ("2 · 3", "3")]
 
 
 def test_a_link_to_a_repo_names_the_commit_that_made_the_images(service: Service) -> None:

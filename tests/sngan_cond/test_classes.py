@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sngan_cond import GeneratorConfig
-from sngan_cond.classes import Classes, class_label, imagenet_classes, resolve_class, search_classes
+from sngan_cond.classes import Classes, class_label, class_text, imagenet_classes, resolve_class, search_classes
 from tests.refusals import refused
 
 
@@ -103,18 +103,34 @@ def test_hostile_text_is_refused_quickly_and_briefly() -> None:
         assert time.perf_counter() - start < 5
 
 
-def test_an_index_wins_over_a_name_of_digits_where_it_is_in_range() -> None:
-    digits = config(("7", "1", "0"))
-    assert [resolve_class(digits, text) for text in ("7", "1", "0")] == [0, 1, 0]
+def test_a_name_of_digits_wins_over_an_index_that_is_a_text() -> None:
+    numbered = config(("0", "1", "10", "2"))
+    assert [resolve_class(numbered, text) for text in ("2", "10", "0", "3")] == [3, 2, 0, 3]
+    assert [resolve_class(numbered, label) for label in (2, np.int64(3))] == [2, 3]
+    assert search_classes(numbered, "2") == [3, 2]
+    twice = config(("1", "x", "1"))
+    refused(lambda: resolve_class(twice, "1"), "means several: 0 / 1, 2 / 1; give an index")
+    assert [resolve_class(twice, text) for text in ("0", "2")] == [0, 2]
 
 
 @pytest.mark.parametrize(
-    "model", [IMAGENET, BIRDS, BARE, config(("7", "1", "0")), config(("", "a", "a")), config(None, ("n1", "n2"))]
+    "model",
+    [
+        IMAGENET,
+        BIRDS,
+        BARE,
+        config(("7", "1", "0")),
+        config(("", "a", "a")),
+        config(None, ("n1", "n2")),
+        config(("", "0")),
+    ],
 )
 def test_labels_resolve_to_themselves(model: GeneratorConfig) -> None:
     labels = [class_label(model, index) for index in range(model.num_classes)]
     assert len(set(labels)) == len(labels)
     assert [resolve_class(model, label) for label in labels] == list(range(model.num_classes))
+    texts = [class_text(model, index) for index in range(model.num_classes)]
+    assert [resolve_class(model, text) for text in texts] == list(range(model.num_classes))
 
 
 def test_labels() -> None:
@@ -122,6 +138,9 @@ def test_labels() -> None:
     assert class_label(IMAGENET, 517) == "crane (n03126707)"
     assert class_label(IMAGENET, 474) == "cardigan (n02963159)"
     assert class_label(BARE, 3) == "3"
+    assert [class_label(config(("2", "7")), index) for index in (0, 1)] == ["2", "7"]
+    assert [class_text(config(("2", "1", "0")), index) for index in range(3)] == ["2", "1", "0"]
+    assert class_text(IMAGENET, 517) == "517"
     for index in (-1, 1000):
         refused(partial(class_label, IMAGENET, index), f"class {index}: an index from 0 to 999")
     refused(lambda: class_label(config(None, k=0), 0), "no classes")

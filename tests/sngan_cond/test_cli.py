@@ -76,6 +76,18 @@ def test_sample_takes_several_classes_after_one_flag_and_all_of_them(model: str,
     assert torch.equal(pixels(tmp_path / "one.png"), sample(build(4), 2)[0])  # no frame around a single image
 
 
+def test_a_class_called_by_a_number_is_meant_by_it(tmp_path: Path) -> None:
+    G = build(4, class_names=("0", "1", "10", "2"), class_ids=None)
+    G.save_pretrained(tmp_path)
+    common = ["sample", "--model", tmp_path, "-n", "1", "-o"]
+    assert "1 image of 2, 32 px" in output_of(main, *common, tmp_path / "2.png", "--class", "2")
+    assert torch.equal(pixels(tmp_path / "2.png"), sample(G, 3)[0])
+    assert torch.equal(sample(G, ["2", "10", "3", "0"]), sample(G, [3, 2, 3, 0]))
+    output_of(main, *common, tmp_path / "all.npz", "--class", "all")
+    with np.load(tmp_path / "all.npz") as read:
+        assert read["arr_1"].tolist() == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("ending", ["jpg", "webp", "avif"])
 def test_grids_in_other_formats(model: str, tmp_path: Path, ending: str) -> None:
     out = tmp_path / f"grid.{ending}"
