@@ -10,7 +10,7 @@ MAX_IMAGES = 1_000_000  # in one call: keeps a slip of the finger from filling a
 _MAX_STEPS = 10_000  # of a path, which as a strip or animation is held in memory
 _MODEL = "Hub repo (user/name or user/name@revision), folder, or 'bundled' for the small model inside this package"
 _CLASS = (
-    "an index, a name (letter case does not matter; one of several comma-separated names is enough) or a WordNet id"
+    "a name (letter case does not matter; one of several comma-separated names is enough), a WordNet id or an index"
 )
 _GRIDS = ".png, .jpg, .webp or .avif"
 _PATHS = ".gif, .webp or .apng: an animation (120 ms per image); .png, .jpg or .avif: a strip"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sngan_cond.cli import OneLineParser, run_command
 from sngan_cond.validation import one_line, printable
-from train.data.image import FILTERS, FITS, Fitting
+from train.data.image import COLOUR_PROFILES, FILTERS, FITS, MAX_PIXELS, Fitting
 from train.data.sources import FORMS, open_source
 from train.data.sources.base import Source, SourceRequest
 from train.data.sources.label_file import FOLDERS, WELL_KNOWN
@@ -25,7 +25,8 @@ of numbers, others in that of text. A folder around all others is passed through
 class is said. docs/photographs-folders.md lists what becomes of folders as people have them.
 
 examples:
-  python -m train.prepare --source imagefolder:imagenet/train --resolution 128 --min-side 256 --out data/imagenet-128
+  python -m train.prepare --source imagefolder:imagenet/train --resolution 128 --min-side 256 \\
+      --colour-profile ignore --out data/imagenet-128
   python -m train.prepare --source imagefolder:photos.zip --resolution 64 --out data/photos-64
   python -m train.prepare --source imagefolder:dogs --labels dogs.csv --resolution 64 --out data/dogs-64
   python -m train.prepare --source torchvision:CIFAR10 --download --resolution 32 --out data/cifar10-32
@@ -85,7 +86,20 @@ def parser() -> argparse.ArgumentParser:
         "--on-bad-image",
         choices=("skip", "fail"),
         default="skip",
-        help="unreadable, truncated or too small: leave out and report, or stop (default: skip)",
+        help="unreadable, truncated, too small or too large: leave out and report, or stop (default: skip)",
+    )
+    add(
+        "--colour-profile",
+        choices=COLOUR_PROFILES,
+        default="convert",
+        help="embedded ICC profiles: convert to sRGB, as viewers do, or ignore them, officially (default: convert)",
+    )
+    add(
+        "--max-pixels",
+        type=int,
+        default=MAX_PIXELS,
+        metavar="N",
+        help="larger images count as bad; each worker needs 5 to 10 bytes a pixel (default: %(default)s)",
     )
     add(
         "--limit",
@@ -159,6 +173,7 @@ def _check(options: argparse.Namespace) -> None:
     for name, value, low, high in (
         ("--resolution", options.resolution, 4, MAX_RESOLUTION),
         ("--min-side", options.min_side, 1, None),
+        ("--max-pixels", options.max_pixels, 1, None),
         ("--limit", options.limit, 1, None),
         ("--seed", options.seed, 0, None),
         ("--workers", options.workers, 1, None),

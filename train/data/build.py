@@ -12,10 +12,10 @@ import PIL
 from tqdm import tqdm
 
 from train.data.dataset import PreparedDataset, first_faults
-from train.data.image import REASONS, Fitting
+from train.data.image import REASONS, Fitting, heif_version
 from train.data.info import IMAGES_NAME, INFO_NAME, LABELS_NAME, DatasetInfo
 from train.data.partial import Partial, first_difference
-from train.data.sources.base import Source, SourceRequest
+from train.data.sources.base import EARLIER_READING, Source, SourceRequest
 from train.data.workers import make_chunks
 from train.errors import DataError
 from train.files import sync
@@ -41,6 +41,7 @@ class Request:
         """Return what two preparations must have in common to give the same bytes."""
         asked, fitting = dataclasses.asdict(self.source), dataclasses.asdict(self.fitting)
         del asked["download"]
+        reading = {name: asked.pop(name) for name in EARLIER_READING} | {"pillow_heif": heif_version()}
         return {
             **{name: asked.pop(name) for name in ("source", "split", "resolution")},
             "preparation": {
@@ -48,6 +49,7 @@ class Request:
                 "on_bad_image": self.on_bad_image,
                 **asked,
                 "exif_orientation": "applied",
+                **(reading if source.encoded else {}),
                 "pictures_listed": count,
                 "listing_sha256": source.listing,
                 "pillow": PIL.__version__,

@@ -1,14 +1,17 @@
 """One image: decode, turn upright, crop, fit to a square, or say why it cannot be used."""
 
+import contextlib
 import dataclasses
-import struct
+import functools
 import warnings
-import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from train.data.colour import to_rgb
 
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -19,22 +22,20 @@ FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 FITS = ("resize", "pad")
-REASONS = ("unreadable", "truncated", "too_small")
-# What Pillow's decoders raise on damaged files, found in their sources: there is no common base class.
-DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
+REASONS = ("unreadable", "truncated", "too_small", "too_large")
+COLOUR_PROFILES = ("convert", "ignore")
+MAX_PIXELS = 178_956_970  # where Pillow itself, unless told otherwise, takes a file for a decompression bomb
+# What cameras, phones, scanners, browsers and renderers write; phones' MPO is opened as JPEG. Left out of what Pillow
+# reads is what runs a program (EPS: Ghostscript), is handed to the system (WMF) or to a plug-in (BUFR, GRIB, HDF5), and
+# what holds no photographs: icons, textures of games, documents of editors, data of instruments. Each would be one more
+# decoder of hostile files. The last one is tried last, for it knows its files by no signature.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "QOI", "TGA")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".tiff", ".tif"),
+    *(".avif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".qoi", ".tga"),
+    *(".heic", ".heif", ".hif"),
 )
-GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 class BadImageError(Exception):
@@ -113,46 +114,91 @@ class Fitting:
         return np.asarray(image)
 
 
-def decode(file: Path | IO[bytes]) -> Image.Image:
+def decode(file: Path | IO[bytes], *, colour_profile: str = "convert", max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Read an encoded image as a viewer shows it.
 
-    EXIF orientation is applied (the official code ignores it; it turns a handful of ImageNet's images and many
-    photographs from phones). Grey becomes three equal channels, CMYK and palettes are converted, transparency is laid
-    on white, 16-bit grey is cut to its upper 8 bits; of an animation the first frame is used.
+    EXIF orientation and, unless told otherwise, an embedded colour profile are applied (the official code ignores both;
+    they matter to a handful of ImageNet's images and many photographs from phones). Grey becomes three equal channels,
+    CMYK, LAB and palettes are converted, transparency is laid on white, 16 bits a channel are cut to the upper 8; of an
+    animation the first frame is used.
 
+    Args:
+        colour_profile: one of COLOUR_PROFILES; `ignore` takes all colours for sRGB.
+        max_pixels: larger images are refused before their pixels are decoded.
     Returns:
         RGB image, fully loaded.
     Raises:
-        BadImageError: if it is unreadable or truncated.
+        BadImageError: if it is unreadable, truncated or too large.
     """
+    with opened(file) as image:
+        pixels = image.width * image.height
+        if pixels > max_pixels:
+            size = f"{image.width}x{image.height} px are {pixels:,} pixels"
+            advice = f"--max-pixels {pixels} allows it"
+            raise BadImageError("too_large", f"{size}, allowed are {max_pixels:,}; {advice}")
+        Image.MAX_IMAGE_PIXELS = max_pixels  # for sizes that are stated within the file
+        image.load()  # opened reads only the header: what is wrong with the pixels shows here
+        profile = image.info.get("icc_profile") if colour_profile == "convert" else None
+        _turn_upright(image)  # before any crop, which means what is in the middle for a viewer
+        return to_rgb(image, profile)
+
+
+@contextlib.contextmanager
+def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
+    """Open an encoded image of one of FORMATS, of which only the header is read.
+
+    Raises:
+        BadImageError: if it is unreadable, or anything goes wrong as long as it is open.
+    """
+    # Pillow's own limit is checked before anybody learns the size.
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on odd metadata; errors in pixels are exceptions
-            with Image.open(file) as image:
-                image.load()  # open reads only the header: what is wrong with the pixels shows here
-                # Before to_rgb, which may return an image without the EXIF data; before any crop, which means what is
-                # in the middle for a viewer.
-                return to_rgb(ImageOps.exif_transpose(image))
-    except DECODER_ERRORS as error:
-        reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
-        detail = error.strerror if isinstance(error, OSError) and error.strerror else f"{error}"
-        raise BadImageError(reason, detail or type(error).__name__) from error
+            with Image.open(file, formats=(*FORMATS, "HEIF") if heif_version() else FORMATS) as image:
+                yield image
+    except BadImageError:
+        raise
+    except Exception as error:  # decoders raise nearly every kind on damaged files, and each is that file's fault alone
+        raise BadImageError(*_why(file, error)) from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert any 8-bit or 16-bit mode to RGB, as `decode` documents.
+def _turn_upright(image: Image.Image) -> None:
+    """Apply EXIF orientation, if any; damaged EXIF data say nothing and cost no image."""
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except MemoryError:
+        raise
+    except Exception:  # of many kinds, as from decoders
+        return
 
-    Raises:
-        ValueError: for 32-bit modes, whose range nothing states.
-    """
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode in GREY_16_BIT:
-        # Pillow's own conversion clips at 255 instead of scaling, so almost every pixel would be white.
-        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise ValueError(f"pixels of mode {image.mode}; allowed are 8 bits a channel and 16-bit grey")
-    if image.has_transparency_data:
-        ground = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
+
+@functools.cache
+def heif_version() -> str | None:
+    """Let Pillow read HEIC where the package for it is installed, and return its version; None where it is not."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return None
+    pillow_heif.register_heif_opener()
+    return str(pillow_heif.__version__)
+
+
+def _why(file: Path | IO[bytes], error: Exception) -> tuple[str, str]:
+    """Return reason and detail of what went wrong in a decoder."""
+    if isinstance(error, UnidentifiedImageError) and heif_version() is None and _is_heif(file):
+        return "unreadable", 'a HEIC image (.heic); pip install ".[heic]" and it is read'
+    reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
+    detail = error.strerror if isinstance(error, OSError) and error.strerror else f"{error}"
+    return reason, detail or type(error).__name__
+
+
+def _is_heif(file: Path | IO[bytes]) -> bool:
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            return _is_heif(opened)
+    file.seek(0)
+    head = file.read(12)
+    return head[4:8] == b"ftyp" and head[8:] in HEIF_BRANDS

@@ -27,6 +27,7 @@ from pydantic import Field
 from sngan_cond.stored import parse_json, read_json
 from train.data.dataset import PARTIAL_SUFFIX
 from train.data.info import IMAGES_NAME
+from train.data.sources.base import EARLIER_READING
 from train.data.workers import BadImage
 from train.errors import DataError
 from train.files import lock, sync, write_text_atomically
@@ -210,7 +211,7 @@ class Partial:
 def first_difference(begun: dict[str, Any], asked: dict[str, Any]) -> str | None:
     """Name the first field in which two plans differ, with both values."""
     for name in begun | asked:
-        old, new = begun.get(name), asked.get(name)
+        old, new = begun.get(name, EARLIER_READING.get(name)), asked.get(name)
         if isinstance(old, dict) and isinstance(new, dict):
             if inner := first_difference(old, new):
                 return inner

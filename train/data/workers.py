@@ -32,7 +32,10 @@ CHUNK_BYTES = 1 << 21  # of larger images fewer, so that 16 workers' chunks fit 
 QUEUED_PER_WORKER = 2  # enough that no worker waits, few enough that memory holds the images on their way
 SPARED_BYTES = 1 << 20  # of the room for shared memory: semaphores take some of it as well
 
-_blocks: list[np.ndarray] = []  # in a worker: memory that it shares with the parent
+# In a worker: memory that it shares with the parent. Of each block the place of the image that is being made for it,
+# from 1, and 0 for none, so that the parent can say which image a process died of.
+_blocks: list[np.ndarray] = []
+_places: list["Array[int]"] = []
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,34 +148,40 @@ def _make_in_pool(
     try:
         # Through the pool's pipe, pixels would cost 30 % more processor time. The file behind the memory has lost its
         # name before it has a size, so a kill leaves no pixels behind, at most an empty folder pymp-* in TMPDIR.
-        memory = context.RawArray("B", math.prod(shape))
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(memory, shape))
+        memory, places = context.RawArray("B", math.prod(shape)), context.RawArray("q", shape[0])
+        shared = (memory, shape, places)
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=shared)
     except OSError as error:
         raise _cannot_share(workers, error) from error
-    blocks = itertools.cycle(enumerate(np.frombuffer(memory, np.uint8).reshape(shape)))
-    queue: collections.deque[tuple[np.ndarray, int, Future[list[BadImage]]]] = collections.deque()
+    blocks, numbers = np.frombuffer(memory, np.uint8).reshape(shape), itertools.cycle(range(shape[0]))
+    queue: collections.deque[tuple[int, Sequence[Item], Future[list[BadImage]]]] = collections.deque()
 
     def oldest() -> Chunk:  # though another may be ready: images are appended in order
-        block, count, future = queue.popleft()
+        number, items, future = queue[0]
         bad = future.result()
-        return block[: count - len(bad)], bad
+        queue.popleft()
+        return blocks[number][: len(items) - len(bad)], bad
 
     try:
         for start, items in stretches:
-            number, block = next(blocks)
+            number = next(numbers)
             with _ctrl_c_deferred():  # submit starts a worker as long as there are fewer than asked for
-                queue.append((block, len(items), pool.submit(_fill_shared, number, start, items, fitting)))
+                queue.append((number, items, pool.submit(_fill_shared, number, start, items, fitting)))
             if len(queue) == shape[0]:
                 yield oldest()
         while queue:
             yield oldest()
     except BrokenProcessPool as error:
-        raise DataError(f"--workers {workers}: a worker process was ended from outside (out of memory?)") from error
+        at_work = " or ".join(items[places[number] - 1].name for number, items, _ in queue if places[number])
+        raise DataError(
+            f"--workers {workers}: a worker process died while it read {at_work or 'no image'} (out of memory, or a "
+            "decoder crashed: leave the file out); what is done is kept"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _fill(block: np.ndarray, start: int, items: Sequence[Item], fitting: Fitting) -> list[BadImage]:
+def _fill(block: np.ndarray, start: int, items: Iterable[Item], fitting: Fitting) -> list[BadImage]:
     """Put those images of a stretch that can be used at the beginning of the block, in order, and return the others."""
     bad: list[BadImage] = []
     for offset, item in enumerate(items):
@@ -180,11 +189,19 @@ def _fill(block: np.ndarray, start: int, items: Sequence[Item], fitting: Fitting
             block[offset - len(bad)] = fitting.apply(item.load())
         except BadImageError as error:
             bad.append(BadImage(start + offset, item.name, error.reason, error.detail))
+        except MemoryError:
+            bad.append(BadImage(start + offset, item.name, "unreadable", "there is no memory for it"))
     return bad
 
 
 def _fill_shared(number: int, start: int, items: Sequence[Item], fitting: Fitting) -> list[BadImage]:
-    return _fill(_blocks[number], start, items, fitting)
+    def noted() -> Iterator[Item]:
+        for place, item in enumerate(items, 1):
+            _places[0][number] = place
+            yield item
+        _places[0][number] = 0
+
+    return _fill(_blocks[number], start, noted(), fitting)
 
 
 @contextlib.contextmanager
@@ -204,8 +221,9 @@ def _ctrl_c_deferred() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start_worker(memory: "Array[Any]", shape: tuple[int, ...]) -> None:
+def _start_worker(memory: "Array[Any]", shape: tuple[int, ...], places: "Array[int]") -> None:
     """Leave Ctrl-C to the parent, end with it, and take the memory that it shares."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     _blocks.extend(np.frombuffer(memory, np.uint8).reshape(shape))
+    _places.append(places)

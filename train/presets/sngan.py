@@ -8,7 +8,9 @@ from train.presets.tables import NOT_TRAINED, Base, Dataset, Method, Row, Table,
 CIFAR10 = Dataset("--source torchvision:CIFAR10 --download --resolution 32", "data/cifar10-32", 32)
 STL10 = Dataset("--source torchvision:STL10 --download --split unlabeled --resolution 48", "data/stl10-48", 48)
 IMAGENET = Dataset(
-    "--source imagefolder:/path/to/ILSVRC2012/train --resolution 128 --min-side 256", "data/imagenet-128", 128
+    "--source imagefolder:/path/to/ILSVRC2012/train --resolution 128 --min-side 256 --colour-profile ignore",
+    "data/imagenet-128",
+    128,
 )
 
 # Table 1. A: Gulrajani et al.; B: Warde-Farley and Bengio; C: Radford et al.; D to F: the authors' harder ones.

@@ -23,7 +23,7 @@ def test_bad_images_are_named_counted_and_left_out(source: Path, tmp_path: Path)
     assert "left out: 1 .txt in cat" in err
     dataset = PreparedDataset.open(tmp_path / "out", verify=True)
     assert dataset.info.images_per_class == [19, 14, 7]
-    assert dataset.info.skipped["by_reason"] == {"unreadable": 2, "truncated": 1, "too_small": 1}
+    assert dataset.info.skipped["by_reason"] == {"unreadable": 2, "truncated": 1, "too_small": 1, "too_large": 0}
     assert [image["file"] for image in dataset.info.skipped["examples"]] == [
         "ant/004.jpg",
         "bee/empty.jpg",
@@ -118,6 +118,34 @@ def test_another_command_does_not_mix_into_a_begun_or_finished_folder(
     smooth_image(8, 30, 30).save(source / "cat" / "new.png")
     assert "was prepared with pictures_listed 44, not 45" in refusal(*arguments(source, out))
     assert contents(out) == before
+
+
+def test_a_set_made_before_profiles_were_read_is_one_that_ignored_them(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "heif_version", lambda: None)
+    line = arguments(source, tmp_path / "out", colour_profile="ignore")
+    assert prepare(*line)[0] == 0
+    path = tmp_path / "out" / "dataset.json"
+    info = json.loads(path.read_text())
+    for name in ("colour_profile", "max_pixels", "pillow_heif"):
+        del info["preparation"][name]
+    del info["skipped"]["by_reason"]["too_large"]
+    path.write_text(json.dumps(info))
+    status, said, _ = prepare(*line)
+    assert (status, "was there already" in said) == (0, True)
+    said = refusal(*arguments(source, tmp_path / "out"))
+    assert "was prepared with colour_profile 'ignore', not 'convert'; choose another name" in said
+    assert "max_pixels 178956970, not 400" in refusal(*line, "--max-pixels", 400)
+    monkeypatch.setattr(building, "heif_version", lambda: "1.0")
+    assert "was prepared with pillow_heif None, not '1.0'" in refusal(*line)
+
+
+def test_how_files_are_read_is_no_part_of_images_that_are_not(tmp_path: Path) -> None:
+    line = ["--source", "shapes", "--resolution", 8, "--limit", 10, "--workers", 1, "--out", tmp_path / "out"]
+    assert prepare(*line)[0] == 0
+    assert "colour_profile" not in json.loads((tmp_path / "out" / "dataset.json").read_text())["preparation"]
+    assert "was there already" in prepare(*line, "--colour-profile", "ignore")[1]
 
 
 def test_a_class_that_loses_all_its_images_is_an_error_that_leaves_nothing(source: Path, tmp_path: Path) -> None:

@@ -1,15 +1,24 @@
-"""Room for the memory that worker processes share."""
+"""Room for the memory that worker processes share, and what becomes of images that cost more than their own."""
 
 import errno
+import os
 import sys
 import tempfile
 from collections import namedtuple
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from tests.refusals import refused
 from tests.train.data.images import arguments, contents, prepare, refusal
 from train.data import workers
+from train.data.image import Fitting
+from train.data.sources.base import Item, Source
+from train.errors import DataError
 
 Usage = namedtuple("Usage", "free")
 IMAGE_BYTES = 16 * 16 * 3
@@ -34,6 +43,33 @@ def test_little_room_makes_chunks_smaller_and_changes_no_byte(
     assert prepare(*arguments(source, tmp_path / "out", workers=2))[0] == 0
     assert shapes[0][:2] == {2: (2, 1), 3: (3, 1), 4: (4, 1), 9: (4, 2), 1000: (4, 8)}[images]
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def listed(loads: list[Callable[[], Image.Image]]) -> Source:
+    items = [Item(f"cat/{i}.jpg", load) for i, load in enumerate(loads)]
+    return Source([], None, np.zeros(len(items), np.int64), lambda chosen: [items[i] for i in chosen], "")
+
+
+@pytest.mark.slow
+def test_a_decoder_that_ends_its_process_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "CHUNK_IMAGES", 8)
+    loads: list[Callable[[], Image.Image]] = [partial(Image.new, "RGB", (8, 8))] * 40
+    loads[29] = os.abort
+    chunks = workers.make_chunks(listed(loads), np.arange(40), 0, Fitting(8), 2)
+    said = refused(lambda: list(chunks), "--workers 2: a worker process died while it read ", by=DataError)
+    assert "cat/29.jpg" in said.partition(" (")[0]
+
+
+def test_an_image_for_which_there_is_no_memory_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    def apply(_: Fitting, image: Image.Image) -> np.ndarray:
+        if image.width > 8:
+            raise MemoryError
+        return np.asarray(image)
+
+    monkeypatch.setattr(Fitting, "apply", apply)
+    source = listed([partial(Image.new, "RGB", (side, 8)) for side in (8, 9, 8)])
+    ((good, bad),) = workers.make_chunks(source, np.arange(3), 0, Fitting(8), 1)
+    assert (len(good), [str(image) for image in bad]) == (2, ["cat/1.jpg: unreadable (there is no memory for it)"])
 
 
 @pytest.mark.usefixtures("small_chunks")

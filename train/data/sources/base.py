@@ -6,11 +6,16 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image
 
-from train.data.image import to_rgb
+from train.data.colour import to_rgb
+from train.data.image import MAX_PIXELS, decode
+
+# How encoded images are read: the fields, and what sets made before them are taken to say.
+EARLIER_READING = {"colour_profile": "ignore", "max_pixels": 178_956_970}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +23,7 @@ class SourceRequest:
     """Which images are wanted, as on the command line; each source reads what concerns it.
 
     All but `download` goes into `dataset.json`, in this order. A field to come defaults to None, which is also what
-    sets made before it are taken to say.
+    sets made before it are taken to say, unless EARLIER_READING has it.
 
     Args:
         source: as the user gave it, a name of `KINDS` and what may follow it.
@@ -30,6 +35,8 @@ class SourceRequest:
         label_column: where an hf source or a file of labels has them, None to look for them.
         labels: file with the labels of an image folder, "folders" for its class folders, None to look for them.
         download: let torchvision fetch what is missing.
+        colour_profile: one of train.data.image.COLOUR_PROFILES, of encoded images.
+        max_pixels: larger encoded images are bad.
     """
 
     source: str
@@ -41,11 +48,18 @@ class SourceRequest:
     label_column: str | None = None
     labels: str | None = None
     download: bool = False
+    colour_profile: str = "convert"
+    max_pixels: int = MAX_PIXELS
 
     @property
     def argument(self) -> str:
         """What follows the kind's name."""
         return self.source.partition(":")[2]
+
+    @property
+    def decode(self) -> Callable[[Path | IO[bytes]], Image.Image]:
+        """What reads an encoded image as asked."""
+        return partial(decode, colour_profile=self.colour_profile, max_pixels=self.max_pixels)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +89,7 @@ class Source:
         fit: default of `--fit`.
         min_side_px: default of `--min-side`, None for the resolution asked for.
         remarks: things found while listing that a user should know.
+        encoded: whether the images are files to decode, so that it matters how.
     """
 
     class_names: list[str]
@@ -86,6 +101,7 @@ class Source:
     fit: str = "resize"
     min_side_px: int | None = 1
     remarks: tuple[str, ...] = ()
+    encoded: bool = True
 
 
 def arrays_source(
@@ -109,7 +125,7 @@ def arrays_source(
     digest = hashlib.sha256(labels.tobytes())
     for start in range(0, len(images), 4096):  # a memory-mapped array may be larger than memory
         digest.update(np.ascontiguousarray(images[start : start + 4096]).data)
-    return Source(class_names, None, labels, items, digest.hexdigest(), fit=fit)
+    return Source(class_names, None, labels, items, digest.hexdigest(), fit=fit, encoded=False)
 
 
 def from_pixels(pixels: np.ndarray) -> Image.Image:

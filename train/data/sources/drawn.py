@@ -48,7 +48,7 @@ def shapes(request: SourceRequest) -> Source:
     identity = f"drawing {DRAWING}, {classes.count} classes, seed {seed}, stream {stream}, {len(turns)} pictures"
     names = [] if request.unlabelled else [classes.name(label) for label in range(classes.count)]
     labels = np.zeros_like(turns) if request.unlabelled else turns
-    return Source(names, None, labels, items, hashlib.sha256(identity.encode()).hexdigest())
+    return Source(names, None, labels, items, hashlib.sha256(identity.encode()).hexdigest(), encoded=False)
 
 
 def _drawn(classes: ShapeClasses, label: int, side_px: int, key: tuple[int, ...]) -> Image.Image:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from train.data.image import decode
 from train.data.sources.archives import open_files
 from train.data.sources.base import Item, Source, SourceRequest, printable
 from train.data.sources.classes import class_names, in_label_order
@@ -35,7 +34,7 @@ def imagefolder(request: SourceRequest) -> Source:
         names, labels = [names[i] for i in by_place], labels[by_place]
 
     def items(indices: np.ndarray) -> list[Item]:
-        return [Item(printable(names[i]), files.loader(names[i], decode)) for i in indices.tolist()]
+        return [Item(printable(names[i]), files.loader(names[i], request.decode)) for i in indices.tolist()]
 
     digest = hashlib.sha256(os.fsencode("\0".join(names)) + labels.tobytes())
     if by_file:  # else the classes are in the paths

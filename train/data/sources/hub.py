@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from sngan_cond.validation import one_line
-from train.data.image import decode
 from train.data.sources.base import Item, Source, SourceRequest
 from train.errors import DataError
 
@@ -39,7 +38,8 @@ def hub_dataset(request: SourceRequest) -> Source:
         cells = table.select(indices)[column]
         # A cell holds the encoded bytes of its image, or the path of its file.
         files = [Path(cell["path"]) if cell["bytes"] is None else io.BytesIO(cell["bytes"]) for cell in cells]
-        return [Item(f"{repo}[{i}]", partial(decode, file)) for i, file in zip(indices.tolist(), files, strict=True)]
+        loads = [partial(request.decode, file) for file in files]
+        return [Item(f"{repo}[{i}]", load) for i, load in zip(indices.tolist(), loads, strict=True)]
 
     listing = hashlib.sha256(f"{repo} {config} {table._fingerprint} {len(table)}".encode()).hexdigest()
     names, labels = [], np.zeros(len(table), np.int64)

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from train.data.image import SUFFIXES
 from train.data.sources.base import SourceRequest, printable
 from train.data.sources.classes import class_remarks, in_label_order
 from train.data.sources.files import Files
 from train.data.sources.label_file import ENDINGS, WELL_KNOWN, labels_by_file
-from train.data.sources.listing import SUFFIXES, Listed, Others, left_out, list_images, named_as_image
+from train.data.sources.listing import Listed, Others, left_out, list_images, named_as_image
 from train.errors import DataError
 
 SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"}

@@ -7,11 +7,11 @@ from collections import Counter
 
 from PIL import Image
 
+from train.data.image import SUFFIXES
 from train.data.sources.base import printable
 from train.data.sources.files import Files
 from train.errors import DataError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 # What a downloaded file without a suffix may be; Pillow's names, whose first bytes Pillow knows.
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 _HEAD_BYTES = 32

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from sngan_cond.validation import nearest, one_line
-from train.data.image import decode
 from train.data.sources.base import Item, Source, SourceRequest, arrays_source, printable
 from train.data.sources.idx import find_idx, read_idx
 from train.errors import DataError
@@ -46,7 +45,7 @@ def torchvision_set(request: SourceRequest) -> Source:
         raise DataError(f"--split is {split!r}; allowed for {name} are {', '.join(SPLITS[name])}")
     folder = Path(root or DEFAULT_ROOT).expanduser()
     if name == "CelebA":
-        return _celeba(folder, split, request.download)
+        return _celeba(folder, split, request)
     read, fit = (_mnist_like, "pad") if name.endswith("MNIST") else (_pixels, "resize")
     images, labels, names = read(name, folder, split, request.download)
     return arrays_source(images, None if request.unlabelled else labels, names, name, fit)
@@ -101,13 +100,13 @@ def _pixels(name: str, folder: Path, split: str, download: bool) -> Labelled:
     return images, None if "unlabeled" in split else labels, names
 
 
-def _celeba(folder: Path, split: str, download: bool) -> Source:
+def _celeba(folder: Path, split: str, request: SourceRequest) -> Source:
     """CelebA, without classes; the face is in the middle 128 px of its 178 x 218."""
-    names = list(_load("CelebA", folder, download, {"split": split}).filename)
+    names = list(_load("CelebA", folder, request.download, {"split": split}).filename)
     files = folder / "celeba" / "img_align_celeba"
 
     def items(indices: np.ndarray) -> list[Item]:
-        return [Item(names[i], partial(decode, files / names[i])) for i in indices.tolist()]
+        return [Item(names[i], partial(request.decode, files / names[i])) for i in indices.tolist()]
 
     listing = hashlib.sha256("\0".join(names).encode()).hexdigest()
     return Source([], None, np.zeros(len(names), np.int64), items, listing, crop="center:128")
