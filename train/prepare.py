@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -129,6 +130,13 @@ def parser() -> argparse.ArgumentParser:
         help="processes that decode (default: %(default)s, the processors of this machine)",
     )
     add("--download", action="store_true", help="let torchvision fetch what is missing (default: never)")
+    add(
+        "--report",
+        type=_path,
+        metavar="FILE",
+        help="write an HTML page of what DIR holds: images a class, sizes, samples, duplicates, what was left out; "
+        "also of a DIR that is already there",
+    )
     add("--verify", action="store_true", help="recompute the sha256 of a DIR that is already there")
     return p
 
@@ -147,25 +155,32 @@ def main(arguments: list[str] | None = None) -> int:
     """
     p = parser()
     options = p.parse_args(arguments)
-    status = run_command(lambda: _prepare(options), DataError, name=f"{p.prog}: ")
+    command = f"{p.prog} {shlex.join(sys.argv[1:] if arguments is None else arguments)}"
+    status = run_command(lambda: _prepare(options, command), DataError, name=f"{p.prog}: ")
     if status == 130:
         print(f"{p.prog}: interrupted; the same command goes on where it stopped", file=sys.stderr)
     return status
 
 
-def _prepare(options: argparse.Namespace) -> None:
+def _prepare(options: argparse.Namespace, command: str) -> None:
     # Here, for worker processes import this module anew, and pydantic would double their start.
     from train.data.build import Request, build, report
     from train.data.dataset import PreparedDataset
+    from train.data.report.page import check_path, write_report
 
     _check(options)
+    if options.report:
+        check_path(options.report)
     asked = SourceRequest(**{field.name: getattr(options, field.name) for field in dataclasses.fields(SourceRequest)})
     source = open_source(asked)
     for remark in source.remarks:
         print(f"note: {printable(one_line(remark))}", file=sys.stderr)
     request = Request(asked, _fitting(options, source), options.on_bad_image)
     was_there = build(source, request, options.out, workers=options.workers)
-    print(report(PreparedDataset.open(options.out, verify=was_there and options.verify), was_there))
+    dataset = PreparedDataset.open(options.out, verify=was_there and options.verify)
+    print(report(dataset, was_there))
+    if options.report:
+        print(write_report(options.report, dataset, source, limit=asked.limit, command=command))
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from train.data.colour import to_rgb
 
@@ -143,6 +143,16 @@ def decode(file: Path | IO[bytes], *, colour_profile: str = "convert", max_pixel
         return to_rgb(image, profile)
 
 
+def size_of(file: Path | IO[bytes]) -> tuple[int, int]:
+    """Read width and height of an encoded image as a viewer shows it, from its header alone.
+
+    Raises:
+        BadImageError: if the header is unreadable.
+    """
+    with opened(file) as image:
+        return image.size[::-1] if _lies_on_its_side(image) else image.size
+
+
 @contextlib.contextmanager
 def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
     """Open an encoded image of one of FORMATS, of which only the header is read.
@@ -173,6 +183,13 @@ def _turn_upright(image: Image.Image) -> None:
         raise
     except Exception:  # of many kinds, as from decoders
         return
+
+
+def _lies_on_its_side(image: Image.Image) -> bool:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    except Exception:  # as in _turn_upright
+        return False
 
 
 @functools.cache

@@ -69,10 +69,12 @@ class Item:
     Args:
         name: what reports call it.
         load: gives RGB or raises BadImageError; a `partial` of a module's function, for it is pickled.
+        size: gives width and height of what `load` gives, faster and likewise; None where `load` is fast enough.
     """
 
     name: str
     load: Callable[[], Image.Image]
+    size: Callable[[], tuple[int, int]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

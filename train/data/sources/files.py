@@ -12,9 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from PIL import Image
+from typing import Any, TypeVar
 
 from train.data.image import BadImageError
 from train.data.sources.base import printable
@@ -50,7 +48,8 @@ ERRORS = (
     tarfile.TarError,
 )
 Content = Callable[[], Path | io.BytesIO]  # gives what `decode` reads; pickled, for workers call it
-Decode = Callable[[Path | io.BytesIO], Image.Image]
+Read = TypeVar("Read")
+Reader = Callable[[Path | io.BytesIO], Read]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +89,9 @@ class Files:
             self, where=self.where / folder, names=names, folders=frozenset(folders), prefix=self.prefix + start
         )
 
-    def loader(self, name: str, decode: Decode) -> Callable[[], Image.Image]:
-        """Return what an `Item` loads its image with."""
-        return partial(load, self.content(self.prefix + name), decode)
+    def reader(self, name: str, read: Reader[Read]) -> Callable[[], Read]:
+        """Return what an `Item` reads its image with, or the size of it."""
+        return partial(read_image, self.content(self.prefix + name), read)
 
     def read(self, name: str, limit: int) -> bytes:
         """Return the content of a file.
@@ -119,8 +118,8 @@ class Files:
             raise DataError(f"--source imagefolder: {printable(self.where / name)} cannot be read ({error})") from error
 
 
-def load(content: Content, decode: Decode) -> Image.Image:
-    """Decode a file of a folder or archive.
+def read_image(content: Content, read: Reader[Read]) -> Read:
+    """Read an image, or the size of it, from a file of a folder or archive.
 
     Raises:
         BadImageError: if the image cannot be used, or the archive is damaged there.
@@ -129,7 +128,7 @@ def load(content: Content, decode: Decode) -> Image.Image:
         file = content()
     except ERRORS as error:
         raise BadImageError("unreadable", f"{error}") from error
-    return decode(file)
+    return read(file)
 
 
 def folder_files(root: Path) -> Files:

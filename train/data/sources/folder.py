@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from train.data.image import size_of
 from train.data.sources.archives import open_files
 from train.data.sources.base import Item, Source, SourceRequest, printable
 from train.data.sources.classes import class_names, in_label_order
@@ -34,7 +35,10 @@ def imagefolder(request: SourceRequest) -> Source:
         names, labels = [names[i] for i in by_place], labels[by_place]
 
     def items(indices: np.ndarray) -> list[Item]:
-        return [Item(printable(names[i]), files.loader(names[i], request.decode)) for i in indices.tolist()]
+        chosen = [names[i] for i in indices.tolist()]
+        return [
+            Item(printable(name), files.reader(name, request.decode), files.reader(name, size_of)) for name in chosen
+        ]
 
     digest = hashlib.sha256(os.fsencode("\0".join(names)) + labels.tobytes())
     if by_file:  # else the classes are in the paths

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sngan_cond.validation import one_line
+from train.data.image import size_of
 from train.data.sources.base import Item, Source, SourceRequest
 from train.errors import DataError
 
@@ -38,8 +39,8 @@ def hub_dataset(request: SourceRequest) -> Source:
         cells = table.select(indices)[column]
         # A cell holds the encoded bytes of its image, or the path of its file.
         files = [Path(cell["path"]) if cell["bytes"] is None else io.BytesIO(cell["bytes"]) for cell in cells]
-        loads = [partial(request.decode, file) for file in files]
-        return [Item(f"{repo}[{i}]", load) for i, load in zip(indices.tolist(), loads, strict=True)]
+        reads = [(partial(request.decode, file), partial(size_of, file)) for file in files]
+        return [Item(f"{repo}[{i}]", *read) for i, read in zip(indices.tolist(), reads, strict=True)]
 
     listing = hashlib.sha256(f"{repo} {config} {table._fingerprint} {len(table)}".encode()).hexdigest()
     names, labels = [], np.zeros(len(table), np.int64)

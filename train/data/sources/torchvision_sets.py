@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sngan_cond.validation import nearest, one_line
+from train.data.image import size_of
 from train.data.sources.base import Item, Source, SourceRequest, arrays_source, printable
 from train.data.sources.idx import find_idx, read_idx
 from train.errors import DataError
@@ -106,7 +107,8 @@ def _celeba(folder: Path, split: str, request: SourceRequest) -> Source:
     files = folder / "celeba" / "img_align_celeba"
 
     def items(indices: np.ndarray) -> list[Item]:
-        return [Item(names[i], partial(request.decode, files / names[i])) for i in indices.tolist()]
+        paths = [files / names[i] for i in indices.tolist()]
+        return [Item(path.name, partial(request.decode, path), partial(size_of, path)) for path in paths]
 
     listing = hashlib.sha256("\0".join(names).encode()).hexdigest()
     return Source([], None, np.zeros(len(names), np.int64), items, listing, crop="center:128")
