@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from os.path import expanduser
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from sngan_cond.config import Architecture, ConvBackend, DiscriminatorConfig, GeneratorConfig, LossConfig, Switch
 from sngan_cond.constraints.config import OFF, ConstraintConfig
@@ -16,6 +16,24 @@ Momentum = Annotated[float, Field(ge=0, lt=1)]
 PathText = Annotated[str, AfterValidator(expanduser)]  # ~ is the home folder, which no shell sees in YAML
 # Which ids of licences there are is the Hub's to say; all have this form.
 LicenceId = Annotated[str, Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*[+]*$")]
+
+
+def _as_texts(choices: object) -> object:
+    """Read `{0: 3, my cat: tabby}` as texts and lists of texts; what else YAML may have read is refused."""
+    if not isinstance(choices, dict):
+        return choices  # refused as what it is
+    lists = {name: list(chosen) if isinstance(chosen, list | tuple) else [chosen] for name, chosen in choices.items()}
+    for name, chosen in lists.items():
+        if not chosen or any(isinstance(one, bool) or not isinstance(one, str | int) for one in (name, *chosen)):
+            raise ValueError(
+                f"{name}={choices[name]!r}: classes are names (in quotes where YAML reads more into them), WordNet ids "
+                "or indices; one or a list is allowed"
+            )
+    return {str(name): [str(one) for one in chosen] for name, chosen in lists.items()}
+
+
+# A class to one or several classes of another model, all by name, WordNet id or index.
+ClassChoices = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_as_texts)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +196,8 @@ class TrainConfig:
         init_from: model that a run starts from: "user/name", "user/name@revision", a model's or a run's folder, or
             "bundled". What fits of its generator, and of its discriminator where it has one, is taken; classes keep the
             rows of their names, or WordNet ids, and others start from the mean of all rows. None makes all anew.
+        init_classes: which class of that model a class starts from instead, as in {my cat: tabby}; of several, as in
+            {my pet: [tabby, pug]}, from their mean. Classes are names, WordNet ids or indices.
         seed: of everything random; a run is a function of its configuration.
         steps: number of G updates.
         d_updates_per_step: n_dis, D updates for each G update.
@@ -210,6 +230,7 @@ class TrainConfig:
     constraint_g: ConstraintConfig = OFF
     loss: LossConfig = field(default_factory=LossConfig)
     init_from: PathText | None = None
+    init_classes: ClassChoices = field(default_factory=dict, hash=False)
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     steps: Positive = 450_000
     d_updates_per_step: Positive = 5
@@ -245,6 +266,8 @@ class TrainConfig:
                 f"init_from={self.init_from} with constraint_g.gamma={self.constraint_g.gamma}: gamma would start from "
                 "the norms of weights that the model's replace; constraint_g.gamma_start=one is allowed"
             )
+        if self.init_classes and self.init_from is None:
+            raise ValueError("init_classes: classes of the model that init_from names; it is None")
         for name in ("batch_total", "fakes_per_step"):
             if getattr(self, name) % self.accumulate:
                 raise ValueError(f"{name}={getattr(self, name)}: a multiple of accumulate={self.accumulate} is allowed")

@@ -19,6 +19,7 @@ from sngan_cond.hub.cards import (
     samples_address,
     with_metadata,
 )
+from sngan_cond.hub.files import is_repo
 from train.config import LicenceId
 from train.errors import TrainError
 from train.stored import STRICT, check_as, read_yaml
@@ -121,7 +122,8 @@ def render_card(
     """
     rows = [] if metrics is None else check_metrics(metrics)
     record = check_as(_Record, training or {}, name="training.json")
-    run_config = flat(record.config)
+    run_config, start = flat(record.config), record.init_from or {}
+    base_model = start["repo"] if is_repo(start.get("repo")) else None  # the Hub takes repos alone
     if facts.license is None and "hub.license" in run_config:
         facts = with_licence(facts, run_config["hub.license"])
     environment = jinja2.Environment(
@@ -138,7 +140,9 @@ def render_card(
         "classes": (config.class_names or ())[:MAX_CLASSES_LISTED],
         "decay": run_config.get("ema.decay"),
         "data": flat(record.data),
-        "training": flat({"init_from": record.init_from, **(record.model_extra or {})}),
+        "training": flat({"init_from": start, **(record.model_extra or {})}),
+        "start": start,
+        "base_model": base_model,
         "preset": yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True),
         "metrics": [{key: _cell(row.get(key)) for key in (*METRIC_KEYS, "name", "value")} for row in rows],
         "truncation": (metrics or {}).get("truncation"),
@@ -157,7 +161,7 @@ def render_card(
         dataset_name=facts.data.name,
         tags=facts.tags,
         license=facts.license,
-        base_model=(record.init_from or {}).get("repo"),
+        base_model=base_model,
         license_name=facts.license_name,
         license_link=facts.license_link,
         datasets=None if facts.data.id == "unspecified" else [facts.data.id],

@@ -192,10 +192,11 @@ class Run:
     def _refuse_other_run(self, config: TrainConfig) -> None:
         """Raise if the folder's configuration is another one; keys that it lacks, for they are newer, are defaults."""
         before, now = (_flatten(config_to_dict(either)) for either in (config, self.config))
-        for key in sorted(now):
-            if before[key] != now[key] and not {key, key.split(".")[0]} & set(FREE_KEYS):
+        for key in sorted(before.keys() | now.keys()):  # `init_classes` has the keys that a user gave it
+            was, wanted = before.get(key), now.get(key)
+            if was != wanted and not {key, key.split(".")[0]} & set(FREE_KEYS):
                 raise TrainError(
-                    f"--run-dir {self.folder}: holds a run with {key}={before[key]!r}, asked for is {now[key]!r}; "
+                    f"--run-dir {self.folder}: holds a run with {key}={was!r}, asked for is {wanted!r}; "
                     "give the same configuration to continue it, or another --run-dir"
                 )
 

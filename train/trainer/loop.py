@@ -241,7 +241,7 @@ def _find_start(config: TrainConfig, run_dir: Path, dataset: PreparedDataset) ->
     """Read the model that a run starts from, before its folder is made; one with checkpoints needs it no more."""
     if config.init_from is None or saved_steps(run_dir / CHECKPOINTS_FOLDER):
         return None
-    return open_model(config.init_from, with_names(config.generator, dataset))
+    return open_model(config.init_from, with_names(config.generator, dataset), config.init_classes)
 
 
 def _summary(run: Run, model: Path, step: int) -> str:

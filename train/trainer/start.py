@@ -1,76 +1,94 @@
 """How a run starts from a model: what fits is taken, rows of classes go by name, and the rest is made anew."""
 
 import json
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sngan_cond import Discriminator, Generator, GeneratorConfig
-from sngan_cond.classes import name_key
+from sngan_cond.classes import class_label, name_key
 from sngan_cond.hub.download import locate
-from sngan_cond.hub.files import DISCRIMINATOR_FILE, TRAINING_FILE, WEIGHTS_FILE, PretrainedError
-from sngan_cond.networks.layers import ConditionalBatchNorm2d
+from sngan_cond.hub.files import DISCRIMINATOR_FILE, TRAINING_FILE, WEIGHTS_FILE, ModelFiles, PretrainedError
+from sngan_cond.hub.weights import shape_of
 from sngan_cond.stored import read_json
-from train.config import SHARED_KEYS
+from train.config import SHARED_KEYS, ClassChoices
 from train.errors import TrainError
 from train.files import sha256, write_text_atomically
 from train.run.checkpoint import STATE_FILE, StateFile
 from train.stored import read_as
+from train.trainer.matching import Match, Sources, match_classes, match_networks, place, take
 
 START_FILE = "init_from.json"
+_TRIES = 3  # to read a run that removes its checkpoints meanwhile
 _STRUCTURE = ("resolution", "architecture", "latent_dim", "channels", "latent", "norm")
+_MAY_DIFFER = ("resolution", "channels")  # where blocks have the same shapes all the same
+# Heads behind one and the same trunk.
+_HEADS_APART = ("unconditional", "projection", "auxiliary_classifier")
 # Of a constraint: what weights are multiplied by; the rest only tells how they are trained.
 _OF_WEIGHTS = ("kind", "estimate", "scale", "scale_spread", "scale_seed", "gamma", "features", "exclude")
 _LISTED = 8  # names of classes in one line
-
-State = Mapping[str, Tensor]
-Sources = Sequence[int | None]
 
 
 class StartModel(NamedTuple):
     """A model that a run starts from.
 
     Args:
-        generator: its averaged weights, by name.
+        generator: with its averaged weights.
         discriminator: with its constraint, None where the model has none.
+        sources: for each class of the run, the model's labels that it starts from.
         facts: what the training record keeps: what was asked for, repo and commit, step, and the files' sha256.
     """
 
-    config: GeneratorConfig
-    generator: State
+    generator: Generator
     discriminator: Discriminator | None
+    sources: Sources
     facts: dict[str, Any]
 
 
-def open_model(name: str, config: GeneratorConfig) -> StartModel:
+class Started(NamedTuple):
+    """What networks took from a model.
+
+    Args:
+        table: line by line, what was taken, made anew and left.
+        generator: names of the stages that were taken.
+        discriminator: likewise.
+    """
+
+    table: list[str]
+    generator: list[str]
+    discriminator: list[str]
+
+
+def open_model(name: str, config: GeneratorConfig, choices: ClassChoices | None = None) -> StartModel:
     """Read the model that `init_from` names.
+
+    A run may still train in the folder: its checkpoints never change, but go one day. One that went while it was read
+    is left for the newest of that moment.
 
     Args:
         name: as for `Generator.from_pretrained`.
-        config: of the run's generator, with which it must share all but its classes.
+        config: of the run's generator, whose blocks must fit.
+        choices: as `init_classes`.
     Raises:
         TrainError: if it cannot be read, or does not fit.
     """
-    try:
-        files = locate(name, extras=(DISCRIMINATOR_FILE, TRAINING_FILE))
-        G, step = Generator.from_files(files), files.step
-        path = files.folder / DISCRIMINATOR_FILE
-        D = Discriminator.from_files(files) if path.is_file() else None
-    except PretrainedError as error:
-        raise TrainError(f"init_from: {error}") from error
-    _check_structure(name, G.config, config)
-    sums = {file.name: sha256(file) for file in (files.folder / WEIGHTS_FILE, path) if file.is_file()}
-    if (files.folder / STATE_FILE).is_file():
-        state = read_as(StateFile, files.folder / STATE_FILE)
-        for file, found in sums.items():
-            state.check_file(files.folder / file, found)
-    facts = {"source": name, "repo": files.repo, "commit": files.commit_hash, "step": step, "sha256": sums}
-    return StartModel(G.config, G.state_dict(), D, facts)
+    for _ in range(_TRIES):
+        try:
+            files = locate(name, extras=(DISCRIMINATOR_FILE, TRAINING_FILE))
+        except PretrainedError as error:
+            raise TrainError(f"init_from: {error}") from error
+        try:
+            model = _read(files, config, choices or {})
+        except TrainError:
+            if files.folder.is_dir():
+                raise
+            continue
+        if files.folder.is_dir():  # or else D may have gone before it was looked for
+            return model
+    raise TrainError(f"init_from={name}: its files were removed while they were read; a model that stays is allowed")
 
 
 def note_start(folder: Path, facts: dict[str, Any]) -> None:
@@ -94,155 +112,133 @@ def note_start(folder: Path, facts: dict[str, Any]) -> None:
         raise TrainError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def start_from(model: StartModel, G: nn.Module, D: Discriminator, config: GeneratorConfig) -> list[str]:
+def start_from(model: StartModel, G: nn.Module, D: Discriminator, config: GeneratorConfig) -> Started:
     """Give fresh networks what fits of a model, in place.
 
     Args:
-        G: of the same structure, its constraint attached.
+        G: its constraint attached.
         D: its constraint attached; left as it is where the model has none that fits.
         config: of G, with the names of its classes.
-    Returns:
-        A table, line by line, of what was taken, mapped and made anew.
     """
-    facts = model.facts
+    facts, old_D = model.facts, model.discriminator
     step = "" if facts["step"] is None else f", step {facts['step']}"
-    sources = match_classes(model.config, config)
-    classes = _say_classes(sources, config, model.config.num_classes)
-    fresh = G.state_dict()
-    rows = class_rows(G)
-    state = {name for name in fresh if _plain(name) not in model.generator}
-    old = {name: fresh[name] if name in state else model.generator[_plain(name)] for name in fresh}
-    G.load_state_dict(take(old, fresh, rows, sources, model.config.num_classes))
-    lines = [
-        f"starting from {facts['source']}{step}, {WEIGHTS_FILE} of sha256 {facts['sha256'][WEIGHTS_FILE]:.12}:",
-        _line("generator", "taken", len(fresh) - len(rows) - len(state), "tensors as they are"),
-    ]
-    if rows:
-        lines.append(_line("generator", "by class", len(rows), classes))
-    if state:
-        lines.append(_line("generator", "anew", len(state), "its constraint's state, which no model keeps"))
-    return [*lines, *_start_discriminator(model, D, sources, classes)]
+    head = f"starting from {facts['source']}{step}, {WEIGHTS_FILE} of sha256 {facts['sha256'][WEIGHTS_FILE]:.12}:"
+    classes = _say_classes(model.sources, model.generator.config, config)
+    of_g = match_networks(model.generator, G)
+    take(model.generator, G, of_g, model.sources)
+    table = [head, *_table("generator", of_g, G, classes)]
+    misfit = f"the model has no {DISCRIMINATOR_FILE}" if old_D is None else _misfit(old_D, D)
+    if old_D is None or misfit:
+        return Started([*table, _line("discriminator", "anew", len(D.state_dict()), misfit)], [*of_g.stages], [])
+    of_d = match_networks(old_D, D)
+    take(old_D, D, of_d, model.sources)
+    return Started([*table, *_table("discriminator", of_d, D, classes)], [*of_g.stages], [*of_d.stages])
 
 
-def _start_discriminator(model: StartModel, D: Discriminator, sources: Sources, classes: str) -> list[str]:
-    fresh, rows = D.state_dict(), class_rows(D)
-    if model.discriminator is None:
-        return [_line("discriminator", "anew", len(fresh), f"the model has no {DISCRIMINATOR_FILE}")]
+def _read(files: ModelFiles, config: GeneratorConfig, choices: ClassChoices) -> StartModel:
+    path = files.folder / DISCRIMINATOR_FILE
     try:
-        _check_alike(model.discriminator, D)
-        D.load_state_dict(take(model.discriminator.state_dict(), fresh, rows, sources, model.config.num_classes))
-    except ValueError as misfit:
-        return [_line("discriminator", "anew", len(fresh), f"the model's does not fit: {misfit}")]
-    lines = [_line("discriminator", "taken", len(fresh) - len(rows), "tensors as they are")]
-    return [*lines, _line("discriminator", "by class", len(rows), classes)] if rows else lines
+        G, step = Generator.from_files(files), files.step
+        _check_structure(files.source, G, config)
+        sources = match_classes(G.config, config, choices)
+        D = Discriminator.from_files(files) if path.is_file() else None
+        sums = {file.name: sha256(file) for file in (files.folder / WEIGHTS_FILE, path) if file.is_file()}
+    except PretrainedError as error:
+        raise TrainError(f"init_from: {error}") from error
+    except OSError as error:
+        raise TrainError(f"init_from: {error.filename}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise TrainError(f"init_classes.{error}") from error
+    if (files.folder / STATE_FILE).is_file():
+        state = read_as(StateFile, files.folder / STATE_FILE)
+        for name, found in sums.items():
+            state.check_file(files.folder / name, found)
+    facts = {"source": files.source, "repo": files.repo, "commit": files.commit_hash, "step": step, "sha256": sums}
+    return StartModel(G, D, sources, facts)
 
 
-def match_classes(old: GeneratorConfig, new: GeneratorConfig) -> list[int | None]:
-    """Return, for each class of a new model, the label of the old one's class of that name, or else WordNet id.
-
-    Letter case, underscores and spaces around do not matter; a name that the old model has twice means none of the two.
-    """
-    by_name, by_id = _labels(old.class_names), _labels(old.class_ids)
-    names, ids = (given or ("",) * new.num_classes for given in (new.class_names, new.class_ids))
-    return [by_name.get(name_key(name), by_id.get(name_key(wnid))) for name, wnid in zip(names, ids, strict=True)]
-
-
-def class_rows(network: nn.Module) -> set[str]:
-    """Return the names of a network's tensors (K, ...) that have a row for each class, a constraint's among them."""
-    found: set[str] = set()
-    for prefix, layer in network.named_modules():
-        if isinstance(layer, ConditionalBatchNorm2d):
-            found |= {f"{prefix}.gain", f"{prefix}.bias"}
-        elif isinstance(layer, nn.Embedding) or prefix == "head.classifier":
-            # Under a constraint too: the left vector of an embedding or a linear layer has an entry for each row.
-            found |= {f"{prefix}.{name}" for name, tensor in layer.state_dict().items() if tensor.ndim}
-    return found
+def _check_structure(name: str, G: Generator, config: GeneratorConfig) -> None:
+    unlike = [key for key in _STRUCTURE if getattr(G.config, key) != getattr(config, key)]
+    if not unlike or ({*unlike} <= {*_MAY_DIFFER} and match_networks(G, shape_of(Generator, config)).has_blocks):
+        return
+    there, here = (", ".join(f"{key}={getattr(one, key)}" for key in unlike) for one in (G.config, config))
+    fits = " ".join(f"{'' if key in SHARED_KEYS else 'generator.'}{key}={getattr(G.config, key)}" for key in unlike)
+    raise TrainError(f"init_from={name}: its generator has {there}, this run asks for {here}; --set {fits} fits")
 
 
-def map_rows(rows: Tensor, sources: Sources) -> Tensor:
-    """Give each new class the row of its old one, or the mean of all rows.
-
-    u goes the same way as the weight: u = W v / sigma, so that its entries mix as the rows do.
-
-    Args:
-        rows: (K_old, ...).
-        sources: for each new class an old label, or None.
-    Returns:
-        (K_new, ...).
-    """
-    mean = rows.mean(dim=0)
-    return torch.stack([mean if label is None else rows[label] for label in sources])
-
-
-def take(old: State, new: State, rows: Collection[str], sources: Sources, num_classes: int) -> dict[str, Tensor]:
-    """Return the tensors of an old network for a new one.
-
-    Args:
-        old: by name.
-        new: by name, of the right shapes.
-        rows: names of those with a row for each class.
-        sources: as for `map_rows`.
-        num_classes: of the old network.
-    Raises:
-        ValueError: naming the first tensor that is missing, unknown or of another shape.
-    """
-    if odd := sorted(old.keys() ^ new.keys()):
-        raise ValueError(f"{odd[0]} is in {'the model' if odd[0] in old else 'the run'} alone")
-    taken = {}
-    for name, tensor in new.items():
-        wanted = (num_classes, *tensor.shape[1:]) if name in rows else tuple(tensor.shape)
-        if tuple(old[name].shape) != wanted:
-            raise ValueError(f"{name} has shape {tuple(old[name].shape)}, {wanted} is allowed")
-        value = old[name].to(tensor.dtype)  # before a mean is taken, which half floats would round
-        taken[name] = map_rows(value, sources) if name in rows else value
-    return taken
-
-
-def _check_structure(name: str, old: GeneratorConfig, new: GeneratorConfig) -> None:
-    unlike = [key for key in _STRUCTURE if getattr(old, key) != getattr(new, key)]
-    if unlike:
-        there, here = (", ".join(f"{key}={getattr(config, key)}" for key in unlike) for config in (old, new))
-        fits = " ".join(f"{'' if key in SHARED_KEYS else 'generator.'}{key}={getattr(old, key)}" for key in unlike)
-        raise TrainError(f"init_from={name}: its generator has {there}, this run asks for {here}; --set {fits} fits")
-    if bool(old.num_classes) != bool(new.num_classes):
-        raise TrainError(
-            f"init_from={name}: its generator has num_classes={old.num_classes}, this run asks for "
-            f"{new.num_classes}; both with classes, or both without, are allowed"
-        )
-
-
-def _check_alike(old: Discriminator, new: Discriminator) -> None:
-    """Refuse weights that mean something else in the run's network, also where names and shapes are the same."""
-    network = {field.name for field in fields(new.config)} - {"num_classes"}
+def _misfit(old: Discriminator, new: Discriminator) -> str:
+    """Say why a discriminator takes nothing of another one, also where its weights mean something else there."""
+    heads_apart = {old.config.head, new.config.head} <= {*_HEADS_APART}
+    network = {field.name for field in fields(new.config)} - {"num_classes", *_MAY_DIFFER, *["head"] * heads_apart}
     for there, here, keys in ((old.config, new.config, network), (old.constraint, new.constraint, _OF_WEIGHTS)):
         for key in sorted(keys):
             if (a := getattr(there, key)) != (b := getattr(here, key)):
-                raise ValueError(f"{key}={a}, this run's is {b}")
+                return f"the model's does not fit: {key}={a}, this run's is {b}"
+    return "" if match_networks(old, new).has_blocks else "the model's does not fit: no block has the same shapes"
 
 
-def _plain(name: str) -> str:
-    """Return what a tensor of a constrained generator is called once its constraint is folded."""
-    return name.replace(".parametrizations.weight.original", ".weight")
+def _table(network: str, match: Match, new: nn.Module, classes: str) -> Iterator[str]:
+    """Yield what a network took, made anew and left, a line each."""
+    by_class = sum(part.by_class for part, _ in match.pairs)
+    averaged = sum(source.by_class and not part.by_class for part, source in match.pairs)
+    as_it_is = len(match.pairs) - by_class - averaged
+    fresh = len(new.state_dict()) - len(match.pairs) - sum(match.anew.values())
+    yield _line(network, "taken", as_it_is, f"as they are: {_list_stages(match.stages.items())}")
+    for how, count, words in (
+        ("by class", by_class, classes),
+        ("averaged", averaged, "over the model's classes, since the run has none"),
+        ("anew", sum(match.anew.values()), _list_stages((stage, stage) for stage in match.anew)),
+        ("anew", fresh, "its constraint's state"),
+        ("left", sum(match.left.values()), f"of the model's: {_list_stages((stage, stage) for stage in match.left)}"),
+    ):
+        if count:
+            yield _line(network, how, count, words)
 
 
-def _labels(names: Sequence[str] | None) -> dict[str, int]:
-    keys = [name_key(name) for name in names or ()]
-    often = Counter(keys)
-    return {key: label for label, key in enumerate(keys) if key and often[key] == 1}
+def _line(network: str, how: str, count: int, words: str) -> str:
+    return f"  {network:<13}  {how:<8}  {count:>4}  {words}"
 
 
-def _say_classes(sources: Sources, config: GeneratorConfig, rows: int) -> str:
-    names = config.class_names or tuple(map(str, range(config.num_classes)))
-    known = [name for name, label in zip(names, sources, strict=True) if label is not None]
-    new = [name for name, label in zip(names, sources, strict=True) if label is None]
-    parts = [f"rows of their name or id for {_some(known)}"] if known else []
-    return "; ".join([*parts, f"the mean of {rows} rows for {_some(new)}"] if new else parts)
+def _list_stages(stages: Iterable[tuple[str, str]]) -> str:
+    """Name stages, each with the model's, as in "linear, blocks.1-3 from its blocks.0-2"."""
+    runs: list[list[tuple[str, str]]] = []
+    for pair in stages:
+        if runs and all(_follows(*both) for both in zip(runs[-1][-1], pair, strict=True)):
+            runs[-1].append(pair)
+        else:
+            runs.append([pair])
+    named = [[_name_run(run[0][i], run[-1][i]) for i in (0, 1)] for run in runs]
+    return ", ".join(mine if mine == theirs else f"{mine} from its {theirs}" for mine, theirs in named)
+
+
+def _follows(stage: str, other: str) -> bool:
+    a, b = place(stage), place(other)
+    return a is not None and b == (a[0], a[1] + 1)
+
+
+def _name_run(first: str, last: str) -> str:
+    name = first if first.startswith("head.") else first.partition(".")[2] or first
+    return name if first == last else f"{name}-{last.rpartition('.')[2]}"
+
+
+def _say_classes(sources: Sources, old: GeneratorConfig, new: GeneratorConfig) -> str:
+    if not old.num_classes:
+        return "each class what the model, which has none, has for all"
+    names = new.class_names or tuple(map(str, range(new.num_classes)))
+    own, others, unknown = [], [], []
+    for name, labels in zip(names, sources, strict=True):
+        theirs = [class_label(old, label) for label in labels]
+        if old.class_names and [name_key(old.class_names[label]) for label in labels] == [name_key(name)]:
+            own.append(name)
+        elif theirs:
+            others.append(f"{name} from {'the mean of ' * (len(theirs) > 1)}{' and '.join(theirs)}")
+        else:
+            unknown.append(name)
+    parts = [f"rows of their names for {_some(own)}"] if own else []
+    parts += [_some(others)] if others else []
+    return "; ".join([*parts, f"the mean of {old.num_classes} rows for {_some(unknown)}"] if unknown else parts)
 
 
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return f"{', '.join(names[:_LISTED])}{more}"
-
-
-def _line(network: str, how: str, count: int, words: str) -> str:
-    return f"  {network:<13}  {how:<8}  {count:>4}  {words}"

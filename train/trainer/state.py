@@ -153,9 +153,11 @@ class Networks:
         G, D = self.updates.G, self.updates.D
         if self.run.is_main:
             note_start(self.run.folder, model.facts)
-            for line in start_from(model, G, D, self.generator_config):
+            started = start_from(model, G, D, self.generator_config)
+            for line in started.table:
                 self.run.print(line)
-        self.run.started_from = model.facts
+            taken = {"generator": started.generator, "discriminator": started.discriminator}
+            self.run.started_from = {**model.facts, "taken": {name: stages for name, stages in taken.items() if stages}}
         for network in (G, D):
             shared(network)
         self.ema.network.load_state_dict(G.state_dict())

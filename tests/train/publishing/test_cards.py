@@ -62,7 +62,13 @@ def test_a_run_that_started_from_a_repo_names_it() -> None:
     named = ModelCard(card(training={**TRAINING, "init_from": start}))
     assert named.data.base_model == "alice/old"
     assert f"| init_from.commit | {'ab' * 20} |" in html.unescape(named.text).replace("\\", "")
-    assert ModelCard(card(training={**TRAINING, "init_from": {**start, "repo": None}})).data.base_model is None
+    linked = "started from the weights of\n[alice/old](https://huggingface.co/alice/old), commit `abab"
+    assert linked in named.text
+    for other in ("a/b/c", None):  # the Hub refuses a card whose base model is no repo
+        folder = ModelCard(card(training={**TRAINING, "init_from": {**start, "source": "*mine*", "repo": other}}))
+        assert folder.data.base_model is None
+        assert "started from the weights of\nanother model, \\*mine\\*, commit" in folder.text
+    assert "started from" not in card()
 
 
 def test_the_licence_is_the_facts_or_the_given_one_or_the_run_s() -> None:

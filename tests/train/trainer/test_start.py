@@ -5,12 +5,13 @@ import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.numpy import load_file as load_numpy
 from safetensors.torch import load_file
 from torch import nn
 
@@ -23,7 +24,7 @@ from sngan_cond import (
     build_constraint,
     sample,
 )
-from sngan_cond.hub.files import BUNDLED_FOLDER
+from sngan_cond.hub.files import BUNDLED_FOLDER, ModelFiles
 from tests.processes import run
 from tests.refusals import refused
 from tests.train.launch import TWO, refused_run, run_here, tiny_command
@@ -34,7 +35,8 @@ from train.files import sha256
 from train.prepare import main as prepare
 from train.presets.load import load_config
 from train.run.run import Run
-from train.trainer.start import StartModel, map_rows, match_classes, open_model, start_from, take
+from train.trainer.matching import map_rows, match_classes
+from train.trainer.start import StartModel, open_model, start_from
 
 WIDTHS = ("generator.channels=32", "generator.latent_dim=64", "discriminator.channels=32")  # of the bundled model
 NAMES, IDS = ("tench", "Great_White  Shark", "crane", "crane"), ("n01440764", "n01484850", "n02012849", "n03126707")
@@ -46,37 +48,45 @@ NEW = replace(
     class_names=("great white shark", "TENCH", "zebra", "crane", "the machine"),
     class_ids=("n00000001", "n00000002", "n00000003", "n00000004", "n03126707"),
 )
-SOURCES = [1, 0, None, None, 3]
+NONE, EMBED = "unconditional", "projection"
+SOURCES = [(1,), (0,), (), (), (3,)]
 
 
 def test_classes_are_matched_by_name_and_else_by_wordnet_id() -> None:
-    assert match_classes(OLD, NEW) == SOURCES
-    assert match_classes(replace(OLD, class_names=None, class_ids=None), NEW) == [None] * 5
-    assert match_classes(OLD, replace(NEW, class_names=None)) == [None, None, None, None, 3]
+    assert match_classes(OLD, NEW, {}) == SOURCES
+    assert match_classes(replace(OLD, class_names=None, class_ids=None), NEW, {}) == [()] * 5
+    assert match_classes(OLD, replace(NEW, class_names=None), {}) == [(), (), (), (), (3,)]
+
+
+def test_a_chosen_class_comes_before_one_of_the_same_name() -> None:
+    chosen = {"Zebra": ("great_white shark",), "tench": ("n03126707", "0"), "4": ("1", "2")}
+    assert match_classes(OLD, NEW, chosen) == [(1,), (3, 0), (1,), (), (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({"zebre": ("tench",)}, ("zebre, of this run: class 'zebre' is unknown", "near are 2 / n00000003 / zebra")),
+        ({"zebra": ("tenc",)}, ("zebra, of the model: class 'tenc' is unknown", "near are 0 / n01440764 / tench")),
+        ({"zebra": ("4",)}, ("zebra, of the model: class '4' is unknown: an index from 0 to 3",)),
+        ({"zebra": ("crane",)}, ("zebra, of the model: class 'crane' means several",)),
+        ({"zebra": ("tench",), "2": ("tench",)}, ("2: the same class as zebra; each is allowed once",)),
+    ],
+)
+def test_a_chosen_class_that_is_none_is_named(chosen: dict[str, tuple[str, ...]], words: tuple[str, ...]) -> None:
+    refused(lambda: match_classes(OLD, NEW, chosen), *words)
 
 
 def test_a_row_is_the_old_one_or_the_mean_of_all() -> None:
     rows = torch.tensor([[1.0, 2.0], [3.0, 5.0], [8.0, 2.0]])
     expected = torch.tensor([[8.0, 2.0], [4.0, 3.0], [1.0, 2.0], [8.0, 2.0]])
-    assert torch.equal(map_rows(rows, [2, None, 0, 2]), expected)
-    assert torch.equal(map_rows(rows[:, 1], [None, 1]), torch.tensor([3.0, 5.0]))
+    assert torch.equal(map_rows(rows, [(2,), (), (0,), (2,)]), expected)
+    assert torch.equal(map_rows(rows[:, 1], [(), (1,)]), torch.tensor([3.0, 5.0]))
+    assert torch.equal(map_rows(rows, [(2, 1)]), torch.tensor([[5.5, 3.5]]))
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"b": None}, "b is in the run alone"),
-        ({"c": torch.ones(1)}, "c is in the model alone"),
-        ({"a": torch.ones(3, 2)}, "a has shape (3, 2), (2, 2) is allowed"),
-        ({"b": torch.ones(4)}, "b has shape (4,), (3,) is allowed"),
-    ],
-)
-def test_what_does_not_fit_is_named(changes: dict[str, torch.Tensor | None], words: str) -> None:
-    """`a` has rows of two classes, of which the new network has four."""
-    old = {"a": torch.ones(2, 2), "b": torch.ones(3)} | changes
-    new = {"a": torch.zeros(4, 2), "b": torch.zeros(3)}
-    given = {name: tensor for name, tensor in old.items() if tensor is not None}
-    refused(lambda: take(given, new, {"a"}, [0, 1, None, 0], 2), words)
+STAGES = ("linear", "blocks.0", "blocks.1", "blocks.2", "norm", "conv")
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def discriminator(classes: int, head: str, constraint: ConstraintConfig, *, seed: int) -> Discriminator:
@@ -86,7 +96,7 @@ def discriminator(classes: int, head: str, constraint: ConstraintConfig, *, seed
     return D
 
 
-def randomised(network: nn.Module) -> nn.Module:
+def randomised(network: Network) -> Network:
     """Gains start at 1 and biases at 0, all rows alike."""
     with torch.no_grad():
         for parameter in network.parameters():
@@ -94,9 +104,9 @@ def randomised(network: nn.Module) -> nn.Module:
     return network
 
 
-def model_of(G: nn.Module, D: Discriminator | None) -> StartModel:
+def model_of(G: Generator, D: Discriminator | None, *, run: GeneratorConfig = NEW) -> StartModel:
     facts = {"source": "a", "step": None, "sha256": {"model.safetensors": "0" * 64}}
-    return StartModel(OLD, G.state_dict(), D, facts)
+    return StartModel(G, D, match_classes(G.config, run, {}), facts)
 
 
 def mapped(old: torch.Tensor) -> torch.Tensor:
@@ -131,7 +141,7 @@ def test_networks_take_what_fits_and_map_what_has_a_row_a_class(
 ) -> None:
     old_G, old_D = randomised(Generator(OLD)), randomised(discriminator(4, head, constraint, seed=1))
     G, D = Generator(NEW), discriminator(5, head, constraint, seed=2)
-    table = start_from(model_of(old_G, old_D), G, D, NEW)
+    table = start_from(model_of(old_G, old_D), G, D, NEW).table
     for old, new in ((old_G, G), (old_D, D)):
         before, after = old.state_dict(), new.state_dict()
         by_class = {name for name in after if after[name].shape != before[name].shape}
@@ -145,7 +155,10 @@ def test_networks_take_what_fits_and_map_what_has_a_row_a_class(
         ["discriminator", "taken"],
         ["discriminator", "by"],
     ]
-    assert table[2].endswith("great white shark, TENCH, the machine; the mean of 4 rows for zebra, crane")
+    assert table[2].endswith(
+        "rows of their names for great white shark, TENCH; the machine from crane (n03126707); "
+        "the mean of 4 rows for zebra, crane"
+    )
 
 
 @pytest.mark.parametrize(
@@ -162,10 +175,123 @@ def test_a_discriminator_that_does_not_fit_is_what_it_is_without_a_model(
 ) -> None:
     old = None if old_D is None else discriminator(4, *old_D, seed=1)
     D = discriminator(5, "projection", ConstraintConfig(), seed=2)
-    table = start_from(model_of(Generator(OLD), old), Generator(NEW), D, NEW)
-    assert why in table[-1]
+    started = start_from(model_of(Generator(OLD), old), Generator(NEW), D, NEW)
+    assert why in started.table[-1]
+    assert started.discriminator == []
     fresh = discriminator(5, "projection", ConstraintConfig(), seed=2).state_dict()
     assert all(torch.equal(tensor, fresh[name]) for name, tensor in D.state_dict().items())
+
+
+def pair(resolution: int, channels: int, *, seed: int) -> tuple[Generator, Discriminator]:
+    torch.manual_seed(seed)
+    G = Generator(replace(OLD, resolution=resolution, channels=channels))
+    D = Discriminator(DiscriminatorConfig(resolution=resolution, channels=channels, num_classes=4))
+    build_constraint(ConstraintConfig()).attach(D)
+    return randomised(G), randomised(D)
+
+
+# Of the ResNets by Tables 4 and 5 of Miyato et al. 2018: the stages of a run, with the model's that they take. Base
+# widths are alike counted from the image, a model's of twice the run's where feature maps have 8 to 64 px.
+AT_ONCE = {"network.linear": "network.linear", "network.norm": "network.norm", "network.conv": "network.conv"}
+HEAD = {"head.linear": "head.linear", "head.embed": "head.embed"}
+UP_G = {f"network.blocks.{i}": f"network.blocks.{i - 1}" for i in (1, 2, 3, 4)}
+UP_D = {f"trunk.blocks.{i}": f"trunk.blocks.{i}" for i in (0, 1, 2, 3, 4)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "of_g", "of_d", "says"),
+    [
+        (
+            (64, 2),
+            (128, 2),
+            AT_ONCE | UP_G,
+            HEAD | UP_D,
+            (
+                "generator      taken       57  as they are: linear, blocks.1-4 from its blocks.0-3, norm, conv",
+                "generator      anew        16  blocks.0",
+                "discriminator  taken       48  as they are: blocks.0-4, head.linear, head.embed",
+                "discriminator  anew         6  blocks.5",
+            ),
+        ),
+        (
+            (128, 2),
+            (64, 2),
+            AT_ONCE | {mine: theirs for theirs, mine in UP_G.items()},
+            HEAD | UP_D,
+            ("generator      left        16  of the model's: blocks.0", "of the model's: blocks.5"),
+        ),
+        (
+            (64, 4),
+            (128, 2),
+            {f"network.blocks.{i}": f"network.blocks.{i}" for i in (1, 2, 3)},
+            {f"trunk.blocks.{i}": f"trunk.blocks.{i - 1}" for i in (2, 3, 4)},
+            ("generator      anew        41  linear, blocks.0, blocks.4, norm, conv", "blocks.2-4 from its blocks.1-3"),
+        ),
+    ],
+)
+def test_stages_of_another_resolution_are_taken_where_they_fit(
+    old: tuple[int, int], new: tuple[int, int], of_g: dict[str, str], of_d: dict[str, str], says: tuple[str, ...]
+) -> None:
+    (old_G, old_D), (G, D), (fresh_G, fresh_D) = pair(*old, seed=1), pair(*new, seed=2), pair(*new, seed=2)
+    started = start_from(model_of(old_G, old_D, run=G.config), G, D, G.config)
+    for network, model, fresh, stages, names in (
+        (G, old_G, fresh_G, of_g, started.generator),
+        (D, old_D, fresh_D, of_d, started.discriminator),
+    ):
+        assert set(names) == set(stages)
+        before, unchanged = model.state_dict(), fresh.state_dict()
+        for name, tensor in network.state_dict().items():
+            stage = next((stage for stage in stages if name.startswith(f"{stage}.")), None)
+            expected = unchanged[name] if stage is None else before[name.replace(stage, stages[stage])]
+            assert torch.equal(tensor, expected), name
+    assert [words for words in says if words not in "\n".join(started.table)] == [], started.table
+
+
+def test_what_fits_of_a_cnn_is_all_but_the_layers_at_its_smallest_side() -> None:
+    old = replace(OLD, architecture="cnn", channels=2)
+    G, run = Generator(replace(old, resolution=64)), replace(old, resolution=64)
+    before = G.network.linear.weight.clone()
+    model = randomised(Generator(old))
+    start_from(model_of(model, None, run=run), G, discriminator(4, "projection", ConstraintConfig(), seed=0), run)
+    assert torch.equal(G.network.linear.weight, before)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(G.state_dict()[name], tensor) != name.startswith("network.linear"), name
+
+
+def test_classes_may_come_and_go() -> None:
+    """A generator that gets classes makes the same images for each; one that loses them has the mean of all gains."""
+    without = replace(OLD, num_classes=0, class_names=None, class_ids=None)
+    plain, G, z = randomised(Generator(without)).eval(), Generator(NEW).eval(), torch.randn(5, 5)
+    old_D, D = (discriminator(classes, head, ConstraintConfig(), seed=2) for classes, head in ((0, NONE), (5, EMBED)))
+    table = start_from(model_of(plain, randomised(old_D)), G, D, NEW).table
+    torch.testing.assert_close(G.double()(z, range(5)), plain.double()(z))
+    assert torch.equal(D.trunk.blocks[1].conv2.bias, old_D.trunk.blocks[1].conv2.bias)
+    assert table[2].endswith("each class what the model, which has none, has for all")
+    assert table[4].split() == ["discriminator", "anew", "2", "head.embed"]
+
+    old_G, back = randomised(Generator(OLD)), Generator(without)
+    table = start_from(model_of(old_G, None, run=without), back, D, without).table
+    gains = old_G.network.blocks[2].norm1.gain.detach().numpy()
+    np.testing.assert_allclose(back.network.blocks[2].norm1.weight.detach(), gains.mean(axis=0), rtol=1e-6)  # an ulp
+    assert torch.equal(back.network.blocks[2].norm1.running_mean, old_G.network.blocks[2].norm1.norm.running_mean)
+    assert table[2].split()[:3] == ["generator", "averaged", "12"]
+
+
+def test_chosen_classes_start_from_rows_of_the_bundled_model() -> None:
+    """Sneaker, bag and ankle boot are labels 7, 8 and 9 of Fashion-MNIST."""
+    names = ("my shoe", "bag", "new")
+    config = GeneratorConfig(
+        resolution=32, channels=32, latent_dim=64, num_classes=3, class_names=names, class_ids=("x", "y", "z")
+    )
+    model, G = open_model("bundled", config, {"my shoe": ("Sneaker", "9"), "Z": ("8",)}), Generator(config)
+    table = start_from(model, G, discriminator(3, "projection", ConstraintConfig(), seed=0), config).table
+    name = "network.blocks.1.norm2.bias"
+    rows = load_numpy(BUNDLED_FOLDER / "model.safetensors")[name]
+    expected = np.stack([(rows[7] + rows[9]) / 2, rows[8], rows[8]])
+    np.testing.assert_allclose(G.state_dict()[name].numpy(), expected, rtol=1e-6, atol=1e-9)
+    assert "rows of their names for bag; my shoe from the mean of Sneaker and Ankle boot, new from Bag" in table[2]
+    for chosen, words in (({"my sho": ("bag",)}, "my sho, of this run"), ({"new": ("bog",)}, "new, of the model")):
+        refused(lambda: open_model("bundled", config, chosen), f"init_classes.{words}: class ", by=TrainError)  # noqa: B023
 
 
 @pytest.mark.parametrize("gamma", ["none", "shared"])
@@ -189,7 +315,7 @@ def test_a_constrained_generator_takes_plain_weights(gamma: Literal["none", "sha
             ),
         ),
         ({"resolution": 64}, ("has resolution=32, this run asks for resolution=64; --set resolution=32 fits",)),
-        ({"num_classes": 0, "class_names": None, "class_ids": None}, ("num_classes=4, this run asks for 0; both",)),
+        ({"resolution": 64, "latent": "uniform"}, ("--set resolution=32 generator.latent=normal fits",)),
     ],
 )
 def test_a_model_of_another_structure_is_refused(
@@ -210,6 +336,31 @@ def test_a_damaged_discriminator_is_refused(tmp_path: Path, words: str) -> None:
     if "damaged" in words:
         path.write_bytes(path.read_bytes()[:-1])
     refused(lambda: open_model(str(tmp_path / "model"), OLD), f"init_from: {path}: {words}", by=TrainError)
+
+
+@pytest.mark.parametrize("kept", [6, None])
+def test_a_checkpoint_that_goes_while_it_is_read_is_left_for_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int | None
+) -> None:
+    """The run that trains there saves a newer one, if it has the time, and removes this one before D is read."""
+    checkpoint = add_checkpoint(tmp_path / "run", 4)
+    read = Generator.from_files
+
+    def read_slowly(files: ModelFiles) -> Generator:
+        G = read(files)
+        if files.folder == checkpoint:
+            if kept is not None:
+                add_checkpoint(tmp_path / "run", kept)
+            shutil.rmtree(checkpoint)
+        return G
+
+    monkeypatch.setattr(Generator, "from_files", read_slowly)
+    if kept is None:
+        refused(lambda: open_model(str(tmp_path / "run"), CONFIG), "init_from: ", "no checkpoint yet", by=TrainError)
+    else:
+        model = open_model(str(tmp_path / "run"), CONFIG)
+        assert (model.facts["step"], model.discriminator is not None) == (kept, True)
+        assert len(model.facts["sha256"]) == 2
 
 
 @pytest.mark.parametrize("name", ["model", "discriminator"])
@@ -252,7 +403,7 @@ def test_a_run_starts_from_the_bundled_model_and_then_needs_it_no_more(
     refused_run([word for word in command if word != WIDTHS[0]], "--set generator.channels=32 fits")
     assert not run_dir.exists()  # so that the same folder serves once the mistake is mended
     assert run_here(command) == 0
-    assert "rows of their name or id for bag; the mean of 10 rows for new" in capsys.readouterr().out
+    assert "rows of their names for bag; the mean of 10 rows for new" in capsys.readouterr().out
     G = Generator.from_pretrained(run_dir / "checkpoints/step-00000002")
     assert sample(G, ["Bag", "new"]).shape == (2, 3, 32, 32)
     shutil.rmtree(model)
@@ -260,6 +411,8 @@ def test_a_run_starts_from_the_bundled_model_and_then_needs_it_no_more(
     assert open_model(str(run_dir), G.config).facts["step"] == 3  # a run's folder is a model too
     record = json.loads((run_dir / "checkpoints/step-00000003/training.json").read_text())["init_from"]
     assert record["sha256"] == {"model.safetensors": sha256(BUNDLED_FOLDER / "model.safetensors")}
+    assert record["taken"] == {"generator": [f"network.{stage}" for stage in STAGES]}
+    refused_run([*command, "init_classes={new: sneaker}"], "holds a run with init_classes.new=None, asked for is ")
     for step in (2, 3):
         (run_dir / f"checkpoints/step-{step:08d}/discriminator.safetensors").unlink()
     assert run_here(command) == 2
