@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -127,12 +127,36 @@ def start_from(model: StartModel, G: nn.Module, D: Discriminator, config: Genera
     of_g = match_networks(model.generator, G)
     take(model.generator, G, of_g, model.sources)
     table = [head, *_table("generator", of_g, G, classes)]
-    misfit = f"the model has no {DISCRIMINATOR_FILE}" if old_D is None else _misfit(old_D, D)
-    if old_D is None or misfit:
-        return Started([*table, _line("discriminator", "anew", len(D.state_dict()), misfit)], [*of_g.stages], [])
-    of_d = match_networks(old_D, D)
+    try:
+        of_d = match_discriminators(old_D, D)
+    except ValueError as misfit:
+        return Started([*table, _line("discriminator", "anew", len(D.state_dict()), str(misfit))], [*of_g.stages], [])
+    assert old_D is not None
     take(old_D, D, of_d, model.sources)
     return Started([*table, *_table("discriminator", of_d, D, classes)], [*of_g.stages], [*of_d.stages])
+
+
+def match_discriminators(old: Discriminator | None, new: Discriminator) -> Match:
+    """Find what a discriminator takes of a model's.
+
+    Args:
+        old: None where the model has none.
+        new: of the run; its weights need neither values nor the parametrisations of its constraint.
+    Raises:
+        ValueError: saying why it takes nothing, also where weights mean something else there.
+    """
+    if old is None:
+        raise ValueError(f"the model has no {DISCRIMINATOR_FILE}")
+    heads_apart = {old.config.head, new.config.head} <= {*_HEADS_APART}
+    network = {field.name for field in fields(new.config)} - {"num_classes", *_MAY_DIFFER, *["head"] * heads_apart}
+    for there, here, keys in ((old.config, new.config, network), (old.constraint, new.constraint, _OF_WEIGHTS)):
+        for key in sorted(keys):
+            if (a := getattr(there, key)) != (b := getattr(here, key)):
+                raise ValueError(f"the model's does not fit: {key}={a}, this run's is {b}")
+    match = match_networks(old, new)
+    if not match.has_blocks:
+        raise ValueError("the model's does not fit: no block has the same shapes")
+    return match
 
 
 def _read(files: ModelFiles, config: GeneratorConfig, choices: ClassChoices) -> StartModel:
@@ -140,13 +164,14 @@ def _read(files: ModelFiles, config: GeneratorConfig, choices: ClassChoices) -> 
     try:
         G, step = Generator.from_files(files), files.step
         _check_structure(files.source, G, config)
-        sources = match_classes(G.config, config, choices)
         D = Discriminator.from_files(files) if path.is_file() else None
         sums = {file.name: sha256(file) for file in (files.folder / WEIGHTS_FILE, path) if file.is_file()}
     except PretrainedError as error:
         raise TrainError(f"init_from: {error}") from error
     except OSError as error:
         raise TrainError(f"init_from: {error.filename}: cannot be read ({error.strerror})") from error
+    try:
+        sources = match_classes(G.config, config, choices)
     except ValueError as error:
         raise TrainError(f"init_classes.{error}") from error
     if (files.folder / STATE_FILE).is_file():
@@ -159,22 +184,18 @@ def _read(files: ModelFiles, config: GeneratorConfig, choices: ClassChoices) -> 
 
 def _check_structure(name: str, G: Generator, config: GeneratorConfig) -> None:
     unlike = [key for key in _STRUCTURE if getattr(G.config, key) != getattr(config, key)]
-    if not unlike or ({*unlike} <= {*_MAY_DIFFER} and match_networks(G, shape_of(Generator, config)).has_blocks):
+    may_fit = {*unlike} <= {*_MAY_DIFFER}
+    if not unlike or (may_fit and _has_blocks_of(G, config)):
         return
     there, here = (", ".join(f"{key}={getattr(one, key)}" for key in unlike) for one in (G.config, config))
+    if may_fit and _has_blocks_of(G, replace(config, channels=G.config.channels)):
+        unlike = ["channels"]
     fits = " ".join(f"{'' if key in SHARED_KEYS else 'generator.'}{key}={getattr(G.config, key)}" for key in unlike)
     raise TrainError(f"init_from={name}: its generator has {there}, this run asks for {here}; --set {fits} fits")
 
 
-def _misfit(old: Discriminator, new: Discriminator) -> str:
-    """Say why a discriminator takes nothing of another one, also where its weights mean something else there."""
-    heads_apart = {old.config.head, new.config.head} <= {*_HEADS_APART}
-    network = {field.name for field in fields(new.config)} - {"num_classes", *_MAY_DIFFER, *["head"] * heads_apart}
-    for there, here, keys in ((old.config, new.config, network), (old.constraint, new.constraint, _OF_WEIGHTS)):
-        for key in sorted(keys):
-            if (a := getattr(there, key)) != (b := getattr(here, key)):
-                return f"the model's does not fit: {key}={a}, this run's is {b}"
-    return "" if match_networks(old, new).has_blocks else "the model's does not fit: no block has the same shapes"
+def _has_blocks_of(G: Generator, config: GeneratorConfig) -> bool:
+    return match_networks(G, shape_of(Generator, config)).has_blocks
 
 
 def _table(network: str, match: Match, new: nn.Module, classes: str) -> Iterator[str]:

@@ -315,6 +315,7 @@ def test_a_constrained_generator_takes_plain_weights(gamma: Literal["none", "sha
             ),
         ),
         ({"resolution": 64}, ("has resolution=32, this run asks for resolution=64; --set resolution=32 fits",)),
+        ({"channels": 8}, ("has channels=4, this run asks for channels=8; --set generator.channels=4 fits",)),
         ({"resolution": 64, "latent": "uniform"}, ("--set resolution=32 generator.latent=normal fits",)),
     ],
 )
@@ -324,6 +325,17 @@ def test_a_model_of_another_structure_is_refused(
     Generator(OLD).save_pretrained(tmp_path / "model")
     config = replace(NEW, **changes)
     refused(lambda: open_model(str(tmp_path / "model"), config), "init_from=", *words, by=TrainError)
+
+
+def test_a_width_at_which_blocks_of_another_resolution_fit_is_said(tmp_path: Path) -> None:
+    Generator(replace(OLD, resolution=48, channels=2)).save_pretrained(tmp_path / "model")
+    said = "has resolution=48, channels=2, this run asks for resolution=64, channels=3; --set generator.channels=2 fits"
+    for channels, fits in ((3, False), (2, True)):
+        config = replace(NEW, resolution=64, channels=channels)
+        if fits:
+            assert open_model(str(tmp_path / "model"), config).generator.config.resolution == 48
+        else:
+            refused(lambda: open_model(str(tmp_path / "model"), config), said, by=TrainError)  # noqa: B023
 
 
 @pytest.mark.parametrize("words", ["damaged or not safetensors", "weight trunk.blocks.0.conv1.bias holds NaN"])
