@@ -12,9 +12,10 @@ if __name__ == "__main__":
 
 from sngan_cond.cli import OneLineParser, exit_status, print_text
 from train.cli import add_overrides
+from train.data.dataset import count_classes
 from train.errors import TrainError
 from train.explain import explain
-from train.presets.load import config_to_dict, config_to_yaml, load_config, preset_names, preset_notes
+from train.presets.load import load_config, preset_names, preset_notes, preview, to_yaml
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,7 +51,8 @@ def _explanation(args: argparse.Namespace) -> str:
     flags = [f"--preset {args.preset}"] * (args.preset is not None) + ["--set"] * bool(args.overrides)
     if not flags:
         return explain(args.explain)
-    return explain(args.explain, config_to_dict(load_config(args.preset, args.overrides)), flags=" ".join(flags))
+    values = preview(args.preset, args.overrides, count_classes=count_classes)
+    return explain(args.explain, values, flags=" ".join(flags))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,11 +64,12 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if args.preset is None:
             parser.error("--preset: a preset's name or a YAML file is needed, for example --preset shapes_32")
-        config = load_config(args.preset, args.overrides)
         if args.dry_run:
             head = "".join(f"# {line}".rstrip() + "\n" for line in preset_notes(args.preset))
-            print_text((head + config_to_yaml(config)).removesuffix("\n"))
+            values = preview(args.preset, args.overrides, count_classes=count_classes)
+            print_text((head + to_yaml(values)).removesuffix("\n"))
             return 0
+        config = load_config(args.preset, args.overrides, count_classes=count_classes)
         if args.run_dir is None:
             parser.error("--run-dir: a folder is needed, for example --run-dir runs/a")
         from train.trainer.loop import train  # after the flags are checked: importing torch takes seconds

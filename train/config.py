@@ -188,7 +188,8 @@ class TrainConfig:
 
     Args:
         resolution: side of the images in pixels.
-        num_classes: 0 trains without labels.
+        num_classes: 0 trains without labels; "auto" in a preset, or after --set, is the number that the prepared data
+            set has.
         architecture: "resnet" (Miyato et al. 2018, Tables 4-6), "cnn" (Table 3 there), "dcgan" (Radford et al. 2016) or
             "mnist" (Lin et al. 2021, Table 4).
         constraint: on the discriminator's weights and features.

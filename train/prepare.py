@@ -164,8 +164,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _prepare(options: argparse.Namespace, command: str) -> None:
     # Here, for worker processes import this module anew, and pydantic would double their start.
+    from train.config import TrainConfig
     from train.data.build import Request, build, report
     from train.data.dataset import PreparedDataset
+    from train.data.remarks import remarks
     from train.data.report.page import check_path, write_report
 
     _check(options)
@@ -179,6 +181,8 @@ def _prepare(options: argparse.Namespace, command: str) -> None:
     was_there = build(source, request, options.out, workers=options.workers)
     dataset = PreparedDataset.open(options.out, verify=was_there and options.verify)
     print(report(dataset, was_there))
+    for remark in remarks(dataset.info, TrainConfig()):
+        print(f"note: {remark}", file=sys.stderr)
     if options.report:
         print(write_report(options.report, dataset, source, limit=asked.limit, command=command))
 

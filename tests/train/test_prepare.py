@@ -71,8 +71,9 @@ def test_verify_finds_damage_in_what_was_there(tmp_path: Path) -> None:
 
 def test_shapes_through_the_command(tmp_path: Path) -> None:
     line = ("--source", "shapes:12", "--resolution", 16, "--limit", 30, "--seed", 5, "--workers", 1)
-    status, said, _ = prepare(*line, "--out", tmp_path / "train")
+    status, said, noted = prepare(*line, "--out", tmp_path / "train")
     assert status == 0
+    assert "note: 12 of 12 classes have fewer than 100 images, class 'plain bars' the fewest, 2: D " in noted
     assert said == f"{tmp_path / 'train'} is ready: 30 images of 16x16 px, 12 classes of 2 to 3, 0.0 MB\n"
     dataset = PreparedDataset.open(tmp_path / "train", verify=True)
     assert dataset.class_names[0] == "plain disc"

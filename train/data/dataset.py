@@ -74,6 +74,16 @@ class PreparedDataset:
         return self.info.class_ids
 
 
+def count_classes(folder: str | Path) -> int:
+    """Return the number of classes of a prepared data set, 0 without labels, before any array is opened.
+
+    Raises:
+        DataError: if there is no data set, or its dataset.json is damaged.
+    """
+    _check_folder(Path(folder))
+    return len(DatasetInfo.read(Path(folder) / INFO_NAME).class_names)
+
+
 def _check_folder(folder: Path) -> None:
     if folder.is_dir():
         for name in (INFO_NAME, IMAGES_NAME, LABELS_NAME):

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import os.path
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -11,7 +11,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from sngan_cond.validation import did_you_mean, nearest
-from train.config import SHARED_KEYS, TrainConfig
+from train.config import SHARED_KEYS, DataConfig, TrainConfig
 from train.errors import TrainError
 from train.presets.index import TablePreset, table_presets
 from train.presets.tables import Values
@@ -20,6 +20,7 @@ from train.stored import parse_yaml, read_yaml
 FOLDER = Path(__file__).parent
 _ADAPTER = TypeAdapter(TrainConfig)
 KeyPath = tuple[str, ...]
+AUTO = "auto"  # as `num_classes`, until the data set is asked
 
 
 def preset_names() -> list[str]:
@@ -36,12 +37,15 @@ def preset_notes(preset: str) -> tuple[str, ...]:
     return tuple(line.lstrip("# ") for line in head)
 
 
-def load_config(preset: str | None, overrides: Iterable[str] = ()) -> TrainConfig:
+def load_config(
+    preset: str | None, overrides: Iterable[str] = (), *, count_classes: Callable[[str], int] | None = None
+) -> TrainConfig:
     """Read a preset, apply overrides and check the whole.
 
     Args:
         preset: a name, the last part of a name where no other ends so, or a YAML file; None takes the defaults.
         overrides: "key=value" strings, keys dotted, values in YAML.
+        count_classes: what `num_classes: auto` is for a `data.path`; None allows numbers alone.
     Raises:
         TrainError: naming file (or --set), key path, value and what is allowed.
     """
@@ -54,7 +58,27 @@ def load_config(preset: str | None, overrides: Iterable[str] = ()) -> TrainConfi
             raise TrainError(f"--set {override}: key=value is allowed, for example --set batch_total=64")
         value = parse_yaml(text, name=f"--set {override}: the value is not YAML")
         settings.add({key: value}, "--set")
-    return settings.config()
+    return settings.config(count_classes)
+
+
+def preview(
+    preset: str | None, overrides: Iterable[str] = (), *, count_classes: Callable[[str], int]
+) -> dict[str, Any]:
+    """Return a resolved configuration as plain values, in which `num_classes` stays "auto" until there is a data set.
+
+    Args:
+        preset: as all arguments, of `load_config`.
+    """
+    missing: list[str] = []
+
+    def count(path: str) -> int:
+        if Path(path).exists():
+            return count_classes(path)
+        missing.append(path)
+        return 1
+
+    values = config_to_dict(load_config(preset, overrides, count_classes=count))
+    return {**values, "num_classes": AUTO} if missing else values
 
 
 def config_to_dict(config: TrainConfig) -> dict[str, Any]:
@@ -68,7 +92,12 @@ def config_to_dict(config: TrainConfig) -> dict[str, Any]:
 
 def config_to_yaml(config: TrainConfig) -> str:
     """Return the resolved configuration as YAML that `load_config` reads back."""
-    return yaml.safe_dump(config_to_dict(config), sort_keys=False, width=120)
+    return to_yaml(config_to_dict(config))
+
+
+def to_yaml(values: dict[str, Any]) -> str:
+    """Return plain values as YAML that `load_config` reads back."""
+    return yaml.safe_dump(values, sort_keys=False, width=120)
 
 
 def _find(preset: str, asked: str, *, beside: Path = Path()) -> TablePreset | Path:
@@ -139,9 +168,11 @@ class _Settings:
                 into[key] = value
             self.sources[path] = source
 
-    def config(self) -> TrainConfig:
+    def config(self, count_classes: Callable[[str], int] | None) -> TrainConfig:
         """Check everything and build the configuration."""
         self._check_keys(TrainConfig, self.values, ())
+        if count_classes is not None and self.values.get("num_classes") == AUTO:
+            self._count_classes(count_classes)
         try:
             return _ADAPTER.validate_python(_share_keys(self.values))
         except ValidationError as error:
@@ -151,6 +182,16 @@ class _Settings:
                 message = str(first["ctx"]["error"])
                 raise TrainError(f"{self._where(path)}: {message}" if path else message) from error
             raise TrainError(f"{self._where(path)}={first['input']!r}: {first['msg']}") from error
+
+    def _count_classes(self, count: Callable[[str], int]) -> None:
+        """Replace `num_classes: auto` by a number; without classes the default head, which needs some, goes too."""
+        path = self.values.get("data", {}).get("path", DataConfig.path)
+        try:
+            self.values["num_classes"] = count(os.path.expanduser(str(path)))  # noqa: PTH111 - as in _find
+        except TrainError as error:
+            raise TrainError(f"{self._where(('num_classes',))}={AUTO}: {error}") from error
+        if not self.values["num_classes"]:
+            self.values.setdefault("discriminator", {}).setdefault("head", "unconditional")
 
     def _check_keys(self, cls: type, values: Mapping[str, Any], at: KeyPath) -> None:
         hints = get_type_hints(cls)

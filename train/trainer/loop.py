@@ -15,6 +15,7 @@ from sngan_cond.objectives import DiscriminatorBatch
 from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
 from train.data.feed import RealBatches
+from train.data.remarks import remarks
 from train.errors import TrainError
 from train.publishing.publisher import open_publisher
 from train.run.checkpoint import saved_steps
@@ -108,6 +109,8 @@ class _Training:
         if self.publisher is not None:
             stack.callback(self.publisher.close)
         stack.enter_context(self.networks.writer)  # closed before the publisher, which it calls, and the folder's lock
+        for line in remarks(dataset.info, config):
+            run.print(f"note: {line}")
         run.start(self.step)
         # The run may have been killed after saving a step and before publishing or scoring it; both skip what is done.
         if (publish := self._publication()) is not None and self.networks.writer.newest is not None:

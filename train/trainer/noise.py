@@ -58,7 +58,8 @@ class LatentSampler(NamedTuple):
         if self.label_cdf is None:
             y = torch.randint(self.config.num_classes, (total,), generator=rng, device=self.device)
         else:  # the inverse of the distribution function, whose last value is 1, where no draw arrives
-            y = torch.searchsorted(self.label_cdf, torch.rand(total, generator=rng, device=self.device), right=True)
+            u = torch.rand(total, generator=rng, device=self.device, dtype=torch.float32)
+            y = torch.searchsorted(self.label_cdf, u, right=True)
         return z[mine], y[mine]
 
     def rank_rng(self, purpose: str, update: int) -> torch.Generator:

@@ -10,6 +10,7 @@ from tests.processes import output_of
 from tests.refusals import refused, refused_command
 from train.__main__ import main
 from train.config import TrainConfig
+from train.data.dataset import count_classes
 from train.errors import TrainError
 from train.presets.load import FOLDER, config_to_yaml, load_config, preset_names
 
@@ -24,7 +25,7 @@ def test_a_preset_says_where_it_comes_from_and_only_what_differs(name: str) -> N
     assert f"--preset {name}" in text
     values = yaml.safe_load(text)
     parent = load_config(values.pop("extends")) if "extends" in values else load_config(None)
-    mine = load_config(name)
+    mine = load_config(name, count_classes=lambda _: 4)
     for key, value in values.items():
         if dataclasses.is_dataclass(getattr(parent, key)):
             assert (
@@ -135,6 +136,36 @@ def test_a_preset_extends_files_beside_it_and_those_that_extend_others(
     monkeypatch.setenv("HOME", str(tmp_path))  # and no file of this name is in the current folder
     settings = ["steps=9", "optim_d.lr=0.5", f"data.path={tmp_path}/photographs"]
     assert load_config("~/mine.yaml") == load_config("imagenet_128_concat", settings)
+
+
+def test_auto_takes_the_number_of_classes_from_the_data_set(tiny_data: Path, tmp_path: Path) -> None:
+    """The preset's data set or that of `--set`, whichever comes last."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"extends: tiny\nnum_classes: auto\ndata: {{path: {tiny_data}}}\n")
+    assert load_config(str(path), count_classes=count_classes) == load_config("tiny", [f"data.path={tiny_data}"])
+    asked: list[str] = []
+    load_config(str(path), ["data.path=other"], count_classes=lambda path: asked.append(path) or 7)
+    load_config("imagenet_64_projection", ["num_classes=auto"], count_classes=lambda path: asked.append(path) or 7)
+    assert asked == ["other", "data/imagenet-64"]
+    assert load_config(str(path), ["num_classes=3"], count_classes=lambda _: 7).generator.num_classes == 3
+
+
+def test_auto_without_labels_trains_without() -> None:
+    config = load_config("tiny", ["num_classes=auto"], count_classes=lambda _: 0)
+    assert config == load_config("tiny", ["num_classes=0", "discriminator.head=unconditional"])
+    words = "head='projection' with num_classes=0: unconditional and reconstruction go with 0 classes"
+    asked = ["num_classes=auto", "discriminator.head=projection"]
+    refused(lambda: load_config("tiny", asked, count_classes=lambda _: 0), words, by=TrainError)
+
+
+def test_auto_without_data_is_refused_and_stays_in_a_dry_run(tmp_path: Path) -> None:
+    command = ["--preset", "tiny", "--set", "num_classes=auto", f"data.path={tmp_path / 'none'}"]
+    words = f"--set num_classes=auto: {tmp_path / 'none'}: no such folder; make it with python -m train.prepare"
+    refused_command(main, [*command, "--run-dir", tmp_path / "run"], words)
+    assert not (tmp_path / "run").exists()
+    text = output_of(main, *command, "--dry-run")
+    assert text == output_of(main, *command, "num_classes=10", "--dry-run").replace("classes: 10", "classes: auto")
+    refused_command(main, [*command, f"data.path={tmp_path}", "--dry-run"], f"{tmp_path}: holds no dataset.json")
 
 
 def test_dry_run_prints_the_resolved_configuration() -> None:

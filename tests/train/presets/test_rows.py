@@ -58,7 +58,8 @@ def test_every_preset_resolves_as_it_did() -> None:
     """
     assert len(ROWS) == 392
     defaults = config_to_dict(TrainConfig())
-    values = {name: differences(config_to_dict(load_config(name)), defaults) for name in preset_names()}
+    of_all = {name: config_to_dict(load_config(name, count_classes=lambda _: 4)) for name in preset_names()}
+    values = {name: differences(config, defaults) for name, config in of_all.items()}
     values["TrainConfig()"] = defaults
     texts = {name: json.dumps(value, sort_keys=True) for name, value in values.items()}
     found = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}

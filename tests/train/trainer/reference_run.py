@@ -7,6 +7,7 @@ what a constraint attaches to them, which the official numbers and other sources
 import copy
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class ReferenceRun:
     def __init__(self, settings: Settings, data: Path, *, world: int = 1) -> None:
         self.c, self.world = settings, world
         self.images, self.labels = (torch.from_numpy(np.load(data / f"{name}.npy")) for name in ("images", "labels"))
+        self.trained = sorted(set(range(len(self.images))) - self._kept_from_training())
         shared = {key: settings[key] for key in ("resolution", "num_classes", "architecture")}
         torch.manual_seed(seed(settings["seed"], "initialisation"))
         G = Generator(GeneratorConfig(**{**shared, **settings["generator"]}))
@@ -127,15 +129,17 @@ class ReferenceRun:
         z = draw(total, c["generator"]["latent_dim"], generator=source(c["seed"], f"{purpose}/latents", update))
         if not c["num_classes"]:
             return z, None
-        return z, torch.randint(c["num_classes"], (total,), generator=source(c["seed"], f"{purpose}/labels", update))
+        draw = source(c["seed"], f"{purpose}/labels", update)
+        if c["data"].get("fake_labels") != "data":
+            return z, torch.randint(c["num_classes"], (total,), generator=draw)
+        ends = self.labels.bincount().cumsum(0) / len(self.labels)
+        return z, (torch.rand(total, generator=draw, dtype=torch.float32)[:, None] >= ends.float()).sum(1)
 
     def reals(self, update: int) -> tuple[Tensor, Tensor | None]:
         """The next images of endless shuffles, flipped by a coin, with noise below the step of 8 bits."""
-        c, count, total = self.c, len(self.images), self.c["batch_total"]
-        rows = [
-            int(torch.randperm(count, generator=source(c["seed"], "shuffle", i // count))[i % count])
-            for i in range(update * total, (update + 1) * total)
-        ]
+        c, total = self.c, self.c["batch_total"]
+        shown = self._balanced if c["data"].get("balance") == "classes" else self._shuffled
+        rows = [shown(i) for i in range(update * total, (update + 1) * total)]
         x = self.images[rows].float()  # (N, R, R, 3)
         if c["data"]["flip"]:
             coins = torch.rand(total, generator=source(c["seed"], "flip", update))
@@ -150,6 +154,37 @@ class ReferenceRun:
             for k in range(self.c["accumulate"]):
                 own = [None if t is None else t.chunk(self.world)[rank].chunk(self.c["accumulate"])[k] for t in tensors]
                 yield rank, *own
+
+    def _shuffled(self, position: int) -> int:
+        epoch, i = divmod(position, len(self.trained))
+        return self.trained[torch.randperm(len(self.trained), generator=source(self.c["seed"], "shuffle", epoch))[i]]
+
+    def _balanced(self, position: int) -> int:
+        """A round shows all classes in an order of its own, and each class its images in an order a pass."""
+        classes, images = self.c["num_classes"], len(self.trained)
+        turn, place = divmod(position, classes)
+        epoch, row = divmod(turn, rounds := math.ceil(images / classes))
+        numbers = source(self.c["seed"], "balance", epoch)
+        label = torch.rand(rounds, classes, generator=numbers, dtype=torch.float64)[row].argsort()[place]
+        own = [i for i in self.trained if self.labels[i] == label]
+        at_once = max(rounds // len(own), 1)
+        block, rest = divmod(turn, at_once * len(own))
+        numbers = source(self.c["seed"], "balance", "class", int(label), block)
+        orders = torch.rand(at_once, len(own), generator=numbers, dtype=torch.float64)
+        return own[orders[rest // len(own)].argsort()[rest % len(own)]]
+
+    def _kept_from_training(self) -> set[int]:
+        """Of each class a fraction, rounded, but at least one image and not all."""
+        if not (fraction := self.c["data"].get("held_out")):
+            return set()
+        kept = set()
+        for label in range(int(self.labels.max()) + 1):
+            own = [i for i, of in enumerate(self.labels.tolist()) if of == label]
+            count = min(max(round(fraction * len(own)), 1), len(own) - 1)
+            kept |= {
+                own[i] for i in torch.randperm(len(own), generator=source(self.c["seed"], "held-out", label))[:count]
+            }
+        return kept
 
 
 class Adam:

@@ -90,6 +90,16 @@ def test_a_run_goes_on_without_graphs(finished: Path, tiny_data: Path) -> None:
     assert run_here(tiny_command(tiny_data, finished, "trackers=[tensorboard]")) == 0
 
 
+def test_a_run_goes_on_whether_its_classes_are_counted_or_given(
+    finished: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (finished / "config.yaml").read_text()
+    assert "\nnum_classes: 10\n" in before
+    assert run_here(tiny_command(tiny_data, finished, "trackers=[tensorboard]", "num_classes=auto")) == 0
+    assert "note: 10 of 10 classes have fewer than 100 images, " in capsys.readouterr().out
+    assert (finished / "config.yaml").read_text() == before
+
+
 @pytest.mark.parametrize("key", ["batch_total", "fakes_per_step"])
 def test_a_batch_that_processes_and_micro_batches_cannot_share_is_refused(key: str) -> None:
     """Six images are three for each of two processes, and no two micro-batches of each."""

@@ -70,6 +70,7 @@ RUNS: dict[str, Settings] = {
     "spectral G": {
         "discriminator": {"head": "auxiliary_classifier"},
         "constraint_g": {"kind": "spectral"},
+        "data": {"balance": "classes", "fake_labels": "data", "held_out": 0.17},
         "loss": {"kind": "non_saturating", "classification_d": 0.6, "classification_g": 0.45},
         "d_updates_per_step": 2,
     },

@@ -1,0 +1,49 @@
+"""What is said of classes that differ in size and of few images."""
+
+import pytest
+
+from train.config import DataConfig, TrainConfig
+from train.data.info import DatasetInfo
+from train.data.remarks import remarks
+
+
+def info(*sizes: int, labelled: bool = True) -> DatasetInfo:
+    names = [f"name {c}" for c in range(len(sizes))] if labelled else []
+    counts = list(sizes) if labelled else []
+    return DatasetInfo("test", None, 32, sum(sizes), names, None, counts, {}, {}, {})
+
+
+def test_classes_ten_to_one_are_alike_and_more_are_not() -> None:
+    assert remarks(info(1000, 100, 400), TrainConfig()) == []
+    (line,) = remarks(info(400, 1001, 100), TrainConfig())
+    assert line.startswith("classes differ in size: 'name 1' has 1,001 images, 'name 2' 100; labels of fakes are unif")
+    assert remarks(info(1001, 100), TrainConfig(num_classes=0)) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "fakes", "reals"),
+    [
+        (DataConfig(), "uniform (data.fake_labels=data:", "all images equally often (data.balance=classes:"),
+        (DataConfig(fake_labels="data"), "as frequent as the images (data.fake_labels=uniform:", "all images equally"),
+        (DataConfig(balance="classes"), "uniform (data", "all classes equally often (data.balance=none:"),
+    ],
+)
+def test_the_line_says_how_labels_and_batches_are_drawn_and_the_keys(data: DataConfig, fakes: str, reals: str) -> None:
+    (line,) = remarks(info(2000, 150), TrainConfig(data=data))
+    assert f"labels of fakes are {fakes}" in line
+    assert f"real batches show {reals}" in line
+
+
+@pytest.mark.parametrize(
+    ("sizes", "labelled", "start"),
+    [
+        ((99, 500, 60), True, "2 of 3 classes have fewer than 100 images, class 'name 2' the fewest, 60: D may"),
+        ((99, 500, 160), True, "class 'name 0' has fewer than 100 images, 99: D may"),
+        ((80,), False, "the data set has fewer than 100 images, 80: D may"),
+    ],
+)
+def test_few_images_are_one_line(sizes: tuple[int, ...], labelled: bool, start: str) -> None:
+    (line,) = remarks(info(*sizes, labelled=labelled), TrainConfig())
+    assert line.startswith(start)
+    assert line.endswith("data.held_out=0.1 keeps some aside, by which a run notices it")
+    assert remarks(info(120, labelled=labelled), TrainConfig()) == []
