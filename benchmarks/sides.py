@@ -71,7 +71,7 @@ def reference_side(job: Job, batches: Batches) -> Side:
     d, g = batches
     real = d.real.contiguous()
     numerics = GlobalSettings(tf32=False, cudnn_benchmark=False)
-    return Side(lambda: updates.discriminator(real, *d[1:]), lambda: updates.generator(*g), numerics, bf16=False)
+    return Side(lambda: updates.discriminator(real, *d[1:4]), lambda: updates.generator(*g), numerics, bf16=False)
 
 
 def rival_side(job: Job, batches: Batches, *, bf16: bool, tf32: bool, mode: Mode | None) -> Side:
@@ -86,7 +86,7 @@ def rival_side(job: Job, batches: Batches, *, bf16: bool, tf32: bool, mode: Mode
     updates.D.load_state_dict(reference.D.state_dict())
     d, g = batches
     return Side(
-        lambda: updates.discriminator(*d),
+        lambda: updates.discriminator(*d[:4]),
         lambda: updates.generator(*g),
         GlobalSettings(tf32, cudnn_benchmark=True),
         bf16=bf16,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from sngan_cond.validation import Allowed, NotNegative, StrictConfig, between
 
@@ -10,6 +10,7 @@ Architecture = Literal["resnet", "cnn", "dcgan", "mnist"]
 Latent = Literal["normal", "uniform"]
 ConvBackend = Literal["auto", "plain", "strided", "shuffled", "minimal"]  # see sngan_cond.fast.dispatch.set_backend
 Switch = bool | Literal["auto"]  # in YAML and after --set: on, off or auto
+Transformation = Literal["color", "translation", "cutout"]
 HeadKind = Literal["unconditional", "projection", "concat", "auxiliary_classifier", "reconstruction"]
 
 # Of every batch norm: Chainer's defaults, which the official networks use (eps 2e-5, decay 0.9).
@@ -154,6 +155,9 @@ class LossConfig(StrictConfig):
         diversity: BEGAN's gamma, the target ratio of the fakes' reconstruction error to the real images'.
         balance_rate: BEGAN's lambda_k, the learning rate of the balance k, per D update.
         margin: EBGAN's m, the energy above which D stops pushing fakes away.
+        lecam: weight of the LeCam regularisation of D, for data sets of few images (Tseng et al. 2021; 0.3 in their
+            CIFAR-10 runs of hinge losses); 0 is off.
+        lecam_decay: weight of the old averages of D's scores in it, per D update; they start at 0.
     Raises:
         ValueError: if a value is not allowed.
     """
@@ -164,6 +168,41 @@ class LossConfig(StrictConfig):
     diversity: NotNegative = 0.75
     balance_rate: NotNegative = 0.001
     margin: NotNegative = 1.0
+    lecam: NotNegative = 0.0
+    lecam_decay: Annotated[float, Allowed(lambda value: 0 <= value < 1, "a number from 0 to below 1")] = 0.99
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig(StrictConfig):
+    """Augmentation of all images that the discriminator sees, real and generated, for data sets of few images.
+
+    Args:
+        policy: transformations: "color" (brightness, saturation, contrast), "translation" by up to 1/8 of the side,
+            "cutout" of a square of half the side (Zhao et al. 2020, section 3); none is off.
+        strength: probability of each of them for each image (Karras et al. 2020); at 1 all images get all.
+        adaptive: let the strength start at 0, and rise while D's scores of real images are above 0 too often, and fall
+            while they are not (Karras et al. 2020, section 3).
+        target: how often, as the mean of their signs: 0 is as often above as below 0, 1 is always above.
+        adaptation_images: real images over which an adaptive strength may move from 0 to 1.
+    Raises:
+        ValueError: if a value is not allowed, or sets an option of what is off.
+    """
+
+    policy: tuple[Transformation, ...] = ()
+    strength: Annotated[float, Allowed(lambda value: 0 <= value <= 1, "a number from 0 to 1")] = 1.0
+    adaptive: bool = False
+    target: Annotated[float, Allowed(lambda value: -1 < value < 1, "a number between -1 and 1")] = 0.6
+    adaptation_images: Annotated[int, between(1, 10**9)] = 500_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        known = get_args(Transformation)
+        if not isinstance(self.policy, tuple) or not set(self.policy) <= set(known):
+            raise ValueError(f"policy={self.policy!r}: a list of {', '.join(known)} is allowed")
+        if self.adaptive and self.strength != 1:
+            raise ValueError(f"strength={self.strength} with adaptive=True: an adaptive strength starts at 0")
+        if not self.policy and (self.adaptive or self.strength != 1):
+            raise ValueError(f"strength={self.strength}, adaptive={self.adaptive} with policy=(): nothing is applied")
 
 
 # Published base width of the architectures beside the resnet, whose plans say it, and the sides in pixels they take.

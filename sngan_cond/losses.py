@@ -90,6 +90,16 @@ def classification_loss(class_logits: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(class_logits, y)
 
 
+# Tseng et al. 2021, section 3, with a_R and a_F the moving averages of D(x) and D(G(z)):
+#   R_LC(D) = E_x[(D(x) - a_F)^2] + E_z[(D(G(z)) - a_R)^2]
+# It keeps D from telling real and generated images further and further apart, as it does once it knows the real ones by
+# heart. The official lecam_loss.py counts only scores on their right side of the average, and so does this. The
+# averages are moved by `objectives.next_objective_state`.
+def lecam_penalty(score_real: Tensor, score_fake: Tensor, average_real: Tensor, average_fake: Tensor) -> Tensor:
+    """mean(relu(D(x) - a_F)^2) + mean(relu(a_R - D(G(z)))^2), with the averages scalars."""
+    return F.relu(score_real - average_fake).square().mean() + F.relu(average_real - score_fake).square().mean()
+
+
 LOSSES: dict[str, AdversarialLoss] = {  # by LossConfig.kind
     "hinge": AdversarialLoss(hinge_discriminator, hinge_generator),
     "non_saturating": AdversarialLoss(softplus_discriminator, non_saturating_generator),

@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from sngan_cond.config import Architecture, ConvBackend, DiscriminatorConfig, GeneratorConfig, LossConfig, Switch
+from sngan_cond.config import (
+    Architecture,
+    AugmentConfig,
+    ConvBackend,
+    DiscriminatorConfig,
+    GeneratorConfig,
+    LossConfig,
+    Switch,
+)
 from sngan_cond.constraints.config import OFF, ConstraintConfig
 
 Positive = Annotated[int, Field(ge=1)]
@@ -194,6 +202,7 @@ class TrainConfig:
             "mnist" (Lin et al. 2021, Table 4).
         constraint: on the discriminator's weights and features.
         constraint_g: on the generator's weights; what acts on features or in D's update is refused.
+        augment: of all images that D sees; the training data stay as they are.
         init_from: model that a run starts from: "user/name", "user/name@revision", a model's or a run's folder, or
             "bundled". What fits of its generator, and of its discriminator where it has one, is taken; classes keep the
             rows of their names, or WordNet ids, and others start from the mean of all rows. None makes all anew.
@@ -202,6 +211,8 @@ class TrainConfig:
         seed: of everything random; a run is a function of its configuration.
         steps: number of G updates.
         d_updates_per_step: n_dis, D updates for each G update.
+        freeze_d: how many of D's blocks, or convolutions, from the image up, keep the weights of `init_from` (Mo et al.
+            2020).
         batch_total: real images of one D update, over all processes.
         fakes_per_step: generated images of one G update, over all processes.
         accumulate: micro-batches that one update is split into.
@@ -229,12 +240,14 @@ class TrainConfig:
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     constraint: ConstraintConfig = field(default_factory=ConstraintConfig)
     constraint_g: ConstraintConfig = OFF
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     init_from: PathText | None = None
     init_classes: ClassChoices = field(default_factory=dict, hash=False)
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     steps: Positive = 450_000
     d_updates_per_step: Positive = 5
+    freeze_d: NotNegative = 0
     batch_total: Positive = 64
     fakes_per_step: Positive = 128
     accumulate: Positive = 1
@@ -272,6 +285,15 @@ class TrainConfig:
         for name in ("batch_total", "fakes_per_step"):
             if getattr(self, name) % self.accumulate:
                 raise ValueError(f"{name}={getattr(self, name)}: a multiple of accumulate={self.accumulate} is allowed")
+        if self.freeze_d and self.init_from is None:
+            raise ValueError(f"freeze_d={self.freeze_d} without init_from: random weights would never be trained")
+        if self.freeze_d and (self.constraint.weight_clip or self.constraint.singular_clip_every):
+            raise ValueError(f"freeze_d={self.freeze_d} with a constraint that clips weights: it would move them")
+        if self.augment.adaptive and self.loss.kind not in ("hinge", "non_saturating", "minimax"):
+            raise ValueError(
+                f"augment.adaptive=True with loss.kind={self.loss.kind}: the sign of its scores says nothing; hinge, "
+                "non_saturating and minimax are allowed"
+            )
 
 
 # Both networks share these; a preset says them once, at the top.

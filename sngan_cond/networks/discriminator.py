@@ -91,6 +91,13 @@ class Discriminator(nn.Module, Loadable):
         features: Tensor = self.trunk(*self._arguments(x, y))
         return features
 
+    @property
+    def stages(self) -> nn.ModuleList:
+        """The trunk's residual blocks, or its convolutions, from the image up; none of an autoencoder."""
+        if self.config.head == "reconstruction":
+            return nn.ModuleList()
+        return self.trunk.blocks if isinstance(self.trunk, ResNetTrunk) else self.trunk.convs
+
     def save_pretrained(self, save_directory: str | Path, *, half: bool = False) -> None:
         """Write `discriminator.safetensors`, alone or into a model folder; `from_pretrained` reads it.
 

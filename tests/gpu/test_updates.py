@@ -17,8 +17,8 @@ test_one_pass_differs_by_a_few_roundings = precision.test_one_pass_differs_by_a_
 
 
 def _everything(updates: Updates) -> dict[str, torch.Tensor]:
-    """Weights, running statistics, u and Adam's moments, by name."""
-    kept = {}
+    """Weights, running statistics, u, Adam's moments and the objective's state, by name."""
+    kept = dict(updates.objective_state)
     for name, network, optimizer in (("G", updates.G, updates.opt_g), ("D", updates.D, updates.opt_d)):
         kept |= {f"{name}/{key}": tensor for key, tensor in network.state_dict().items()}
         kept |= {f"{name}/moments/{key}": tensor for key, tensor in moments(network, optimizer).items()}
@@ -26,14 +26,12 @@ def _everything(updates: Updates) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.usefixtures("deterministic")
-@pytest.mark.parametrize("mixed_precision", ["no", "bf16"])
+@pytest.mark.parametrize(("mixed_precision", "few_images"), [("no", False), ("bf16", False), ("bf16", True)])
 def test_graphs_have_the_bits_of_eager_updates(
-    mixed_precision: str, device: torch.device, replays: list[torch.cuda.CUDAGraph]
+    mixed_precision: str, few_images: bool, device: torch.device, replays: list[torch.cuda.CUDAGraph]
 ) -> None:
-    eager, captured = (
-        short_run(SpeedConfig(compile=False, capture=c), device=device, mixed_precision=mixed_precision, steps=7)
-        for c in (False, "auto")
-    )
+    how = {"device": device, "mixed_precision": mixed_precision, "few_images": few_images}
+    eager, captured = (short_run(SpeedConfig(compile=False, capture=c), steps=7, **how) for c in (False, "auto"))
     assert captured[0] == eager[0]
     ours, expected = (_everything(updates) for _, updates in (captured, eager))
     assert ours.keys() == expected.keys()

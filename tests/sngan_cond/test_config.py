@@ -5,6 +5,7 @@ import json
 import pytest
 
 from sngan_cond import ConstraintConfig, DiscriminatorConfig, GeneratorConfig, LossConfig
+from sngan_cond.config import AugmentConfig
 from tests.refusals import refused
 
 CONFIGS = (
@@ -13,6 +14,7 @@ CONFIGS = (
     DiscriminatorConfig(),
     DiscriminatorConfig(resolution=32, num_classes=0, head="unconditional", architecture="cnn", slope=0.0),
     LossConfig(kind="non_saturating"),
+    AugmentConfig(policy=("cutout",), strength=0.25),
     ConstraintConfig(exclude=("head.embed",)),
 )
 
@@ -89,6 +91,16 @@ REFUSED: dict[type, list[tuple[dict[str, object], str]]] = {
         ({"classification_d": -0.1}, "classification_d=-0.1: "),
         ({"classification_g": float("inf")}, "classification_g=inf: "),
         ({"classification_g": "much"}, "classification_g='much': "),
+        ({"lecam_decay": 1.0}, "lecam_decay=1.0: a number from 0 to below 1"),
+    ],
+    AugmentConfig: [
+        ({"policy": ("colour",)}, "policy=('colour',): a list of color, translation, cutout is allowed"),
+        ({"policy": "color"}, "policy='color': a list of"),
+        ({"policy": ("color",), "strength": 1.5}, "strength=1.5: a number from 0 to 1"),
+        ({"policy": ("color",), "adaptive": True, "target": 1.0}, "target=1.0: a number between -1 and 1"),
+        ({"policy": ("color",), "adaptive": True, "strength": 0.5}, "strength=0.5 with adaptive=True: an adaptive"),
+        ({"adaptive": True}, "adaptive=True with policy=(): nothing is applied"),
+        ({"strength": 0.5}, "strength=0.5, adaptive=False with policy=()"),
     ],
     ConstraintConfig: [
         ({"kind": "spectrum"}, "did you mean 'spectral'"),

@@ -10,6 +10,7 @@ from sngan_cond.losses import (
     began_discriminator,
     classification_loss,
     ebgan_discriminator,
+    lecam_penalty,
 )
 
 REAL = torch.tensor([2.0, 0.5, -1.0])
@@ -77,3 +78,8 @@ def test_classification_loss() -> None:
     logits = torch.tensor([[0.0, math.log(3.0)], [0.0, 0.0]])
     loss = classification_loss(logits, torch.tensor([1, 0]))
     assert loss.item() == pytest.approx((math.log(4 / 3) + math.log(2)) / 2)
+
+
+def test_lecam_counts_scores_beyond_the_other_sides_average() -> None:
+    found = lecam_penalty(REAL, FAKE, torch.tensor(-0.5), torch.tensor(1.5))
+    assert float(found) == pytest.approx((0.5**2 + 0 + 0) / 3 + (0 + 2.5**2) / 2)

@@ -1,15 +1,20 @@
 """Objectives: what goes through which network, in which order, and which state is carried on."""
 
+import pytest
 import torch
 from torch import Tensor
 
 from sngan_cond import Constraint, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, LossConfig
+from sngan_cond.augmentation import NUMBERS, augmented
+from sngan_cond.config import AugmentConfig
 from sngan_cond.losses import classification_loss, hinge_discriminator, hinge_generator
 from sngan_cond.objectives import (
     DiscriminatorBatch,
     discriminator_objective,
     generator_objective,
+    initial_objective_state,
 )
+from tests.refusals import refused
 
 
 def networks(head: str = "projection") -> tuple[Generator, Discriminator]:
@@ -125,3 +130,51 @@ def test_an_autoencoders_score_is_minus_its_error() -> None:
     found = discriminator_objective(D, G.eval(), asked, loss=loss, constraint=Constraint(), state=state)
     torch.testing.assert_close(found.total, -found.parts["score_real"] + 0.5 * found.parts["score_fake"])
     torch.testing.assert_close(generator_objective(D, G, asked.z, None, loss=loss).total, -D(G(asked.z)).score.mean())
+
+
+AUGMENT = AugmentConfig(policy=("color", "cutout", "translation"), strength=0.7)
+
+
+def test_all_that_d_sees_is_augmented_each_image_by_numbers_of_its_own() -> None:
+    """Real images, fakes, and what a penalty looks at."""
+    (G, D), asked, constraint = networks(), batch(), PenaltyOfThree()
+    numbers, strength = (torch.rand(3, NUMBERS), torch.rand(2, NUMBERS)), torch.tensor(0.7)
+    real, fake = asked.real, G.eval()(asked.z, asked.y_fake).detach()
+    real, fake = (
+        augmented(images, own, policy=AUGMENT.policy, strength=strength)
+        for images, own in zip((real, fake), numbers, strict=True)
+    )
+    asked, recorded = asked._replace(augment_real=numbers[0], augment_fake=numbers[1]), Recorded(D)
+    found = discriminator_objective(recorded, G, asked, loss=LossConfig(), constraint=constraint, augment=AUGMENT)
+    seen = (*(images for images, _ in recorded.calls), *constraint.seen[:2])
+    assert [torch.equal(images, shown) for images, shown in zip(seen, (real, fake, real, fake), strict=True)] == [
+        True
+    ] * 4
+    assert set(found.parts) == {"loss", "penalty", "score_real", "score_fake"}
+    adaptive = AugmentConfig(policy=AUGMENT.policy, adaptive=True)
+    state = initial_objective_state(LossConfig(), adaptive)
+    found = discriminator_objective(
+        recorded, G, asked, loss=LossConfig(), constraint=Constraint(), augment=adaptive, state=state
+    )
+    assert torch.equal(recorded.calls[2][0], asked.real)  # it starts at 0
+    assert float(found.parts["sign_real"]) == pytest.approx(
+        D(asked.real, asked.y_real).score.detach().sign().mean().item()
+    )
+
+
+def test_the_generator_learns_through_the_augmentation() -> None:
+    (G, D), z, y = networks(), torch.randn(4, 4), torch.tensor([0, 1, 2, 0])
+    numbers = torch.rand(4, NUMBERS)
+    objective = generator_objective(D, G, z, y, loss=LossConfig(), augment=AUGMENT, numbers=numbers)
+    seen = augmented(G(z, y), numbers, policy=AUGMENT.policy, strength=torch.tensor(0.7))
+    torch.testing.assert_close(objective.total, -D(seen, y).score.mean())
+    (gradient,) = torch.autograd.grad(objective.total, G.network.conv.bias)
+    assert gradient.abs().min() > 0
+
+
+def test_an_augmentation_needs_numbers() -> None:
+    (G, D), asked = networks(), batch()
+    refused(
+        lambda: discriminator_objective(D, G, asked, loss=LossConfig(), constraint=Constraint(), augment=AUGMENT),
+        "a batch without numbers, with the augmentation color, cutout, translation: give both",
+    )

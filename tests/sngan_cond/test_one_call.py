@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from sngan_cond import Constraint, Discriminator, Generator, GeneratorConfig, LossConfig
+from sngan_cond.augmentation import NUMBERS
+from sngan_cond.config import AugmentConfig
 from sngan_cond.objectives import DiscriminatorBatch, Objective, discriminator_objective
 from tests.refusals import refused
 from tests.sngan_cond.constraints.helpers import constrained, discriminator, images
@@ -34,7 +36,13 @@ class Counted(torch.nn.Module):
 
 
 def objective(
-    D: Discriminator, constraint: Constraint, *, one_call: bool, fakes: int = 3
+    D: Discriminator,
+    constraint: Constraint,
+    *,
+    one_call: bool,
+    fakes: int = 3,
+    augment: AugmentConfig | None = None,
+    numbers: torch.Tensor | None = None,
 ) -> tuple[int, Objective, list[torch.Tensor]]:
     """Number of calls, objective and gradients of a D update on 3 real images."""
     config = D.config
@@ -43,10 +51,18 @@ def objective(
     G = Generator(GeneratorConfig(channels=2, latent_dim=3, **shared)).double().eval()
     x, y = images(D, 3, seed=2)
     y_fake = None if y is None else (torch.arange(fakes) + 1) % config.num_classes
-    batch = DiscriminatorBatch(x.double(), y, torch.randn(fakes, 3).double(), y_fake)
+    own = (None, None) if numbers is None else (numbers[:3], numbers[3:])
+    batch = DiscriminatorBatch(x.double(), y, torch.randn(fakes, 3).double(), y_fake, *own)
     counted, rng = Counted(copy.deepcopy(D)), torch.Generator().manual_seed(3)
     found = discriminator_objective(
-        counted, G, batch, loss=LossConfig(), constraint=constraint, rng=rng, one_call=one_call
+        counted,
+        G,
+        batch,
+        loss=LossConfig(),
+        constraint=constraint,
+        rng=rng,
+        augment=augment or AugmentConfig(),
+        one_call=one_call,
     )
     calls = counted.calls - ("gradient_penalty" in constraint.parts)
     return calls, found, list(torch.autograd.grad(found.total, list(counted.parameters())))
@@ -80,6 +96,19 @@ def test_more_fakes_than_real_images_are_told_apart() -> None:
     (_, two, _), (_, one, _) = (objective(D, Constraint(), one_call=flag, fakes=5) for flag in (False, True))
     for part, value in two.parts.items():
         torch.testing.assert_close(one.parts[part], value, rtol=1e-12, atol=1e-15)
+
+
+def test_augmented_images_are_scored_alike_in_one_call() -> None:
+    D, numbers = discriminator("resnet", "projection").double(), torch.rand(8, NUMBERS).double()
+    augment = AugmentConfig(policy=("color", "translation", "cutout"), strength=0.8)
+    (calls, two, _), (_, one, _) = (
+        objective(D, Constraint(), one_call=flag, fakes=5, augment=augment, numbers=numbers) for flag in (False, True)
+    )
+    plain = objective(D, Constraint(), one_call=True, fakes=5)[1]
+    assert calls == 2
+    for part, value in two.parts.items():
+        torch.testing.assert_close(one.parts[part], value, rtol=1e-12, atol=1e-15)
+        assert not torch.isclose(plain.parts[part], value, rtol=1e-3)
 
 
 def test_labels_of_one_side_alone_are_refused() -> None:

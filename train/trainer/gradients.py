@@ -1,5 +1,7 @@
 """A network's gradients as one flat buffer: zeroed, exchanged between processes and checked in one piece."""
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -16,21 +18,23 @@ class Gradients:
     Args:
         network: on its device and in its layout already, with all parameters of one type.
         processes: that share an update; each calls `all_reduce`.
+        statistics: names of scalars that are averaged over micro-batches and processes along with them.
     """
 
-    def __init__(self, network: nn.Module, *, processes: int = 1) -> None:
+    def __init__(self, network: nn.Module, *, processes: int = 1, statistics: Sequence[str] = ()) -> None:
         self.processes = processes
         self._parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
         starts, end = [], 0
         for parameter in self._parameters:
             starts.append(end)
             end += -(-parameter.numel() // _ALIGNMENT) * _ALIGNMENT
-        self.flat = self._parameters[0].new_zeros(end + 1).detach()
+        self.flat = self._parameters[0].new_zeros(end + 1 + len(statistics)).detach()
         self._views = [
             self.flat.as_strided(parameter.shape, parameter.stride(), start)
             for parameter, start in zip(self._parameters, starts, strict=True)
         ]
         self._loss = self.flat[end]
+        self.statistics = dict(zip(statistics, self.flat[end + 1 :].unbind(), strict=True))
         self.zero_()
 
     def zero_(self) -> None:
@@ -40,14 +44,18 @@ class Gradients:
             if parameter.grad is not view:  # an optimiser's `zero_grad` takes gradients away
                 parameter.grad = view
 
-    def share(self, total: Tensor, micro_batches: int) -> Tensor:
-        """Return a micro-batch's part of the loss that all processes' passes sum up, and note its value.
+    def share(self, total: Tensor, micro_batches: int, parts: Mapping[str, Tensor]) -> Tensor:
+        """Return a micro-batch's part of the loss that all processes' passes sum up; note its value and the statistics.
 
         Args:
             total: scalar with a graph; the mean over micro-batches and processes is what an update descends.
+            parts: detached scalars, the statistics among them.
         """
-        part = total / (micro_batches * self.processes)
+        count = micro_batches * self.processes
+        part = total / count
         self._loss += part.detach()
+        for name, mean in self.statistics.items():
+            mean += parts[name] / count
         return part
 
     def all_reduce(self) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from torch import Tensor
 
 from sngan_cond.fast.waiting import WAITING
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
-from sngan_cond.objectives import DiscriminatorBatch
+from sngan_cond.objectives import DiscriminatorBatch, GeneratorBatch
 from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
 from train.data.feed import RealBatches
@@ -20,6 +20,7 @@ from train.errors import TrainError
 from train.publishing.publisher import open_publisher
 from train.run.checkpoint import saved_steps
 from train.run.run import Run
+from train.trainer.freezing import check_frozen
 from train.trainer.noise import LatentSampler
 from train.trainer.samples import SampleGrids
 from train.trainer.start import StartModel, open_model
@@ -27,6 +28,8 @@ from train.trainer.state import Networks, with_names
 
 if TYPE_CHECKING:
     from train.trainer.scoring import EvaluationCallback
+
+Batch = TypeVar("Batch", DiscriminatorBatch, GeneratorBatch)
 
 
 def train(config: TrainConfig, run_dir: Path) -> int:
@@ -41,8 +44,10 @@ def train(config: TrainConfig, run_dir: Path) -> int:
         DataError: if the data set cannot be used.
     """
     dataset = _open_dataset(config)
+    start = _find_start(config, run_dir, dataset)
+    check_frozen(config, start)
     with ExitStack() as stack:
-        t = _Training(config, run_dir, dataset, _find_start(config, run_dir, dataset), stack)
+        t = _Training(config, run_dir, dataset, start, stack)
         updates, stopping = t.networks.updates, False
         while t.step < config.steps and not stopping:
             WAITING.adapt()
@@ -125,19 +130,27 @@ class _Training:
         """Real images shown to D."""
         return self.step * self.config.d_updates_per_step * self.config.batch_total
 
-    def g_batches(self) -> list[tuple[Tensor, Tensor | None]]:
-        """Return this process's micro-batches of the G update: latents and labels."""
-        n = self.config.accumulate
-        z, y = self.noise.fakes("g", self.step, self.config.fakes_per_step)
-        return list(zip(z.chunk(n), _chunks(y, n), strict=True))
+    def g_batches(self) -> list[GeneratorBatch]:
+        """Return this process's micro-batches of the G update."""
+        total = self.config.fakes_per_step
+        z, y = self.noise.fakes("g", self.step, total)
+        return self._micro_batches(GeneratorBatch(z, y, self._augmentation("g", self.step, total)))
 
     def d_batches(self, update: int) -> list[DiscriminatorBatch]:
         """Return this process's micro-batches of a D update."""
-        n = self.config.accumulate
+        total = self.config.batch_total
         x, y = self.real.at(update)
-        z, y_fake = self.noise.fakes("d", update, self.config.batch_total)
-        parts = (x.chunk(n), _chunks(y if self.config.num_classes else None, n), z.chunk(n), _chunks(y_fake, n))
-        return [DiscriminatorBatch(*part) for part in zip(*parts, strict=True)]
+        z, y_fake = self.noise.fakes("d", update, total)
+        numbers = (self._augmentation(f"d/{whose}", update, total) for whose in ("real", "fake"))
+        return self._micro_batches(DiscriminatorBatch(x, y if self.config.num_classes else None, z, y_fake, *numbers))
+
+    def _augmentation(self, purpose: str, update: int, total: int) -> Tensor | None:
+        return self.noise.augmentation(purpose, update, total) if self.config.augment.policy else None
+
+    def _micro_batches(self, batch: Batch) -> list[Batch]:
+        n = self.config.accumulate
+        parts = ((None,) * n if t is None else t.chunk(n) for t in batch)
+        return [type(batch)(*part) for part in zip(*parts, strict=True)]
 
     def after_step(self, g: dict[str, Tensor], d: dict[str, Tensor], factor: float) -> bool:
         """Log, draw samples, save, publish and score where it is time; returns whether the run is asked to stop."""
@@ -205,10 +218,6 @@ class _Training:
 
     def _scores(self) -> bool:
         return self.config.evaluation.every > 0 and self.step > 0 and self.step % self.config.evaluation.every == 0
-
-
-def _chunks(y: Tensor | None, n: int) -> tuple[Tensor | None, ...]:
-    return (None,) * n if y is None else y.chunk(n)
 
 
 def linear_decay(step: int, *, decay_from: int | None, steps: int) -> float:

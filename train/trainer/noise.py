@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sngan_cond import GeneratorConfig
+from sngan_cond.augmentation import NUMBERS
 from sngan_cond.randomness import rng_for
 
 
@@ -51,7 +52,7 @@ class LatentSampler(NamedTuple):
             z = torch.randn(shape, generator=rng, device=self.device)
         else:
             z = torch.rand(shape, generator=rng, device=self.device) * 2 - 1
-        mine = slice(self.rank * total // self.world_size, (self.rank + 1) * total // self.world_size)
+        mine = self._mine(total)
         if not self.config.num_classes:
             return z[mine], None
         rng = rng_for(self.seed, f"{purpose}/labels", update, device=self.device)
@@ -61,6 +62,22 @@ class LatentSampler(NamedTuple):
             u = torch.rand(total, generator=rng, device=self.device, dtype=torch.float32)
             y = torch.searchsorted(self.label_cdf, u, right=True)
         return z[mine], y[mine]
+
+    def augmentation(self, purpose: str, update: int, total: int) -> Tensor:
+        """Draw what `augmented` takes for the images of one update.
+
+        Args:
+            purpose: "d/real", "d/fake" or "g".
+            update: as for `fakes`.
+            total: images over all processes.
+        Returns:
+            (total / world_size, NUMBERS) uniform on [0, 1).
+        """
+        rng = rng_for(self.seed, f"{purpose}/augmentation", update, device=self.device)
+        return torch.rand((total, NUMBERS), generator=rng, device=self.device)[self._mine(total)]
+
+    def _mine(self, total: int) -> slice:
+        return slice(self.rank * total // self.world_size, (self.rank + 1) * total // self.world_size)
 
     def rank_rng(self, purpose: str, update: int) -> torch.Generator:
         """Return the source of one kind of random numbers of one update, of this process alone."""

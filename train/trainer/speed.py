@@ -42,14 +42,12 @@ def plan_speed(
     *,
     device: torch.device,
     constraint: Constraint,
-    has_objective_state: bool,
     exchanges_statistics: bool,
 ) -> SpeedPlan:
     """Decide what can be done, and say why what was asked for cannot.
 
     Args:
         constraint: on the discriminator.
-        has_objective_state: whether the objective has a state, as BEGAN's balance, which changes between updates.
         exchanges_statistics: whether G's batch norms communicate with other processes.
     """
     notes: list[str] = []
@@ -79,8 +77,7 @@ def plan_speed(
     capture_g = decide("capture of G", config.capture, both)
     what = ", ".join(constraint.parts) if known else type(constraint).__name__
     changes = None if plain else f"its constraint ({what}) draws or changes more than weights and u"
-    state = "the objective has a state, which may change between updates" if has_objective_state else None
-    capture_d = decide("capture of D", config.capture, both or changes or state)
+    capture_d = decide("capture of D", config.capture, both or changes)
     batched = decide("batched_sn", config.batched_sn, None) if spectral else False
     obstacle = None if constraint.one_call else "its constraint makes one call on all images another thing than two"
     # The official semantics rule it out, so auto need not say so in every run.

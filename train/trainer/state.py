@@ -25,6 +25,7 @@ from train.run.checkpoint import Checkpoint, save_checkpoint
 from train.run.numerics import TRAINING_FILE
 from train.run.run import Run
 from train.run.writer import CheckpointWriter, Tensors
+from train.trainer.freezing import freeze
 from train.trainer.speed import lay_out
 from train.trainer.start import StartModel, note_start, start_from
 from train.trainer.update import Updates
@@ -55,6 +56,7 @@ class Networks:
             G = synchronised(G)
         for network in (G, D):
             lay_out(shared(network.to(device)), config.speed, device)
+        freeze(D, config.freeze_d)
         self.ema = Ema(G, decay=config.ema.decay, start=config.ema.start)
         opt_g, opt_d = _adam(G, config.optim_g), _adam(D, config.optim_d)
         self.updates = Updates(
@@ -65,6 +67,7 @@ class Networks:
             opt_d=opt_d,
             constraint=constraint,
             loss=config.loss,
+            augment=config.augment,
             speed=config.speed,
         )
         self.writer = CheckpointWriter(device, log=run.print)

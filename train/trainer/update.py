@@ -7,14 +7,17 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from sngan_cond import Constraint, LossConfig
+from sngan_cond.config import AugmentConfig
 from sngan_cond.constraints.spectral import BatchedPowerIterations
 from sngan_cond.objectives import (
     DiscriminatorBatch,
+    GeneratorBatch,
     Objective,
     discriminator_objective,
     generator_objective,
     initial_objective_state,
     next_objective_state,
+    shared_parts,
 )
 from train.config import SpeedConfig
 from train.trainer.cuda_graphs import Batches, Exchange, GraphedUpdate, Update
@@ -39,6 +42,7 @@ class Updates:
         G: in its memory layout already, as D is.
         D: with its constraint attached.
         constraint: whose penalty and `after_step` belong to the D update.
+        augment: of all images that D scores; None shows them as they are.
         speed: how the updates are run; `notes` says what of it cannot be had, and why.
     """
 
@@ -55,6 +59,7 @@ class Updates:
         opt_d: torch.optim.Optimizer,
         constraint: Constraint,
         loss: LossConfig,
+        augment: AugmentConfig | None = None,
         speed: SpeedConfig | None = None,
     ) -> None:
         self.accelerator = accelerator
@@ -62,17 +67,19 @@ class Updates:
         self.G, self.D = (accelerator.prepare_model(network, evaluation_mode=True) for network in (G, D))
         self.opt_g, self.opt_d = (accelerator.prepare_optimizer(optimizer) for optimizer in (opt_g, opt_d))
         self.constraint = constraint
-        self.loss = loss
-        self.objective_state = initial_objective_state(loss, accelerator.device)
+        self.loss, self.augment = loss, augment or AugmentConfig()
+        # Changed in place, where CUDA graphs find it.
+        self.objective_state = initial_objective_state(loss, self.augment, device=accelerator.device)
+        self._trained_d = [parameter for parameter in self.D.parameters() if parameter.requires_grad]
         processes = accelerator.num_processes
-        self._gradients_g, self._gradients_d = (Gradients(net, processes=processes) for net in (self.G, self.D))
+        self._gradients_g = Gradients(self.G, processes=processes)
+        self._gradients_d = Gradients(self.D, processes=processes, statistics=shared_parts(loss, self.augment))
         self._step = torch.zeros((), dtype=torch.int64, device=accelerator.device)
         self._first_nonfinite = {name: torch.full_like(self._step, _NEVER) for name in ("D", "G")}
         self._plan = plan_speed(
             speed or SpeedConfig(),
             device=accelerator.device,
             constraint=constraint,
-            has_objective_state=bool(self.objective_state),
             exchanges_statistics=processes > 1 and any(isinstance(m, nn.SyncBatchNorm) for m in self.G.modules()),
         )
         self.notes, self._returned = self._plan.notes, set[str]()
@@ -139,6 +146,7 @@ class Updates:
                 loss=self.loss,
                 constraint=self.constraint,
                 rng=rng,
+                augment=self.augment,
                 state=self.objective_state,
                 one_call=self._plan.one_call,
             )
@@ -147,10 +155,8 @@ class Updates:
         self._note_nonfinite("D", self._gradients_d)
         self.opt_d.step()
         self.constraint.after_step(self.D)
-        mean = _mean(parts)
-        if self.objective_state:
-            shared = {name: self.accelerator.reduce(mean[name], "mean") for name in ("score_real", "score_fake")}
-            self.objective_state = next_objective_state(self.objective_state, shared, loss=self.loss)
+        mean = _mean(parts)  # before the state moves, which the log shows as the update found it
+        self._move_state(sum(len(batch[0]) for batch in batches) * self.accelerator.num_processes)
         return mean
 
     def _step_g(
@@ -159,18 +165,29 @@ class Updates:
         """Take one G update, in the same order.
 
         Args:
-            batches: latents (n, latent_dim) and labels (n,) or None of each micro-batch.
+            batches: `GeneratorBatch` of each micro-batch.
             rng: ignored; an `Update` has it for D's penalty.
         """
         self._gradients_g.zero_()
         parts = []
-        self.D.requires_grad_(False)  # a fixed function here: no gradient of its parameters is computed
+        for parameter in self._trained_d:  # D is a fixed function here: no gradient of its parameters is computed
+            parameter.requires_grad_(False)
         try:
-            for z, y in batches:
-                objective = generator_objective(self.D, self.G, z, y, loss=self.loss)
+            for z, y, numbers in (GeneratorBatch(*batch) for batch in batches):
+                objective = generator_objective(
+                    self.D,
+                    self.G,
+                    z,
+                    y,
+                    loss=self.loss,
+                    augment=self.augment,
+                    numbers=numbers,
+                    state=self.objective_state,
+                )
                 parts.append(self._backward(objective, self._gradients_g, len(batches)))
         finally:
-            self.D.requires_grad_(True)
+            for parameter in self._trained_d:
+                parameter.requires_grad_(True)
         (exchange or self._gradients_g.all_reduce)()
         self._note_nonfinite("G", self._gradients_g)
         self.opt_g.step()
@@ -183,8 +200,21 @@ class Updates:
 
     def _backward(self, objective: Objective, gradients: Gradients, micro_batches: int) -> dict[str, Tensor]:
         # Not by Accelerate's `backward`, which divides the loss by a number of steps that the environment may hold.
-        gradients.share(objective.total, micro_batches).backward()
+        gradients.share(objective.total, micro_batches, objective.parts).backward()
         return {**objective.parts, "total": objective.total.detach()}
+
+    def _move_state(self, images: int) -> None:
+        """Move the objective's state, in place, by what all micro-batches of all processes scored."""
+        if self._gradients_d.statistics:
+            moved = next_objective_state(
+                self.objective_state,
+                self._gradients_d.statistics,
+                loss=self.loss,
+                augment=self.augment,
+                images=images,
+            )
+            for name, value in moved.items():
+                self.objective_state[name].copy_(value)
 
     def _note_nonfinite(self, name: str, gradients: Gradients) -> None:
         """Remember the step if loss or gradient, of whichever process, is not finite.

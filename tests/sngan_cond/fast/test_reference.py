@@ -38,7 +38,7 @@ def test_equal_to_rounding_once_both_power_iterations_have_converged(resolution:
 
     batch = DiscriminatorBatch(real, y, z, y_fake)
     ours = discriminator_objective(D, G, batch, loss=LossConfig(), constraint=constraint).total
-    assert ours.item() == pytest.approx(reference.discriminator_loss(*batch).item(), rel=1e-5)
+    assert ours.item() == pytest.approx(reference.discriminator_loss(*batch[:4]).item(), rel=1e-5)
     ours = generator_objective(D, G, z, y_fake, loss=LossConfig()).total
     theirs = reference.generator_loss(z, y_fake)
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-4)

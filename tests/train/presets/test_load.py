@@ -86,6 +86,12 @@ def test_a_bad_override_is_named_with_what_is_allowed(overrides: list[str], mess
     refused_command(main, ["--preset", "imagenet_128_projection", "--dry-run", "--set", *overrides], message)
 
 
+def test_an_adaptive_strength_goes_with_losses_whose_scores_have_a_sign() -> None:
+    sets = ["augment.policy=[color]", "augment.adaptive=true", "loss.kind=wasserstein"]
+    words = "augment.adaptive=True with loss.kind=wasserstein", "hinge, non_saturating and minimax are allowed"
+    refused(lambda: load_config(None, sets), *words, by=TrainError)
+
+
 @pytest.mark.parametrize("field", sorted(PARTS.keys() - {"init", "kind"}))
 def test_what_a_discriminators_update_applies_is_refused_for_a_generator(field: str) -> None:
     value = "batch" if field == "features" else 1

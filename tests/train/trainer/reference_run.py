@@ -57,17 +57,26 @@ class ReferenceRun:
         self.average = copy.deepcopy(G).eval()
         self.replicas = [(copy.deepcopy(G), copy.deepcopy(D)) for _ in range(world)]
         self.adam = Adam(G, **settings["optim_g"]), Adam(D, **settings["optim_d"])
-        self.balance = torch.zeros(())
+        self.balance, self.strength = torch.zeros(()), torch.zeros(())
+        self.averages = {"real": torch.zeros(()), "fake": torch.zeros(())}
         self.logged: dict[str, float] = {}
 
     def step(self, step: int) -> None:
         """Take one G update and then n_dis D updates, each on images of its own; steps count from 0."""
         c, n_dis = self.c, self.c["d_updates_per_step"]
         rate = 1.0 if c["decay_from"] is None else min(1.0, (c["steps"] - step) / (c["steps"] - c["decay_from"]))
-        self._descend(0, rate, [self._g_loss(*batch) for batch in self._micro_batches(*self.fakes("g", step))])
+        self._descend(
+            0,
+            rate,
+            [
+                self._g_loss(*batch)
+                for batch in self._micro_batches(*self.fakes("g", step), self.augmentation("g", step))
+            ],
+        )
         for update in range(step * n_dis, (step + 1) * n_dis):
             e = [source(c["seed"], "penalty", update, rank) for rank in range(self.world)]
-            batches = self._micro_batches(*self.reals(update), *self.fakes("d", update))
+            shown = (self.augmentation(f"d/{whose}", update) for whose in ("real", "fake"))
+            batches = self._micro_batches(*self.reals(update), *self.fakes("d", update), *shown)
             self._descend(1, rate, [self._d_loss(rank, e[rank], *batch) for rank, *batch in batches])
         decay = c["ema"]["decay"] if step >= c["ema"]["start"] else 0.0
         for name, average in self.average.state_dict().items():
@@ -75,17 +84,25 @@ class ReferenceRun:
             average.copy_(decay * average + (1 - decay) * value if name in self.adam[0].m else value)
         self.logged |= {"lr_g": c["optim_g"]["lr"] * rate, "lr_d": c["optim_d"]["lr"] * rate}
 
-    def _g_loss(self, rank: int, z: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+    def _g_loss(self, rank: int, z: Tensor, y: Tensor | None, u: Tensor | None) -> dict[str, Tensor]:
         G, D = self.replicas[rank]
-        score, logits = D(G(z, y), y)
+        score, logits = D(self._shown(G(z, y), u), y)
         loss = GAMES[self.c["loss"]["kind"]][1](score)
         return self._sum({"loss": loss, "score_fake": score.mean()}, logits, y, "classification_g")
 
     def _d_loss(
-        self, rank: int, e: torch.Generator, x: Tensor, y: Tensor | None, z: Tensor, y_fake: Tensor | None
+        self,
+        rank: int,
+        e: torch.Generator,
+        x: Tensor,
+        y: Tensor | None,
+        z: Tensor,
+        y_fake: Tensor | None,
+        u: Tensor | None,
+        u_fake: Tensor | None,
     ) -> dict[str, Tensor]:
         G, D = self.replicas[rank]
-        fake = G(z, y_fake).detach()
+        x, fake = self._shown(x, u), self._shown(G(z, y_fake).detach(), u_fake)
         (real_score, logits), (score, _) = D(x, y), D(fake, y_fake)
         loss = GAMES[self.c["loss"]["kind"]][0](real_score, score, self.balance)
         parts = {"loss": loss, "score_real": real_score.mean(), "score_fake": score.mean()}
@@ -94,10 +111,15 @@ class ReferenceRun:
             between = (share * x + (1 - share) * fake).requires_grad_()
             (slope,) = torch.autograd.grad(D(between, y).score.sum(), between, create_graph=True)
             parts["penalty"] = weight * ((slope.square().sum(dim=(1, 2, 3)).sqrt() - 1) ** 2).mean()
+        if self.c["augment"].get("policy"):
+            parts |= {"strength": self.strength, "sign_real": real_score.sign().mean()}
+        if self.c["loss"].get("lecam"):
+            beyond = (real_score - self.averages["fake"]).clamp(min=0), (self.averages["real"] - score).clamp(min=0)
+            parts["lecam"] = sum((side**2).mean() for side in beyond)
         return self._sum(parts, logits, y, "classification_d")
 
     def _sum(self, parts: dict[str, Tensor], logits: Tensor | None, y: Tensor | None, weight: str) -> dict[str, Tensor]:
-        total = parts["loss"] + parts.get("penalty", 0)
+        total = parts["loss"] + parts.get("penalty", 0) + self.c["loss"].get("lecam", 0) * parts.get("lecam", 0)
         if logits is not None:
             parts["classification"] = -logits.log_softmax(1)[range(len(y)), y].mean()
             total = total + self.c["loss"][weight] * parts["classification"]
@@ -121,6 +143,15 @@ class ReferenceRun:
         if which == 1 and (game := self.c["loss"])["kind"] == "began":
             moved = game["diversity"] * -mean["score_real"] + mean["score_fake"]
             self.balance = (self.balance + game["balance_rate"] * moved.detach()).clamp(0, 1)
+        if which == 1 and (decay := game.get("lecam_decay")):
+            self.averages = {
+                side: decay * value + (1 - decay) * mean[f"score_{side}"].detach()
+                for side, value in self.averages.items()
+            }
+        if which == 1 and (asked := self.c["augment"]).get("policy"):
+            up = self.c["batch_total"] / asked["adaptation_images"]
+            more = bool(mean["sign_real"] > asked["target"])
+            self.strength = torch.tensor(min(1.0, max(0.0, float(self.strength) + (up if more else -up))))
         self.logged |= {f"{'gd'[which]}/{name}": float(value.detach()) for name, value in mean.items()}
 
     def fakes(self, purpose: str, update: int) -> tuple[Tensor, Tensor | None]:
@@ -147,6 +178,38 @@ class ReferenceRun:
         noise = torch.rand(x.shape, generator=source(c["seed"], "dequantise", update)) / 128
         y = self.labels[rows] if c["num_classes"] else None
         return (x / 128 - 1 + noise).permute(0, 3, 1, 2), y
+
+    def augmentation(self, purpose: str, update: int) -> Tensor | None:
+        total = self.c["fakes_per_step" if purpose == "g" else "batch_total"]
+        if not self.c["augment"].get("policy"):
+            return None
+        return torch.rand(total, 12, generator=source(self.c["seed"], f"{purpose}/augmentation", update))
+
+    def _shown(self, x: Tensor, u: Tensor | None) -> Tensor:
+        """Images as D sees them, one by one: brightness, saturation, contrast, translation, cutout."""
+        if u is None:
+            return x
+        shown, side, p = [], x.shape[-1], float(self.strength)
+        for image, own in zip(x, u.tolist(), strict=True):
+            does, (brightness, saturation, contrast, down, right, top, left) = [v < p for v in own[:5]], own[5:]
+            if does[0]:
+                image = image + (brightness - 0.5)
+            if does[1]:
+                grey = image.mean(dim=0)
+                image = grey + 2 * saturation * (image - grey)
+            if does[2]:
+                image = image.mean() + (0.5 + contrast) * (image - image.mean())
+            if does[3]:
+                far = side // 8
+                dy, dx = (int(v * (2 * far + 1)) - far for v in (down, right))
+                image = F.pad(image, (far, far, far, far))[:, far - dy : far - dy + side, far - dx : far - dx + side]
+            if does[4]:
+                y, x_ = (int(v * (side + 1)) for v in (top, left))
+                keep = torch.ones(side, side)
+                keep[max(0, y - side // 4) : y + side // 4, max(0, x_ - side // 4) : x_ + side // 4] = 0
+                image = image * keep
+            shown.append(image)
+        return torch.stack(shown)
 
     def _micro_batches(self, *tensors: Tensor | None) -> Iterator[tuple[Any, ...]]:
         """Deal a batch to the processes, and each process' share to its micro-batches, in order."""

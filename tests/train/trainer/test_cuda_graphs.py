@@ -16,7 +16,9 @@ from sngan_cond import (
     LossConfig,
     build_constraint,
 )
-from sngan_cond.objectives import DiscriminatorBatch
+from sngan_cond.augmentation import NUMBERS
+from sngan_cond.config import AugmentConfig
+from sngan_cond.objectives import DiscriminatorBatch, GeneratorBatch
 from tests.refusals import refused
 from tests.train.trainer.played_graphs import REFUSED, PlayedCuda
 from train.config import SpeedConfig
@@ -35,10 +37,26 @@ def planned(*, capture: bool, **plan: bool) -> SpeedPlan:
     return SpeedPlan(**{**off, "capture_g": capture, "capture_d": capture, **plan}, notes=())
 
 
-def build(monkeypatch: pytest.MonkeyPatch, plan: SpeedPlan, constraint: dict[str, Any], **shape: Any) -> Updates:
+# Strength and averages that move at every update, for as many images as it has, and their scores through the exchange.
+STATEFUL = {
+    "loss": LossConfig(kind="non_saturating", lecam=0.5, lecam_decay=0.6),
+    "augment": AugmentConfig(
+        policy=("color", "translation", "cutout"), adaptive=True, target=-0.9, adaptation_images=50
+    ),
+}
+
+
+def build(
+    monkeypatch: pytest.MonkeyPatch,
+    plan: SpeedPlan,
+    constraint: dict[str, Any],
+    *,
+    loss: LossConfig | None = None,
+    augment: AugmentConfig | None = None,
+) -> Updates:
     """In float64, which no kernel computes that a tape does not see."""
     torch.manual_seed(0)
-    shape = {"resolution": 32, "num_classes": 5, **shape}
+    shape = {"resolution": 32, "num_classes": 5}
     G = Generator(GeneratorConfig(channels=3, latent_dim=6, **shape)).double()
     D = Discriminator(DiscriminatorConfig(channels=4, **shape))
     built = build_constraint(ConstraintConfig(**constraint))
@@ -53,7 +71,8 @@ def build(monkeypatch: pytest.MonkeyPatch, plan: SpeedPlan, constraint: dict[str
         opt_g=opt_g,
         opt_d=opt_d,
         constraint=built,
-        loss=LossConfig(),
+        loss=loss or LossConfig(),
+        augment=augment,
         speed=SpeedConfig(),
     )
 
@@ -61,7 +80,7 @@ def build(monkeypatch: pytest.MonkeyPatch, plan: SpeedPlan, constraint: dict[str
 def state(updates: Updates) -> list[Tensor]:
     moments = [t for o in (updates.opt_g, updates.opt_d) for kept in o.state.values() for t in kept.values()]
     networks = [t for n in (updates.G, updates.D) for t in n.state_dict().values()]
-    return [*networks, *moments, *updates._first_nonfinite.values()]
+    return [*networks, *moments, *updates._first_nonfinite.values(), *updates.objective_state.values()]
 
 
 def run(updates: Updates, *, accumulate: int = 1) -> list[float]:
@@ -71,10 +90,12 @@ def run(updates: Updates, *, accumulate: int = 1) -> list[float]:
         updates.start_step(step, lr_g=2.0 ** -(10 + step), lr_d=2.0 ** -(9 + step))
         n = 2 if step == STEPS - 2 else 4
         z, y = torch.randn(2 * n, 6, generator=numbers).double(), torch.randint(5, (2 * n,), generator=numbers)
-        losses.append(updates.step_g(list(zip(z.chunk(accumulate), y.chunk(accumulate), strict=True))))
+        u = torch.rand(2 * n, NUMBERS, generator=numbers)
+        parts = (t.chunk(accumulate) for t in (z, y, u))
+        losses.append(updates.step_g([GeneratorBatch(*part) for part in zip(*parts, strict=True)]))
         for _ in range(2):
             real = torch.rand(n, 3, 32, 32, generator=numbers).double() * 2 - 1
-            parts = (t.chunk(accumulate) for t in (real, y[:n], z[n:], y[n:]))
+            parts = (t.chunk(accumulate) for t in (real, y[:n], z[n:], y[n:], u[:n], u[n:]))
             losses.append(updates.step_d([DiscriminatorBatch(*part) for part in zip(*parts, strict=True)]))
     return [value.item() for parts in losses for value in parts.values()]  # read at the end: none is written over
 
@@ -94,28 +115,31 @@ def several(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("constraint", "plan", "accumulate"),
+    ("constraint", "plan", "accumulate", "objective"),
     [
-        ({}, {}, 1),
-        ({}, {"batched_sn": True}, 2),
-        ({"power_iterations_at": "update"}, {"one_call": True}, 1),
-        ({"kind": "none"}, {}, 2),
+        ({}, {}, 1, {}),
+        ({}, {"batched_sn": True}, 2, {}),
+        ({"power_iterations_at": "update"}, {"one_call": True}, 1, STATEFUL),
+        ({"kind": "none"}, {}, 2, {"loss": LossConfig(kind="began", diversity=0, balance_rate=0.1)}),
     ],
 )
 def test_replays_are_to_the_bit_what_eager_updates_are(
     constraint: dict[str, Any],
     plan: dict[str, bool],
     accumulate: int,
+    objective: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
     several: list[int],
 ) -> None:
-    eager = build(monkeypatch, planned(capture=False, **plan), constraint)
+    eager = build(monkeypatch, planned(capture=False, **plan), constraint, **objective)
+    before = {name: float(value) for name, value in eager.objective_state.items()}
     expected = run(eager, accumulate=accumulate)
+    assert all(float(value) != before[name] for name, value in eager.objective_state.items())
     assert len(several) == 3 * STEPS  # each update communicates once, however many micro-batches it has
     several.clear()
     played = PlayedCuda(lambda: state(graphed))
     played.install(monkeypatch)
-    graphed = build(monkeypatch, planned(capture=True, **plan), constraint)
+    graphed = build(monkeypatch, planned(capture=True, **plan), constraint, **objective)
     assert run(graphed, accumulate=accumulate) == expected
     assert played.recorded == 4  # two graphs a network, once
     assert played.stream.name == "default"

@@ -40,16 +40,20 @@ def test_each_gradient_lies_in_the_buffer_as_its_parameter_lies(layout: torch.me
 def test_passes_sum_up_the_mean_over_micro_batches_and_processes() -> None:
     """Three processes with two micro-batches each, one after the other: their sum is the exchange's."""
     D, plain = network(), network()
-    gradients = Gradients(D, processes=3)
+    gradients = Gradients(D, processes=3, statistics=("score", "sign"))
     loss(D, 9).backward()
     gradients.zero_()
     losses = [loss(D, seed) for seed in range(6)]
-    for total in losses:
-        gradients.share(total, 2).backward()
+    for i, total in enumerate(losses):
+        parts = {"sign": torch.tensor(i % 4 - 0.5), "score": torch.tensor(2.0**i), "loss": total.detach()}
+        gradients.share(total, 2, parts).backward()
     expected = torch.autograd.grad(sum(loss(plain, seed) for seed in range(6)) / 6, list(plain.parameters()))
     for parameter, gradient in zip(D.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-10, atol=1e-14)
-    torch.testing.assert_close(gradients.flat[-1], torch.stack(losses).mean().detach(), rtol=1e-12, atol=0)
+    torch.testing.assert_close(gradients.flat[-3], torch.stack(losses).mean().detach(), rtol=1e-12, atol=0)
+    assert {name: float(value) for name, value in gradients.statistics.items()} == pytest.approx(
+        {"score": 63 / 6, "sign": 7 / 6 - 0.5}, rel=1e-6
+    )
 
 
 def test_an_optimiser_that_takes_gradients_away_gets_them_again() -> None:
@@ -71,7 +75,7 @@ def test_one_number_that_is_not_finite_is_enough(value: float) -> None:
     next(D.parameters()).grad.view(-1)[-1] = value
     assert not gradients.finite()
     gradients.zero_()
-    gradients.share(torch.tensor(value, dtype=torch.float64), 1)  # of the loss
+    gradients.share(torch.tensor(value, dtype=torch.float64), 1, {})  # of the loss
     assert not gradients.finite()
     gradients.zero_()
     assert gradients.finite()

@@ -18,7 +18,7 @@ GPU = torch.device("cuda")  # only its name is looked at
 
 def _plan(device: torch.device, *, constraint: ConstraintConfig | None = None, **kwargs: object) -> SpeedPlan:
     built = build_constraint(constraint or ConstraintConfig())
-    facts = {"has_objective_state": False, "exchanges_statistics": False, **kwargs}
+    facts = {"exchanges_statistics": False, **kwargs}
     config = facts.pop("config", SpeedConfig())
     return plan_speed(config, device=device, constraint=built, **facts)
 
@@ -42,7 +42,6 @@ def test_what_cannot_be_had_is_said_with_its_reason() -> None:
     assert (plan.compile_g, plan.compile_d, plan.capture_g, plan.capture_d) == (True, False, True, False)
     assert "differentiates twice" in plan.notes[0]
     assert "its constraint (kind, gradient_penalty) draws or changes more" in plan.notes[1]
-    assert "has a state" in _plan(GPU, has_objective_state=True).notes[0]
     for estimate in ("bidirectional", "operator"):
         plan = _plan(GPU, constraint=ConstraintConfig(estimate=estimate))
         assert (plan.compile_d, plan.capture_d) == (False, True)
@@ -66,9 +65,7 @@ def test_no_graph_replays_a_constraint_that_it_does_not_know() -> None:
         def penalty(self, *_: object) -> torch.Tensor:
             return torch.rand(())
 
-    plan = plan_speed(
-        SpeedConfig(), device=GPU, constraint=Own(), has_objective_state=False, exchanges_statistics=False
-    )
+    plan = plan_speed(SpeedConfig(), device=GPU, constraint=Own(), exchanges_statistics=False)
     assert (plan.capture_g, plan.capture_d) == (True, False)
     assert "its constraint (Own) draws or changes more" in plan.notes[0]
 
