@@ -200,6 +200,6 @@ def test_where_a_report_cannot_be(tmp_path: Path) -> None:
     assert len(PreparedDataset.open(tmp_path / "out")) == 4
 
 
-def test_plain_text_holds_nothing_but_letters() -> None:
+def test_what_does_not_print_is_written_out() -> None:
     assert legible("a\u202eb\n\0\ud800") == r"a\u202eb\n\x00\ud800"
     assert legible("café 🧑‍🚀 می‌خواهم") == "café 🧑‍🚀 می‌خواهم"

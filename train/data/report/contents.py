@@ -87,8 +87,8 @@ class Sizes:
         counts = np.bincount(np.searchsorted(edges, self.shorter, "right") - 1, minlength=len(edges))
         ends = [f" to {after - 1:,}" for after in SIZE_EDGES_PX[1:]] + [" and more"]
         rows = [(f"{edge:,}{end}", int(n)) for edge, end, n in zip(SIZE_EDGES_PX, ends, counts, strict=True)]
-        first, *_, last = np.flatnonzero(counts)[[0, -1]]
-        return rows[first : last + 1]
+        found = np.flatnonzero(counts)
+        return rows[found[0] : found[-1] + 1]
 
     def commonest(self, count: int) -> list[tuple[str, int]]:
         """Return the commonest sizes, and how many images have each."""

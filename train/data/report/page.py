@@ -5,6 +5,7 @@ import dataclasses
 import io
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -55,15 +56,28 @@ def write_report(path: Path, dataset: PreparedDataset, source: Source, *, limit:
     Raises:
         DataError: if the file cannot be written.
     """
-    originals = Originals(dataset, source, limit)
     groups = find_duplicates(dataset.images, dataset.labels)
-    left_out = skipped(dataset.folder)
+    context = _context(dataset, source, Originals(dataset, source, limit), groups)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"legible": legible, "number": "{:,}".format}
+    template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    try:
+        write_text_atomically(path, environment.from_string(template).render(context, command=command))
+    except OSError as error:
+        why = f"cannot write {error.filename or path} ({error.strerror})"
+        raise DataError(f"--report: {why}; the data set itself is whole") from error
+    return f"{path} is written: {findings(groups)}"
+
+
+def _context(dataset: PreparedDataset, source: Source, originals: Originals, groups: list[Group]) -> dict[str, Any]:
+    """Return what the page's template reads."""
     counts = dataset.info.images_per_class
     smallest, largest = (int(np.argmin(counts)), int(np.argmax(counts))) if counts else (0, 0)
-    context = {
+    return {
         "dataset": dataset,
         "info": dataset.info,
-        "command": command,
         "made": datetime.fromtimestamp((dataset.folder / INFO_NAME).stat().st_mtime).astimezone(),
         "smallest": smallest,
         "largest": largest,
@@ -82,20 +96,9 @@ def write_report(path: Path, dataset: PreparedDataset, source: Source, *, limit:
         ],
         "findings": findings(groups),
         "number_of_groups": len(groups),
-        "skipped": left_out[:MAX_SKIPPED],
+        "skipped": skipped(dataset.folder)[:MAX_SKIPPED],
         "remarks": source.remarks,
     }
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"legible": legible, "number": "{:,}".format}
-    template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    try:
-        write_text_atomically(path, environment.from_string(template).render(context))
-    except OSError as error:
-        why = f"cannot write {error.filename or path} ({error.strerror})"
-        raise DataError(f"--report: {why}; the data set itself is whole") from error
-    return f"{path} is written: {findings(groups)}"
 
 
 def findings(groups: list[Group]) -> str:
