@@ -11,8 +11,10 @@ import jinja2
 import numpy as np
 from PIL import Image
 
+from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
 from train.data.info import INFO_NAME
+from train.data.remarks import ENOUGH, remarks
 from train.data.report.contents import Originals, read_sizes, samples, skipped
 from train.data.report.duplicates import Group, find_duplicates
 from train.data.sources.base import Source
@@ -20,8 +22,6 @@ from train.errors import DataError
 from train.files import write_text_atomically
 
 ENDINGS = (".html", ".htm")
-FEW_IMAGES = 100
-UNEVEN_RATIO = 10
 COLUMNS = 12
 THUMB_PX = 80
 MAX_CLASSES_SHOWN = 50
@@ -81,9 +81,8 @@ def _context(dataset: PreparedDataset, source: Source, originals: Originals, gro
         "made": datetime.fromtimestamp((dataset.folder / INFO_NAME).stat().st_mtime).astimezone(),
         "smallest": smallest,
         "largest": largest,
-        "uneven": bool(counts) and counts[largest] > UNEVEN_RATIO * counts[smallest],
-        "few": FEW_IMAGES,
-        "number_of_few": sum(count < FEW_IMAGES for count in counts),
+        "notes": remarks(dataset.info, TrainConfig()),
+        "few": ENOUGH,
         "counted": sorted(sorted(range(len(counts)), key=counts.__getitem__)[:MAX_CLASSES_COUNTED]),
         "sizes": read_sizes(originals, len(dataset)),
         "thumb_px": max(1, THUMB_PX // dataset.resolution) * min(THUMB_PX, dataset.resolution),
@@ -97,7 +96,7 @@ def _context(dataset: PreparedDataset, source: Source, originals: Originals, gro
         "findings": findings(groups),
         "number_of_groups": len(groups),
         "skipped": skipped(dataset.folder)[:MAX_SKIPPED],
-        "remarks": source.remarks,
+        "not_listed": source.remarks,
     }
 
 
