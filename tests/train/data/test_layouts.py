@@ -104,7 +104,7 @@ LAYOUTS = {
         ("left out: 3 .mov (2 in cat, 1 in dog), 1 .aae in dog",),
     ),
     "a scraper": Layout(
-        {"dog/a.jpg?w=1.5&h=2": 1, "dog/b": 2, "dog/README": "of dogs", "cat/c.jpg:large": 3, "cat/d.gif": 4},
+        {"dog/a.jpg?w=1.5&h=2": 1, "dog/b": 2, "dog/README": "of dogs", "cat/c.jpg.png:large": 3, "cat/d.gif": 4},
         {"cat": [3, 4], "dog": [1, 2]},
         ("left out: 1 without suffix in dog",),
     ),

@@ -16,7 +16,7 @@ from train.errors import DataError
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 _HEAD_BYTES = 32
 # A suffix, and what scrapers leave after it: "a.jpg?w=1", "a.jpg:large".
-_IMAGE = re.compile(rf"({'|'.join(map(re.escape, SUFFIXES))})([?&@:!#;].*)?", re.IGNORECASE)
+_IMAGE = re.compile(rf"({'|'.join(map(re.escape, SUFFIXES))})([?&@:!#;].*)?\Z", re.IGNORECASE)
 _SUFFIX = re.compile(r"\.\w{1,12}")
 NAMED = 6  # suffixes in a remark, beginning with the most frequent
 CLASSES_NAMED = 3
@@ -50,10 +50,7 @@ def list_images(files: Files) -> Listed:
 
 def named_as_image(name: str) -> bool:
     """Return whether a file's name ends as an image's does."""
-    if name.lower().endswith(SUFFIXES):
-        return True
-    match = _IMAGE.search(posixpath.basename(name))
-    return match is not None and match.end() == len(posixpath.basename(name))
+    return name.lower().endswith(SUFFIXES) or _IMAGE.search(posixpath.basename(name)) is not None
 
 
 def suffix(name: str) -> str:
