@@ -148,6 +148,8 @@ def test_members_too_large_for_memory_are_bad_images(tmp_path: Path, monkeypatch
 def test_links_that_lead_in_a_circle_end(tmp_path: Path) -> None:
     root = folder(tmp_path / "it", CLASSES)
     (root / "dog" / "up").symlink_to("..", target_is_directory=True)
+    (root / "dog" / "deep").mkdir()
+    (root / "dog" / "deep" / "again").symlink_to("..", target_is_directory=True)
     (root / "cat" / "other").symlink_to(root / "dog" / "b.png")
     (root / "cat" / "nothing").symlink_to("absent.png")
     (root / "cow").symlink_to(folder(tmp_path / "cow", {"a.png": 4}), target_is_directory=True)

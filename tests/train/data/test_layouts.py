@@ -1,6 +1,5 @@
 """Folders and archives as people have them: what becomes of each, in pixels, classes and remarks."""
 
-import json
 import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,9 +8,20 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.refusals import refused
-from tests.train.data.trees import Tree, by_class, encoded, folder, opened, tarred, tarred_and_gzipped, zipped
-from train.errors import DataError
+from tests.train.data.trees import (
+    CLASSES,
+    KAGGLE,
+    SPLITS,
+    STYLEGAN,
+    Tree,
+    by_class,
+    encoded,
+    folder,
+    opened,
+    tarred,
+    tarred_and_gzipped,
+    zipped,
+)
 
 NFC, NFD = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
 
@@ -23,18 +33,6 @@ class Layout(NamedTuple):
     asked: Mapping[str, Any] = MappingProxyType({})
     make: Callable[[Path, Tree], Path] = folder
 
-
-CLASSES: Tree = {"dog/b.png": 1, "dog/a.png": 2, "cat/x.png": 3}
-SPLITS: Tree = {"train/dog/a.png": 1, "train/cat/a.png": 2, "val/dog/a.png": 3, "val/cat/a.png": 4}
-TWO = {"cat": [3], "dog": [2, 1]}
-STYLEGAN: Tree = {
-    "00000/img0.png": 1,
-    "00000/img1.png": 2,
-    "00001/img2.png": 3,
-    "dataset.json": json.dumps({"labels": [["00000/img0.png", 10], ["00000/img1.png", 2], ["00001/img2.png", 10]]}),
-}
-KAGGLE: Tree = {"train/7f.png": 1, "train/a1.png": 2, "train/b2.png": 3, "test/c3.png": 4}
-KAGGLE |= {"train.csv": "id,breed\na1,pug\n7f,boxer\nb2,pug\n"}
 
 LAYOUTS = {
     "class folders": Layout(CLASSES, TWO),
@@ -65,6 +63,15 @@ LAYOUTS = {
         {name: x for name, x in SPLITS.items() if "train" in name},
         {"cat": [2], "dog": [1]},
         ("images are looked for in ",),
+    ),
+    "one class of several folders": Layout({"cat/a/1.png": 1, "cat/b/2.png": 2, "cat/3.png": 3}, {"cat": [3, 1, 2]}),
+    "one class of several folders, and an image": Layout(
+        {"cat/a/1.png": 1, "cat/b/2.png": 2, "3.png": 3}, {"cat": [1, 2]}, ("left out: 1 images beside the class",)
+    ),
+    "numbered folders in a folder called as such are": Layout(
+        {"Images/0/a.png": 1, "Images/1/a.png": 2},
+        {"0": [1], "1": [2]},
+        ("images are looked for in ", "classes are named"),
     ),
     "no classes": Layout({"b.png": 1, "a.png": 2, "more/c.jpeg": 3}, {"": [2, 1, 3]}, asked={"unlabelled": True}),
     "ImageNet": Layout({"n03888257/1.JPEG": 1, "n01440764/2.JPEG": 2}, {"tench": [2], "parachute": [1]}),
@@ -121,6 +128,11 @@ LAYOUTS = {
             "left out: 2 images without a label in it/labels.csv, the first images/3.png",
             "left out: 1 .xml",
         ),
+    ),
+    "a label tool, of sorted images": Layout(
+        {"all/a/1.png": 1, "all/b/2.png": 2, "labels.csv": "image,label\nall/a/1.png,x\nall/b/2.png,x\n"},
+        {"x": [1, 2]},
+        ("labels are from ",),
     ),
     "the Hub's imagefolder": Layout(
         {"train/1.png": 1, "train/deep/2.png": 2, "test/1.png": 3}
@@ -189,109 +201,3 @@ def test_what_becomes_of_a_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(source.remarks) == len(remarks), source.remarks
     for said, beginning in zip(source.remarks, remarks, strict=True):
         assert said.startswith(beginning)
-
-
-REFUSED: dict[str, tuple[Tree, dict[str, Any], tuple[str, ...]]] = {
-    "splits": (SPLITS | {"extra/x.png": 5}, {}, ("holds splits, not classes; pass --split train",)),
-    "no classes": ({"a.png": 1}, {}, ("holds no class sub-folder (or pass --unlabelled)", "1 images by --labels FILE")),
-    "no classes, but a table": (KAGGLE, {"split": "train"}, ("give the labels of its 3 images by --labels train.csv",)),
-    "shards of another program": ({"a-0.tar": "x", "a-1.tar": "x"}, {}, ("; it holds 2 .tar",)),
-    "a camera card": ({"DCIM/100CANON/1.jpg": 1, "MISC": None}, {}, ("holds a camera's folders (DCIM, MISC)",)),
-    "a camera's folders": ({"100CANON/1.jpg": 1, "101_0311/2.jpg": 2}, {}, ("folders (100CANON, 101_0311), not",)),
-    "an empty class": (
-        CLASSES | {"empty": None},
-        {},
-        ("it/empty holds no image (.jpg", "; add images, or delete what"),
-    ),
-    "a class lost": (
-        CLASSES | {"own/1.cr2": "x", "own/2.cr2": "x"},
-        {},
-        ("it/own holds no image (", "it holds 2 .cr2;"),
-    ),
-    "images beside notes": (
-        {"notes/a.xml": "x", "set/cat/a.png": 1, "set/dog/a.png": 2},
-        {},
-        ("it/notes holds no image (", "it holds 1 .xml", "or pass --split set if the classes are in there"),
-    ),
-    "one folder of numbered ones": (
-        {"faces/00000/1.png": 1, "faces/00001/2.png": 2},
-        {},
-        ("it holds one folder, faces, of numbered folders; pass --split faces if these are classes, or --unlabelled",),
-    ),
-    "StyleGAN's without labels": (
-        STYLEGAN | {"dataset.json": '{"labels": null}'},
-        {},
-        ("no labels; pass --unlabelled",),
-    ),
-    "folders against a file": (
-        {"a/1.png": 1, "b/2.png": 2, "labels.csv": "file,label\na/1.png,x\nb/2.png,x\n"},
-        {},
-        (
-            "holds class folders and labels.csv, which says something else; ",
-            "pass --labels labels.csv or --labels folders",
-        ),
-    ),
-    "two columns of labels": (
-        {"1.png": 1, "labels.csv": "file,class,class_name\n1.png,0,cat\n"},
-        {},
-        ("labels may be in 'class' or 'class_name'; pass --label-column with one of 'file', 'class', 'class_name'",),
-    ),
-    "no such column": (
-        {"1.png": 1, "labels.csv": "file,kind,size\n1.png,cat,3\n"},
-        {"label_column": "kin"},
-        ("--label-column is 'kin'; allowed are the columns of it/labels.csv: 'file', 'kind', 'size'",),
-    ),
-    "no column of files": (
-        {"1.png": 1, "labels.csv": "a,b,c\n1,2,3\n"},
-        {},
-        ("no column names files; it has 'a', 'b', 'c'",),
-    ),
-    "two labels": (
-        {"1.png": 1, "labels.csv": "file,label\n1.png,a\n./1.png,b\n"},
-        {},
-        ("gives 1 times an image a second label, the first time 1.png is 'a' and 'b'",),
-    ),
-    "two images of one name": (
-        {"x/1.png": 1, "y/1.png": 2, "list": "file,label\n1.png,a\n"},
-        {"labels": "list"},
-        ("list: 1.png may be x/1.png or y/1.png; allowed are paths",),
-    ),
-    "other images": (
-        {"x/1.png": 1, "list": "file,label\n2.png,a\n3.png,b\n"},
-        {"labels": "list"},
-        ("list: none of its 2 files, the first 2.png, is an image below ",),
-    ),
-    "a file that is not there": (
-        CLASSES,
-        {"labels": "no.csv"},
-        ("--labels is 'no.csv': No such file", "and 'folders'"),
-    ),
-    "no text": ({"1.png": 1, "labels.csv": b"file,label\n1.png,caf\xe9\n"}, {}, ("labels.csv: is no text in UTF-8 (",)),
-    "no CSV": ({"1.png": 1, "labels.csv": 'file,label\n"1.png,a\n'}, {}, ("labels.csv: cannot be read as CSV (",)),
-    "nothing in it": ({"1.png": 1, "labels.csv": "file,label\n"}, {}, ("labels.csv: holds no line of a file and",)),
-    "no JSON": (
-        {"1.png": 1, "metadata.jsonl": '\n{"file": 1'},
-        {},
-        ("metadata.jsonl, line 2: cannot be read as JSON",),
-    ),
-    "vectors": (
-        {"1.png": 1, "dataset.json": '{"labels": [["1.png", [0, 1]]]}'},
-        {},
-        ("dataset.json: [0, 1] is neither a file nor a label; allowed are texts and integers",),
-    ),
-    "another dataset.json": (
-        {"1.png": 1, "dataset.json": '{"labels": {}}'},
-        {},
-        ("dataset.json: labels is missing; allowed",),
-    ),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_clear_is_refused_with_a_way_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    tree, asked, words = REFUSED[name]
-    monkeypatch.chdir(tmp_path)
-    path = folder(Path("it"), tree)
-    refused(lambda: opened(path, **asked), *words, by=DataError)

@@ -1,6 +1,7 @@
 """Folders and archives from a table of their files, and what a source makes of them."""
 
 import io
+import json
 import tarfile
 import zipfile
 from pathlib import Path
@@ -73,3 +74,16 @@ def by_class(source: Source) -> dict[str, list[int]]:
     for label, item in zip(source.labels.tolist(), items, strict=True):
         found[names[label]].append(item.load().getpixel((0, 0))[0])
     return found
+
+
+CLASSES: Tree = {"dog/b.png": 1, "dog/a.png": 2, "cat/x.png": 3}
+SPLITS: Tree = {"train/dog/a.png": 1, "train/cat/a.png": 2, "val/dog/a.png": 3, "val/cat/a.png": 4}
+TWO = {"cat": [3], "dog": [2, 1]}
+STYLEGAN: Tree = {
+    "00000/img0.png": 1,
+    "00000/img1.png": 2,
+    "00001/img2.png": 3,
+    "dataset.json": json.dumps({"labels": [["00000/img0.png", 10], ["00000/img1.png", 2], ["00001/img2.png", 10]]}),
+}
+KAGGLE: Tree = {"train/7f.png": 1, "train/a1.png": 2, "train/b2.png": 3, "test/c3.png": 4}
+KAGGLE |= {"train.csv": "id,breed\na1,pug\n7f,boxer\nb2,pug\n"}

@@ -80,7 +80,7 @@ def _unwrapped(files: Files) -> Files:
         inner = inner.below(name)
     if inner is files or _holds_labels(inner):
         return inner
-    if len(inner.top_folders) < 2 or _holds_images(inner):
+    if not inner.top_folders or _holds_images(inner):
         return files
     name, around = inner.where.name, inner.where.parent
     numbered = all(folder.isdecimal() for folder in inner.top_folders)
