@@ -34,6 +34,7 @@ class Layout(NamedTuple):
     make: Callable[[Path, Tree], Path] = folder
 
 
+TWO = {"cat": [3], "dog": [2, 1]}  # what CLASSES are
 LAYOUTS = {
     "class folders": Layout(CLASSES, TWO),
     "class folders in a zip": Layout(CLASSES, TWO, make=zipped),

@@ -78,7 +78,6 @@ def by_class(source: Source) -> dict[str, list[int]]:
 
 CLASSES: Tree = {"dog/b.png": 1, "dog/a.png": 2, "cat/x.png": 3}
 SPLITS: Tree = {"train/dog/a.png": 1, "train/cat/a.png": 2, "val/dog/a.png": 3, "val/cat/a.png": 4}
-TWO = {"cat": [3], "dog": [2, 1]}
 STYLEGAN: Tree = {
     "00000/img0.png": 1,
     "00000/img1.png": 2,

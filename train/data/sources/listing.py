@@ -7,13 +7,13 @@ from collections import Counter
 
 from PIL import Image
 
-from train.data.image import SUFFIXES
+from train.data.image import FORMATS, SUFFIXES
 from train.data.sources.base import printable
 from train.data.sources.files import Files
 from train.errors import DataError
 
-# What a downloaded file without a suffix may be; Pillow's names, whose first bytes Pillow knows.
-_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
+# Whose files begin with three bytes or more that nothing else begins with.
+_SIGNED = [name for name in FORMATS if name not in ("BMP", "PPM", "TGA")]
 _HEAD_BYTES = 32
 # A suffix, and what scrapers leave after it: "a.jpg?w=1", "a.jpg:large".
 _IMAGE = re.compile(rf"({'|'.join(map(re.escape, SUFFIXES))})([?&@:!#;].*)?\Z", re.IGNORECASE)
@@ -65,7 +65,7 @@ def _begins_as_image(files: Files, name: str) -> bool:
     except DataError:
         return True  # for it is reported where images are read
     Image.init()  # loads the formats once
-    accepts = [Image.OPEN[name][1] for name in _FORMATS if name in Image.OPEN]
+    accepts = [Image.OPEN[name][1] for name in _SIGNED if name in Image.OPEN]
     return any(accept is not None and accept(head) is True for accept in accepts)
 
 
