@@ -43,20 +43,18 @@ def entered(top: Files, split: str | None, *, pass_through: bool) -> tuple[Files
     Raises:
         DataError: if there is no such split, or it is not clear whether folders are classes.
     """
-    files = top
-    if split is not None:
-        split = os.path.normpath(split).replace("\\", "/")
-        while split not in {".", *files.folders} and (inner := _only_folder(files)):
+    files, split = top, os.path.normpath(split or ".").replace("\\", "/")
+    if split != ".":
+        while split not in files.folders and (inner := _only_folder(files)):
             files = files.below(inner)
-        if split not in {".", *files.folders}:
+        if split not in files.folders:
             holds = _some(top.top_folders) or "no sub-folder"
             raise _error(top.where / split, f"is no folder; {printable(top.where)} holds {holds}")
-        files = files if split == "." else files.below(split)
-    named = files if files.prefix in ("", f"{split}/") else None
+        files = files.below(split)
     if pass_through:
         files = _unwrapped(files)
-    remarks = [] if files is named else [f"images are looked for in {printable(files.where)}"]
-    return files, remarks
+    as_said = files.prefix == ("" if split == "." else f"{split}/")
+    return files, [] if as_said else [f"images are looked for in {printable(files.where)}"]
 
 
 def _only_folder(files: Files) -> str | None:
