@@ -4,7 +4,7 @@ from sngan_cond import Discriminator
 from sngan_cond.hub.weights import shape_of
 from train.config import TrainConfig
 from train.errors import TrainError
-from train.trainer.start import StartModel
+from train.trainer.start import StartModel, match_discriminators
 
 
 def freeze(D: Discriminator, count: int) -> None:
@@ -25,11 +25,18 @@ def check_frozen(config: TrainConfig, start: StartModel | None) -> None:
     """
     if not config.freeze_d or start is None:
         return
-    stages = len(shape_of(Discriminator, config.discriminator).stages)
+    D = shape_of(Discriminator, config.discriminator)
+    stages = len(D.stages)
     if config.freeze_d > stages:
         raise TrainError(f"freeze_d={config.freeze_d}: from 0 to {stages} is allowed, the blocks of this discriminator")
-    if start.discriminator is None:
-        raise TrainError(
-            f"freeze_d={config.freeze_d}: init_from={config.init_from} has no discriminator, and weights made anew "
-            "would never be trained; 0 is allowed"
-        )
+    anew = f"freeze_d={config.freeze_d} with init_from={config.init_from}: weights made anew would never be trained"
+    D.constraint = config.constraint
+    try:
+        match = match_discriminators(start.discriminator, D)
+    except ValueError as misfit:
+        raise TrainError(f"{anew}, and {misfit}; 0 is allowed") from misfit
+    taken, names = {part.name for part, _ in match.pairs}, {p: name for name, p in D.named_parameters()}
+    whole = [all(names[weight] in taken for weight in stage.parameters()) for stage in D.stages]
+    fit = whole.index(False) if False in whole else stages
+    if config.freeze_d > fit:
+        raise TrainError(f"{anew}, and {fit} of D's lowest blocks fit the model's; from 0 to {fit} is allowed")

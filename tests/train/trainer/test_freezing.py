@@ -13,7 +13,8 @@ from tests.refusals import refused
 from tests.train.launch import refused_run, tiny_command
 from train.errors import TrainError
 from train.presets.load import load_config
-from train.trainer.freezing import freeze
+from train.trainer.freezing import check_frozen, freeze
+from train.trainer.start import StartModel
 from train.trainer.update import Updates
 
 SHAPE = {"resolution": 32, "num_classes": 3, "channels": 4}
@@ -66,5 +67,31 @@ def test_frozen_weights_come_from_a_model_that_has_them(tmp_path: Path, tiny_dat
     sets = ("init_from=bundled", "generator.channels=32", "generator.latent_dim=64", "discriminator.channels=32")
     command = tiny_command(tiny_data, tmp_path / "run", *sets)
     refused_run([*command, "freeze_d=5"], "freeze_d=5: from 0 to 4 is allowed")
-    refused_run([*command, "freeze_d=4"], "freeze_d=4: init_from=bundled has no discriminator")
+    words = "freeze_d=4 with init_from=bundled: weights made anew would never be trained, and the model has no discrim"
+    refused_run([*command, "freeze_d=4"], words)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "frozen", "words"),
+    [
+        ([], 5, ""),
+        ([], 6, "and 5 of D's lowest blocks fit the model's; from 0 to 5 is allowed"),
+        (["discriminator.channels=1"], 1, "and 0 of D's lowest blocks fit the model's; from 0 to 0 is allowed"),
+        (["discriminator.channels=3"], 1, "and the model's does not fit: no block has the same shapes; 0 is allowed"),
+        (["constraint.kind=weight"], 1, "and the model's does not fit: kind=spectral, this run's is weight; 0 is"),
+    ],
+)
+def test_blocks_that_a_model_of_another_resolution_lacks_are_not_frozen(
+    changes: list[str], frozen: int, words: str
+) -> None:
+    """D of 64 px has the first five of the six blocks of 128 px; those of half its width fit from the second one on."""
+    model = Discriminator(DiscriminatorConfig(resolution=64, num_classes=3, channels=2))
+    build_constraint(ConstraintConfig()).attach(model)
+    start = StartModel(Generator(GeneratorConfig(latent_dim=4, **SHAPE)), model, [(), ()], {})
+    sets = ["num_classes=2", "discriminator.channels=2", *changes, "init_from=a", f"freeze_d={frozen}"]
+    config = load_config(None, sets)
+    if words:
+        refused(lambda: check_frozen(config, start), f"freeze_d={frozen} with init_from=a: ", words, by=TrainError)
+    else:
+        check_frozen(config, start)
