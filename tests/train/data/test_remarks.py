@@ -2,6 +2,7 @@
 
 import pytest
 
+from sngan_cond.config import AugmentConfig
 from train.config import DataConfig, TrainConfig
 from train.data.info import DatasetInfo
 from train.data.remarks import remarks
@@ -47,3 +48,9 @@ def test_few_images_are_one_line(sizes: tuple[int, ...], labelled: bool, start: 
     assert line.startswith(start)
     assert line.endswith("data.held_out=0.1 keeps some aside, by which a run notices it")
     assert remarks(info(120, labelled=labelled), TrainConfig()) == []
+
+
+def test_what_a_run_does_already_is_not_advised() -> None:
+    config = TrainConfig(data=DataConfig(held_out=0.2), augment=AugmentConfig(policy=("color",)))
+    (line,) = remarks(info(60, 50), config)
+    assert line.endswith("50: D may come to know each by heart, and then teaches G nothing")
