@@ -63,8 +63,9 @@ def test_names_in_zips_as_their_makers_saw_them(tmp_path: Path) -> None:
         windows.create_system = 0
         archive.writestr(windows, IMAGES[2])
         archive.writestr("🐶/c.png", IMAGES[3])  # with the flag
+        archive.writestr("a\\b/d.png", IMAGES[4])  # from a system where that is one name
     path.write_bytes(path.read_bytes().replace(b"caf__", "café".encode()))
-    assert by_class(opened(path)) == {"café": [1], "dog": [2], "🐶": [3]}
+    assert by_class(opened(path)) == {"a\\b": [4], "café": [1], "dog": [2], "🐶": [3]}
 
 
 def test_links_in_tars_are_what_they_point_at(tmp_path: Path) -> None:
