@@ -1,0 +1,277 @@
+"""What helps where images are few: `python -m benchmarks.few_images --cifar10 DIR --imagenette DIR --out DIR`.
+
+Trains preset photos_64 on subsets, with and without augmentation, from scratch and from a model of other classes, and
+scores kept checkpoints against images that no run has seen, under the declared stand-in extractor: never FID. A run
+that was stopped goes on; what is scored is not scored again. The tables and curves of docs/photographs.md are these.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.machine import describe_machine, write_result
+from train.plotting import COLOURS, add_legend, count_images, panels, png
+
+EXTRACTOR = "efficientnet-lite0"
+DISTANCE = "frechet_efficientnet_lite0"
+AUGMENT = ("augment.policy=[color,translation,cutout]",)
+PLAIN = ("augment.policy=[]",)
+FIRST, OTHERS = slice(0, 5), slice(5, 10)  # of Imagenette's classes, by WordNet id
+SCORED = 6  # checkpoints of a run
+
+
+@dataclass(frozen=True)
+class Method:
+    """A column of a table.
+
+    Args:
+        settings: `--set` of its runs, over preset photos_64.
+        start: whether runs begin from the model of the other classes.
+    """
+
+    name: str
+    settings: tuple[str, ...]
+    start: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Runs that differ by method, images a class and seed.
+
+    Args:
+        images: of a class, a row each.
+        classes: of Imagenette's ten, None for all.
+        steps: of every run, whatever its data.
+    """
+
+    name: str
+    data: str
+    resolution: int
+    images: tuple[int, ...]
+    methods: tuple[Method, ...]
+    steps: int
+    settings: tuple[str, ...] = ()
+    classes: slice | None = None
+
+
+AUGMENTATIONS = (Method("none", PLAIN), Method("DiffAugment", AUGMENT))
+_SMALL = ("resolution=32", "generator.channels=32", "discriminator.channels=32")
+TABLES = (
+    Table("cifar10", "cifar10", 32, (60, 600, 5000), AUGMENTATIONS, 3000, _SMALL),
+    Table("imagenette", "imagenette", 64, (60, 600), AUGMENTATIONS, 3000),
+    Table(
+        "start",
+        "imagenette",
+        64,
+        (60, 600),
+        (Method("from scratch", AUGMENT), Method("init_from", AUGMENT, start=True)),
+        1500,
+        classes=OTHERS,
+    ),
+)
+# The model of the other classes, on all their images.
+SOURCE = Table("source", "imagenette", 64, (0,), (Method("source", AUGMENT),), 3000, classes=FIRST)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run.
+
+    Args:
+        images: of a class, 0 for all.
+    """
+
+    table: Table
+    method: Method
+    images: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        method = self.method.name.replace(" ", "-").lower()
+        return f"{self.table.name}-{self.images or 'all'}-{method}-seed{self.seed}"
+
+
+class Bench:
+    """Prepares, trains and scores below one folder.
+
+    Args:
+        sources: folder of each data set: of arrays for cifar10, of `train` and `val` for imagenette.
+        threads: of each process.
+    """
+
+    def __init__(
+        self, out: Path, sources: dict[str, Path], *, threads: int, steps: int | None, extra: Sequence[str]
+    ) -> None:
+        self.out, self.sources, self.steps, self.extra = out, sources, steps, tuple(extra)
+        self.environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+
+    def run(self, cell: Cell) -> None:
+        """Train and score one run; its scores are `runs/NAME/step-XXXXXXXX.json`."""
+        run_dir, steps = self.out / "runs" / cell.name, self.steps or cell.table.steps
+        every = max(steps // SCORED, 1)
+        settings = [
+            f"data.path={self.prepared(cell.table, cell.images)}",
+            *(f"steps={steps}", f"seed={cell.seed}", f"save_every={every}", f"keep_checkpoints={SCORED + 1}"),
+            *(*cell.table.settings, *cell.method.settings, *self.extra),
+        ]
+        if cell.method.start:
+            settings.append(f"init_from={self.out / 'runs' / Cell(SOURCE, SOURCE.methods[0], 0, 0).name}")
+        self._call("train", "--preset", "photos_64", "--run-dir", run_dir, "--set", *settings, log=run_dir)
+        for checkpoint in sorted((run_dir / "checkpoints").glob("step-*")):
+            scores = run_dir / f"{checkpoint.name}.json"
+            if not scores.exists():
+                options = ("--protocol", "quick", "--extractor", EXTRACTOR, "--out", scores)
+                self._call(
+                    "train.evaluate", "--model", checkpoint, "--data", self.held_out(cell.table), *options, log=run_dir
+                )
+        print(f"{cell.name}: done", flush=True)
+
+    def prepared(self, table: Table, images: int) -> Path:
+        """Return the prepared subset of a table, made if it is missing."""
+        return self._prepare(table, "train", images)
+
+    def held_out(self, table: Table) -> Path:
+        """Return the prepared images that its runs never see."""
+        return self._prepare(table, "test" if table.data == "cifar10" else "val", 0)
+
+    def _prepare(self, table: Table, split: str, images: int) -> Path:
+        which = "" if table.classes is None else f"-classes{table.classes.start}to{table.classes.stop - 1}"
+        name = f"{table.data}-{table.resolution}{which}-{split}-{images or 'all'}"
+        out, source = self.out / "data" / name, self.sources[table.data]
+        classes = 10
+        if table.data == "cifar10":
+            options = ["--source", f"arrays:{source}", "--split", split]
+        else:
+            folders = sorted(path for path in (source / split).iterdir() if path.is_dir())[table.classes or slice(None)]
+            classes, linked = len(folders), self.out / "data" / f"{name}.classes"
+            linked.mkdir(parents=True, exist_ok=True)
+            for folder in folders:
+                if not (linked / folder.name).exists():
+                    (linked / folder.name).symlink_to(folder.resolve())
+            options = ["--source", f"imagefolder:{linked}"]
+        if images:
+            options += ["--limit", str(images * classes)]
+        self._call("train.prepare", *options, "--resolution", table.resolution, "--out", out, log=out)
+        return out
+
+    def _call(self, module: str, *arguments: object, log: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.with_name(f"{log.name}.log").open("a") as file:
+            command = [sys.executable, "-m", module, *map(str, arguments)]
+            subprocess.run(command, env=self.environment, stdout=file, stderr=file, check=True)
+
+    def curve(self, cell: Cell) -> list[tuple[int, float]]:
+        """Return real images seen and distance of each scored checkpoint; empty if it has not run."""
+        points = []
+        for path in sorted((self.out / "runs" / cell.name).glob("step-*.json")):
+            training = path.parent / "checkpoints" / path.stem / "training.json"
+            rows = json.loads(path.read_text())["metrics"]
+            distance = next(row["value"] for row in rows if row["name"] == DISTANCE)
+            points.append((json.loads(training.read_text())["images_seen"], distance))
+        return points
+
+
+def cells(table: Table, seeds: int) -> Iterator[Cell]:
+    """Go through the runs of a table, seed by seed, so that a bench cut short has whole comparisons."""
+    for seed in range(seeds):
+        for images in table.images:
+            for method in table.methods:
+                yield Cell(table, method, images, seed)
+
+
+def summarise(bench: Bench, table: Table, seeds: int) -> list[dict[str, Any]]:
+    """Return, for each images a class and method, distances of the last and the best checkpoint over the seeds."""
+    rows = []
+    for cell in cells(table, 1):
+        curves = [bench.curve(Cell(table, cell.method, cell.images, seed)) for seed in range(seeds)]
+        if curves := [curve for curve in curves if curve]:
+            last, best = [c[-1][1] for c in curves], [min(value for _, value in c) for c in curves]
+            row = {"images_per_class": cell.images, "method": cell.method.name, "seeds": len(curves)}
+            rows.append({**row, "last": last, "best": best})
+    return rows
+
+
+def print_table(table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Print Markdown: a row for each number of images, a column for each method, mean +- deviation over seeds."""
+    names = [method.name for method in table.methods]
+    print(f"\n{table.name}, {DISTANCE}, last checkpoint (best)\n")
+    print(f"| images a class | {' | '.join(names)} |\n| --- {'| --- ' * len(names)}|")
+    for images in table.images:
+        found = {row["method"]: row for row in rows if row["images_per_class"] == images}
+        words = [_words(found[name]) if name in found else "" for name in names]
+        print(f"| {images:,} | {' | '.join(words)} |")
+
+
+def _words(row: dict[str, Any]) -> str:
+    last, best = ((statistics.fmean(row[key]), statistics.pstdev(row[key])) for key in ("last", "best"))
+    return f"{last[0]:.1f} +- {last[1]:.1f} ({best[0]:.1f} +- {best[1]:.1f})"
+
+
+def draw(bench: Bench, tables: Sequence[Table], seeds: int, path: Path) -> None:
+    """Draw the distance over training, a panel for each table and number of images, a line for each seed."""
+    shown = [(table, images) for table in tables for images in table.images]
+    with png(path) as figure:
+        grid = panels(figure, len(shown), columns=3, width_inch=2.7)
+        for axes, (table, images) in zip(grid, shown, strict=True):
+            for method, colour in zip(table.methods, COLOURS, strict=False):
+                for seed in range(seeds):
+                    if points := bench.curve(Cell(table, method, images, seed)):
+                        axes.plot(*zip(*points, strict=True), color=colour, label=method.name, linewidth=1.0)
+            axes.set_title(f"{table.name}, {images:,} images a class")
+            count_images(axes)
+        figure.supylabel(DISTANCE)
+        add_legend(figure, grid)
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description="Measure what helps where images are few.")
+    add = parser.add_argument
+    add("--cifar10", type=Path, metavar="DIR", help="folder of arrays, as train.prepare --source arrays:DIR reads")
+    add("--imagenette", type=Path, metavar="DIR", help="folder with train/ and val/")
+    add("--out", type=Path, required=True, metavar="DIR")
+    add("--tables", nargs="+", default=[t.name for t in TABLES], choices=[t.name for t in TABLES])
+    add("--seeds", type=int, default=3, metavar="N")
+    add(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="runs at once, each with its share of the threads",
+    )
+    add("--steps", type=int, metavar="N", help="of every run, for a trial (default: the tables' own)")
+    add("--set", nargs="+", default=[], metavar="KEY=VALUE", help="for every run, such as precision=bf16")
+    args = parser.parse_args()
+    threads = max((os.cpu_count() or 1) // args.workers, 1)
+    sources = {"cifar10": args.cifar10, "imagenette": args.imagenette}
+    bench = Bench(args.out, sources, threads=threads, steps=args.steps, extra=args.set)
+    tables = [table for table in TABLES if table.name in args.tables]
+    if any(table.name == "start" for table in tables):
+        bench.run(Cell(SOURCE, SOURCE.methods[0], 0, 0))
+    for table in tables:
+        bench.held_out(table)  # before several runs ask for it at once
+        for images in table.images:
+            bench.prepared(table, images)
+    with ThreadPoolExecutor(args.workers) as pool:
+        list(pool.map(bench.run, [cell for seed in [args.seeds] for table in tables for cell in cells(table, seed)]))
+    found = {table.name: summarise(bench, table, args.seeds) for table in tables}
+    for table in tables:
+        print_table(table, found[table.name])
+    draw(bench, tables, args.seeds, args.out / "few_images.png")
+    write_result(args.out / "few_images.json", {"machine": describe_machine(torch.device("cpu")), "tables": found})
+
+
+if __name__ == "__main__":
+    main()
