@@ -156,9 +156,9 @@ def discriminator_objective(
         one_call: score real images and fakes in one call of D, which is faster where it is the same: only if
             `constraint.one_call`, and if both have labels or neither has.
     Returns:
-        `Objective` with parts loss, penalty, score_real, score_fake (and classification where D has a classifier;
-        lecam where that is on; strength and sign_real, the mean sign of the real scores, where the augmentation is
-        adaptive).
+        `Objective` with parts loss, penalty, score_real, score_fake, score_spread, the standard deviation of all scores
+        together (and classification where D has a classifier; lecam where that is on; strength and sign_real, the mean
+        sign of the real scores, where the augmentation is adaptive).
     """
     if state is None:
         state = initial_objective_state(loss, augment, device=batch.real.device)
@@ -175,6 +175,7 @@ def discriminator_objective(
     adversarial = LOSSES[loss.kind].discriminator(real_out.score, fake_out.score, **own)
     total = adversarial
     parts = {"loss": adversarial, "score_real": real_out.score.mean(), "score_fake": fake_out.score.mean()}
+    parts["score_spread"] = torch.cat([real_out.score.detach(), fake_out.score.detach()]).std(correction=0)
     if augment.adaptive:
         parts |= {"strength": state["strength"], "sign_real": real_out.score.sign().mean()}
     if real_out.class_logits is not None and batch.y_real is not None:

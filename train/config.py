@@ -229,6 +229,7 @@ class TrainConfig:
         sample_every: steps between sample grids.
         save_every: steps between checkpoints.
         keep_checkpoints: how many of the newest are kept.
+        sample_every: steps between sample grids, which are drawn at steps 0, 10 and 100 too.
         samples_per_class: columns of the sample grid.
         trackers: experiment trackers, by Accelerate's names; wandb and trackio are extras of their names.
     """

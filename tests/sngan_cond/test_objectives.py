@@ -60,7 +60,7 @@ def test_real_images_first_then_fakes_without_a_graph() -> None:
     objective.total.backward()
     assert all(parameter.grad is None for parameter in G.parameters())
     assert all(parameter.grad is not None for parameter in D.parameters())
-    assert set(objective.parts) == {"loss", "score_real", "score_fake"}
+    assert set(objective.parts) == {"loss", "score_real", "score_fake", "score_spread"}
     torch.testing.assert_close(objective.parts["score_fake"], D(fake, y_fake).score.mean().detach())
     assert not any(part.requires_grad for part in objective.parts.values())
 

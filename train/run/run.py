@@ -24,6 +24,7 @@ from train.run.launch import AnyRankFlag, open_accelerator
 from train.run.numerics import TRAINING_FILE
 from train.run.provenance import commit, hardware, versions
 from train.run.scalars import SCALARS_FILE, log_lines
+from train.run.trackers import send_image
 
 CONFIG_FILE = "config.yaml"
 LOCK_FILE = ".lock"
@@ -117,6 +118,17 @@ class Run:
             with (self.folder / SCALARS_FILE).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         self.accelerator.log(values, step=step)
+
+    def log_image(self, name: str, image: Tensor, *, step: int, now: int) -> None:
+        """Give every tracker an image; called on the main process alone.
+
+        Args:
+            image: (3, H, W) uint8 on the CPU.
+            step: that it shows.
+            now: step that is logged next, not before `step`.
+        """
+        for tracker in self.accelerator.trackers:
+            send_image(tracker, name, image.permute(1, 2, 0).numpy(), step=step, now=now)
 
     def show(self, step: int, images_per_second: float, d_loss: float) -> None:
         """Move the progress bar."""

@@ -33,7 +33,7 @@ class Gradients:
             self.flat.as_strided(parameter.shape, parameter.stride(), start)
             for parameter, start in zip(self._parameters, starts, strict=True)
         ]
-        self._loss = self.flat[end]
+        self._gradient, self._means, self._loss = self.flat[:end], self.flat[end:], self.flat[end]
         self.statistics = dict(zip(statistics, self.flat[end + 1 :].unbind(), strict=True))
         self.zero_()
 
@@ -63,10 +63,17 @@ class Gradients:
         if self.processes > 1:
             torch.distributed.all_reduce(self.flat)
 
-    def finite(self) -> Tensor:
-        """Return whether the loss and every gradient are finite, a bool scalar on the device, in one pass.
+    def norm(self) -> Tensor:
+        """Return the Euclidean norm of the gradient, a scalar on the device, in one pass."""
+        return torch.linalg.vector_norm(self._gradient)
 
-        Their norm overflows where a gradient's square does, which would make Adam's second moment infinite and so end
+    def finite(self, norm: Tensor) -> Tensor:
+        """Return whether the loss, the statistics and every gradient are finite, a bool scalar on the device.
+
+        The squares tell: a gradient whose square overflows would make Adam's second moment infinite and so end
         all movement.
+
+        Args:
+            norm: of these gradients.
         """
-        return torch.isfinite(torch.linalg.vector_norm(self.flat))
+        return torch.isfinite(norm.square() + torch.linalg.vector_norm(self._means).square())

@@ -22,7 +22,7 @@ from train.run.checkpoint import saved_steps
 from train.run.run import Run
 from train.trainer.freezing import check_frozen
 from train.trainer.noise import LatentSampler
-from train.trainer.samples import SampleGrids
+from train.trainer.samples import EARLY, SampleGrids
 from train.trainer.start import StartModel, open_model
 from train.trainer.state import Networks, with_names
 
@@ -63,6 +63,8 @@ def train(config: TrainConfig, run_dir: Path) -> int:
             t.step += 1
             stopping = t.after_step(g, d, factor)
         t.networks.finish_saving()
+        t.grids.wait()
+        t.grids.send(t.step)
         if t.step == config.steps and t.publisher is not None:
             t.publisher.drain()
     if (newest := t.networks.writer.newest) is not None:
@@ -122,6 +124,8 @@ class _Training:
             publish(self.networks.writer.newest)
         if self.evaluation is not None and self._scores():
             self.evaluation.catch_up(self.networks, self.step, images_seen=self.images_seen)
+        if self.step == 0:
+            self.grids.save(0)
         self._restart_clock()
         self._print_speed_notes()
 
@@ -158,7 +162,7 @@ class _Training:
         networks.writer.check()
         if self._is_due(config.log_every):
             self._log(g, d, factor)
-        if self._is_due(config.sample_every) or self._publishes():  # a publication shows what it sends
+        if self._is_due(config.sample_every) or step in EARLY or self._publishes():  # which shows what it sends
             self.grids.save(step)
         stopping = run.should_stop()
         if self._is_due(config.save_every) or stopping or self._publishes():
@@ -183,6 +187,7 @@ class _Training:
         scalars |= {f"d/{name}": value for name, value in d.items()}
         scalars |= {"images_per_second": rate}
         scalars |= {"lr_g": self.config.optim_g.lr * factor, "lr_d": self.config.optim_d.lr * factor}
+        self.grids.send(self.step)
         self.run.log(self.step, self.images_seen, scalars)
         self.run.show(self.step, rate, float(d["loss"]))
         self._restart_clock()

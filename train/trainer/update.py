@@ -152,10 +152,11 @@ class Updates:
             )
             parts.append(self._backward(objective, self._gradients_d, len(batches)))
         (exchange or self._gradients_d.all_reduce)()
-        self._note_nonfinite("D", self._gradients_d)
+        norm = self._gradient_norm("D", self._gradients_d)
         self.opt_d.step()
         self.constraint.after_step(self.D)
-        mean = _mean(parts)  # before the state moves, which the log shows as the update found it
+        # Before the state moves, which the log shows as the update found it.
+        mean = {**_mean(parts), "gradient_norm": norm}
         self._move_state(sum(len(batch[0]) for batch in batches) * self.accelerator.num_processes)
         return mean
 
@@ -189,9 +190,9 @@ class Updates:
             for parameter in self._trained_d:
                 parameter.requires_grad_(True)
         (exchange or self._gradients_g.all_reduce)()
-        self._note_nonfinite("G", self._gradients_g)
+        norm = self._gradient_norm("G", self._gradients_g)
         self.opt_g.step()
-        return _mean(parts)
+        return {**_mean(parts), "gradient_norm": norm}
 
     def first_nonfinite_step(self) -> dict[str, int]:
         """Return the first step at which a network's loss or gradient was not finite; waits for the device."""
@@ -216,14 +217,15 @@ class Updates:
             for name, value in moved.items():
                 self.objective_state[name].copy_(value)
 
-    def _note_nonfinite(self, name: str, gradients: Gradients) -> None:
-        """Remember the step if loss or gradient, of whichever process, is not finite.
+    def _gradient_norm(self, name: str, gradients: Gradients) -> Tensor:
+        """Return the norm of a gradient, and remember the step if it or the loss, of whichever process, is not finite.
 
         All on the device: waiting for a check would cost the host its lead over the GPU, and could not be captured. The
         loop asks for the result when it logs.
         """
-        first = self._first_nonfinite[name]
-        first.copy_(torch.where(gradients.finite(), first, torch.minimum(first, self._step)))
+        first, norm = self._first_nonfinite[name], gradients.norm()
+        first.copy_(torch.where(gradients.finite(norm), first, torch.minimum(first, self._step)))
+        return norm
 
 
 def _mean(parts: list[dict[str, Any]]) -> dict[str, Tensor]:

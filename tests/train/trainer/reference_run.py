@@ -106,6 +106,8 @@ class ReferenceRun:
         (real_score, logits), (score, _) = D(x, y), D(fake, y_fake)
         loss = GAMES[self.c["loss"]["kind"]][0](real_score, score, self.balance)
         parts = {"loss": loss, "score_real": real_score.mean(), "score_fake": score.mean()}
+        scores = torch.cat([real_score, score])
+        parts["score_spread"] = (scores - scores.mean()).square().mean().sqrt()
         if weight := self.c["constraint"].get("gradient_penalty"):
             share = torch.rand(len(x), 1, 1, 1, generator=e)
             between = (share * x + (1 - share) * fake).requires_grad_()
@@ -152,6 +154,7 @@ class ReferenceRun:
             up = self.c["batch_total"] / asked["adaptation_images"]
             more = bool(mean["sign_real"] > asked["target"])
             self.strength = torch.tensor(min(1.0, max(0.0, float(self.strength) + (up if more else -up))))
+        mean["gradient_norm"] = sum(gradient.square().sum() for gradient in summed).sqrt()
         self.logged |= {f"{'gd'[which]}/{name}": float(value.detach()) for name, value in mean.items()}
 
     def fakes(self, purpose: str, update: int) -> tuple[Tensor, Tensor | None]:

@@ -1,6 +1,7 @@
 import json
 import shutil
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from filelock import FileLock
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sngan_cond import Generator, sample
 from tests.processes import python, run
@@ -41,7 +43,6 @@ def test_a_run_leaves_scalars_grids_trackers_and_loadable_checkpoints(finished: 
     assert lines[-1]["lr_g"] == pytest.approx(2e-4 / 3, rel=1e-12)
     with Image.open(finished / "samples/step-00000006.png") as grid:
         assert grid.size == (2 * 34 + 2, 10 * 34 + 2)  # ten classes, two latents, 32 px and 2 px between
-    assert list((finished / "trackers").rglob("events.out.tfevents.*"))
     assert sorted(path.name for path in (finished / "checkpoints").iterdir()) == ["step-00000004", "step-00000006"]
     G = Generator.from_pretrained(finished / "checkpoints/step-00000006")
     assert G.config.class_names is not None
@@ -49,6 +50,18 @@ def test_a_run_leaves_scalars_grids_trackers_and_loadable_checkpoints(finished: 
     facts = json.loads((finished / "training.json").read_text())
     assert facts["images_seen"] == 96
     assert facts["config"]["steps"] == 6
+
+
+def test_tensorboard_has_the_grids_of_all_steps_and_both_rates(finished: Path) -> None:
+    (folder,) = {path.parent for path in (finished / "trackers").glob("*/events.out.tfevents.*")}
+    events = EventAccumulator(str(folder)).Reload()
+    sent = {event.step: event.encoded_image_string for event in events.Images("samples")}
+    assert sorted(sent) == [0, 3, 6]
+    for step, encoded in sent.items():
+        with Image.open(BytesIO(encoded)) as image, Image.open(finished / f"samples/step-{step:08d}.png") as grid:
+            assert np.array_equal(np.asarray(image), np.asarray(grid)), step
+    assert [event.step for event in events.Scalars("lr_g")] == [2, 4, 6]
+    assert [event.step for event in events.Scalars("lr_d")] == [2, 4, 6]
 
 
 def test_a_grid_that_the_run_left_out_is_drawn_for_a_publication(finished: Path, tmp_path: Path) -> None:
