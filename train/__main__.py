@@ -17,6 +17,8 @@ from train.errors import TrainError
 from train.explain import explain
 from train.presets.load import load_config, preset_names, preset_notes, preview, to_yaml
 
+SICK = 3  # exit status of a run that ended, not being asked to, while its monitor's findings stood
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
@@ -74,11 +76,11 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error("--run-dir: a folder is needed, for example --run-dir runs/a")
         from train.trainer.loop import train  # after the flags are checked: importing torch takes seconds
 
-        train(config, args.run_dir)
+        end = train(config, args.run_dir)
     except (KeyboardInterrupt, TrainError) as error:
         return exit_status(error)
     gc.collect()  # of several processes: gloo's threads end with the networks, and may not outlive the interpreter
-    return 0
+    return SICK if end.sick else 0
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from os.path import expanduser
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -42,6 +42,11 @@ def _as_texts(choices: object) -> object:
 
 # A class to one or several classes of another model, all by name, WordNet id or index.
 ClassChoices = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_as_texts)]
+
+
+def _word_off(value: Any) -> Any:
+    """Return the word for what YAML reads "off" as."""
+    return "off" if value is False else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +157,20 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MonitorConfig:
+    """How a run is watched, and what follows when it is not well.
+
+    Args:
+        action: "warn" says so; "stop" also saves and ends the run; "rollback" goes back to the last healthy checkpoint
+            and halves both learning rates, three times at most, and then stops; "off" does not watch.
+        every: most steps between two looks at a fixed sample, which are taken where the run logs.
+    """
+
+    action: Annotated[Literal["warn", "stop", "rollback", "off"], BeforeValidator(_word_off)] = "warn"
+    every: Positive = 50
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpeedConfig:
     """Speed switches; "auto" is on for GPUs and off on a CPU, where the convolutions' native kernels are fast already.
 
@@ -226,9 +245,8 @@ class TrainConfig:
             run on a GPU can be repeated bit for bit.
         speed: changes rounding, never what is computed.
         log_every: steps between log lines; the device is waited for no more often.
-        sample_every: steps between sample grids.
         save_every: steps between checkpoints.
-        keep_checkpoints: how many of the newest are kept.
+        keep_checkpoints: how many of the newest are kept, beside the last that was healthy.
         sample_every: steps between sample grids, which are drawn at steps 0, 10 and 100 too.
         samples_per_class: columns of the sample grid.
         trackers: experiment trackers, by Accelerate's names; wandb and trackio are extras of their names.
@@ -267,6 +285,7 @@ class TrainConfig:
     keep_checkpoints: Annotated[int, Field(ge=2)] = 2
     samples_per_class: Positive = 8
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ("tensorboard",)
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     hub: HubConfig = field(default_factory=HubConfig)
 
@@ -310,6 +329,7 @@ FREE_KEYS = (
     "keep_checkpoints",
     "samples_per_class",
     "trackers",
+    "monitor",
     "evaluation",
     "hub",
     "speed.capture",  # so that a run goes on where recording fails

@@ -150,7 +150,7 @@ def test_all_that_d_sees_is_augmented_each_image_by_numbers_of_its_own() -> None
     assert [torch.equal(images, shown) for images, shown in zip(seen, (real, fake, real, fake), strict=True)] == [
         True
     ] * 4
-    assert set(found.parts) == {"loss", "penalty", "score_real", "score_fake"}
+    assert set(found.parts) == {"loss", "penalty", "score_real", "score_fake", "score_spread"}
     adaptive = AugmentConfig(policy=AUGMENT.policy, adaptive=True)
     state = initial_objective_state(LossConfig(), adaptive)
     found = discriminator_objective(

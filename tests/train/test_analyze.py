@@ -84,7 +84,8 @@ def test_curves_are_the_log_and_the_figures_are_images(finished: Path, drawn: Pa
     curves = json.loads((drawn / "analysis.json").read_text())["a"]["curves"]
     log = [json.loads(line) for line in (finished / "scalars.jsonl").read_text().splitlines()]
     assert len(log) == 6
-    names = {"images_per_second", "d/loss", "d/score_fake", "d/score_real", "g/loss", "g/score_fake"}
+    names = {"images_per_second", "d/loss", "d/score_fake", "d/score_real", "d/score_spread", "g/loss", "g/score_fake"}
+    names |= {"d/gradient_norm", "g/gradient_norm"}
     assert set(curves) == names  # the totals are the losses here, and are left out
     for name, curve in curves.items():
         assert curve == {"images_seen": [16, 32, 48, 64, 80, 96], "values": [line[name] for line in log]}

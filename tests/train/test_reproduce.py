@@ -25,6 +25,7 @@ from train.reproduction.results import Result, cells, plot_results, write_result
 from train.reproduction.runner import run_task
 from train.reproduction.task import Budget, Scoring, Task
 from train.stored import read_as
+from train.trainer.ending import RunEnd
 
 
 def row_of(key: str, name: str) -> tuple[Table, Row]:
@@ -112,7 +113,9 @@ def test_a_row_is_measured_again_under_another_extractor(
 ) -> None:
     """And after a failure, but not under the same one: only training and measuring are replaced here."""
     trained: list[Path] = []
-    monkeypatch.setattr(runner, "train", lambda config, folder: trained.append(folder) or config.steps)
+    monkeypatch.setattr(
+        runner, "train", lambda config, folder: trained.append(folder) or RunEnd(config.steps, sick=False)
+    )
     monkeypatch.setattr(runner, "measure", lambda _: ({"fid": [Measured("x", 1.0, "paper")]}, {}))
     task = task_of("sngan/table2", "cifar10_weight_norm", tmp_path)
     task.run_dir.mkdir(parents=True)
@@ -168,7 +171,7 @@ def test_what_is_not_finite_is_a_reason(
     """So that `result.json` can be read: its reader refuses NaN and Infinity."""
     found = [Measured(name, value, "p") for name, value in zip("ab", values, strict=True)]
     monkeypatch.setitem(measures.MEASURES, "gradient_norms", lambda _: found)
-    monkeypatch.setattr(runner, "train", lambda config, _: config.steps)
+    monkeypatch.setattr(runner, "train", lambda config, _: RunEnd(config.steps, sick=True))
     task = task_of("bssn/figure2", "sn", tmp_path)
     task.run_dir.mkdir(parents=True)
     made = run_task(task)

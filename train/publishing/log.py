@@ -33,6 +33,13 @@ class PublishLog:
         write_text_atomically(self._path, json.dumps(commits, indent=2) + "\n")
         self._commits = commits
 
+    def forget(self, step: int) -> None:
+        """Drop what was recorded of later steps."""
+        kept = {repo: {s: c for s, c in steps.items() if int(s) <= step} for repo, steps in self._commits.items()}
+        if kept != self._commits:
+            write_text_atomically(self._path, json.dumps(kept, indent=2) + "\n")
+            self._commits = kept
+
 
 def publish_once(folder: Path, step: int, *, repo: str, private: bool) -> str:
     """Send one exported checkpoint, unless the Hub has these weights of this step already.

@@ -14,7 +14,7 @@ from train.config import HubConfig
 from train.errors import TrainError
 from train.publishing.export import export_checkpoint
 from train.publishing.log import PublishLog, publish_once
-from train.run.checkpoint import checkpoint_folder, saved_steps
+from train.run.checkpoint import checkpoint_folder, remove_later, saved_steps
 
 DRAIN_S, HURRIED_DRAIN_S = 300.0, 20.0  # a machine that is taken away gives a process about half a minute
 OUTBOX = "outbox"
@@ -40,6 +40,13 @@ def open_publisher(hub: HubConfig, run_dir: Path, *, is_main: bool, log: Callabl
     except PretrainedError as error:
         raise TrainError(str(error)) from error
     return Publisher(run_dir, hub.repo, private=hub.private, log=log) if is_main else None
+
+
+def forget_published(run_dir: Path, step: int) -> None:
+    """Have a run publish the steps after this one again, which it takes anew."""
+    for outbox in (run_dir / OUTBOX).glob("*"):
+        remove_later(outbox, step)
+    PublishLog(run_dir).forget(step)
 
 
 class Publisher:

@@ -61,7 +61,7 @@ def _trained(task: Task) -> int:
     # `train` takes these signals for itself, to finish a step and save; between runs they should end the command.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        steps = train(task.config, task.run_dir)
+        steps = train(task.config, task.run_dir).step
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -26,6 +27,7 @@ from train.stored import STRICT, check_as
 FORMAT = 1
 _PARTIAL = ".partial-"
 _DELETING = ".deleting-"
+_STEP = re.compile(r"step-(\d{8,})(\.\w+)?")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -79,6 +81,7 @@ def save_checkpoint(
     texts: Mapping[str, str],
     headers: Mapping[str, str] | None = None,
     keep: int,
+    healthy: int | None = None,
 ) -> Path:
     """Write a checkpoint so that it is there whole or not at all, then remove the oldest ones.
 
@@ -89,6 +92,7 @@ def save_checkpoint(
         texts: file name to text.
         headers: name of a file of tensors, without suffix, to a text that it carries.
         keep: number of whole checkpoints kept.
+        healthy: step whose checkpoint, or else the last one before it, is kept too; None knows of none.
     Returns:
         The folder.
     Raises:
@@ -119,7 +123,7 @@ def save_checkpoint(
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise TrainError(f"{final}: the checkpoint cannot be saved ({_reason(error)})") from error
-    _remove_oldest(root, keep, newest=state["step"])
+    _remove_oldest(root, keep, newest=state["step"], healthy=healthy)
     return final
 
 
@@ -144,6 +148,18 @@ def whole_checkpoints(root: Path, warn: Callable[[str], None]) -> Iterator[Check
             warn(f"{folder}: damaged checkpoint skipped ({_reason(error)})")
         else:
             yield Checkpoint(folder, state)
+
+
+def remove_later(root: Path, step: int) -> None:
+    """Remove what a folder has of steps after this one, the newest first: `step-NUMBER` and files that begin so."""
+    numbers = {path: _STEP.fullmatch(path.name) for path in root.glob("step-*")}
+    later = {path: int(number[1]) for path, number in numbers.items() if number and int(number[1]) > step}
+    for path in sorted(later, key=later.__getitem__, reverse=True):
+        if path.is_dir():
+            doomed = path.rename(root / f"{_DELETING}{path.name}")
+            shutil.rmtree(doomed, ignore_errors=True)
+        else:
+            path.unlink()
 
 
 def clean_leftovers(root: Path) -> None:
@@ -175,10 +191,13 @@ def _looks_whole(folder: Path) -> bool:
         return False
 
 
-def _remove_oldest(root: Path, keep: int, *, newest: int) -> None:
+def _remove_oldest(root: Path, keep: int, *, newest: int, healthy: int | None) -> None:
     """Keep some checkpoints that can be continued; damaged ones do not count, and stay."""
-    folders = [checkpoint_folder(root, step) for step in reversed(saved_steps(root)) if step <= newest]
-    for folder in list(filter(_looks_whole, folders))[keep:]:
+    steps = [
+        step for step in reversed(saved_steps(root)) if step <= newest and _looks_whole(checkpoint_folder(root, step))
+    ]
+    last_healthy = next((step for step in steps if healthy is not None and step <= healthy), None)
+    for folder in [checkpoint_folder(root, step) for step in steps[keep:] if step != last_healthy]:
         # Renamed first: a kill leaves no half of a checkpoint under its name. One that cannot be renamed, since another
         # program reads it on Windows, stays whole until the next is saved.
         doomed = root / f"{_DELETING}{folder.name}"

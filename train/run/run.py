@@ -19,7 +19,7 @@ from train.config import FREE_KEYS, TrainConfig
 from train.errors import TrainError
 from train.files import lock, write_text_atomically
 from train.presets.load import config_to_dict, config_to_yaml, load_config
-from train.run.checkpoint import Checkpoint, clean_leftovers, newest_checkpoint
+from train.run.checkpoint import Checkpoint, clean_leftovers, newest_checkpoint, remove_later
 from train.run.launch import AnyRankFlag, open_accelerator
 from train.run.numerics import TRAINING_FILE
 from train.run.provenance import commit, hardware, versions
@@ -51,12 +51,14 @@ class Run:
         if config.batch_norm == "synchronised" and self.accelerator.device.type == "cpu":
             raise TrainError("batch_norm=synchronised: PyTorch synchronises batch norm on GPUs only; use per_process")
         self._open_folder()
-        self._asked_to_stop = False
+        self.asked_to_stop = False
         self._stop_flag: AnyRankFlag | None = None
         self._started = time.monotonic()
         self.seconds_before = 0.0
         self.started_from: dict[str, Any] | None = None  # of `init_from`
+        self.rollbacks = 0  # each of which halved both learning rates
         self.bar: tqdm[Any] = tqdm(disable=True)  # until `start`
+        self.begins_again = False  # in these processes, once it is closed
 
     @property
     def seconds(self) -> float:
@@ -87,11 +89,14 @@ class Run:
                 )
         return found
 
-    def start(self, step: int) -> None:
+    def start(self, step: int, before: "Run | None" = None) -> None:
         """Say what the run computes in, and open log, trackers and bar at a step.
 
         From here on SIGTERM and SIGINT only ask for a stop. Lines that an earlier start logged beyond the step are
         dropped.
+
+        Args:
+            before: the run as these processes had it open until now, which may have been asked to stop meanwhile.
         """
         self.print(self.numerics.line())
         if self.is_main:
@@ -104,9 +109,14 @@ class Run:
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        self.asked_to_stop |= before is not None and before.asked_to_stop
 
-    def log(self, step: int, images_seen: int, scalars: Mapping[str, Tensor | float]) -> None:
-        """Write scalars, averaged over processes, to the JSON lines and the trackers; waits for the device."""
+    def log(self, step: int, images_seen: int, scalars: Mapping[str, Tensor | float]) -> dict[str, float]:
+        """Write scalars, averaged over processes, to the JSON lines and the trackers; waits for the device.
+
+        Returns:
+            What was written; what came as tensors is the same in every process.
+        """
         names = sorted(name for name, value in scalars.items() if isinstance(value, Tensor))
         values: dict[str, float] = {name: float(v) for name, v in scalars.items() if not isinstance(v, Tensor)}
         if names:
@@ -118,6 +128,7 @@ class Run:
             with (self.folder / SCALARS_FILE).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         self.accelerator.log(values, step=step)
+        return values
 
     def log_image(self, name: str, image: Tensor, *, step: int, now: int) -> None:
         """Give every tracker an image; called on the main process alone.
@@ -138,8 +149,8 @@ class Run:
     def should_stop(self) -> bool:
         """Return whether every process should stop now; with several, a request takes effect a step later."""
         if self.world_size == 1:
-            return self._asked_to_stop
-        earlier, self._stop_flag = self._stop_flag, AnyRankFlag(self.accelerator, self._asked_to_stop)
+            return self.asked_to_stop
+        earlier, self._stop_flag = self._stop_flag, AnyRankFlag(self.accelerator, self.asked_to_stop)
         return earlier is not None and earlier.read()
 
     def training_record(self, images_seen: int, step: int) -> str:
@@ -150,6 +161,7 @@ class Run:
             "seconds": round(self.seconds, 1),
             "config": config_to_dict(self.config),
             **({} if self.started_from is None else {"init_from": self.started_from}),
+            **({"rollbacks": self.rollbacks} if self.rollbacks else {}),
             "commit": commit(),
             "hardware": hardware(self.accelerator),
             "numerics": self.numerics.facts(),
@@ -174,15 +186,24 @@ class Run:
         if self.is_main:
             self._keep_scalars(lambda line: line["step"] != step or not any(key.startswith(prefixes) for key in line))
 
+    def forget_after(self, step: int) -> None:
+        """Remove what the folder has of later steps: checkpoints, from the newest on, grids and scores."""
+        for name in (CHECKPOINTS_FOLDER, "evaluations", "samples"):
+            remove_later(self.folder / name, step)
+
     def close(self) -> None:
         """Close bar and trackers, and let others into the folder."""
         self.bar.close()
-        self.accelerator.end_training()
+        if self.begins_again:  # the processes stay together
+            for tracker in self.accelerator.trackers:
+                tracker.finish()
+        else:
+            self.accelerator.end_training()
         if self._lock is not None:
             self._lock.release()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        self._asked_to_stop = True
+        self.asked_to_stop = True
         when = "after this step" if self.world_size == 1 else "within two steps"
         self.print(f"{signal.Signals(number).name}: stopping {when}")
 

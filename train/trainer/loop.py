@@ -1,5 +1,6 @@
 """The training loop: one G update, then n_dis D updates on fresh batches, as in the official updater."""
 
+import gc
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,12 +18,15 @@ from train.data.dataset import PreparedDataset
 from train.data.feed import RealBatches
 from train.data.remarks import remarks
 from train.errors import TrainError
-from train.publishing.publisher import open_publisher
+from train.publishing.publisher import forget_published, open_publisher
 from train.run.checkpoint import saved_steps
 from train.run.run import Run
+from train.trainer.ending import RunEnd, summary
 from train.trainer.freezing import check_frozen
+from train.trainer.health import Health
 from train.trainer.noise import LatentSampler
 from train.trainer.samples import EARLY, SampleGrids
+from train.trainer.schedule import linear_decay
 from train.trainer.start import StartModel, open_model
 from train.trainer.state import Networks, with_names
 
@@ -32,44 +36,39 @@ if TYPE_CHECKING:
 Batch = TypeVar("Batch", DiscriminatorBatch, GeneratorBatch)
 
 
-def train(config: TrainConfig, run_dir: Path) -> int:
-    """Train, or continue, a run until its last step or a request to stop.
+def train(config: TrainConfig, run_dir: Path) -> RunEnd:
+    """Train, or continue, a run until its last step, a request to stop, or its monitor's.
 
     Args:
         run_dir: where the run is kept; the same call continues it.
-    Returns:
-        Number of steps taken in all.
     Raises:
         TrainError: if something the user can mend is wrong.
         DataError: if the data set cannot be used.
     """
-    dataset = _open_dataset(config)
-    start = _find_start(config, run_dir, dataset)
-    check_frozen(config, start)
-    with ExitStack() as stack:
-        t = _Training(config, run_dir, dataset, start, stack)
-        updates, stopping = t.networks.updates, False
-        while t.step < config.steps and not stopping:
-            WAITING.adapt()
-            factor = linear_decay(t.step, decay_from=config.decay_from, steps=config.steps)
-            updates.start_step(t.step, lr_g=config.optim_g.lr * factor, lr_d=config.optim_d.lr * factor)
-            g = updates.step_g(t.g_batches())
-            for i in range(config.d_updates_per_step):
-                update = t.step * config.d_updates_per_step + i
-                d = updates.step_d(t.d_batches(update), rng=t.noise.rank_rng("penalty", update))
-            # After D's updates, which move the running statistics of G's batch norms: the official snapshots have them.
-            # A few launches, outside the CUDA graphs: when the average starts is decided here, on the host.
-            t.networks.ema.update(updates.G, t.step)
-            t.step += 1
-            stopping = t.after_step(g, d, factor)
-        t.networks.finish_saving()
-        t.grids.wait()
-        t.grids.send(t.step)
-        if t.step == config.steps and t.publisher is not None:
-            t.publisher.drain()
-    if (newest := t.networks.writer.newest) is not None:
-        t.run.print(_summary(t.run, newest, t.step))
-    return t.step
+    dataset, run = _open_dataset(config), None
+    while True:  # again where it goes back to an older checkpoint
+        with ExitStack() as stack:
+            t = _Training(config, run_dir, dataset, _find_start(config, run_dir, dataset), stack, run)
+            updates, stopping = t.networks.updates, t.health.verdict is not None
+            while t.step < config.steps and not stopping:
+                WAITING.adapt()
+                factor = t.health.rate_factor * linear_decay(t.step, decay_from=config.decay_from, steps=config.steps)
+                updates.start_step(t.step, lr_g=config.optim_g.lr * factor, lr_d=config.optim_d.lr * factor)
+                g = updates.step_g(t.g_batches())
+                for i in range(config.d_updates_per_step):
+                    update = t.step * config.d_updates_per_step + i
+                    d = updates.step_d(t.d_batches(update), rng=t.noise.rank_rng("penalty", update))
+                # After D's updates, which move the running statistics of G's batch norms: the official snapshots have
+                # them. A few launches, outside the CUDA graphs: when the average starts is decided here, on the host.
+                t.networks.ema.update(updates.G, t.step)
+                t.step += 1
+                stopping = t.after_step(g, d, factor)
+            t.finish()
+        run = t.run
+        if not run.begins_again:
+            return t.end()
+        del t, updates
+        gc.collect()  # the networks, before they are made again
 
 
 class _Training:
@@ -78,16 +77,25 @@ class _Training:
     Args:
         start: model to start from, None for a run that goes on or starts without one.
         stack: closes what was opened.
+        before: the run as it was when it went back, None where it did not.
     """
 
     evaluation: "EvaluationCallback | None" = None
+    asked_to_stop = goes_back = False  # by a signal; to an older checkpoint
 
     def __init__(
-        self, config: TrainConfig, run_dir: Path, dataset: PreparedDataset, start: StartModel | None, stack: ExitStack
+        self,
+        config: TrainConfig,
+        run_dir: Path,
+        dataset: PreparedDataset,
+        start: StartModel | None,
+        stack: ExitStack,
+        before: Run | None,
     ) -> None:
         self.config = config
         self.run = run = Run(config, run_dir)
         stack.callback(run.close)
+        stack.callback(self._go_back)  # once all below is closed, and before others are let into the folder
         self.networks = Networks(config, run, dataset)
         self.step = self.networks.resume(start)
         rank, device = run.accelerator.process_index, run.accelerator.device
@@ -107,6 +115,7 @@ class _Training:
             held_out=config.data.held_out,
         )
         stack.callback(self.real.close)
+        self.health = Health(config, run, self.networks, self.real)
         self.grids = stack.enter_context(SampleGrids(run, self.networks))
         if config.evaluation.every:
             from train.trainer.scoring import EvaluationCallback  # it takes longer to import than all others
@@ -116,9 +125,10 @@ class _Training:
         if self.publisher is not None:
             stack.callback(self.publisher.close)
         stack.enter_context(self.networks.writer)  # closed before the publisher, which it calls, and the folder's lock
-        for line in remarks(dataset.info, config):
+        for line in () if before else remarks(dataset.info, config):
             run.print(f"note: {line}")
-        run.start(self.step)
+        run.start(self.step, before)
+        self.health.print_found(self.step)
         # The run may have been killed after saving a step and before publishing or scoring it; both skip what is done.
         if (publish := self._publication()) is not None and self.networks.writer.newest is not None:
             publish(self.networks.writer.newest)
@@ -128,6 +138,32 @@ class _Training:
             self.grids.save(0)
         self._restart_clock()
         self._print_speed_notes()
+
+    def finish(self) -> None:
+        """Bring to its end what goes on in the background, once no more steps are taken."""
+        self.networks.finish_saving()
+        self.grids.wait()
+        self.grids.send(self.step)
+        if self.step == self.config.steps and self.publisher is not None:
+            self.publisher.drain()
+        self.goes_back = self.health.verdict == "rollback"
+        self.run.begins_again = self.goes_back and not self.asked_to_stop
+
+    def end(self) -> RunEnd:
+        """Say how the run ended, once all is closed."""
+        newest, illness = self.networks.writer.newest, self.health.summary()
+        if newest is not None and newest.exists():
+            self.run.print(summary(self.run, newest, self.step))
+        if illness:
+            self.run.print(illness)
+        return RunEnd(self.step, bool(illness) and not self.asked_to_stop)
+
+    def _go_back(self) -> None:
+        if self.goes_back:
+            to = self.health.roll_back(self.step)
+            if self.run.is_main:
+                forget_published(self.run.folder, to)
+            self.run.accelerator.wait_for_everyone()
 
     @property
     def images_seen(self) -> int:
@@ -161,14 +197,26 @@ class _Training:
         config, run, networks, step = self.config, self.run, self.networks, self.step
         networks.writer.check()
         if self._is_due(config.log_every):
+            if not self._is_finite():
+                return True
             self._log(g, d, factor)
         if self._is_due(config.sample_every) or step in EARLY or self._publishes():  # which shows what it sends
             self.grids.save(step)
-        stopping = run.should_stop()
+        self.asked_to_stop = run.should_stop()
+        if self.health.verdict == "rollback":  # what the run comes back from is not kept
+            return True
+        stopping = self.asked_to_stop or self.health.verdict == "stop"
         if self._is_due(config.save_every) or stopping or self._publishes():
-            self._check_finite()
+            if not self._is_finite():
+                return True
             self.grids.wait()  # a run that goes on from here draws it no more, and a publication takes it along
-            networks.save(step, images_seen=self.images_seen, then=self._publication())
+            networks.save(
+                step,
+                images_seen=self.images_seen,
+                healthy=self.health.healthy,
+                texts=self.health.text(),
+                then=self._publication(),
+            )
         if self.evaluation is not None and self._scores():
             if stopping:  # whoever sent the signal may kill the process seconds later
                 run.print(f"step {step}: not scored yet; the same command does it")
@@ -180,15 +228,15 @@ class _Training:
 
     def _log(self, g: dict[str, Tensor], d: dict[str, Tensor], factor: float) -> None:
         self._print_speed_notes()
-        self._check_finite()
         seen, since = self._clock
         rate = (self.images_seen - seen) / (time.monotonic() - since)
         scalars: dict[str, Tensor | float] = {f"g/{name}": value for name, value in g.items()}
         scalars |= {f"d/{name}": value for name, value in d.items()}
         scalars |= {"images_per_second": rate}
         scalars |= {"lr_g": self.config.optim_g.lr * factor, "lr_d": self.config.optim_d.lr * factor}
+        scalars |= self.health.look(self.step)
         self.grids.send(self.step)
-        self.run.log(self.step, self.images_seen, scalars)
+        self.health.see(self.step, self.run.log(self.step, self.images_seen, scalars))
         self.run.show(self.step, rate, float(d["loss"]))
         self._restart_clock()
 
@@ -200,14 +248,18 @@ class _Training:
         for note in self.networks.updates.new_notes():
             self.run.print(f"speed: {note}")
 
-    def _check_finite(self) -> None:
+    def _is_finite(self) -> bool:
+        """Return whether all was finite until now; a run that does not go back from there ends with an error."""
         for name, bad_step in self.networks.updates.first_nonfinite_step().items():
+            if self.health.goes_back_from(self.step, bad_step):
+                return False
             self.networks.writer.settle()
             last = self.networks.writer.newest or "none yet"
             raise TrainError(
                 f"step {bad_step}: loss or gradient of {name} is not finite; the run stops. Last good checkpoint: "
                 f"{last}. Lower the learning rate, or use precision=fp32"
             )
+        return True
 
     def _is_due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.config.steps
@@ -223,20 +275,6 @@ class _Training:
 
     def _scores(self) -> bool:
         return self.config.evaluation.every > 0 and self.step > 0 and self.step % self.config.evaluation.every == 0
-
-
-def linear_decay(step: int, *, decay_from: int | None, steps: int) -> float:
-    """Return the factor on both learning rates for the update of a step.
-
-    1 up to `decay_from` (for ever, if that is None), then a line that would reach 0 at `steps`: the last update moves.
-    Source: Miyato et al. 2018, appendix B.3; chainer.training.extensions.LinearShift in the official train.py.
-
-    Args:
-        step: number of steps taken before this one.
-    """
-    if decay_from is None or step <= decay_from:
-        return 1.0
-    return 1.0 - (step - decay_from) / (steps - decay_from)
 
 
 def _open_dataset(config: TrainConfig) -> PreparedDataset:
@@ -258,15 +296,6 @@ def _find_start(config: TrainConfig, run_dir: Path, dataset: PreparedDataset) ->
     """Read the model that a run starts from, before its folder is made; one with checkpoints needs it no more."""
     if config.init_from is None or saved_steps(run_dir / CHECKPOINTS_FOLDER):
         return None
-    return open_model(config.init_from, with_names(config.generator, dataset), config.init_classes)
-
-
-def _summary(run: Run, model: Path, step: int) -> str:
-    """Say where the images are and how to make more."""
-    grids = sorted((run.folder / "samples").glob("step-*.png"))
-    named = " --class 0" if run.config.num_classes else ""
-    return (
-        f"step {step} of {run.config.steps}; model: {model}\n"
-        + (f"samples: {grids[-1]}\n" if grids else "")
-        + f"sample again: sngan-cond sample --model {model}{named} --n 16 --out grid.png"
-    )
+    start = open_model(config.init_from, with_names(config.generator, dataset), config.init_classes)
+    check_frozen(config, start)
+    return start

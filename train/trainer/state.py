@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +101,23 @@ class Networks:
         self.run.print(f"continuing at step {checkpoint.step} from {checkpoint.folder}")
         return checkpoint.step
 
-    def save(self, step: int, *, images_seen: int, then: Callable[[Path], None] | None = None) -> None:
+    def save(
+        self,
+        step: int,
+        *,
+        images_seen: int,
+        healthy: int | None = None,
+        texts: Mapping[str, str] | None = None,
+        then: Callable[[Path], None] | None = None,
+    ) -> None:
         """Have the main process write a checkpoint of this instant while training goes on.
 
         The folder is a model folder too: `config.json` and `model.safetensors` hold the averaged generator.
 
         Args:
             images_seen: real images shown to D.
+            healthy: as for `save_checkpoint`.
+            texts: further files, by name.
             then: called on the main process, in a thread, with the folder once it is whole.
         Raises:
             TrainError: if the last checkpoint could not be written.
@@ -122,14 +132,20 @@ class Networks:
             "config": config_to_dict(self.config),
         }
         record = self.run.training_record(images_seen, step)
-        texts = {"config.json": self.generator_config.to_json(), TRAINING_FILE: record}
+        texts = {"config.json": self.generator_config.to_json(), TRAINING_FILE: record, **(texts or {})}
         headers = {"discriminator": self.updates.D.stored_config}
 
         def write(tensors: Tensors) -> Path:
             self.run.write_training_record(record)
             keep = self.config.keep_checkpoints
             folder = save_checkpoint(
-                self.run.checkpoints, state=state, tensors=tensors, texts=texts, headers=headers, keep=keep
+                self.run.checkpoints,
+                state=state,
+                tensors=tensors,
+                texts=texts,
+                headers=headers,
+                keep=keep,
+                healthy=healthy,
             )
             if then is not None:
                 then(folder)

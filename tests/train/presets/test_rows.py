@@ -199,7 +199,7 @@ def test_every_preset_builds_and_scores_what_it_says(part: int, tmp_path: Path) 
 
 
 def check_first_step(config: TrainConfig, name: str, folder: Path) -> None:
-    assert train(config, folder) == 1, name
+    assert train(config, folder).step == 1, name
     by_hand = ReferenceRun(asdict(config), Path(config.data.path))
     logged = first_losses(config, by_hand)
     (line,) = map(json.loads, (folder / "scalars.jsonl").read_text().splitlines())
@@ -223,7 +223,7 @@ def test_every_optimiser_trains_five_steps(tmp_path: Path) -> None:
         if optimiser not in seen:
             seen.add(optimiser)
             draw_smoke_data(data, {config.resolution})
-            assert train(config, tmp_path / table.preset(row)) == 5
+            assert train(config, tmp_path / table.preset(row)).step == 5
             log = (tmp_path / table.preset(row) / "scalars.jsonl").read_text().splitlines()
             assert all(math.isfinite(value) for value in json.loads(log[-1]).values()), table.preset(row)
     assert len(seen) > 20

@@ -18,7 +18,7 @@ from train.publishing import log as publishing_log
 from train.publishing import publisher as publishing
 from train.publishing.cards import GENERIC, load_facts
 from train.publishing.export import export_checkpoint, write_card
-from train.publishing.publisher import Publisher
+from train.publishing.publisher import Publisher, forget_published
 
 
 class FakeHub:
@@ -89,6 +89,19 @@ def test_no_step_is_sent_twice(run_dir: Path, hub: FakeHub) -> None:
         publisher.submit(run_dir / "checkpoints/step-00000002", 2)
         assert publisher.close()
     assert hub.published == [2]
+
+
+def test_steps_that_a_run_takes_again_are_sent_again(run_dir: Path, hub: FakeHub) -> None:
+    def sent(*steps: int) -> None:
+        publisher, _said = opened(run_dir)
+        for step in steps:
+            publisher.submit(run_dir / f"checkpoints/step-{step:08d}", step)
+        assert publisher.close()
+
+    sent(2, 4)
+    forget_published(run_dir, 2)
+    sent(2, 4)
+    assert hub.published == [2, 4, 4]
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,24 @@ from safetensors import SafetensorError
 import train.run.checkpoint
 from tests.durability import assert_durable, disk_events
 from train.errors import TrainError
-from train.run.checkpoint import clean_leftovers, newest_checkpoint, save_checkpoint, saved_steps, whole_checkpoints
+from train.run.checkpoint import (
+    clean_leftovers,
+    newest_checkpoint,
+    remove_later,
+    save_checkpoint,
+    saved_steps,
+    whole_checkpoints,
+)
 
 
-def save(root: Path, step: int, value: float = 1.0, keep: int = 2) -> Path:
+def save(root: Path, step: int, value: float = 1.0, keep: int = 2, healthy: int | None = None) -> Path:
     return save_checkpoint(
         root,
         state={"step": step, "images_seen": 64 * step, "seconds": 0.5, "world_size": 1, "config": {}},
         tensors={"generator": {"w": torch.full((3, 2), value)}},
         texts={"config.json": "{}"},
         keep=keep,
+        healthy=healthy,
     )
 
 
@@ -161,6 +169,30 @@ def test_the_oldest_go_and_leftovers_of_a_killed_process_are_cleaned(tmp_path: P
     (tmp_path / ".deleting-step-00000002").mkdir()
     clean_leftovers(tmp_path)
     assert not list(tmp_path.glob(".*"))
+
+
+def test_the_last_healthy_one_is_kept_beside_the_newest(tmp_path: Path) -> None:
+    kept = []
+    for step, healthy in ((1, None), (2, 2), (3, 2), (5, 3), (7, 3), (8, 3), (9, 9)):
+        save(tmp_path, step, keep=2, healthy=healthy)
+        kept.append(saved_steps(tmp_path))
+    assert kept == [[1], [1, 2], [2, 3], [3, 5], [3, 5, 7], [3, 7, 8], [8, 9]]
+    save(tmp_path, 12, keep=2, healthy=0)
+    assert saved_steps(tmp_path) == [9, 12]
+
+
+def test_later_steps_are_removed_whatever_they_are(tmp_path: Path) -> None:
+    for step in (2, 4, 5):
+        save(tmp_path, step, keep=9)
+        (tmp_path / f"step-{step:08d}.png").touch()
+    (tmp_path / "step-00000006 (copy)").mkdir()
+    remove_later(tmp_path, 3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "step-00000002",
+        "step-00000002.png",
+        "step-00000006 (copy)",
+    ]
+    remove_later(tmp_path / "nothing", 3)
 
 
 FULL = OSError(errno.ENOSPC, "No space left on device")

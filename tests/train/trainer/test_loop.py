@@ -19,7 +19,7 @@ from train.config import TrainConfig
 from train.errors import TrainError
 from train.publishing.export import export_checkpoint
 from train.run.run import LOCK_FILE, check_batches
-from train.trainer.loop import linear_decay
+from train.trainer.schedule import linear_decay
 
 
 def test_the_rate_falls_on_a_line_and_the_last_update_still_moves() -> None:

