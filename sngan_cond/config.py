@@ -157,7 +157,7 @@ class LossConfig(StrictConfig):
         margin: EBGAN's m, the energy above which D stops pushing fakes away.
         lecam: weight of the LeCam regularisation of D, for data sets of few images (Tseng et al. 2021; 0.3 in their
             CIFAR-10 runs of hinge losses); 0 is off.
-        lecam_decay: weight of the old averages of D's scores in it, per D update; they start at 0.
+        lecam_decay: weight of the old ones in LeCam's averages of D's scores, per D update; they start at 0.
     Raises:
         ValueError: if a value is not allowed.
     """
@@ -182,7 +182,8 @@ class AugmentConfig(StrictConfig):
         strength: probability of each of them for each image (Karras et al. 2020); at 1 all images get all.
         adaptive: let the strength start at 0, and rise while D's scores of real images are above 0 too often, and fall
             while they are not (Karras et al. 2020, section 3).
-        target: how often, as the mean of their signs: 0 is as often above as below 0, 1 is always above.
+        target: the mean sign of these scores that an adaptive strength aims at: 0 is as often above as below 0, 1 is
+            always above.
         adaptation_images: real images over which an adaptive strength may move from 0 to 1.
     Raises:
         ValueError: if a value is not allowed, or sets an option of what is off.

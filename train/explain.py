@@ -121,7 +121,9 @@ def _keys(config: Any, prefix: str) -> Iterator[Key]:
             # A None that the class has replaced, such as a width, is what a preset may say.
             default = None if field.default is None else value
             plain = list(default) if isinstance(default, tuple) else default
-            yield Key(name, meaning, _listed(_alternatives(hints[field.name])), plain)
+            allowed = _alternatives(hints[field.name])
+            allowed += ["auto"] * (name == "num_classes")  # which is a number once the preset is read
+            yield Key(name, meaning, _listed(allowed), plain)
 
 
 def _docstring(cls: type) -> tuple[list[str], dict[str, str]]:

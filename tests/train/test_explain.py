@@ -33,6 +33,7 @@ def test_the_defaults_shown_are_the_defaults() -> None:
     ("key", "allowed", "default"),
     [
         ("keep_checkpoints", "an integer from 2", 2),
+        ("num_classes", "an integer from 0 or auto", 1000),
         ("decay_from", "an integer from 0 or null", 400_000),
         ("optim_g.lr", "a number above 0 and below 1", 2e-4),
         ("generator.channels", "an integer from 1 to 4096 or null", None),

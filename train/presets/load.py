@@ -20,6 +20,8 @@ from train.stored import parse_yaml, read_yaml
 FOLDER = Path(__file__).parent
 _ADAPTER = TypeAdapter(TrainConfig)
 KeyPath = tuple[str, ...]
+# What pydantic asks for by Python's names, in YAML's.
+_SHAPES = {"tuple_type": "a list is allowed, in [] and with commas", "dict_type": "a mapping is allowed, in {}"}
 AUTO = "auto"  # as `num_classes`, until the data set is asked
 
 
@@ -181,7 +183,8 @@ class _Settings:
             if first["type"] == "value_error":  # one of ours, whose words name the value already
                 message = str(first["ctx"]["error"])
                 raise TrainError(f"{self._where(path)}: {message}" if path else message) from error
-            raise TrainError(f"{self._where(path)}={first['input']!r}: {first['msg']}") from error
+            allowed = _SHAPES.get(first["type"], first["msg"])
+            raise TrainError(f"{self._where(path)}={first['input']!r}: {allowed}") from error
 
     def _count_classes(self, count: Callable[[str], int]) -> None:
         """Replace `num_classes: auto` by a number; without classes the default head, which needs some, goes too."""

@@ -76,6 +76,8 @@ def test_one_top_level_resolution_serves_both_networks() -> None:
         (["generator.resolution=64"], "generator.resolution=64: say resolution "),
         (["generator=3"], "--set generator=3: a mapping of keys is allowed"),
         (["num_classes=0"], "discriminator: head='projection' with num_classes=0: "),
+        (["augment.policy=color"], "--set augment.policy='color': a list is allowed, in [] and with commas"),
+        (["init_classes=tabby"], "--set init_classes='tabby': a mapping is allowed, in {}"),
         (["precision=fp16"], "--set precision='fp16': Input should be 'auto', 'fp32' or 'bf16'"),
         (["batch_total=65", "accumulate=2"], "batch_total=65: a multiple of accumulate=2 is allowed"),
         (["steps"], "--set steps: key=value is allowed"),
