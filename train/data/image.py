@@ -93,7 +93,9 @@ class Fitting:
         short = min(image.size)
         needed = max(self.min_side_px, self.crop_px or 1)
         if short < needed:
-            raise BadImageError("too_small", f"{image.width}x{image.height} px, allowed is {needed} px a side or more")
+            size = f"{image.width}x{image.height} px, allowed is {needed} px a side or more"
+            advice = f"; --min-side {short} allows it" if short >= (self.crop_px or 1) else ""
+            raise BadImageError("too_small", size + advice)
         if self.crop != "none":
             side = self.crop_px or short
             # The official arithmetic: where the margins cannot be equal, the one on the left or at the top is smaller.
@@ -207,6 +209,8 @@ def _why(file: Path | IO[bytes], error: Exception) -> tuple[str, str]:
     """Return reason and detail of what went wrong in a decoder."""
     if isinstance(error, UnidentifiedImageError) and heif_version() is None and _is_heif(file):
         return "unreadable", 'a HEIC image (.heic); pip install ".[heic]" and it is read'
+    if isinstance(error, UnidentifiedImageError):  # whose own text has the place in memory of what came from an archive
+        return "unreadable", "is no image of a format that is read"
     reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
     detail = error.strerror if isinstance(error, OSError) and error.strerror else f"{error}"
     return reason, detail or type(error).__name__

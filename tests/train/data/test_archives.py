@@ -139,6 +139,14 @@ def test_zips_that_have_to_be_unpacked(tmp_path: Path, local: int, directory: in
     refused(lambda: opened(path), message, by=DataError)
 
 
+def test_class_files_of_a_compressed_tar_are_read_in_its_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts, read = [], archives._slice
+    monkeypatch.setattr(archives, "_slice", lambda file, place: starts.append(place.start) or read(file, place))
+    tree: Tree = {"b.cls": "x", "a.png": 1, "a.cls": "y", "b.png": 2, "c.png": 3, "c.cls": "x"}
+    assert by_class(opened(tarred(tmp_path / "it", tree, "gz"))) == {"x": [2, 3], "y": [1]}
+    assert starts[:3] == sorted(starts[:3])  # each step back would decompress the archive from its start
+
+
 def test_members_too_large_for_memory_are_bad_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MAX_MEMBER_BYTES", 10)
     for path in (zipped(tmp_path / "it", CLASSES), tarred(tmp_path / "it", CLASSES)):
@@ -153,11 +161,15 @@ def test_links_that_lead_in_a_circle_end(tmp_path: Path) -> None:
     (root / "dog" / "deep" / "again").symlink_to("..", target_is_directory=True)
     (root / "cat" / "other").symlink_to(root / "dog" / "b.png")
     (root / "cat" / "nothing").symlink_to("absent.png")
+    (root / "cat" / "round").symlink_to("round")
     (root / "cow").symlink_to(folder(tmp_path / "cow", {"a.png": 4}), target_is_directory=True)
     os.mkfifo(root / "cow" / "pipe.png")
+    (root / "cow" / "to_pipe.png").symlink_to("pipe.png")
     source = opened(root)
     names = [item.name for item in source.items(np.arange(len(source.labels)))]
-    assert names == ["cat/nothing", "cat/other", "cat/x.png", "cow/a.png", "dog/a.png", "dog/b.png"]
+    assert names == ["cat/nothing", "cat/other", "cat/round", "cat/x.png", "cow/a.png", "dog/a.png", "dog/b.png"]
+    with pytest.raises(BadImageError, match="unreadable: Too many levels"):
+        source.items(np.array([2]))[0].load()
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def test_bad_images_are_named_counted_and_left_out(source: Path, tmp_path: Path)
     ]
     listed = (tmp_path / "out" / "skipped.tsv").read_text().splitlines()
     assert listed[0] == "file\treason\tdetail"
-    assert listed[3] == "bee/narrow.png\ttoo_small\t9x30 px, allowed is 16 px a side or more"
+    assert listed[3] == "bee/narrow.png\ttoo_small\t9x30 px, allowed is 16 px a side or more; --min-side 9 allows it"
 
 
 @pytest.mark.usefixtures("small_chunks")

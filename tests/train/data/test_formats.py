@@ -77,7 +77,9 @@ def test_suffixes_are_those_of_the_formats() -> None:
 @pytest.mark.parametrize("kind", ["EPS", "ICO", "PCX"])
 def test_other_formats_are_not_opened_even_by_the_name_of_a_photograph(kind: str, tmp_path: Path) -> None:
     smooth_image(5, 40, 24).save(tmp_path / "a.jpg", kind)
-    refused(lambda: decode(tmp_path / "a.jpg"), "unreadable: cannot identify image file", by=BadImageError)
+    for file in (tmp_path / "a.jpg", io.BytesIO((tmp_path / "a.jpg").read_bytes())):  # skipped.tsv is equal to the byte
+        with pytest.raises(BadImageError, match=r"^unreadable: is no image of a format that is read$"):
+            decode(file)
 
 
 def test_without_the_extra_heic_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,11 @@ def test_a_32_bit_image_is_refused_because_its_range_is_unknown() -> None:
 
 def test_too_small_names_both_sizes() -> None:
     for fitting, side, words in (
-        (Fitting(8, min_side_px=10), (20, 9), "too_small: 20x9 px, allowed is 10 px a side or more"),
+        (
+            Fitting(8, min_side_px=10),
+            (20, 9),
+            "too_small: 20x9 px, allowed is 10 px a side or more; --min-side 9 allows it",
+        ),
         (Fitting(8, crop="center:16", min_side_px=10), (20, 15), "allowed is 16 px"),
         (Fitting(8, crop="center:16", min_side_px=24), (30, 20), "allowed is 24 px"),
     ):

@@ -62,6 +62,7 @@ def photographs(root: Path) -> Path:
     with Image.open(third / "002.jpg") as image:
         image.resize((52, 48)).save(second / "large.jpg", quality=60)
     (first / "0 no\timage\n.jpg").touch()
+    (root / "@eaDir").mkdir()
     return root
 
 
@@ -75,7 +76,8 @@ def test_a_page_of_what_a_set_holds(tmp_path: Path) -> None:
     assert [tag for tag in page.tags if not HARMLESS.fullmatch(tag)] == []
     assert all(address.startswith("data:image/webp;base64,") for address in page.addresses)
     assert len(page.addresses) == 12 + 11 + 7 + 3 * 2
-    said = ("1 unreadable", "From 7 (", "1.9\nto 1", "3 of 3 classes have fewer than 100 images")
+    said = ("What was found in the source", "junk: folders named @eaDir", "1 unreadable", "From 7 (", "1.9\nto 1")
+    said += ("3 of 3 classes have fewer than 100 images",)
     for words in (*said, *map(legible, (*HOSTILE, "/0 no\timage\n.jpg"))):
         assert words in page.text
     pairs = (("005", "copy of 5"), ("002", "large"), ("004", "copy of 4"))
@@ -183,6 +185,8 @@ def test_a_set_without_classes(tmp_path: Path) -> None:
     page = Page(tmp_path / "out.html")
     assert ("Images a class" in page.text, len(page.addresses)) == (False, 9)
     assert page.titles == [f"shapes[{i}]" for i in range(9)]
+    assert "What was found" not in page.text
+    assert "Every image that was found could be used." in page.text
 
 
 def test_where_a_report_cannot_be(tmp_path: Path) -> None:

@@ -87,6 +87,16 @@ REFUSED: dict[str, tuple[Tree, dict[str, Any], tuple[str, ...]]] = {
     ),
     "no text": ({"1.png": 1, "labels.csv": b"file,label\n1.png,caf\xe9\n"}, {}, ("labels.csv: is no text in UTF-8 (",)),
     "no CSV": ({"1.png": 1, "labels.csv": 'file,label\n"1.png,a\n'}, {}, ("labels.csv: cannot be read as CSV (",)),
+    "a label cut at its comma": (
+        {"1.png": 1, "labels.csv": "file,label\n\n1.png,cat, big\n"},
+        {},
+        ("labels.csv, line 3: has more cells than the header; a text that holds ',' needs quotes",),
+    ),
+    "no label": (
+        {"1.png": 1, "labels.csv": "file,label\n1.png,\n"},
+        {},
+        ("labels.csv: gives no image a label; pass --label-column, or --unlabelled",),
+    ),
     "nothing in it": ({"1.png": 1, "labels.csv": "file,label\n"}, {}, ("labels.csv: holds no line of a file and",)),
     "no JSON": (
         {"1.png": 1, "metadata.jsonl": '\n{"file": 1'},

@@ -96,7 +96,7 @@ def _context(dataset: PreparedDataset, source: Source, originals: Originals, gro
         "findings": findings(groups),
         "number_of_groups": len(groups),
         "skipped": skipped(dataset.folder)[:MAX_SKIPPED],
-        "not_listed": source.remarks,
+        "listing": source.remarks,
     }
 
 

@@ -44,5 +44,6 @@ def class_remarks(names: list[str]) -> list[str]:
         alike[unicodedata.normalize("NFC", name).casefold()].append(name)
     if pairs := [same for same in alike.values() if len(same) > 1]:
         which = ", ".join(map(repr, map(printable, pairs[0])))
-        remarks.append(f"{len(pairs)} times classes differ in nothing but letter case or the form of accents: {which}")
+        more = f", and {len(pairs) - 1} times more" if pairs[1:] else ""
+        remarks.append(f"classes differ in nothing but letter case or the form of accents: {which}{more}")
     return remarks

@@ -144,9 +144,10 @@ def folder_files(root: Path) -> Files:
     while waiting:
         prefix, above = waiting.pop()
         for entry in _entries(os.path.join(root, prefix)):  # noqa: PTH118 -- a million Path objects cost seconds
-            if not entry.is_dir():
+            if not _leads(entry.is_dir):
                 # A link to nothing is reported where it is read; a pipe would be waited for, for ever.
-                if (entry.is_file() or entry.is_symlink()) and not _is_junk(entry.name, JUNK_FILES):
+                leads_nowhere = entry.is_symlink() and not _leads(entry.stat)
+                if (leads_nowhere or _leads(entry.is_file)) and not _is_junk(entry.name, JUNK_FILES):
                     names.append(prefix + entry.name)
             elif _is_junk(entry.name, JUNK_FOLDERS):
                 junk.add(entry.name)
@@ -196,6 +197,14 @@ def _with_parents(folder: str, known: set[str]) -> Iterator[str]:
 
 def _is_junk(name: str, known: set[str]) -> bool:
     return name.startswith(".") or name.casefold() in known
+
+
+def _leads(to: Callable[[], Any]) -> bool:
+    """Return what a method of a DirEntry says; of a link in a circle of links, which is an error to systems, False."""
+    try:
+        return bool(to())
+    except OSError:
+        return False
 
 
 def _identity(folder: str | Path) -> tuple[int, int]:

@@ -96,9 +96,11 @@ def _named(given: str, top: Files) -> tuple[str, bytes]:
 def _webdataset(files: Files, listed: Listed) -> Entries:
     """Read the .cls file that belongs to each image: the one of the same name, up to its first dot."""
     there = {name for name in files.names if name.endswith(WEBDATASET)}
-    entries = []
+    pairs = []
     for image in listed.images:
         file = posixpath.join(posixpath.dirname(image), posixpath.basename(image).split(".")[0] + WEBDATASET)
         if file in there:
-            entries.append((image, files.read(file, MAX_CLASS_BYTES).decode("utf-8", "replace").strip()))
-    return entries
+            pairs.append((image, file))
+    if (place := files.place) is not None:  # the archive is decompressed once, not from its start for each file
+        pairs.sort(key=lambda pair: place(files.prefix + pair[1]))
+    return [(image, files.read(file, MAX_CLASS_BYTES).decode("utf-8", "replace").strip()) for image, file in pairs]

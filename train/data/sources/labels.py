@@ -70,10 +70,17 @@ def _json_lines(text: str, name: str) -> list[dict[str, Any]]:
 def _csv(text: str, name: str) -> list[dict[str, Any]]:
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
+    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows = []
     try:
-        return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+        for row in lines:
+            if any(row.pop(None, ())):  # cells that belong to no column, and another one may hold half a label
+                what = f"has more cells than the header; a text that holds {delimiter!r} needs quotes"
+                raise DataError(f"{name}, line {lines.line_num}: {what}")
+            rows.append(row)
     except csv.Error as error:
         raise DataError(f"{name}: cannot be read as CSV ({error})") from error
+    return rows
 
 
 def _columns(columns: Sequence[str], name: str, asked: str | None) -> tuple[str, str]:
@@ -124,7 +131,7 @@ def labels_of(entries: Entries, images: Sequence[str], name: str, where: str) ->
     Returns:
         Label of each image that has one, and remarks on what does not fit.
     Raises:
-        DataError: if no file is found, one may be several images, or an image has several labels.
+        DataError: if no file is found or has a label, one may be several images, or an image has several labels.
     """
     named = [(_normal(file), label) for file, label in entries if file]
     found, key = _matched([file for file, _ in named], images, where)
@@ -145,6 +152,8 @@ def labels_of(entries: Entries, images: Sequence[str], name: str, where: str) ->
             several.append(f"{printable(file)} is {labels[candidates[0]]!r} and {label!r}")
     if several:
         raise DataError(f"{name}: gives {len(several):,} times an image a second label, the first time {several[0]}")
+    if not labels:
+        raise DataError(f"{name}: gives no image a label; pass --label-column, or --unlabelled")
     remarks = []
     if missing:
         remarks.append(f"{name} lists {len(missing):,} files that are no image here, the first {printable(missing[0])}")
