@@ -12,7 +12,7 @@ from train.monitor.symptoms import Symptom
 from train.run.run import Run
 from train.trainer import health
 
-SHORT = ("steps=6", "decay_from=null", "log_every=1", "save_every=1", "sample_every=100", "constraint_g.kind=spectral")
+SHORT = ("steps=4", "decay_from=null", "log_every=1", "save_every=100", "sample_every=100")
 
 
 def watch_for(monkeypatch: pytest.MonkeyPatch, seen: Callable[[float], bool]) -> None:
@@ -56,37 +56,46 @@ def test_a_run_that_went_back_is_one_at_half_the_rates(
     assert "step 3: back to step 0, learning rates x 0.5 (rollback 1 of 3)\n" in said
     half = ("optim_g.lr=1e-4", "optim_d.lr=1e-4", "monitor.action=off")
     assert run_here(tiny_command(tiny_data, tmp_path / "half", *SHORT, *half)) == 0
-    same_bits(tmp_path / "back", tmp_path / "half", 6)
+    same_bits(tmp_path / "back", tmp_path / "half", 4)
     assert not (tmp_path / "half/health.json").exists()
-    assert [line["lr_d"] for line in logged(tmp_path / "back")] == [1e-4] * 6
+    assert [line["lr_d"] for line in logged(tmp_path / "back")] == [1e-4] * 4
     assert "monitor/diversity" in logged(tmp_path / "back")[0]
     assert record(tmp_path / "back")["rollbacks"] == [{"step": 3, "to": 0, "because": ["rate"]}]
     assert json.loads((tmp_path / "back/training.json").read_text())["rollbacks"] == 1
 
 
 @pytest.mark.usefixtures("too_hot")
-def test_a_run_that_stops_says_so_once_and_goes_on_when_told(
-    tmp_path: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_stops_saves_and_says_so(
+    tmp_path: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = tiny_command(tiny_data, tmp_path, *SHORT, "monitor.action=stop")
-    assert run_here(command) == 3
+    assert run_here(tiny_command(tiny_data, tmp_path, *SHORT, "monitor.action=stop")) == 3
     said = capsys.readouterr().out
     assert said.count("the rate is wrong since step 1: 0.0002") == 1
     assert "stopped by monitor.action=stop" in said
     assert said.endswith("the run is not well: the rate is wrong since step 1. Last healthy checkpoint: none\n")
-    assert checkpoints(tmp_path) == [2, 3]
+    assert checkpoints(tmp_path) == [3]
+    (noted,) = record(tmp_path)["findings"]
+    assert (noted["step"], noted["since"], noted["gone"]) == (3, 1, None)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("too_hot")
+def test_a_run_that_stopped_goes_on_when_told_and_says_nothing_twice(
+    tmp_path: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = tiny_command(tiny_data, tmp_path, *SHORT, "monitor.action=stop")
+    assert run_here(command) == 3
+    capsys.readouterr()
     assert run_here(command) == 3
     assert [line["step"] for line in logged(tmp_path)] == [1, 2, 3]
-    assert run_here(tiny_command(tiny_data, tmp_path, *SHORT, "steps=5")) == 3
+    assert run_here(tiny_command(tiny_data, tmp_path, *SHORT)) == 3
     said = capsys.readouterr().out
     assert said.count("step 3: not well when it was saved: the rate is wrong since step 1\n") == 2
     assert said.count("since step 1: 0.0002") == 0
     assert said.count("the run is not well: the rate is wrong since step 1") == 2
-    assert checkpoints(tmp_path) == [4, 5]
-    (noted,) = record(tmp_path)["findings"]
-    assert (noted["step"], noted["since"], noted["gone"]) == (3, 1, None)
+    assert checkpoints(tmp_path) == [3, 4]
     monkeypatch.setattr(Run, "should_stop", lambda run: setattr(run, "asked_to_stop", True) or True)
-    assert run_here(tiny_command(tiny_data, tmp_path, *SHORT)) == 0  # whoever sends a signal knows why
+    assert run_here(tiny_command(tiny_data, tmp_path, *SHORT, "steps=5")) == 0  # whoever sends a signal knows why
 
 
 @pytest.mark.slow
@@ -95,7 +104,7 @@ def test_the_last_healthy_checkpoint_is_kept_and_gone_back_to_three_times(
 ) -> None:
     """The rate falls on a line, below the limit from step 4 on; half of it is below from the beginning."""
     watch_for(monkeypatch, lambda rate: rate < 1.3e-4)
-    falls = (*SHORT, "steps=8", "decay_from=0")
+    falls = (*SHORT, "steps=8", "decay_from=0", "save_every=1")
     warned = tiny_command(tiny_data, tmp_path / "warned", *falls)
     assert run_here(warned) == 3
     assert checkpoints(tmp_path / "warned") == [3, 7, 8]
