@@ -159,7 +159,8 @@ def test_a_hub_data_set(hub_folder: Path, tmp_path: Path) -> None:
 # --- all
 
 
-def test_unknown_kinds_are_named_with_the_nearest() -> None:
+def test_unknown_kinds_are_named_with_the_nearest(tmp_path: Path) -> None:
+    assert refused(str(tmp_path)).endswith(f"; did you mean imagefolder:{tmp_path}?")
     said = refused("imagefolders:x")
     assert said == f"--source is 'imagefolders:x'; allowed are {FORMS}; did you mean imagefolder?"
     assert refused("imagefolder") == "--source is 'imagefolder'; allowed is imagefolder:PATH"

@@ -1,5 +1,6 @@
 """Where images come from: a module for each kind of source, and the function that opens any of them."""
 
+import os.path
 from collections.abc import Callable
 
 from sngan_cond.validation import nearest
@@ -30,7 +31,8 @@ def open_source(request: SourceRequest) -> Source:
     """
     kind = request.source.partition(":")[0]
     if kind not in KINDS:
-        near = nearest(kind, KINDS)
+        is_there = os.path.exists(request.source)  # noqa: PTH110 - Path's raises where a name is too long
+        near = f"imagefolder:{request.source}" if is_there else nearest(kind, KINDS)
         hint = f"; did you mean {near}?" if near else ""
         raise DataError(f"--source is {request.source!r}; allowed are {FORMS}{hint}")
     argument, opened = KINDS[kind]
