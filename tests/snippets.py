@@ -31,7 +31,7 @@ from tests.processes import ROOT, clean_environment
 
 PAGES = (
     "README.md",
-    *(f"docs/{page}.md" for page in ("index", "use", "train", "evaluate", "publish", "page", "papers")),
+    *(f"docs/{page}.md" for page in ("index", "use", "train", "photographs", "evaluate", "publish", "page", "papers")),
 )
 REASONS = (
     "installs packages",
