@@ -30,9 +30,9 @@ from benchmarks.machine import (
 from benchmarks.reference import ReferenceGenerator, copy_weights
 from sngan_cond.cli import run_command
 from sngan_cond.config import ConvBackend
-from train.config import SpeedConfig
 from train.errors import TrainError
 from train.run.numerics import set_numerics
+from train.sections import SpeedConfig
 from train.trainer.speed import lay_out
 
 

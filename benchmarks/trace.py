@@ -26,9 +26,10 @@ from sngan_cond.config import ConvBackend
 from sngan_cond.constraints.spectral import SpectralNormalization
 from sngan_cond.fast.power_iteration import power_iteration
 from sngan_cond.objectives import discriminator_objective, generator_objective
-from train.config import SpeedConfig, TrainConfig
+from train.config import TrainConfig
 from train.errors import TrainError
 from train.presets.load import load_config
+from train.sections import SpeedConfig
 from train.trainer.speed import lay_out
 
 

@@ -106,13 +106,13 @@ def _evaluate(args: argparse.Namespace) -> None:
     # After the flags are checked: importing torch takes seconds.
     from sngan_cond.hub.files import PretrainedError
     from sngan_cond.loading import load_generator
-    from train.config import EvaluationConfig
     from train.data.dataset import PreparedDataset
     from train.evaluation.classes import remove_class_files
     from train.evaluation.distributed import Processes
     from train.evaluation.job import open_evaluation
     from train.evaluation.measure import evaluate
     from train.evaluation.real_features import default_cache
+    from train.sections import EvaluationConfig
 
     state, device = _join_processes(args.device)
     dataset = PreparedDataset.open(args.data, verify=state.is_main_process)  # hashing it once is enough

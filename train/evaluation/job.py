@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from train.config import EvaluationConfig
 from train.data.dataset import PreparedDataset
 from train.evaluation.classifier_file import LoadedClassifier, load_classifier
 from train.evaluation.distributed import Processes
 from train.evaluation.extractors import Extractor, load_extractor
 from train.evaluation.metrics import Metric, metrics_named
 from train.evaluation.protocols import Protocol, protocol_named
+from train.sections import EvaluationConfig
 
 
 @dataclass(frozen=True)

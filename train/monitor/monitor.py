@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from pydantic.dataclasses import dataclass
 
-from train.config import NotNegative
 from train.monitor.symptoms import Symptom
+from train.sections import NotNegative
 from train.stored import STRICT
 
 NORMS = ("d/gradient_norm", "g/gradient_norm")

@@ -6,8 +6,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from train.config import NotNegative
 from train.files import write_text_atomically
+from train.sections import NotNegative
 from train.stored import STRICT, read_as
 
 HEALTH_FILE = "health.json"

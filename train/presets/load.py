@@ -11,10 +11,11 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from sngan_cond.validation import did_you_mean, nearest
-from train.config import SHARED_KEYS, DataConfig, TrainConfig
+from train.config import SHARED_KEYS, TrainConfig
 from train.errors import TrainError
 from train.presets.index import TablePreset, table_presets
 from train.presets.tables import Values
+from train.sections import DataConfig
 from train.stored import parse_yaml, read_yaml
 
 FOLDER = Path(__file__).parent

@@ -20,8 +20,8 @@ from sngan_cond.hub.cards import (
     with_metadata,
 )
 from sngan_cond.hub.files import is_repo
-from train.config import LicenceId
 from train.errors import TrainError
+from train.sections import LicenceId
 from train.stored import STRICT, check_as, read_yaml
 
 FOLDER = Path(__file__).parents[2] / "model_cards"

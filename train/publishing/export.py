@@ -26,13 +26,14 @@ from sngan_cond.hub.weights import read_config
 from sngan_cond.images import save_png, to_grid
 from sngan_cond.sampling import generate
 from sngan_cond.stored import read_json
-from train.config import NotNegative, Positive, TrainConfig
+from train.config import TrainConfig
 from train.errors import TrainError
 from train.files import sha256
 from train.grids import grid_inputs
 from train.publishing.cards import Facts, flat, render_card
 from train.run.checkpoint import STATE_FILE, StateFile
 from train.run.provenance import without_folders
+from train.sections import NotNegative, Positive
 from train.stored import check_as, read_as
 
 

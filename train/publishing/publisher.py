@@ -10,11 +10,11 @@ from pathlib import Path
 from huggingface_hub.utils import disable_progress_bars
 
 from sngan_cond.hub.files import HubUnavailableError, PretrainedError, parse_repo
-from train.config import HubConfig
 from train.errors import TrainError
 from train.publishing.export import export_checkpoint
 from train.publishing.log import PublishLog, publish_once
 from train.run.checkpoint import checkpoint_folder, remove_later, saved_steps
+from train.sections import HubConfig
 
 DRAIN_S, HURRIED_DRAIN_S = 300.0, 20.0  # a machine that is taken away gives a process about half a minute
 OUTBOX = "outbox"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sngan_cond import Discriminator, Generator
 from train.analysis.measure import load_discriminator, measure_run, read_curves
-from train.config import EvaluationConfig, TrainConfig
+from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
 from train.errors import TrainError
 from train.evaluation.job import open_evaluation
@@ -21,6 +21,7 @@ from train.reproduction.gradients import gradient_norms, gradient_ratios
 from train.reproduction.task import Task
 from train.run.checkpoint import Checkpoint
 from train.run.scalars import SCALARS_FILE
+from train.sections import EvaluationConfig
 from train.stored import STRICT
 
 # Metric of a table to the protocol's metric and, where it is another than the table's, its protocol.

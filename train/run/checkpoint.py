@@ -19,9 +19,9 @@ from sngan_cond.hub.checkpoints import STATE_FILE, checkpoint_folder, saved_step
 from sngan_cond.hub.weights import header
 from sngan_cond.stored import read_json
 from sngan_cond.validation import one_line
-from train.config import NotNegative, Positive
 from train.errors import TrainError
 from train.files import sha256, sync
+from train.sections import NotNegative, Positive
 from train.stored import STRICT, check_as
 
 FORMAT = 1

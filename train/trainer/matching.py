@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sngan_cond import GeneratorConfig
 from sngan_cond.classes import name_key, resolve_class
 from sngan_cond.networks.layers import ConditionalBatchNorm2d
-from train.config import ClassChoices
+from train.sections import ClassChoices
 
 # One name for what means the same with and without a constraint, and with and without classes.
 _SAME = (

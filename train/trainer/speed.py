@@ -7,7 +7,7 @@ from torch import nn
 
 from sngan_cond import Constraint
 from sngan_cond.fast import set_backend
-from train.config import SpeedConfig, Switch
+from train.sections import SpeedConfig, Switch
 
 
 class SpeedPlan(NamedTuple):

@@ -14,10 +14,11 @@ from sngan_cond.hub.download import locate
 from sngan_cond.hub.files import DISCRIMINATOR_FILE, TRAINING_FILE, WEIGHTS_FILE, ModelFiles, PretrainedError
 from sngan_cond.hub.weights import shape_of
 from sngan_cond.stored import read_json
-from train.config import SHARED_KEYS, ClassChoices
+from train.config import SHARED_KEYS
 from train.errors import TrainError
 from train.files import sha256, write_text_atomically
 from train.run.checkpoint import STATE_FILE, StateFile
+from train.sections import ClassChoices
 from train.stored import read_as
 from train.trainer.matching import Match, Sources, match_classes, match_networks, place, take
 

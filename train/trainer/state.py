@@ -17,7 +17,7 @@ from sngan_cond.constraints.fold import fold
 from sngan_cond.randomness import seed_for
 from sngan_cond.stored import read_json
 from sngan_cond.validation import one_line
-from train.config import AdamConfig, TrainConfig
+from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
 from train.errors import TrainError
 from train.presets.load import config_to_dict
@@ -25,6 +25,7 @@ from train.run.checkpoint import Checkpoint, save_checkpoint
 from train.run.numerics import TRAINING_FILE
 from train.run.run import Run
 from train.run.writer import CheckpointWriter, Tensors
+from train.sections import AdamConfig
 from train.trainer.freezing import freeze
 from train.trainer.speed import lay_out
 from train.trainer.start import StartModel, note_start, start_from

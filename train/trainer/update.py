@@ -19,7 +19,7 @@ from sngan_cond.objectives import (
     next_objective_state,
     shared_parts,
 )
-from train.config import SpeedConfig
+from train.sections import SpeedConfig
 from train.trainer.cuda_graphs import Batches, Exchange, GraphedUpdate, Update
 from train.trainer.gradients import Gradients
 from train.trainer.speed import SpeedPlan, plan_speed

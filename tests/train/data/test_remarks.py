@@ -3,9 +3,10 @@
 import pytest
 
 from sngan_cond.config import AugmentConfig
-from train.config import DataConfig, TrainConfig
+from train.config import TrainConfig
 from train.data.info import DatasetInfo
 from train.data.remarks import remarks
+from train.sections import DataConfig
 
 
 def info(*sizes: int, labelled: bool = True) -> DatasetInfo:

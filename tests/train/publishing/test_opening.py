@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from train.config import HubConfig
 from train.errors import TrainError
 from train.publishing.publisher import open_publisher
+from train.sections import HubConfig
 
 
 def test_only_the_main_process_publishes_and_all_refuse_a_wrong_name(run_dir: Path) -> None:

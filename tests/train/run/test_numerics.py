@@ -12,7 +12,7 @@ from accelerate.state import AcceleratorState
 
 from tests.refusals import refused
 from tests.train.launch import refused_run, run_here, tiny_command
-from train.config import SpeedConfig, TrainConfig
+from train.config import TrainConfig
 from train.errors import TrainError
 from train.run import launch
 from train.run.numerics import (
@@ -24,6 +24,7 @@ from train.run.numerics import (
     precision_of_checkpoints,
     set_numerics,
 )
+from train.sections import SpeedConfig
 
 HOPPER, TURING = Gpu(bf16=True, tf32=True), Gpu(bf16=False, tf32=False)
 

@@ -21,8 +21,8 @@ from sngan_cond.config import AugmentConfig
 from sngan_cond.objectives import DiscriminatorBatch, GeneratorBatch
 from tests.refusals import refused
 from tests.train.trainer.played_graphs import REFUSED, PlayedCuda
-from train.config import SpeedConfig
 from train.errors import TrainError
+from train.sections import SpeedConfig
 from train.trainer import update
 from train.trainer.cuda_graphs import WARM_UP_UPDATES
 from train.trainer.gradients import Gradients

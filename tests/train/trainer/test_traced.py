@@ -11,8 +11,8 @@ from benchmarks.fake_gpu import CUDA, Launch, Operand, Trace, fake_gpu, run_back
 from benchmarks.trace import main as benchmark_main
 from benchmarks.trace import trace_update
 from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from train.config import SpeedConfig
 from train.presets.load import load_config
+from train.sections import SpeedConfig
 from train.trainer.speed import lay_out
 
 N = 8  # unlike any number of channels, so that features cannot be taken for weights
