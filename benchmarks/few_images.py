@@ -2,7 +2,7 @@
 
 Trains preset photos_64 on subsets, with and without augmentation, from scratch and from a model of other classes, and
 scores kept checkpoints against images that no run has seen, under the declared stand-in extractor: never FID. A run
-that was stopped goes on; what is scored is not scored again. The tables and curves of docs/photographs.md are these.
+that was stopped goes on; what is scored is not scored again.
 """
 
 import argparse
