@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from train.data.dataset import PreparedDataset, first_faults
 from train.data.image import REASONS, Fitting, heif_version
-from train.data.info import IMAGES_NAME, INFO_NAME, LABELS_NAME, DatasetInfo
+from train.data.info import IMAGES_NAME, INFO_NAME, LABELS_NAME, DatasetInfo, counted
 from train.data.partial import Partial, first_difference
 from train.data.sources.base import EARLIER_READING, Source, SourceRequest
 from train.data.workers import make_chunks
@@ -217,10 +217,12 @@ def report(dataset: PreparedDataset, was_there: bool) -> str:
     """Return what the user is told of a data set, on one line or, with skipped images, on two."""
     info, side = dataset.info, dataset.resolution
     counts = info.images_per_class
-    classes = f"{len(counts)} classes of {min(counts):,} to {max(counts):,}" if counts else "no classes"
+    sizes = f"{min(counts):,} to {max(counts):,}" if len(set(counts)) > 1 else f"{max(counts, default=0):,}"
+    classes = f"{counted(len(counts), 'class')} of {sizes}" if counts else "no classes"
     state = "was there already" if was_there else "is ready"
     megabytes = dataset.images.nbytes / 1e6
-    text = f"{dataset.folder} {state}: {len(dataset):,} images of {side}x{side} px, {classes}, {megabytes:,.1f} MB"
+    images = f"{counted(len(dataset), 'image')} of {side}x{side} px"
+    text = f"{dataset.folder} {state}: {images}, {classes}, {megabytes:,.1f} MB"
     if total := info.skipped["total"]:
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in info.skipped["by_reason"].items() if number)
         first = info.skipped["examples"][0]

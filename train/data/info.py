@@ -75,3 +75,8 @@ class DatasetInfo:
             if not ok:
                 raise DataError(f"{path}: {name} is {short_repr(fields[name])}; allowed is {allowed}")
         return info
+
+
+def counted(number: int, what: str) -> str:
+    """Return "1 class", "2 classes", "1,000 images"."""
+    return f"{number:,} {what}" + ("" if number == 1 else "es" if what.endswith("s") else "s")

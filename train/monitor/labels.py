@@ -15,8 +15,8 @@ def chance_of_labels(images: Tensor, labels: Tensor, *, num_classes: int, rng: t
 
     Args:
         images: (N, 3, S, S), S a multiple of 8.
-        labels: (N,) int64.
-        rng: of the shuffles.
+        labels: (N,) int64, each below num_classes.
+        rng: decides the shuffles; on the CPU, wherever the labels are.
     Returns:
         A share in (0, 1], from 1 / (SHUFFLES + 1): the ratio of how many labellings, these among them, part as well.
     """

@@ -27,8 +27,8 @@ class FixedSample:
     """The same latents at every look, each in the same classes.
 
     Args:
-        config: of the generator.
-        seed: the run's.
+        config: the generator's, for the shape of its latents and the number of its classes.
+        seed: the run's; another has other latents.
         device: where the generator is.
     """
 

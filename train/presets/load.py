@@ -174,7 +174,10 @@ class _Settings:
     def config(self, count_classes: Callable[[str], int] | None) -> TrainConfig:
         """Check everything and build the configuration."""
         self._check_keys(TrainConfig, self.values, ())
-        if count_classes is not None and self.values.get("num_classes") == AUTO:
+        if self.values.get("num_classes") == AUTO:
+            if count_classes is None:
+                where = self._where(("num_classes",))
+                raise TrainError(f"{where}={AUTO}: no data set is read here; a number is allowed")
             self._count_classes(count_classes)
         try:
             return _ADAPTER.validate_python(_share_keys(self.values))
@@ -193,7 +196,7 @@ class _Settings:
         try:
             self.values["num_classes"] = count(os.path.expanduser(str(path)))  # noqa: PTH111 - as in _find
         except TrainError as error:
-            raise TrainError(f"{self._where(('num_classes',))}={AUTO}: {error}") from error
+            raise TrainError(f"{self._where(('num_classes',))}={AUTO}: data.path={error}") from error
         if not self.values["num_classes"]:
             self.values.setdefault("discriminator", {}).setdefault("head", "unconditional")
 

@@ -1,8 +1,10 @@
 """How a run ends, and what it says then."""
 
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
+from sngan_cond.config import GeneratorConfig
 from train.run.run import Run
 
 
@@ -18,10 +20,11 @@ class RunEnd(NamedTuple):
     sick: bool
 
 
-def summary(run: Run, model: Path, step: int) -> str:
+def summary(run: Run, model: Path, generator: GeneratorConfig, step: int) -> str:
     """Say where the images are and how to make more."""
     grids = sorted((run.folder / "samples").glob("step-*.png"))
-    named = " --class 0" if run.config.num_classes else ""
+    first = (generator.class_names or ("0",))[0]
+    named = f" --class {shlex.quote(first if first[:1].isalnum() else '0')}" if generator.num_classes else ""
     return (
         f"step {step} of {run.config.steps}; model: {model}\n"
         + (f"samples: {grids[-1]}\n" if grids else "")

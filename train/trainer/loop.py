@@ -6,25 +6,24 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from sngan_cond.fast.waiting import WAITING
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
-from sngan_cond.objectives import DiscriminatorBatch, GeneratorBatch
 from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
-from train.data.feed import RealBatches
+from train.data.info import counted
 from train.data.remarks import remarks
-from train.errors import TrainError
+from train.errors import DataError, TrainError
 from train.publishing.publisher import forget_published, open_publisher
 from train.run.checkpoint import saved_steps
 from train.run.run import Run
+from train.trainer.batches import Batches
 from train.trainer.ending import RunEnd, summary
 from train.trainer.freezing import check_frozen
 from train.trainer.health import Health
-from train.trainer.noise import LatentSampler
 from train.trainer.samples import EARLY, SampleGrids
 from train.trainer.schedule import linear_decay
 from train.trainer.start import StartModel, open_model
@@ -32,8 +31,6 @@ from train.trainer.state import Networks, with_names
 
 if TYPE_CHECKING:
     from train.trainer.scoring import EvaluationCallback
-
-Batch = TypeVar("Batch", DiscriminatorBatch, GeneratorBatch)
 
 
 def train(config: TrainConfig, run_dir: Path) -> RunEnd:
@@ -54,10 +51,10 @@ def train(config: TrainConfig, run_dir: Path) -> RunEnd:
                 WAITING.adapt()
                 factor = t.health.rate_factor * linear_decay(t.step, decay_from=config.decay_from, steps=config.steps)
                 updates.start_step(t.step, lr_g=config.optim_g.lr * factor, lr_d=config.optim_d.lr * factor)
-                g = updates.step_g(t.g_batches())
+                g = updates.step_g(t.batches.of_g(t.step))
                 for i in range(config.d_updates_per_step):
                     update = t.step * config.d_updates_per_step + i
-                    d = updates.step_d(t.d_batches(update), rng=t.noise.rank_rng("penalty", update))
+                    d = updates.step_d(t.batches.of_d(update), rng=t.batches.penalty_rng(update))
                 # After D's updates, which move the running statistics of G's batch norms: the official snapshots have
                 # them. A few launches, outside the CUDA graphs: when the average starts is decided here, on the host.
                 t.networks.ema.update(updates.G, t.step)
@@ -98,24 +95,16 @@ class _Training:
         stack.callback(self._go_back)  # once all below is closed, and before others are let into the folder
         self.networks = Networks(config, run, dataset)
         self.step = self.networks.resume(start)
-        rank, device = run.accelerator.process_index, run.accelerator.device
-        self.noise = LatentSampler(self.networks.generator_config, config.seed, rank, run.world_size, device)
-        if config.data.fake_labels == "data" and config.num_classes:
-            self.noise = self.noise.with_labels_like(dataset.info.images_per_class)
-        self.real = RealBatches(
+        self.batches = Batches(
+            config,
             dataset,
-            config.batch_total,
-            seed=config.seed,
-            rank=rank,
+            self.networks.generator_config,
+            rank=run.accelerator.process_index,
             world_size=run.world_size,
-            device=device,
-            flip=config.data.flip,
-            resident=config.data.resident,
-            balance=config.data.balance,
-            held_out=config.data.held_out,
+            device=run.accelerator.device,
         )
-        stack.callback(self.real.close)
-        self.health = Health(config, run, self.networks, self.real)
+        stack.callback(self.batches.real.close)
+        self.health = Health(config, run, self.networks, self.batches.real)
         self.grids = stack.enter_context(SampleGrids(run, self.networks))
         if config.evaluation.every:
             from train.trainer.scoring import EvaluationCallback  # it takes longer to import than all others
@@ -153,7 +142,7 @@ class _Training:
         """Say how the run ended, once all is closed."""
         newest, illness = self.networks.writer.newest, self.health.summary()
         if newest is not None and newest.exists():
-            self.run.print(summary(self.run, newest, self.step))
+            self.run.print(summary(self.run, newest, self.networks.generator_config, self.step))
         if illness:
             self.run.print(illness)
         return RunEnd(self.step, bool(illness) and not self.asked_to_stop)
@@ -169,28 +158,6 @@ class _Training:
     def images_seen(self) -> int:
         """Real images shown to D."""
         return self.step * self.config.d_updates_per_step * self.config.batch_total
-
-    def g_batches(self) -> list[GeneratorBatch]:
-        """Return this process's micro-batches of the G update."""
-        total = self.config.fakes_per_step
-        z, y = self.noise.fakes("g", self.step, total)
-        return self._micro_batches(GeneratorBatch(z, y, self._augmentation("g", self.step, total)))
-
-    def d_batches(self, update: int) -> list[DiscriminatorBatch]:
-        """Return this process's micro-batches of a D update."""
-        total = self.config.batch_total
-        x, y = self.real.at(update)
-        z, y_fake = self.noise.fakes("d", update, total)
-        numbers = (self._augmentation(f"d/{whose}", update, total) for whose in ("real", "fake"))
-        return self._micro_batches(DiscriminatorBatch(x, y if self.config.num_classes else None, z, y_fake, *numbers))
-
-    def _augmentation(self, purpose: str, update: int, total: int) -> Tensor | None:
-        return self.noise.augmentation(purpose, update, total) if self.config.augment.policy else None
-
-    def _micro_batches(self, batch: Batch) -> list[Batch]:
-        n = self.config.accumulate
-        parts = ((None,) * n if t is None else t.chunk(n) for t in batch)
-        return [type(batch)(*part) for part in zip(*parts, strict=True)]
 
     def after_step(self, g: dict[str, Tensor], d: dict[str, Tensor], factor: float) -> bool:
         """Log, draw samples, save, publish and score where it is time; returns whether the run is asked to stop."""
@@ -279,14 +246,17 @@ class _Training:
 
 def _open_dataset(config: TrainConfig) -> PreparedDataset:
     """Open the prepared data set of a run and check that it fits."""
-    dataset = PreparedDataset.open(config.data.path)
+    try:
+        dataset = PreparedDataset.open(config.data.path)
+    except DataError as error:
+        raise DataError(f"data.path={error}") from error
     if dataset.resolution != config.resolution:
         raise TrainError(
             f"data.path={config.data.path}: images of {dataset.resolution} px, resolution={config.resolution}"
         )
     if config.num_classes and dataset.num_classes != config.num_classes:
         raise TrainError(
-            f"data.path={config.data.path}: {dataset.num_classes} classes, num_classes={config.num_classes}; "
+            f"data.path={config.data.path}: {counted(dataset.num_classes, 'class')}, num_classes={config.num_classes}; "
             f"--set num_classes={dataset.num_classes} fits"
         )
     return dataset

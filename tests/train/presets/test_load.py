@@ -164,11 +164,13 @@ def test_auto_without_labels_trains_without() -> None:
     words = "head='projection' with num_classes=0: unconditional and reconstruction go with 0 classes"
     asked = ["num_classes=auto", "discriminator.head=projection"]
     refused(lambda: load_config("tiny", asked, count_classes=lambda _: 0), words, by=TrainError)
+    words = "--set num_classes=auto: no data set is read here; a number is allowed"
+    refused(lambda: load_config("tiny", asked), words, by=TrainError)
 
 
 def test_auto_without_data_is_refused_and_stays_in_a_dry_run(tmp_path: Path) -> None:
     command = ["--preset", "tiny", "--set", "num_classes=auto", f"data.path={tmp_path / 'none'}"]
-    words = f"--set num_classes=auto: {tmp_path / 'none'}: no such folder; make it with python -m train.prepare"
+    words = f"--set num_classes=auto: data.path={tmp_path / 'none'}: no such folder; make it with"
     refused_command(main, [*command, "--run-dir", tmp_path / "run"], words)
     assert not (tmp_path / "run").exists()
     text = output_of(main, *command, "--dry-run")

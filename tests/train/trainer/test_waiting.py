@@ -18,6 +18,7 @@ from sngan_cond.sampling import generate_on_device
 from tests.train.launch import run_here, tiny_command
 from train.config import TrainConfig
 from train.trainer import loop, samples
+from train.trainer.batches import Batches
 
 _AT_THE_END = ("steps=4", "decay_from=null", "log_every=4", "sample_every=4", "save_every=4")
 _READS = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.is_nonzero.default, torch.ops.aten.equal.default)
@@ -53,20 +54,20 @@ def test_a_step_between_two_log_lines_reads_nothing(
     tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last step logs, draws and saves, and is seen to read."""
-    reads, first, after_step = Reads(), loop._Training.g_batches, loop._Training.after_step
+    reads, first, after_step = Reads(), Batches.of_g, loop._Training.after_step
     counts: list[int] = []
 
-    def started(self: loop._Training) -> Any:
-        if self.step == 0:  # what a start reads is not the loop's
+    def started(self: Batches, step: int) -> Any:
+        if step == 0:  # what a start reads is not the loop's
             reads.found.clear()
-        return first(self)
+        return first(self, step)
 
     def counted(self: loop._Training, *args: Any) -> bool:
         stopping = after_step(self, *args)
         counts.append(len(reads.found))
         return stopping
 
-    monkeypatch.setattr(loop._Training, "g_batches", started)
+    monkeypatch.setattr(Batches, "of_g", started)
     monkeypatch.setattr(loop._Training, "after_step", counted)
     with reads.watching():
         assert run_here(tiny_command(tiny_data, tmp_path / "run", *_AT_THE_END, "data.flip=true")) == 0

@@ -13,7 +13,7 @@ from PIL import Image
 
 from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
-from train.data.info import INFO_NAME
+from train.data.info import INFO_NAME, counted
 from train.data.remarks import ENOUGH, remarks
 from train.data.report.contents import Originals, read_sizes, samples, skipped
 from train.data.report.duplicates import Group, find_duplicates
@@ -104,7 +104,7 @@ def findings(groups: list[Group]) -> str:
     """Return on one line how many groups there are, and of what kind."""
     identical = sum(group.identical for group in groups)
     parts = [
-        f"{number:,} {'group' if number == 1 else 'groups'} of {what}"
+        f"{counted(number, 'group')} of {what}"
         for number, what in ((identical, "identical images"), (len(groups) - identical, "near duplicates"))
         if number
     ]
