@@ -204,6 +204,9 @@ class AugmentConfig(StrictConfig):
             raise ValueError(f"strength={self.strength} with adaptive=True: an adaptive strength starts at 0")
         if not self.policy and (self.adaptive or self.strength != 1):
             raise ValueError(f"strength={self.strength}, adaptive={self.adaptive} with policy=(): nothing is applied")
+        for name in ("target", "adaptation_images"):
+            if not self.adaptive and (value := getattr(self, name)) != getattr(AugmentConfig, name):
+                raise ValueError(f"{name}={value} with adaptive=False: only an adaptive strength has one")
 
 
 # Published base width of the architectures beside the resnet, whose plans say it, and the sides in pixels they take.

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 ROOT = Path(__file__).parents[1]
 _LONGEST_S = 240
@@ -83,9 +83,13 @@ def started(command: Iterable[object], log: Path, **options: Any) -> Iterator[su
             process.kill()  # one that has ended is left alone
 
 
-def wait_for(
-    condition: Callable[[], object], process: subprocess.Popen[str] | None = None, *, longest_s: float = 120
-) -> None:
+class Ended(Protocol):
+    """What can say that it has: a `subprocess.Popen`, for one."""
+
+    def poll(self) -> int | None: ...
+
+
+def wait_for(condition: Callable[[], object], process: Ended | None = None, *, longest_s: float = 120) -> None:
     """Wait until a condition holds, or the process that is to bring it about has ended."""
     deadline = time.monotonic() + longest_s
     while (process is None or process.poll() is None) and not condition():

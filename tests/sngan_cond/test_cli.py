@@ -304,6 +304,7 @@ finally:
     assert "AssertionError" not in python("-c", code, status=2 if "many" in arguments else 0).stderr
 
 
+@pytest.mark.slow
 def test_the_package_imports_torch_with_the_first_name_that_needs_it() -> None:
     code = """
 import sys
@@ -330,6 +331,7 @@ else:
 OPTIONAL = ("accelerate", "gradio", "torchvision", "torch_fidelity", "torchmetrics", "timm", "matplotlib", "pydantic")
 
 
+@pytest.mark.slow
 def test_sampling_needs_only_the_core_dependencies(model: str, tmp_path: Path) -> None:
     out = tmp_path / "grid.png"
     arguments = ["sample", "--model", model, "--class", "tench", "--n", "2", "--out", str(out)]
@@ -347,6 +349,7 @@ assert main({arguments}) == 0
     assert torch.equal(pixels(out), to_grid(sample(build(4), classes=[0, 0]), columns=2))
 
 
+@pytest.mark.slow
 def test_as_a_module(model: str) -> None:
     result = python("-m", "sngan_cond", "info", "--model", model)
     assert result.stderr == ""

@@ -101,6 +101,7 @@ REFUSED: dict[type, list[tuple[dict[str, object], str]]] = {
         ({"policy": ("color",), "adaptive": True, "strength": 0.5}, "strength=0.5 with adaptive=True: an adaptive"),
         ({"adaptive": True}, "adaptive=True with policy=(): nothing is applied"),
         ({"strength": 0.5}, "strength=0.5, adaptive=False with policy=()"),
+        ({"policy": ("color",), "target": 0.5}, "target=0.5 with adaptive=False: only an adaptive strength has one"),
     ],
     ConstraintConfig: [
         ({"kind": "spectrum"}, "did you mean 'spectral'"),

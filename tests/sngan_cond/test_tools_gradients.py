@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sngan_cond.fast import native, set_backend
 from sngan_cond.networks.layers import SameConv2d
+from tests.compiling import scalar_code
 from tests.sngan_cond.tools import (
     BACKENDS,
     COMPARED,
@@ -291,6 +292,6 @@ def test_a_whole_program_compiles(side: int, backend: str, train: bool) -> None:
 def test_a_network_compiles_to_machine_code() -> None:
     torch._dynamo.reset()
     network = build("G 32 px", "auto")
-    with torch.no_grad():
+    with torch.no_grad(), scalar_code():
         values = torch.compile(network, fullgraph=True)(*inputs_of("G 32 px", COMPARED))
     assert error_of([values], expected_of("G 32 px", "values")) < 1e-4

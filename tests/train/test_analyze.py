@@ -97,6 +97,7 @@ def test_curves_are_the_log_and_the_figures_are_images(finished: Path, drawn: Pa
             assert len(np.unique(np.asarray(image.convert("L")))) > 20  # shades: not blank
 
 
+@pytest.mark.slow
 def test_several_runs_share_the_figures(finished: Path, copied: Path, drawn: Path, tmp_path: Path) -> None:
     shutil.rmtree(copied / "checkpoints/step-00000006")
     with (copied / "scalars.jsonl").open("a") as file:

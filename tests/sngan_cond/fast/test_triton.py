@@ -23,6 +23,7 @@ def in_interpreter(*checks: str) -> str:
     return python("-m", "tests.sngan_cond.fast.in_interpreter", *checks, TRITON_INTERPRET="1").stdout
 
 
+@pytest.mark.slow
 def test_kernels_agree_with_float64() -> None:
     assert in_interpreter("power_iteration", "batch_norm") == "agreed\n"
 

@@ -99,6 +99,7 @@ def test_passing_failures_are_ridden_out(hub: HubStandIn, client: HubClient, tmp
     assert any(status >= 500 for _, _, status in hub.requests[before:])
 
 
+@pytest.mark.slow
 def test_a_hub_that_fails_is_asked_once_where_the_cache_serves(
     hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path
 ) -> None:

@@ -260,6 +260,7 @@ def test_more_than_may_wait_give_way_after_a_failure(run_dir: Path, hub: FakeHub
     assert said[0] == "step 2 is not published: newer ones wait and the Hub does not take them"
 
 
+@pytest.mark.slow
 def test_a_kill_between_saving_and_publishing_skips_no_step(tiny_data: Path, tmp_path: Path, hub: FakeHub) -> None:
     command = tiny_command(tiny_data, tmp_path / "run")
     assert run_here(command) == 0  # saved, and nobody was told
@@ -268,6 +269,7 @@ def test_a_kill_between_saving_and_publishing_skips_no_step(tiny_data: Path, tmp
         assert hub.published == [6]
 
 
+@pytest.mark.slow
 def test_a_run_that_has_reached_its_end_waits_for_the_hub(
     tiny_data: Path, tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def test_a_run_publishes_through_failures_and_an_outage(hub: HubStandIn, tiny_da
     assert len(hub.titles("alice/tiny")) == 4
 
 
+@pytest.mark.slow
 def test_a_step_is_sent_once_though_its_note_is_lost_and_other_weights_are_sent(
     hub: HubStandIn, client: HubClient, tmp_path: Path
 ) -> None:
@@ -101,6 +102,7 @@ result = [oid, model.facts, model.discriminator is not None]
 """
 
 
+@pytest.mark.slow
 def test_another_run_starts_from_what_was_published(client: HubClient, tmp_path: Path) -> None:
     checkpoint = add_checkpoint(tmp_path / "run", 4)
     oid, facts, has_discriminator = client.run(START, checkpoint=str(checkpoint), outbox=str(tmp_path / "outbox"))

@@ -5,14 +5,14 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
-from subprocess import Popen
 
 import psutil
 import pytest
 import torch
 
-from tests.processes import run, started, wait_for
+from tests.processes import Ended, run, started, wait_for
 from tests.train.launch import ONE, logged, tiny_command, weights
+from tests.train.run.forked import Child, forking
 from train.run.checkpoint import saved_steps
 
 # A checkpoint at every step, so that a kill falls into a save as often as into an update.
@@ -33,22 +33,24 @@ def test_twenty_kills_change_no_bit(tmp_path: Path, tiny_data: Path) -> None:
     chance = random.Random(20)
     command = tiny_command(tiny_data, tmp_path / "killed", *LONG)
     checkpoints = tmp_path / "killed/checkpoints"
-    for kill in range(20):
-        before = saved_steps(checkpoints)
-        with started(command, tmp_path / "log.txt") as process:
-            _wait_for_training(process, checkpoints)
+    with forking(tmp_path / "log.txt") as parent:
+        for kill in range(20):
+            before = saved_steps(checkpoints)
+            child = Child(parent, command[3:])
+            _wait_for_training(child, checkpoints)
             time.sleep(chance.uniform(0, 0.3))
             if kill % 2:
-                wait_for(lambda: list(checkpoints.glob(".partial-*")), process)
+                wait_for(lambda: list(checkpoints.glob(".partial-*")), child)
                 time.sleep(chance.uniform(0, 0.02))
-        assert saved_steps(checkpoints)[-1:] >= before[-1:]
+            child.kill()
+            assert saved_steps(checkpoints)[-1:] >= before[-1:]
     run(command)
     assert_same_bits(tmp_path / "straight/checkpoints/step-00000060", tmp_path / "killed/checkpoints/step-00000060")
     assert [line["step"] for line in logged(tmp_path / "killed")] == [10, 20, 30, 40, 50, 60]
     assert not list(checkpoints.glob(".*"))
 
 
-def _wait_for_training(process: Popen[str], checkpoints: Path) -> None:
+def _wait_for_training(process: Ended, checkpoints: Path) -> None:
     """Wait until this start begins another checkpoint (imports alone take seconds), or ends."""
     before = _begun(checkpoints)
     wait_for(lambda: _begun(checkpoints) - before, process)

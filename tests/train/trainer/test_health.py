@@ -45,6 +45,7 @@ def same_bits(a: Path, b: Path, step: int) -> None:
     assert all(torch.equal(left[name], right[name]) for name in left)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("too_hot")
 def test_a_run_that_went_back_is_one_at_half_the_rates(
     tmp_path: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]

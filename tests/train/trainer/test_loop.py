@@ -120,6 +120,7 @@ def test_a_batch_that_processes_and_micro_batches_cannot_share_is_refused(key: s
     refused(lambda: check_batches(config, 2), f"{key}=6: a multiple of 4 is allowed", by=TrainError)
 
 
+@pytest.mark.slow
 def test_a_run_without_evaluation_imports_nothing_that_evaluates() -> None:
     code = "import sys, train.trainer.loop; print({'torch_fidelity', 'torchmetrics'} & set(sys.modules))"
     assert python("-c", code).stdout == "set()\n"

@@ -183,10 +183,11 @@ def differing(found: dict[str, Tensor], expected: dict[str, Tensor]) -> list[str
     return names
 
 
-SLOW = pytest.param("few images", marks=pytest.mark.slow)
+QUICK = ("hinge", "clipping", "gradient penalty")
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in RUNS if name not in QUICK]
 
 
-@pytest.mark.parametrize("name", [*(name for name in RUNS if name != "few images"), SLOW])
+@pytest.mark.parametrize("name", [*QUICK, *SLOW])
 def test_a_run_is_what_the_papers_say(name: str, tiny_data: Path, tmp_path: Path, hinge: Path) -> None:
     settings, folder, world = settings_of(name, tiny_data), hinge if name == "hinge" else tmp_path / "run", 1
     if name in ("BEGAN", "few images"):  # their states, and what is drawn for each, are where processes could go wrong
@@ -237,7 +238,7 @@ def test_a_setting_that_is_off_is_noticed(wrong: Settings, tiny_data: Path, hing
     assert len(differing(saved(hinge, SAVED), tensors(reference))) > 20
 
 
-@pytest.mark.parametrize("name", ["spectral G", "BEGAN", SLOW])
+@pytest.mark.parametrize("name", SLOW)
 def test_a_run_that_goes_on_from_a_checkpoint_ends_with_the_same_bits(
     name: str, tiny_data: Path, tmp_path: Path
 ) -> None:

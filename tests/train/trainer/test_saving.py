@@ -57,6 +57,7 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "save_checkpoint", slow)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_holds_its_own_step_though_training_went_on(
     tmp_path: Path,
     tiny_data: Path,
@@ -103,6 +104,7 @@ class _Publisher:
         self.events.append("close")
 
 
+@pytest.mark.slow
 def test_a_publication_finds_the_grid_of_its_step(
     tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

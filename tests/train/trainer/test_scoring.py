@@ -95,6 +95,7 @@ def test_scores_that_a_kill_took_are_made_at_the_next_start(tmp_path: Path, tiny
     assert file.stat().st_mtime_ns == written  # nothing left to do
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("logged", [False, True])
 def test_a_kill_before_or_after_a_score_is_logged_loses_neither_lines_nor_files(
     tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, logged: bool
