@@ -123,9 +123,9 @@ class Bench:
         Args:
             source: the run that a method with a start waits for.
         """
-        if self.curve(cell):
-            return
         run_dir, steps = self.out / "runs" / cell.name, self.steps or cell.table.steps
+        if self.curve(cell) and (cell != THE_SOURCE or run_dir.exists()):  # others start from it
+            return
         settings = [
             f"data.path={self.prepared(cell.table, cell.images)}",
             *(f"resolution={cell.table.resolution}", f"seed={cell.seed}", f"steps={steps}"),
