@@ -36,8 +36,8 @@ def remarks(info: DatasetInfo, config: TrainConfig) -> list[str]:
             (f"{few} of {len(sizes)} classes have" if few > 1 else f"{who} has")
             + f" fewer than {ENOUGH} images"
             + (f", {who} the fewest, {least:,}" if few > 1 else f", {least:,}")
-            + ": D may come to know each by heart, and then teaches G nothing"
-            + ("" if config.augment.policy else "; augment.policy=[color,translation,cutout] varies what D sees")
-            + ("" if config.data.held_out else "; data.held_out=0.1 keeps some aside, by which a run notices it")
+            + ": D may learn each by heart"
+            + ("" if config.augment.policy else "; augment.policy=[color,translation,cutout] varies what it sees")
+            + ("" if config.data.held_out else "; data.held_out=0.1 keeps some aside, to notice it")
         )
     return lines

@@ -47,11 +47,11 @@ def test_the_line_says_how_labels_and_batches_are_drawn_and_the_keys(data: DataC
 def test_few_images_are_one_line(sizes: tuple[int, ...], labelled: bool, start: str) -> None:
     (line,) = remarks(info(*sizes, labelled=labelled), TrainConfig())
     assert line.startswith(start)
-    assert line.endswith("data.held_out=0.1 keeps some aside, by which a run notices it")
+    assert line.endswith("data.held_out=0.1 keeps some aside, to notice it")
     assert remarks(info(120, labelled=labelled), TrainConfig()) == []
 
 
 def test_what_a_run_does_already_is_not_advised() -> None:
     config = TrainConfig(data=DataConfig(held_out=0.2), augment=AugmentConfig(policy=("color",)))
     (line,) = remarks(info(60, 50), config)
-    assert line.endswith("50: D may come to know each by heart, and then teaches G nothing")
+    assert line.endswith("50: D may learn each by heart")
