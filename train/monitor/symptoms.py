@@ -75,7 +75,7 @@ def symptoms_of(config: TrainConfig) -> dict[str, Symptom]:
             f"go back to an earlier checkpoint and {lower}",
             ("monitor/diversity", "monitor/latent_diversity"),
             lambda n: None if _all_alike(n) else _under(n, "monitor/diversity", FLOOR),
-            lasts=100,
+            lasts=300,
         ),
         "labels": Symptom(
             "the labels say nothing about the images",

@@ -1,11 +1,13 @@
 """What is a symptom, by numbers on both sides of each limit, and when one is believed."""
 
+import re
 from dataclasses import replace
 
 import pytest
 from pydantic import TypeAdapter
 
 from sngan_cond.config import LossConfig
+from tests.processes import ROOT
 from train.config import TrainConfig
 from train.monitor.monitor import Finding, Monitor, MonitorState
 from train.monitor.symptoms import Symptom, symptoms_of
@@ -117,3 +119,14 @@ def test_a_norm_is_compared_with_those_of_the_last_lines_that_were_well() -> Non
     found = [monitor.see(step, well | {"g/gradient_norm": 401.0}) for step in range(60, 90)]
     assert [[(f.symptom, f.since) for f in each] for each in found if each] == [[("g_explodes", 60)]]
     assert found[20][0].evidence == "its norm is 401, where it was up to 4 before"
+
+
+def test_the_documentation_has_each_symptom_and_how_long_it_must_last() -> None:
+    section = (ROOT / "docs/train.md").read_text().partition("## A run tells how it does")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([^|]*[a-z0-9]) \| ([^|]*) \|", section, re.MULTILINE)[1:]  # the first is the head
+    documented = {says: [int(steps) for steps in re.findall(r"\((\d+) steps\)", what)] for says, what in rows}
+    both = {}
+    for symptom in symptoms_of(TrainConfig()).values():
+        both[re.sub("^[DG]'s (gradient|weights)", r"D's, or G's, \1", symptom.says)] = [symptom.lasts]
+    del both["loss or gradient is not finite"]  # after which no run lasts
+    assert documented == {**both, "the labels say nothing about the images": []}  # which one look tells
