@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import os
 import sys
 from pathlib import Path
 
@@ -22,7 +23,7 @@ SICK = 3  # exit status of a run that ended, not being asked to, while its monit
 
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
-        prog="accelerate launch -m train",
+        prog=f"{'accelerate launch' if 'ACCELERATE_MIXED_PRECISION' in os.environ else 'python'} -m train",
         description="Train a class-conditional GAN; the same command continues a run that was stopped or killed.",
     )
     add = parser.add_argument

@@ -180,7 +180,20 @@ def save_weights(network: nn.Module, path: Path, *, half: bool = False, text: st
                 _check_values(path, name, kept)
         # safetensors refuses tensors that share memory, so each is a copy.
         plain[name] = kept.contiguous().clone()
-    save_file(plain, path, metadata={"format": "pt"} if text is None else header(text))
+    save_tensors(plain, path, metadata={"format": "pt"} if text is None else header(text))
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path, *, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file that others may read, where they may read its folder's files.
+
+    The library makes it its owner's alone (0600), and neither a web server nor a colleague could open a model.
+
+    Args:
+        tensors: contiguous, on the CPU.
+        path: what is there is overwritten.
+    """
+    save_file(tensors, path, metadata=metadata)
+    path.chmod(path.parent.stat().st_mode & 0o666)  # as the umask left the folder; asking for the umask would set it
 
 
 def shape_of(kind: Any, config: Any) -> Any:

@@ -1,5 +1,9 @@
-"""What a user should know about the sizes of a data set's classes before hours of training show it."""
+"""What a user should know about a data set and a run on it before hours of training show it."""
 
+from collections.abc import Iterator
+from typing import get_args
+
+from sngan_cond.config import Architecture, official_channels
 from sngan_cond.validation import short_repr
 from train.config import TrainConfig
 from train.data.info import DatasetInfo
@@ -17,14 +21,14 @@ _REALS = {
 
 
 def remarks(info: DatasetInfo, config: TrainConfig) -> list[str]:
-    """Return a line if a run tells classes apart that differ much in size, and one if there are few images of any.
+    """Return lines: no network of this size, classes that differ much, few images of any, rates that never fall.
 
     Args:
         config: of the run, or the defaults.
     """
     sizes = list(zip(info.images_per_class, info.class_names, strict=True)) or [(info.count, "")]
     (least, smallest), (most, largest) = min(sizes), max(sizes)
-    lines = []
+    lines = [*_resolution(info.resolution, config)]
     if most > ALIKE * least and config.num_classes:
         lines.append(
             f"classes differ in size: {short_repr(largest)} has {most:,} images, {short_repr(smallest)} {least:,}; "
@@ -38,6 +42,21 @@ def remarks(info: DatasetInfo, config: TrainConfig) -> list[str]:
             + (f", {who} the fewest, {least:,}" if few > 1 else f", {least:,}")
             + ": D may learn each by heart"
             + ("" if config.augment.policy else "; augment.policy=[color,translation,cutout] varies what it sees")
-            + ("" if config.data.held_out else "; data.held_out=0.1 keeps some aside, to notice it")
+            + ("" if config.data.held_out or least < 2 else "; data.held_out=0.1 keeps some aside, to notice it")
         )
+    if config.decay_from is not None and config.decay_from >= config.steps:
+        lines.append(f"decay_from={config.decay_from} is not before steps={config.steps}: the rates never fall")
     return lines
+
+
+def _resolution(side: int, config: TrainConfig) -> Iterator[str]:
+    """Say it where the networks of a run, or the default ones, are of other sizes."""
+    refused = {}
+    for architecture in get_args(Architecture):
+        try:
+            official_channels(architecture, side, "g")
+        except ValueError as error:
+            refused[architecture] = error
+    if config.architecture in refused:
+        able = [f"architecture={name}" for name in get_args(Architecture) if name not in refused]
+        yield f"{refused[config.architecture]}; {' or '.join(able) or 'no other'} takes it"

@@ -8,9 +8,9 @@ from typing import ClassVar
 import pydantic
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from sngan_cond.hub.weights import save_tensors
 from sngan_cond.stored import parse_json
 from train.errors import EvaluationError
 from train.files import atomic_write, sha256
@@ -103,7 +103,7 @@ class LoadedClassifier:
 def save_classifier(classifier: Classifier, metadata: ClassifierMetadata, path: Path) -> None:
     """Write a classifier and its metadata as one safetensors file, whole or not at all."""
     with atomic_write(path) as beside:
-        save_file(classifier.state_dict(), beside, metadata={METADATA_KEY: json.dumps(asdict(metadata))})
+        save_tensors(classifier.state_dict(), beside, metadata={METADATA_KEY: json.dumps(asdict(metadata))})
 
 
 def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> LoadedClassifier:

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics
 
 from sngan_cond.cache import cache_folder
+from sngan_cond.hub.weights import save_tensors
 from sngan_cond.stored import parse_json
 from train.evaluation.features import extract
 from train.evaluation.job import Evaluation
@@ -115,6 +115,6 @@ def _save(path: Path, key: dict[str, Any], rows: dict[str, Tensor]) -> None:
     """Cache rows; where that fails, a warning is enough, for the next evaluation extracts them again."""
     try:
         with atomic_write(path) as beside:
-            save_file(rows, beside, metadata={KEY: json.dumps(key)})
+            save_tensors(rows, beside, metadata={KEY: json.dumps(key)})
     except (OSError, SafetensorError) as error:
         warnings.warn(f"{path.parent}: features of the real images cannot be cached ({error})", stacklevel=2)

@@ -22,7 +22,21 @@ FOLDER = Path(__file__).parent
 _ADAPTER = TypeAdapter(TrainConfig)
 KeyPath = tuple[str, ...]
 # What pydantic asks for by Python's names, in YAML's.
-_SHAPES = {"tuple_type": "a list is allowed, in [] and with commas", "dict_type": "a mapping is allowed, in {}"}
+_WHOLE, _NUMBER, _SWITCH = "a whole number is allowed", "a number is allowed", "true or false is allowed"
+# What is allowed, by pydantic's names of what is wrong.
+_ALLOWED = {
+    "tuple_type": "a list is allowed, in [] and with commas",
+    "dict_type": "a mapping is allowed, in {{}}",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _WHOLE),
+    **dict.fromkeys(("float_type", "float_parsing"), _NUMBER),
+    **dict.fromkeys(("bool_type", "bool_parsing"), _SWITCH),
+    "greater_than": "a number above {gt} is allowed",
+    "greater_than_equal": "{ge} and more is allowed",
+    "less_than": "a number below {lt} is allowed",
+    "less_than_equal": "{le} at most is allowed",
+    "literal_error": "{expected} is allowed",
+    "string_pattern_mismatch": "an id of a licence, such as mit, is allowed",  # the one text of a given form
+}
 AUTO = "auto"  # as `num_classes`, until the data set is asked
 
 
@@ -187,7 +201,7 @@ class _Settings:
             if first["type"] == "value_error":  # one of ours, whose words name the value already
                 message = str(first["ctx"]["error"])
                 raise TrainError(f"{self._where(path)}: {message}" if path else message) from error
-            allowed = _SHAPES.get(first["type"], first["msg"])
+            allowed = _ALLOWED.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
             raise TrainError(f"{self._where(path)}={first['input']!r}: {allowed}") from error
 
     def _count_classes(self, count: Callable[[str], int]) -> None:
@@ -196,7 +210,8 @@ class _Settings:
         try:
             self.values["num_classes"] = count(os.path.expanduser(str(path)))  # noqa: PTH111 - as in _find
         except TrainError as error:
-            raise TrainError(f"{self._where(('num_classes',))}={AUTO}: data.path={error}") from error
+            where = self._where(("data", "path"))
+            raise TrainError(f"{where}={error}; num_classes={AUTO} counts its classes") from error
         if not self.values["num_classes"]:
             self.values.setdefault("discriminator", {}).setdefault("head", "unconditional")
 

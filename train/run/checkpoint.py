@@ -12,11 +12,11 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from sngan_cond.hub.checkpoints import STATE_FILE, checkpoint_folder, saved_steps
-from sngan_cond.hub.weights import header
+from sngan_cond.hub.weights import header, save_tensors
 from sngan_cond.stored import read_json
 from sngan_cond.validation import one_line
 from train.errors import TrainError
@@ -106,7 +106,7 @@ def save_checkpoint(
         for name, named in tensors.items():
             plain = {key: tensor.detach().cpu().contiguous() for key, tensor in named.items()}
             text = (headers or {}).get(name)
-            save_file(plain, partial / f"{name}.safetensors", metadata=None if text is None else header(text))
+            save_tensors(plain, partial / f"{name}.safetensors", metadata=None if text is None else header(text))
         for name, text in texts.items():
             (partial / name).write_text(text, encoding="utf-8")
         files = {path.name: sha256(path) for path in sorted(partial.iterdir())}

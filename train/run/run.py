@@ -24,7 +24,7 @@ from train.run.launch import AnyRankFlag, open_accelerator
 from train.run.numerics import TRAINING_FILE
 from train.run.provenance import commit, hardware, versions
 from train.run.scalars import SCALARS_FILE, log_lines
-from train.run.trackers import send_image
+from train.run.trackers import send_config, send_image
 
 CONFIG_FILE = "config.yaml"
 LOCK_FILE = ".lock"
@@ -102,8 +102,9 @@ class Run:
         if self.is_main:
             self._keep_scalars(lambda line: line["step"] <= step)
         purge = {"tensorboard": {"purge_step": step + 1}} if "tensorboard" in self.config.trackers else {}
-        flat = _flatten(config_to_dict(self.config))
-        self.accelerator.init_trackers(self.folder.resolve().name, config=flat, init_kwargs=purge)
+        self.accelerator.init_trackers(self.folder.resolve().name, init_kwargs=purge)
+        for tracker in self.accelerator.trackers if self.is_main else ():
+            send_config(tracker, _flatten(config_to_dict(self.config)))
         self.bar = tqdm(
             total=self.config.steps, initial=step, unit="step", disable=not self.is_main, dynamic_ncols=True
         )

@@ -1,7 +1,18 @@
-"""Images for the experiment trackers, which Accelerate gives each in another form, or not at all."""
+"""What Accelerate gives the experiment trackers in another form than is wanted, or not at all."""
 
 import numpy as np
 from accelerate.tracking import GeneralTracker
+
+
+def send_config(tracker: GeneralTracker, values: dict[str, bool | int | float | str]) -> None:
+    """Give a tracker the configuration of a run, its keys dotted."""
+    if tracker.name != "tensorboard":
+        tracker.store_init_configuration(values)
+        return
+    from torch.utils.tensorboard.summary import hparams
+
+    for summary in hparams(values, {}):  # and not by `add_hparams`, which makes an empty run of its own at every start
+        tracker.writer.file_writer.add_summary(summary)
 
 
 def send_image(tracker: GeneralTracker, name: str, image: np.ndarray, *, step: int, now: int) -> None:

@@ -47,6 +47,8 @@ def train(config: TrainConfig, run_dir: Path) -> RunEnd:
         with ExitStack() as stack:
             t = _Training(config, run_dir, dataset, _find_start(config, run_dir, dataset), stack, run)
             updates, stopping = t.networks.updates, t.health.verdict is not None
+            if t.step >= config.steps:
+                t.run.print(f"step {t.step} of {config.steps} was taken before; with more steps the run goes on")
             while t.step < config.steps and not stopping:
                 WAITING.adapt()
                 factor = t.health.rate_factor * linear_decay(t.step, decay_from=config.decay_from, steps=config.steps)
@@ -252,7 +254,8 @@ def _open_dataset(config: TrainConfig) -> PreparedDataset:
         raise DataError(f"data.path={error}") from error
     if dataset.resolution != config.resolution:
         raise TrainError(
-            f"data.path={config.data.path}: images of {dataset.resolution} px, resolution={config.resolution}"
+            f"data.path={config.data.path}: images of {dataset.resolution} px, resolution={config.resolution}; --set "
+            f"resolution={dataset.resolution} fits, or another folder of train.prepare --resolution {config.resolution}"
         )
     if config.num_classes and dataset.num_classes != config.num_classes:
         raise TrainError(

@@ -9,10 +9,10 @@ from train.data.remarks import remarks
 from train.sections import DataConfig
 
 
-def info(*sizes: int, labelled: bool = True) -> DatasetInfo:
+def info(*sizes: int, labelled: bool = True, resolution: int = 32) -> DatasetInfo:
     names = [f"name {c}" for c in range(len(sizes))] if labelled else []
     counts = list(sizes) if labelled else []
-    return DatasetInfo("test", None, 32, sum(sizes), names, None, counts, {}, {}, {})
+    return DatasetInfo("test", None, resolution, sum(sizes), names, None, counts, {}, {}, {})
 
 
 def test_classes_ten_to_one_are_alike_and_more_are_not() -> None:
@@ -55,3 +55,24 @@ def test_what_a_run_does_already_is_not_advised() -> None:
     config = TrainConfig(data=DataConfig(held_out=0.2), augment=AugmentConfig(policy=("color",)))
     (line,) = remarks(info(60, 50), config)
     assert line.endswith("50: D may learn each by heart")
+
+
+def test_a_class_of_one_image_has_none_to_hold_out() -> None:
+    (line,) = remarks(info(1, 9), TrainConfig())
+    assert line.endswith("1: D may learn each by heart; augment.policy=[color,translation,cutout] varies what it sees")
+
+
+@pytest.mark.parametrize(
+    ("side", "end"),
+    [(96, "px; architecture=cnn takes it"), (16, "=cnn or architecture=dcgan takes it"), (100, "no other takes it")],
+)
+def test_a_size_that_the_networks_do_not_have_is_said(side: int, end: str) -> None:
+    (line,) = remarks(info(200, 200, resolution=side), TrainConfig())
+    assert line.startswith(f"resolution={side}: the resnet architecture has plans for [32, 48, ")
+    assert line.endswith(end)
+
+
+def test_rates_that_never_fall_are_said() -> None:
+    assert remarks(info(200, 200), TrainConfig(steps=400_001)) == []
+    (line,) = remarks(info(200, 200), TrainConfig(steps=400_000))
+    assert line == "decay_from=400000 is not before steps=400000: the rates never fall"

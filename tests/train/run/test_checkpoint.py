@@ -201,8 +201,8 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 @pytest.mark.parametrize(
     ("place", "error"),
     [
-        ("save_file", SafetensorError("No space left on device")),  # how its writer tells it
-        ("save_file", FULL),
+        ("save_tensors", SafetensorError("No space left on device")),  # how its writer tells it
+        ("save_tensors", FULL),
         ("sync", FULL),
         ("sha256", FULL),
     ],
