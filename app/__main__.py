@@ -60,6 +60,7 @@ def _serve(options: argparse.Namespace) -> None:
     except ModuleNotFoundError as error:
         raise ValueError(f"{error.name} is not installed: pip install '.[app]'") from error
     service = Service(options.model or ["bundled"], allow_repos=options.allow_repo, device=options.device)
+    service.models.check_sources()
     demo = build_demo(service)
     try:
         _, address, _ = demo.launch(
@@ -73,13 +74,18 @@ def _serve(options: argparse.Namespace) -> None:
             **launch_options(),
         )
     except OSError as error:
-        raise ValueError(f"port={options.port} on host={options.host}: {error}") from error
+        raise ValueError(f"port={options.port} on host={options.host}: {_reason(error)}") from error
     if options.mcp and demo.mcp_error:
         demo.close(verbose=False)
         raise ValueError(f"--mcp: {demo.mcp_error.strip().splitlines()[0]}")
     threading.Thread(target=service.warm_up, daemon=True).start()
     print(f"The page is at {address} (Ctrl+C ends it)", flush=True)
     demo.block_thread()
+
+
+def _reason(error: OSError) -> str:
+    """Return why an address cannot be listened on, without Gradio's advice for those who write programs."""
+    return "it is taken; another --port is allowed" if "empty port" in str(error) else str(error)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ import torch
 from app.limits import LIMITS, InvalidRequest, short_repr
 from sngan_cond import GeneratorConfig
 from sngan_cond.classes import class_label
-from sngan_cond.hub.files import BUNDLED, WEIGHTS_FILE
+from sngan_cond.hub.download import locate
+from sngan_cond.hub.files import BUNDLED, WEIGHTS_FILE, is_repo
 from sngan_cond.loading import LoadedModel, load_generator
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
@@ -128,6 +129,16 @@ class ModelStore:
     def has_repos(self) -> bool:
         """Whether any model that can be opened lies in a repo, and so has revisions."""
         return bool(self.patterns) or not all(map(_is_folder, self._sources.values()))
+
+    def check_sources(self) -> None:
+        """Look for the files of all that is no repo, so that whoever starts the page hears of a mistake.
+
+        Raises:
+            PretrainedError: naming the folder as it was given.
+        """
+        for source in self._sources.values():
+            if _is_folder(source) or not is_repo(source.partition("@")[0]):
+                locate(source)
 
     def open(self, name: str = "", revision: str = "", *, again: bool = False) -> Model:
         """Return a model, opening it first if it is not open.

@@ -175,6 +175,8 @@ def _run(command: str, folder: Path) -> None:
     elif words[:2] == ["python", "-m"] and words[2].startswith("train"):
         name = words[2] if "." in words[2] else f"{words[2]}.__main__"
         status = importlib.import_module(name).main(words[3:])
+        if accelerate := sys.modules.get("accelerate.state"):  # the next run may have another precision
+            accelerate.AcceleratorState._reset_state(reset_partial_state=True)
     else:
         environment = clean_environment()
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"

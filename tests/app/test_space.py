@@ -119,5 +119,16 @@ def test_a_taken_port_is_reported(tiny: Path) -> None:
         taken.listen()
         port = str(taken.getsockname()[1])
         ended = python("-m", "app", "--model", tiny, "--port", port, "--no-browser", "--device", "cpu", status=2)
-    assert ended.stderr.startswith(f"python -m app: error: port={port} on host=127.0.0.1: ")
-    assert ended.stderr.count("\n") == 1
+    assert ended.stderr == (
+        f"python -m app: error: port={port} on host=127.0.0.1: it is taken; another --port is allowed\n"
+    )
+
+
+@pytest.mark.slow
+def test_a_folder_that_holds_no_model_is_told_before_the_page_opens(tiny: Path, tmp_path: Path) -> None:
+    nothing = tmp_path / "photographs"
+    nothing.mkdir()
+    start = "python -m app: error: model="
+    command = ("-m", "app", "--no-browser", "--device", "cpu", "--model", tiny, "--model")
+    assert python(*command, nothing, status=2).stderr.startswith(f"{start}'{nothing}': no config.json and no model")
+    assert python(*command, tmp_path / "nowhere", status=2).stderr.startswith(f"{start}'{tmp_path / 'nowhere'}': ")

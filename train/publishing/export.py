@@ -112,12 +112,14 @@ def _write(path: Path, values: Mapping[str, Any]) -> None:
 
 def _data(training: Mapping[str, Any]) -> dict[str, Any]:
     """Say what the run was trained on, where the prepared data set is still there."""
-    path = Path(str(flat(training).get("config.data.path", "")), "dataset.json")
+    run = flat(training)
+    path = Path(str(run.get("config.data.path", "")), "dataset.json")
     if not path.is_file():
         return {}
     info = read_json(path, error=TrainError)
     keys = ("source", "split", "resolution", "count", "preparation", "sha256")
-    return {"data": {key: info[key] for key in keys if info.get(key) is not None}}
+    held_out = {"held_out": run["config.data.held_out"]} if run.get("config.data.held_out") else {}
+    return {"data": {key: info[key] for key in keys if info.get(key) is not None} | held_out}
 
 
 def _draw_samples(checkpoint: Path, config: Mapping[str, Any], target: Path) -> None:
