@@ -221,5 +221,9 @@ def _is_heif(file: Path | IO[bytes]) -> bool:
         with file.open("rb") as opened:
             return _is_heif(opened)
     file.seek(0)
-    head = file.read(12)
-    return head[4:8] == b"ftyp" and head[8:] in HEIF_BRANDS
+    return begins_as_heif(file.read(12))
+
+
+def begins_as_heif(head: bytes) -> bool:
+    """Return whether the first 12 bytes of a file are those of a HEIC image."""
+    return head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS

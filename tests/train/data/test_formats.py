@@ -17,6 +17,8 @@ from tests.train.data.icc import P3_PROFILE
 from tests.train.data.images import smooth_image
 from train.data import image as images
 from train.data.image import FORMATS, SUFFIXES, BadImageError, decode
+from train.data.sources.files import folder_files
+from train.data.sources.listing import list_images
 
 EXIF = Image.Exif()
 EXIF[0x0112] = 6  # a viewer turns it by 90 degrees clockwise
@@ -87,6 +89,9 @@ def test_without_the_extra_heic_is_refused_by_name(tmp_path: Path, monkeypatch: 
     (tmp_path / "a.heic").write_bytes(HEIC_HEAD)
     for file in (tmp_path / "a.heic", io.BytesIO(HEIC_HEAD)):
         refused(partial(decode, file), 'unreadable: a HEIC image (.heic); pip install ".[heic]"', by=BadImageError)
+    (tmp_path / "b").write_bytes(HEIC_HEAD)  # of a phone's album, without a suffix
+    (tmp_path / "c").write_bytes(HEIC_HEAD.replace(b"ftyp", b"moov"))
+    assert list_images(folder_files(tmp_path)).images == ["a.heic", "b"]
 
 
 # --- sizes

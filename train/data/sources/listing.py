@@ -7,7 +7,7 @@ from collections import Counter
 
 from PIL import Image
 
-from train.data.image import FORMATS, SUFFIXES
+from train.data.image import FORMATS, SUFFIXES, begins_as_heif
 from train.data.sources.base import printable
 from train.data.sources.files import Files
 from train.errors import DataError
@@ -64,6 +64,8 @@ def _begins_as_image(files: Files, name: str) -> bool:
         head = files.head(name, _HEAD_BYTES)
     except DataError:
         return True  # for it is reported where images are read
+    if begins_as_heif(head):  # also where it cannot be read: then the image is skipped, with advice
+        return True
     Image.init()  # loads the formats once
     accepts = [Image.OPEN[name][1] for name in _SIGNED if name in Image.OPEN]
     return any(accept is not None and accept(head) is True for accept in accepts)
