@@ -155,6 +155,11 @@ LAYOUTS = {
         ('classes are numbers but not their labels: label 0 is class "3"',),
         make=tarred_and_gzipped,
     ),
+    "a spreadsheet's numbers": Layout(
+        {"1.png": 1, "2.png": 2, "labels.csv": "file,label\n1.png,10.0\n2.png,2.0\n"},
+        {"2.0": [2], "10.0": [1]},
+        ("labels are from ", 'classes are numbers but not their labels: label 0 is class "2.0"'),
+    ),
     "a file that says what the folders say": Layout(
         CLASSES | {"labels.csv": "file,label\ndog/b.png,1\ndog/a.png,1\ncat/x.png,0\n"}, TWO
     ),

@@ -1,20 +1,23 @@
 """Classes by name: their order, WordNet's names, and what a user should know about them."""
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from train.data.sources.base import printable
 
+_NUMBER = re.compile(r"[0-9]+(\.0+)?")  # 2.0 is what a spreadsheet makes of 2
+
 
 def in_label_order(names: Iterable[str]) -> list[str]:
     """Sort class names: numbers, if all are, by their values (2 before 10), else as text, ImageNet's order."""
     names = sorted(names)
-    return sorted(names, key=int) if _are_numbers(names) else names
+    return sorted(names, key=lambda name: int(name.partition(".")[0])) if _are_numbers(names) else names
 
 
 def _are_numbers(names: Sequence[str]) -> bool:
-    return all(name.isascii() and name.isdigit() for name in names)
+    return all(map(_NUMBER.fullmatch, names))
 
 
 def class_names(names: list[str]) -> tuple[list[str], list[str] | None]:
