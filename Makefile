@@ -33,7 +33,7 @@ demo: $(VENV)/installed
 	@test "$(PAGE)" = 0 || $(BIN)/python -m app --model $(DEMO)/run --model bundled
 
 test: $(VENV)/installed-dev browser check
-	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest -m slow --numprocesses 3 --dist worksteal  # some wait for others' processes
 
 test-gpu: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m gpu
