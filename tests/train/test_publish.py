@@ -42,6 +42,20 @@ def test_no_folder_of_the_machine_goes_out(run_dir: Path, tmp_path: Path) -> Non
     assert json.loads((tmp_path / "out/metrics.json").read_text()) == {"metrics": [], "model": "run"}
 
 
+@pytest.mark.parametrize(("held_out", "said"), [(0.1, {"held_out": 0.1}), (0.0, {})])
+def test_the_data_set_is_named_and_what_was_kept_from_training(
+    held_out: float, said: dict, run_dir: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    checkpoint = run_dir / "checkpoints/step-00000002"
+    training = json.loads((checkpoint / "training.json").read_text())
+    training["config"]["data"] = {"path": str(tiny_data), "held_out": held_out}
+    (checkpoint / "training.json").write_text(json.dumps(training))
+    export_checkpoint(checkpoint, tmp_path / "out", run_dir=run_dir)
+    data = json.loads((tmp_path / "out/training.json").read_text())["data"]
+    assert data["count"] == 200
+    assert {key: value for key, value in data.items() if key == "held_out"} == said
+
+
 def test_dry_run_shows_and_sends_nothing(run_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
     options = ("--run-dir", run_dir, "--repo", "user/name", "--dry-run")

@@ -22,14 +22,13 @@ FOLDER = Path(__file__).parent
 _ADAPTER = TypeAdapter(TrainConfig)
 KeyPath = tuple[str, ...]
 # What pydantic asks for by Python's names, in YAML's.
-_WHOLE, _NUMBER, _SWITCH = "a whole number is allowed", "a number is allowed", "true or false is allowed"
 # What is allowed, by pydantic's names of what is wrong.
 _ALLOWED = {
     "tuple_type": "a list is allowed, in [] and with commas",
     "dict_type": "a mapping is allowed, in {{}}",
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _WHOLE),
-    **dict.fromkeys(("float_type", "float_parsing"), _NUMBER),
-    **dict.fromkeys(("bool_type", "bool_parsing"), _SWITCH),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number is allowed"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number is allowed"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false is allowed"),
     "greater_than": "a number above {gt} is allowed",
     "greater_than_equal": "{ge} and more is allowed",
     "less_than": "a number below {lt} is allowed",
@@ -201,7 +200,9 @@ class _Settings:
             if first["type"] == "value_error":  # one of ours, whose words name the value already
                 message = str(first["ctx"]["error"])
                 raise TrainError(f"{self._where(path)}: {message}" if path else message) from error
-            allowed = _ALLOWED.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
+            allowed = (
+                _ALLOWED[kind].format(**first.get("ctx", {})) if (kind := first["type"]) in _ALLOWED else first["msg"]
+            )
             raise TrainError(f"{self._where(path)}={first['input']!r}: {allowed}") from error
 
     def _count_classes(self, count: Callable[[str], int]) -> None:
