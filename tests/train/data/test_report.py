@@ -77,10 +77,7 @@ def test_a_page_of_what_a_set_holds(tmp_path: Path) -> None:
     assert all(address.startswith("data:image/webp;base64,") for address in page.addresses)
     assert len(page.addresses) == 12 + 11 + 7 + 3 * 2
     said = ("What was found in the source", "junk: folders named @eaDir", "1 unreadable", "From 7 (")
-    said += (
-        "1.9\ntimes as many",
-        "3 of 3 classes have fewer than 100 images",
-    )
+    said += ("1.9\ntimes as many", "3 of 3 classes have fewer than 100 images")
     for words in (*said, *map(legible, (*HOSTILE, "/0 no\timage\n.jpg"))):
         assert words in page.text
     pairs = (("005", "copy of 5"), ("002", "large"), ("004", "copy of 4"))
