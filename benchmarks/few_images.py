@@ -7,6 +7,7 @@ same command goes on after a stop; a run that has its file in `scores` is not ru
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -28,7 +29,7 @@ DISTANCE = "frechet_efficientnet_lite0"
 AUGMENT = ("augment.policy=[color,translation,cutout]",)
 PLAIN = ("augment.policy=[]",)
 FIRST, OTHERS = slice(0, 5), slice(5, 10)  # of Imagenette's classes, by WordNet id
-SCORED = 4  # checkpoints of a run
+SCORED = 3  # checkpoints of a run
 
 
 @dataclass(frozen=True)
@@ -66,21 +67,21 @@ class Table:
 
 AUGMENTATIONS = (Method("none", PLAIN), Method("DiffAugment", AUGMENT))
 TABLES = (
-    Table("imagenette", "imagenette", 64, (60, 600), AUGMENTATIONS, 1500),
+    Table("imagenette", "imagenette", 64, (60, 600), AUGMENTATIONS, 1000),
     # 5,000 and not 6,000 of a class: the other thousand are its test images, which score.
-    Table("cifar10", "cifar10", 32, (60, 600, 5000), AUGMENTATIONS, 3000),
+    Table("cifar10", "cifar10", 32, (60, 600, 5000), AUGMENTATIONS, 1200),
     Table(
         "start",
         "imagenette",
         64,
         (60, 600),
         (Method("from scratch", AUGMENT), Method("init_from", AUGMENT, start=True)),
-        600,
+        300,
         classes=OTHERS,
     ),
 )
 # The model of the other classes, on all their images.
-SOURCE = Table("source", "imagenette", 64, (0,), (Method("source", AUGMENT),), 1500, classes=FIRST)
+SOURCE = Table("source", "imagenette", 64, (0,), (Method("source", AUGMENT),), 1000, classes=FIRST)
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Bench:
         settings = [
             f"data.path={self.prepared(cell.table, cell.images)}",
             *(f"resolution={cell.table.resolution}", f"seed={cell.seed}", f"steps={steps}"),
-            *(f"decay_from={steps // 2}", f"save_every={max(steps // SCORED, 1)}", f"keep_checkpoints={SCORED + 1}"),
+            *(f"decay_from={steps // 2}", f"save_every={math.ceil(steps / SCORED)}", f"keep_checkpoints={SCORED}"),
             *(*cell.method.settings, *self.extra),
         ]
         if cell.method.start and source:

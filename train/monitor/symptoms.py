@@ -47,12 +47,13 @@ class Symptom(NamedTuple):
 def symptoms_of(config: TrainConfig) -> dict[str, Symptom]:
     """Return what a run of this configuration is watched for, by short names."""
     lower = "lower optim_g.lr and optim_d.lr, and keep a constraint on D (constraint.kind=spectral)"
+    steeper_d = f"{lower}, with a larger constraint.scale"
     weaker_d = "lower optim_d.lr or d_updates_per_step, or give D more images (data.flip, augment.policy)"
     kind = config.loss.kind
     found = {
         "same_scores": Symptom(
             "D answers the same for everything",
-            lower,
+            steeper_d,
             SCORES,
             lambda n: _same_scores(n, kind),
             lasts=10,
@@ -105,7 +106,7 @@ def symptoms_of(config: TrainConfig) -> dict[str, Symptom]:
             ),
             f"{letter}_vanishes": Symptom(
                 f"{name}'s gradient vanishes",
-                lower,
+                steeper_d,
                 (norm, *SCORES, "d/loss"),
                 lambda n, key=norm: _vanished(n, key, kind),
             ),
