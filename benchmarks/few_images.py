@@ -67,9 +67,9 @@ class Table:
 
 AUGMENTATIONS = (Method("none", PLAIN), Method("DiffAugment", AUGMENT))
 TABLES = (
-    Table("imagenette", "imagenette", 64, (60, 600), AUGMENTATIONS, 1000),
+    Table("imagenette", "imagenette", 64, (60, 600), AUGMENTATIONS, 1500),
     # 5,000 and not 6,000 of a class: the other thousand are its test images, which score.
-    Table("cifar10", "cifar10", 32, (60, 600, 5000), AUGMENTATIONS, 1200),
+    Table("cifar10", "cifar10", 32, (60, 600, 5000), AUGMENTATIONS, 4000),
     Table(
         "start",
         "imagenette",

@@ -1,5 +1,6 @@
 """The command: help, wrong arguments, what it says, and Ctrl-C; shapes through it from end to end."""
 
+import functools
 import os
 import signal
 from pathlib import Path
@@ -105,7 +106,8 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(tmp_path: Path, workers
     """The signal goes to the whole process group, as from a terminal; images take seconds, so it is not too late."""
     out = tmp_path / "out"
     line = ("--source", "shapes", "--resolution", 32, "--limit", 12_000, "--workers", workers, "--out", out)
-    with start(*line, start_new_session=True) as process:
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
+    with start(*line, start_new_session=True, preexec_fn=heard) as process:
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(60) == 130
     said = (tmp_path / "out.log").read_text()
