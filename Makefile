@@ -11,7 +11,7 @@ PAGE ?= 1
 # glibc's default allocator returns large blocks to the system at every step, which costs training a third of its speed.
 ALLOCATOR := MALLOC_ARENA_MAX=1 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=200000000000
 
-.PHONY: demo test test-gpu check fix bench docs tour browser clean
+.PHONY: demo test test-gpu check style quick fix bench docs tour browser clean
 .DELETE_ON_ERROR:
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
@@ -38,11 +38,16 @@ test: $(VENV)/installed-dev browser check
 test-gpu: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m gpu
 
-check: $(VENV)/installed-dev
+check: $(VENV)/installed-dev  # types are checked on one core, beside the tests
+	$(MAKE) --jobs 2 style quick
+
+style: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+quick: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2
 
 fix: $(VENV)/installed-dev

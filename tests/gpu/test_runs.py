@@ -1,6 +1,5 @@
 """Whole runs on a GPU as users start them: what they compute in, kills, and two processes that share the card."""
 
-import sys
 from pathlib import Path
 
 import psutil
@@ -8,7 +7,7 @@ import pytest
 import torch
 
 from tests.processes import run, started, wait_for
-from tests.train.launch import ONE, TWO, tiny_command
+from tests.train.launch import ONE, tiny_command
 from tests.train.run.test_kill_resume import assert_same_bits
 from tests.train.run.test_two_processes import assert_equal_updates, one_update
 
@@ -51,7 +50,7 @@ def test_a_killed_run_ends_with_the_bits_of_one_that_was_left_alone(
 def test_two_processes_on_one_card_do_what_one_does(tmp_path: Path, tiny_data: Path, device: torch.device) -> None:
     """By gloo, for NCCL refuses two processes on one device; six updates of two micro-batches, the last from graphs."""
     options = {"power_iterations_at": "update", "steps": 6, "device": device.type}
-    alone = one_update([sys.executable], tiny_data, tmp_path / "one.safetensors", **options)
-    together = one_update(TWO, tiny_data, tmp_path / "two.safetensors", accumulate=2, **options)
+    alone = one_update(1, tiny_data, tmp_path / "one.safetensors", **options)
+    together = one_update(2, tiny_data, tmp_path / "two.safetensors", accumulate=2, **options)
     # The rounding error of one update, 2e-5, grows with every update that starts from it.
     assert_equal_updates(alone, together, slack=10)

@@ -1,19 +1,20 @@
 """Two gloo processes do what one does."""
 
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from sngan_cond import Generator, sample
 from tests.processes import run
 from tests.train.launch import TWO, tiny_command
+from tests.train.run.one_update import main
 
 
 def one_update(
-    launcher: list[str],
+    processes: int,
     data: Path,
     out: Path,
     *,
@@ -22,7 +23,11 @@ def one_update(
     steps: int = 1,
     device: str = "cpu",
 ) -> dict[str, torch.Tensor]:
-    run([*launcher, "-m", "tests.train.run.one_update", data, out, accumulate, power_iterations_at, steps, device])
+    if processes == 2:
+        run([*TWO, "-m", "tests.train.run.one_update", data, out, accumulate, power_iterations_at, steps, device])
+    else:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        main(str(data), str(out), accumulate, power_iterations_at, steps, device)
     return load_file(out)
 
 
@@ -39,16 +44,16 @@ def assert_equal_updates(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor],
 
 @pytest.mark.slow
 def test_one_update_of_two_processes_equals_that_of_one(tmp_path: Path, tiny_data: Path) -> None:
-    alone = one_update([sys.executable], tiny_data, tmp_path / "one.safetensors")
-    together = one_update(TWO, tiny_data, tmp_path / "two.safetensors")
+    alone = one_update(1, tiny_data, tmp_path / "one.safetensors")
+    together = one_update(2, tiny_data, tmp_path / "two.safetensors")
     assert_equal_updates(alone, together)
 
 
 @pytest.mark.slow
 def test_two_micro_batches_equal_one_batch(tmp_path: Path, tiny_data: Path) -> None:
     # Under "forward" u would move with each micro-batch; under "update" every forward sees the same weights.
-    whole = one_update([sys.executable], tiny_data, tmp_path / "a.safetensors", power_iterations_at="update")
-    halves = one_update(TWO, tiny_data, tmp_path / "b.safetensors", accumulate=2, power_iterations_at="update")
+    whole = one_update(1, tiny_data, tmp_path / "a.safetensors", power_iterations_at="update")
+    halves = one_update(2, tiny_data, tmp_path / "b.safetensors", accumulate=2, power_iterations_at="update")
     assert_equal_updates(whole, halves)
 
 
