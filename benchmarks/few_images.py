@@ -238,16 +238,18 @@ def _words(row: dict[str, Any]) -> str:
 def draw(bench: Bench, tables: Sequence[Table], seeds: int, path: Path) -> None:
     """Draw the distance over training, a panel for each table and number of images, a line for each seed."""
     shown = [(table, images) for table in tables for images in table.images]
+    names = dict.fromkeys(method.name for table in tables for method in table.methods)
+    colours = dict(zip(names, COLOURS, strict=False))
     with png(path) as figure:
         grid = panels(figure, len(shown), columns=3, width_inch=2.7)
         for axes, (table, images) in zip(grid, shown, strict=True):
-            for method, colour in zip(table.methods, COLOURS, strict=False):
-                for seed in range(seeds):
-                    if points := bench.curve(Cell(table, method, images, seed)):
-                        axes.plot(*zip(*points, strict=True), color=colour, label=method.name, linewidth=1.0)
+            for cell in cells([table], seeds):
+                if cell.images == images and (points := bench.curve(cell)):
+                    name = cell.method.name
+                    axes.plot(*zip(*points, strict=True), color=colours[name], label=name, linewidth=1.0)
             axes.set_title(f"{table.name}, {images:,} images a class")
             count_images(axes)
-        figure.supylabel(DISTANCE)
+        figure.supylabel("Fréchet distance, stand-in extractor")
         add_legend(figure, grid)
 
 
