@@ -13,6 +13,7 @@ from train.stored import STRICT
 
 NORMS = ("d/gradient_norm", "g/gradient_norm")
 KEPT_NORMS, FIRST_NORMS = 50, 5  # lines that are remembered, and the fewest that say anything
+SETTLED_NORMS = 20  # the fewest that outlast a run's first steps, whose gradients are large
 
 
 @dataclass(kw_only=True, config=STRICT)
@@ -38,6 +39,7 @@ class MonitorState:
         sights: by symptom.
         found: symptoms that were believed, and are in sight still.
         norms: of the last gradients that showed nothing, by scalar.
+        highest: medians of `norms` have been so large at most since the run began, by scalar.
     """
 
     looked: NotNegative = 0
@@ -45,6 +47,7 @@ class MonitorState:
     sights: dict[str, Sight] = field(default_factory=dict)
     found: list[str] = field(default_factory=list)
     norms: dict[str, list[float]] = field(default_factory=dict)
+    highest: dict[str, float] = field(default_factory=dict)
 
 
 class Finding(NamedTuple):
@@ -115,10 +118,14 @@ class Monitor:
     def _before(self) -> dict[str, float]:
         norms = {name: kept for name, kept in self.state.norms.items() if len(kept) >= FIRST_NORMS}
         usual = {f"usual/{name}": statistics.median(kept) for name, kept in norms.items()}
-        return usual | {f"most/{name}": max(kept) for name, kept in norms.items()}
+        most = {f"most/{name}": max(kept) for name, kept in norms.items()}
+        return usual | most | {f"highest/{name}": norm for name, norm in self.state.highest.items()}
 
     def _remember(self, numbers: Mapping[str, float]) -> None:
         ill = {need for name in self.state.sights for need in self.symptoms[name].needs}
         for name in NORMS:
             if name in numbers and name not in ill:
-                self.state.norms[name] = [*self.state.norms.get(name, []), numbers[name]][-KEPT_NORMS:]
+                kept = [*self.state.norms.get(name, []), numbers[name]][-KEPT_NORMS:]
+                self.state.norms[name] = kept
+                if len(kept) >= SETTLED_NORMS:
+                    self.state.highest[name] = max(self.state.highest.get(name, 0.0), statistics.median(kept))

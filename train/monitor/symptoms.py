@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 from train.config import TrainConfig
 
-# Scalars of a log line by name; of norms, `usual/NAME` is the median and `most/NAME` the largest of lines before, where
-# there are some.
+# Scalars of a log line by name; of norms, `usual/NAME` is the median and `most/NAME` the largest of lines before, and
+# `highest/NAME` the largest that the median ever was, where there are some.
 Numbers = Mapping[str, float]
 
 SAME_SCORES = 1e-5  # spread of D's scores, over their size, that rounding alone makes
 LOSS_ZERO = 0.01
 VANISHED, EXPLODED = 1e-5, 100.0  # a gradient's norm over the usual one, and over the largest of the lines before
+FADED = 1 / 30  # of the highest median; runs that learn keep a third, one that has stopped learning a hundredth
 NOTHING = 1e-12  # a norm that moves nothing at any time
 LATENTS_ALIKE, CLASSES_ALIKE, FLOOR = 0.01, 0.001, 0.1  # of the real images' diversity
 CHANCE = 0.01  # of shuffled labels that part the images as well
@@ -114,6 +115,13 @@ def symptoms_of(config: TrainConfig) -> dict[str, Symptom]:
                 f"{name}'s gradient explodes", lower, (norm,), lambda n, key=norm: _exploded(n, key)
             ),
         }
+    found["g_fades"] = Symptom(
+        "the gradient of G fades",
+        steeper_d,
+        ("g/gradient_norm", *SCORES, "d/loss"),
+        lambda n: _faded(n, kind),
+        lasts=200,
+    )
     found["not_finite"] = Symptom(
         "loss or gradient is not finite",
         lower,
@@ -161,6 +169,13 @@ def _vanished(n: Numbers, key: str, kind: str) -> str | None:
     if key == "d/gradient_norm" and _at_zero(n, kind):  # nothing to learn from images that it tells apart so well
         return None
     return f"its norm is {n[key]:.3g}" + (f", where {usual:.3g} was usual" if usual else "")
+
+
+def _faded(n: Numbers, kind: str) -> str | None:
+    norm, highest = n["g/gradient_norm"], n.get("highest/g/gradient_norm", 0.0)
+    if norm >= FADED * highest or _vanished(n, "g/gradient_norm", kind) or _same_scores(n, kind) or _at_zero(n, kind):
+        return None
+    return f"its norm is {norm:.3g}, where {highest:.3g} was usual once"
 
 
 def _exploded(n: Numbers, key: str) -> str | None:

@@ -23,6 +23,7 @@ WELL = {
     "most/d/gradient_norm": 11.0,
     "usual/g/gradient_norm": 3.0,
     "most/g/gradient_norm": 5.0,
+    "highest/g/gradient_norm": 6.0,
     "monitor/latent_diversity": 0.6,
     "monitor/class_diversity": 0.2,
     "monitor/diversity": 0.7,
@@ -49,6 +50,9 @@ LIMITS = [
     ("d_vanishes", {"d/gradient_norm": 7e-5}, {"d/gradient_norm": 9e-5}, "hinge"),
     ("d_vanishes", {"d/gradient_norm": 0.0}, {"d/loss": 0.0}, "ebgan"),
     ("g_vanishes", {"g/gradient_norm": 0.0}, {"d/score_spread": 0.0}, "hinge"),
+    ("g_fades", {"g/gradient_norm": 0.19}, {"g/gradient_norm": 0.21}, "hinge"),
+    ("g_fades", {"g/gradient_norm": 0.1}, {"g/gradient_norm": 2e-5}, "hinge"),  # which is another symptom
+    ("g_fades", {"g/gradient_norm": 0.1}, {"d/loss": 0.0}, "minimax"),
     ("g_explodes", {"g/gradient_norm": 501.0}, {"g/gradient_norm": 499.0}, "hinge"),
     ("d_explodes", {"d/gradient_norm": 1101.0}, {"most/d/gradient_norm": 0.0}, "hinge"),
     ("not_finite", {"first_not_finite": 7.0}, {}, "hinge"),
@@ -119,6 +123,20 @@ def test_a_norm_is_compared_with_those_of_the_last_lines_that_were_well() -> Non
     found = [monitor.see(step, well | {"g/gradient_norm": 401.0}) for step in range(60, 90)]
     assert [[(f.symptom, f.since) for f in each] for each in found if each] == [[("g_explodes", 60)]]
     assert found[20][0].evidence == "its norm is 401, where it was up to 4 before"
+
+
+@pytest.mark.parametrize(("halves_every", "found"), [(20, [("g_fades", 400, 600)]), (100, [])])
+def test_a_gradient_that_fades_slowly_is_compared_with_what_it_once_was(
+    halves_every: int, found: list[tuple[str, int, int]]
+) -> None:
+    """From step 300 on, so that no line is far from those before it; by step 400 the quick one is at a 32nd."""
+    monitor = Monitor(symptoms_of(TrainConfig()), MonitorState())
+    well = {key: value for key, value in WELL.items() if key.startswith(("d/", "g/"))}
+    seen = []
+    for step in range(0, 601, 10):
+        norm = 1e4 if step < 50 else 6.0 * 0.5 ** (max(step - 300, 0) / halves_every)  # a run's first steps are wild
+        seen += monitor.see(step, well | {"g/gradient_norm": norm})
+    assert [(each.symptom, each.since, each.step) for each in seen] == found
 
 
 def test_the_documentation_has_each_symptom_and_how_long_it_must_last() -> None:
