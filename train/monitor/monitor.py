@@ -39,7 +39,7 @@ class MonitorState:
         sights: by symptom.
         found: symptoms that were believed, and are in sight still.
         norms: of the last gradients that showed nothing, by scalar.
-        highest: medians of `norms` have been so large at most since the run began, by scalar.
+        highest: the largest that the median of `norms` has been since the run began, by scalar.
     """
 
     looked: NotNegative = 0
