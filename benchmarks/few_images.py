@@ -277,6 +277,9 @@ def main() -> None:
     bench = Bench(args.out, sources, threads=threads, steps=args.steps, extra=args.set)
     tables = [table for table in TABLES if table.name in args.tables]
     for table in tables:
+        if sources[table.data] is None:
+            parser.error(f"--tables {table.name} needs --{table.data} DIR")
+    for table in tables:
         bench.held_out(table)  # before several runs ask for it at once
         for images in table.images:
             bench.prepared(table, images)
