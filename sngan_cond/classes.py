@@ -122,8 +122,7 @@ def search_classes(config: GeneratorConfig, query: str, limit: int = 20) -> list
     ranked = [(rank, label) for label in range(config.num_classes) if (rank := _rank(index, label, key)) is not None]
     if ranked:
         return [label for _, label in sorted(ranked)][:limit]
-    near = difflib.get_close_matches(key, index.by_name, n=limit, cutoff=0.6)
-    return list(dict.fromkeys(label for name in near for label in index.by_name[name]))[:limit]
+    return list(dict.fromkeys(label for name in _near(index, key, limit) for label in index.by_name[name]))[:limit]
 
 
 @dataclass(frozen=True, repr=False)
@@ -183,6 +182,7 @@ class _Index:
     ids: tuple[str, ...]  # of each label, "" where there are none
     by_name: dict[str, list[int]]
     by_id: dict[str, list[int]]
+    words: tuple[str, ...]  # of all names, each once
 
 
 @functools.lru_cache(maxsize=16)
@@ -197,7 +197,8 @@ def _index(config: GeneratorConfig) -> _Index:
         if wnid:
             by_id[wnid].append(label)
     labels = tuple(_label(config, label, by_name) for label in range(config.num_classes))
-    return _Index(labels, tuple(names), ids, dict(by_name), dict(by_id))
+    words = tuple(dict.fromkeys(word for name in by_name for word in name.split()))
+    return _Index(labels, tuple(names), ids, dict(by_name), dict(by_id), words)
 
 
 def _label(config: GeneratorConfig, label: int, by_name: Mapping[str, list[int]]) -> str:
@@ -219,6 +220,27 @@ def _rank(index: _Index, label: int, key: str) -> int | None:
         any(key in name for name in names),
     )
     return next((rank for rank, fit in enumerate(fits) if fit), None)
+
+
+def _near(index: _Index, key: str, limit: int) -> list[str]:
+    """Return names of similar spelling: first those that have a word like each of the query's, then those alike whole."""
+    close = [
+        {word: _alike(word, part) for word in index.words if _alike(word, part) >= 0.8} for part in key.split()[:8]
+    ]
+    scores = {}
+    for name in index.by_name:
+        best = [max((likeness.get(word, 0.0) for word in name.split()), default=0.0) for likeness in close]
+        if all(best):
+            scores[name] = sum(best)
+    by_words = sorted(scores, key=scores.__getitem__, reverse=True)
+    return by_words or difflib.get_close_matches(key, index.by_name, n=limit, cutoff=0.6)
+
+
+def _alike(word: str, other: str) -> float:
+    """Return how alike two words are spelt, 0 to 1; where their lengths differ much it is not worked out."""
+    if 2 * min(len(word), len(other)) < len(word) + len(other) - 6:
+        return 0.0
+    return difflib.SequenceMatcher(None, word, other, autojunk=False).ratio()
 
 
 def _named(index: _Index, key: str) -> list[int]:

@@ -173,6 +173,10 @@ def test_search_ranks() -> None:
     assert set(search_classes(IMAGENET, "crane")) >= {134, 517}
     assert search_classes(IMAGENET, "RETRIEVER", limit=3) == [205, 206, 207]
     assert search_classes(IMAGENET, "goldne retriever", limit=1) == [207]
+    assert search_classes(IMAGENET, "retriver", limit=5) == [205, 206, 207, 208, 209]  # a word of each name
+    assert search_classes(IMAGENET, "sibrian huskey", limit=1) == [250]
+    assert search_classes(IMAGENET, "goldfich", limit=1) == [11]  # goldfinch, not goldfish
+    assert search_classes(IMAGENET, "qqqqq") == []
     assert search_classes(IMAGENET, "") == list(range(20))
     assert search_classes(IMAGENET, "e", limit=7).__len__() == 7
     assert search_classes(IMAGENET, "zzzzqqqq") == []
