@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from app.serving import set_environment_defaults
 from sngan_cond.cli import OneLineParser, run_command
-from sngan_cond.flags import integer
+from sngan_cond.flag_groups import integer
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

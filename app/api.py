@@ -14,9 +14,11 @@ import gradio as gr
 
 from app.limits import LIMITS
 from app.requests.base import Request
+from app.requests.cross import CrossRequest
 from app.requests.mixture import MixtureRequest
 from app.requests.morph import MorphRequest
 from app.requests.sample import SampleRequest
+from app.requests.vary import VaryRequest
 from app.requests.walk import WalkRequest
 from app.service import Service
 from app.tabs.tab import GROUP, friendly, make
@@ -64,14 +66,14 @@ def endpoints(service: Service) -> list[Callable[..., Any]]:
     return [*(_endpoint(service, kind, values_of) for values_of, kind in IMAGE_ENDPOINTS.items()), classes, models]
 
 
-def sample(classes: list[str], count: int = 4, seed: int = 0) -> Values:
+def sample(classes: list[str], count: int | None = None, seed: int = 0) -> Values:
     """Make images of classes with a class-conditional GAN. The same arguments give the same images.
 
     A lower truncation gives more typical and less varied images. The classes endpoint finds classes.
 
     Args:
         classes: Class indices, names or WordNet ids, such as ["golden retriever", "n03445777", "7"].
-        count: Images of each class, from 1; at most 64 images in all.
+        count: Images of each class, from 1; at most 64 images in all; null for 4, or for the 1 of a named latent.
         seed: Seed of the latents, 0 to 2**63 - 1.
 
     Returns:
@@ -96,13 +98,13 @@ def morph(from_class: str, to_class: str, steps: int = 8, seed: int = 0) -> Valu
     return {"from_class": from_class, "to_class": to_class, "steps": steps, "seed": seed}
 
 
-def mixture(classes: list[str], weights: list[float], count: int = 4, seed: int = 0) -> Values:
+def mixture(classes: list[str], weights: list[float], count: int | None = None, seed: int = 0) -> Values:
     """Make images of a blend of classes.
 
     Args:
         classes: Up to 6 classes: indices, names or WordNet ids.
         weights: A weight for each class, from 0; they are divided by their sum.
-        count: Images, 1 to 64.
+        count: Images, 1 to 64; null for 4, or for the 1 of a named latent.
         seed: Seed of the latents, 0 to 2**63 - 1.
 
     Returns:
@@ -115,7 +117,7 @@ def walk(class_name: str, from_seed: int = 0, to_seed: int = 1, steps: int = 8) 
     """Walk from one latent to another within a class.
 
     Args:
-        class_name: Index, name or WordNet id; empty only for a model without classes.
+        class_name: Index, name or WordNet id, or a blend such as "8*0.7+2*0.3"; empty only for a model without classes.
         from_seed: Seed of the first latent, 0 to 2**63 - 1.
         to_seed: Seed of the last latent, 0 to 2**63 - 1.
         steps: Images, 2 to 48.
@@ -127,16 +129,57 @@ def walk(class_name: str, from_seed: int = 0, to_seed: int = 1, steps: int = 8) 
     return {"class_": class_name, "seed": from_seed, "to_seed": to_seed, "steps": steps}
 
 
+def vary(latent: str = "0:0", class_name: str = "", radius: float = 0.2, count: int = 8, seed: int = 0) -> Values:
+    """Make images near one, that is more like it: each latent moves by the radius towards another one of the seed.
+
+    Args:
+        latent: Name of the latent of the image, such as "7:3" or another that a recipe lists.
+        class_name: Index, name or WordNet id, or a blend as a recipe lists it; empty only for a model without classes.
+        radius: Fraction of the way, 0 to 1; 0 changes nothing.
+        count: Images, 1 to 64.
+        seed: Seed of the latents that they move towards, 0 to 2**63 - 1.
+
+    Returns:
+        Grid as a PNG.
+    """
+    return {"latent": latent, "class_": class_name, "radius": radius, "count": count, "seed": seed}
+
+
+def cross(
+    latent: str = "0:0", to_latent: str = "1:0", class_name: str = "", to_class: str = "", steps: int = 4
+) -> Values:
+    """Cross two images: down the rows goes the latent from the one to the other, along each row the class.
+
+    Args:
+        latent: Name of the latent of the first image, such as "7:3" or another that a recipe lists.
+        to_latent: Name of the latent of the second image.
+        class_name: Class of the first image, or a blend as a recipe lists it; empty only for a model without classes.
+        to_class: Class of the second image, likewise.
+        steps: Rows, and columns where there are classes, 2 to 8.
+
+    Returns:
+        Grid as a PNG.
+    """
+    values = {"latent": latent, "to_latent": to_latent, "steps": steps}
+    return values | {"class_": class_name, "to_class": to_class}
+
+
 IMAGE_ENDPOINTS: dict[Callable[..., Values], type[Request]] = {
     sample: SampleRequest,
     morph: MorphRequest,
     mixture: MixtureRequest,
     walk: WalkRequest,
+    vary: VaryRequest,
+    cross: CrossRequest,
 }
 
 
 def _shared(
-    truncation: float | None = None, model: str = "", revision: str = "", http_request: gr.Request | None = None
+    truncation: float | None = None,
+    model: str = "",
+    revision: str = "",
+    latent: str = "",
+    http_request: gr.Request | None = None,
 ) -> None: ...
 
 
@@ -144,6 +187,7 @@ _SHARED_ARGS = {
     "truncation": "From 0.05; latents beyond this many standard deviations are drawn again; null for none.",
     "model": "A model of this page, or a Hub repo that it allows; empty for its first.",
     "revision": "Branch, tag or commit hash of a Hub repo; empty for the newest.",
+    "latent": 'Name of a latent, such as "7:3" or another that a recipe lists, instead of a seed; empty for the seed.',
 }
 _SHARED_RETURNS = """
     Images as PNGs.
@@ -153,7 +197,7 @@ _SHARED_RETURNS = """
 def _endpoint(service: Service, kind: type[Request], values_of: Callable[..., Values]) -> Callable[..., Any]:
     """Return the endpoint that takes what `values_of` does and, of what `_shared` does, what such requests have."""
     own, shared = (dict(inspect.signature(function).parameters) for function in (values_of, _shared))
-    for name in _SHARED_ARGS.keys() - {entry.name for entry in fields(kind)}:
+    for name in _SHARED_ARGS.keys() - ({entry.name for entry in fields(kind)} - own.keys()):
         del shared[name]
     signature = inspect.Signature([*own.values(), *shared.values()], return_annotation=Moving if kind.moves else Still)
 
@@ -162,7 +206,10 @@ def _endpoint(service: Service, kind: type[Request], values_of: Callable[..., Va
         given.apply_defaults()
         others = {name: given.arguments.pop(name) for name in shared}
         http_request = others.pop("http_request")
-        result, files = make(service, kind, values_of(**given.arguments) | others, http_request)
+        values = values_of(**given.arguments) | others
+        if values.get("count", 0) is None:
+            values["count"] = 1 if values["latent"] else 4
+        result, files = make(service, kind, values, http_request)
         animation = [] if files.animation is None else [_file(files.animation)]
         return _file(files.grid), *animation, [_file(path) for path in files.images], result.recipe
 

@@ -11,13 +11,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from sngan_cond.ancestry import MAX_NAME, canonical_name, sources
 from sngan_cond.latents import MAX_SEED, check_truncation
 
 SHOWN_CHARACTERS = 60
 
 
 class InvalidRequest(ValueError):  # noqa: N818 - named for what it is
-    """A visitor asked for something that cannot be done; the message is one plain sentence to show them."""
+    """A visitor asked for something that cannot be done; the message is one plain sentence to show them.
+
+    Args:
+        field: name of the request's field that it is about, where it is about one.
+    """
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class CancelledError(Exception):
@@ -31,8 +40,11 @@ class Limits:
     images: int = 64  # in one request
     steps: int = 48  # images of one morph or walk
     classes: int = 16  # in one request
-    mixture_classes: int = 6  # in one mixture; the page has a slider for each
+    mixture_classes: int = 6  # in one mixture or blend; the page has a slider for each
+    cross_steps: int = 8  # rows, and columns, of crossed images
     text_characters: int = 200  # in the name of a class, model or revision
+    latent_characters: int = MAX_NAME  # in the name of a latent
+    truncated_rows: int = 1024  # drawn for one latent: at the smallest threshold that takes about a second
     model_bytes: int = 1_600_000_000  # size of a model's weights file
     models_loaded: int = 3  # in memory at once
     queue: int = 64  # waiting requests, beyond which the page says that it is busy
@@ -56,12 +68,13 @@ def short_repr(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def text(name: str, value: Any) -> str:
+def text(name: str, value: Any, longest: int = LIMITS.text_characters) -> str:
     """Check a text, and strip it.
 
     Args:
         name: what the message calls the field.
         value: None counts as empty text, an integer as its digits.
+        longest: characters, at most.
     """
     if value is None:
         return ""
@@ -69,8 +82,8 @@ def text(name: str, value: Any) -> str:
         value = short_repr(value)
     if not isinstance(value, str):
         raise InvalidRequest(f"{name} is {short_repr(value)}: text is expected")
-    if len(value) > LIMITS.text_characters:
-        raise InvalidRequest(f"{name} is {short_repr(value)}: at most {LIMITS.text_characters} characters are allowed")
+    if len(value) > longest:
+        raise InvalidRequest(f"{name} is {short_repr(value)}: at most {longest:,} characters are allowed")
     value = value.strip()
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise InvalidRequest(f"{name} is {short_repr(value)}: control characters are not allowed")
@@ -92,6 +105,40 @@ def classes(value: Any, limit: int) -> tuple[str, ...]:
     return tuple(filter(None, (text("class", entry) for entry in entries)))
 
 
+def latent(name: str, value: Any) -> str:
+    """Check the name of a latent, and return its canonical form; None and empty text are none."""
+    given = text(name, value, LIMITS.latent_characters)
+    if not given:
+        return ""
+    try:
+        rows = sum(source.row + 1 for source in sources(given, name) if source.truncation is not None)
+        canonical = canonical_name(given, name)
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from error
+    if rows > LIMITS.truncated_rows:
+        raise InvalidRequest(
+            f"{name} is {short_repr(given)}: its truncated sources draw {rows:,} rows in all; "
+            f"at most {LIMITS.truncated_rows:,} are allowed"
+        )
+    return canonical
+
+
+def parent(name: str, value: Any) -> str:
+    """Check the name of a latent as `latent` does, where there has to be one."""
+    given = latent(name, value)
+    if not given:
+        raise InvalidRequest(f"{name} is empty: the name of a latent, such as 7:3, is expected")
+    return given
+
+
+def weights_sha256(value: Any) -> str:
+    """Check the first 12 digits of the sha256 of a weights file; empty text is none."""
+    given = text("weights", value)
+    if given and not re.fullmatch("[0-9a-f]{12}", given):
+        raise InvalidRequest(f"weights is {short_repr(given)}: the first 12 digits (0-9, a-f) of a sha256 are expected")
+    return given
+
+
 def whole_number(name: str, value: Any, low: int, high: int) -> int:
     """Check an integer from `low` to `high`, both included; a float without a fraction is one."""
     # The length first: `int` takes quadratic time, and beyond 4,300 digits it raises.
@@ -106,6 +153,7 @@ def whole_number(name: str, value: Any, low: int, high: int) -> int:
 count = partial(whole_number, "number of images", low=1, high=LIMITS.images)
 seed = partial(whole_number, low=0, high=MAX_SEED)
 steps = partial(whole_number, "steps", low=2, high=LIMITS.steps)
+cross_steps = partial(whole_number, "steps", low=2, high=LIMITS.cross_steps)
 
 
 def truncation(value: Any) -> float | None:
@@ -123,6 +171,14 @@ def weight(value: Any) -> float:
     number = _number("weight", value)
     if not 0 <= number <= 1e6:
         raise InvalidRequest(f"weight is {short_repr(value)}: a number from 0 to 1,000,000 is allowed")
+    return number
+
+
+def radius(value: Any) -> float:
+    """Check how far variations lie from their latent, 0 to 1."""
+    number = _number("radius", value)
+    if not 0 <= number <= 1:
+        raise InvalidRequest(f"radius is {short_repr(value)}: a number from 0 to 1 is allowed")
     return number
 
 

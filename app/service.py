@@ -97,6 +97,7 @@ class Service:
             model = self.open(request.model, request.revision)
             labels = request.labels(model.generator)
             z, y = request.inputs(model.generator, labels)
+            recipe = recipe_for(model, request, labels)  # before the images, as it may refuse a name that is too long
             batches = []
             for batch in self.engine.run(model.generator, z, y, cancelled):
                 batches.append(batch)
@@ -107,8 +108,8 @@ class Service:
                 self._running[visitor].discard(cancelled)
                 if not self._running[visitor]:
                     del self._running[visitor]
-        captions = request.captions(len(z), [class_label(model.config, label) for label in labels])
-        return Result(request, model, torch.cat(batches), captions, recipe_for(model, request, labels))
+        names = [class_label(model.config, label) if isinstance(label, int) else label for label in labels]
+        return Result(request, model, torch.cat(batches), request.captions(len(z), names), recipe)
 
     def cancel(self, visitor: str) -> int:
         """Stop what a visitor, as given to `make`, has running; returns how many requests were stopped."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sngan_cond.networks.generator import Generator
     from sngan_cond.networks.heads import DiscriminatorOutput
     from sngan_cond.sampling import mixture, morph, sample, walk
+    from sngan_cond.variations import cross, vary
 
 __version__ = "0.1.0"
 
@@ -32,9 +33,11 @@ _MODULE_OF = {
     "GeneratorConfig": "config",
     "LossConfig": "config",
     "build_constraint": "constraints.build",
+    "cross": "variations",
     "mixture": "sampling",
     "morph": "sampling",
     "sample": "sampling",
+    "vary": "variations",
     "walk": "sampling",
 }
 __all__ = [
@@ -48,9 +51,11 @@ __all__ = [
     "GeneratorConfig",
     "LossConfig",
     "build_constraint",
+    "cross",
     "mixture",
     "morph",
     "sample",
+    "vary",
     "walk",
 ]
 

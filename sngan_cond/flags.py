@@ -1,17 +1,15 @@
 """The verbs of the `sngan-cond` command and their flags; nothing here imports torch."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-MAX_IMAGES = 1_000_000  # in one call: keeps a slip of the finger from filling a disk
+from sngan_cond import flag_groups as groups
 
-_MAX_STEPS = 10_000  # of a path, which as a strip or animation is held in memory
-_MODEL = "Hub repo (user/name or user/name@revision), folder, or 'bundled' for the small model inside this package"
 _CLASS = (
     "a name (letter case does not matter; one of several comma-separated names is enough), a WordNet id or an index"
 )
+_BLEND = "or a blend of some, label indices times weights, as in 8*0.7+2*0.3"
 _GRIDS = ".png, .jpg, .webp or .avif"
 _PATHS = ".gif, .webp or .apng: an animation (120 ms per image); .png, .jpg or .avif: a strip"
 
@@ -20,22 +18,6 @@ class _Verbs(Protocol):
     """What `ArgumentParser.add_subparsers` returns."""
 
     def add_parser(self, name: str, *, help: str, description: str, allow_abbrev: bool) -> argparse.ArgumentParser: ...
-
-
-def integer(low: int, high: int | None = None) -> Callable[[str], int]:
-    """Return the type of an argument that is an integer from `low` to `high`; None is no limit."""
-
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1  # refused, as all that is out of range
-        if value < low or (high is not None and value > high):
-            to = "" if high is None else f" to {high}"
-            raise argparse.ArgumentTypeError(f"{text!r}: an integer from {low}{to} is allowed")
-        return value
-
-    return parse
 
 
 def add_verbs(verbs: _Verbs) -> None:
@@ -66,6 +48,21 @@ def add_verbs(verbs: _Verbs) -> None:
             "mixture", "generate images of a mixture of classes", f"Generate images of a mixture of classes, {blending}"
         )
     )
+    _add_vary(
+        verb(
+            "vary",
+            "generate images near one",
+            "Generate images near one whose latent has a name: each latent goes a fraction of the way towards another.",
+        )
+    )
+    _add_cross(
+        verb(
+            "cross",
+            "cross two images",
+            "Cross two images whose latents have names: down the rows goes the latent from the one to the other, along "
+            "each row the class.",
+        )
+    )
     _add_classes(
         verb(
             "classes",
@@ -94,7 +91,7 @@ def add_verbs(verbs: _Verbs) -> None:
 
 
 def _add_sample(parser: argparse.ArgumentParser) -> None:
-    _add_model(parser)
+    groups.add_model(parser)
     parser.add_argument(
         "--class",
         dest="classes",
@@ -104,9 +101,9 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
         help=f"classes to show: 'all', or several, each {_CLASS}; may be repeated (default: none, for a model without "
         "classes)",
     )
-    _add_count(parser, "images of each class")
-    _add_drawing(parser)
-    _add_out(
+    groups.add_count(parser, "images of each class", named=True)
+    groups.add_drawing(parser)
+    groups.add_out(
         parser,
         f"{_GRIDS}: a grid, one row per class; nearly square for one class or one image of each",
         arrays="labels",
@@ -114,30 +111,25 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_morph(parser: argparse.ArgumentParser) -> None:
-    _add_model(parser)
+    groups.add_model(parser)
     parser.add_argument("--from", dest="from_class", required=True, metavar="TEXT", help=f"first class: {_CLASS}")
     parser.add_argument("--to", dest="to_class", required=True, metavar="TEXT", help="last class, written likewise")
-    _add_steps(parser)
-    _add_drawing(parser)
-    _add_out(parser, _PATHS, arrays="class weights (N, K)")
+    groups.add_steps(parser)
+    groups.add_drawing(parser)
+    groups.add_out(parser, _PATHS, arrays="class weights (N, K)")
 
 
 def _add_walk(parser: argparse.ArgumentParser) -> None:
-    _add_model(parser)
-    parser.add_argument(
-        "--class",
-        dest="in_class",
-        metavar="TEXT",
-        help=f"class to walk in: {_CLASS} (default: none, for a model without classes)",
-    )
+    groups.add_model(parser)
+    _add_class(parser, "--class", "class to walk in")
     parser.add_argument("--to-seed", type=int, required=True, metavar="INT", help="seed of the last image")
-    _add_steps(parser)
-    _add_drawing(parser)
-    _add_out(parser, _PATHS, arrays="labels")
+    groups.add_steps(parser)
+    groups.add_drawing(parser)
+    groups.add_out(parser, _PATHS, arrays="labels, or class weights (N, K) of a blend")
 
 
 def _add_mixture(parser: argparse.ArgumentParser) -> None:
-    _add_model(parser)
+    groups.add_model(parser)
     parser.add_argument(
         "--class",
         dest="classes",
@@ -156,13 +148,51 @@ def _add_mixture(parser: argparse.ArgumentParser) -> None:
         metavar="FLOAT",
         help="one for each class in their order, each from 0; only their proportions count (default: equal ones)",
     )
-    _add_count(parser, "images")
-    _add_drawing(parser)
-    _add_out(parser, f"{_GRIDS}: a nearly square grid", arrays="class weights (N, K)")
+    groups.add_count(parser, "images", named=True)
+    groups.add_drawing(parser)
+    groups.add_out(parser, f"{_GRIDS}: a nearly square grid", arrays="class weights (N, K)")
+
+
+def _add_vary(parser: argparse.ArgumentParser) -> None:
+    groups.add_model(parser)
+    groups.add_latent(parser, "--latent", "latent around which the images lie", required=True)
+    _add_class(parser, "--class", "their class")
+    parser.add_argument(
+        "--radius",
+        type=float,
+        default=0.2,
+        metavar="FLOAT",
+        help="fraction of the way that each goes towards a latent of the seed, 0 to 1 (default: 0.2)",
+    )
+    groups.add_count(parser, "images")
+    groups.add_seed(parser, "0 to 2**63 - 1; draws the latents that they go towards (default: 0)")
+    groups.add_computing(parser)
+    groups.add_out(parser, f"{_GRIDS}: a nearly square grid", arrays="labels, or class weights (N, K) of a blend")
+
+
+def _add_cross(parser: argparse.ArgumentParser) -> None:
+    groups.add_model(parser)
+    groups.add_latent(parser, "--latent", "latent of the first row", required=True)
+    _add_class(parser, "--class", "class of the first column")
+    parser.add_argument("--to-latent", required=True, metavar="NAME", help="latent of the last row, written likewise")
+    _add_class(parser, "--to-class", "class of the last column")
+    groups.add_steps(parser, "rows, and columns where there are classes", most=100, default=4)
+    groups.add_computing(parser)
+    groups.add_out(parser, f"{_GRIDS}: a grid of these", arrays="class weights (N, K)")
+
+
+def _add_class(parser: argparse.ArgumentParser, flag: str, what: str) -> None:
+    """Add one class, or a blend."""
+    parser.add_argument(
+        flag,
+        dest=f"{'to' if flag == '--to-class' else 'in'}_class",
+        metavar="TEXT",
+        help=f"{what}: {_CLASS}, {_BLEND} (default: none, for a model without classes)",
+    )
 
 
 def _add_classes(parser: argparse.ArgumentParser) -> None:
-    _add_model(parser)
+    groups.add_model(parser)
     parser.add_argument(
         "--search",
         metavar="TEXT",
@@ -171,7 +201,7 @@ def _add_classes(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_info(parser: argparse.ArgumentParser) -> None:
-    _add_model(parser)
+    groups.add_model(parser)
     parser.add_argument("--card", action="store_true", help="print the model's card instead, its README.md")
 
 
@@ -187,7 +217,7 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
-    _add_model(parser)
+    groups.add_model(parser)
     parser.add_argument(
         "--to",
         choices=("onnx", "torch-export"),
@@ -207,88 +237,4 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="FILE", help="ends in .onnx, or in .pt2 for torch-export"
-    )
-
-
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, metavar="M", help=_MODEL)
-    parser.add_argument(
-        "--quiet", action="store_true", help="print neither progress nor notes, only the result and mistakes"
-    )
-
-
-def _add_count(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument(
-        "-n",
-        "--n",
-        type=integer(1, MAX_IMAGES),
-        default=16,
-        metavar="INT",
-        help=f"{what}, 1 to {MAX_IMAGES:,} in all (default: 16)",
-    )
-
-
-def _add_steps(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--steps",
-        type=integer(2, _MAX_STEPS),
-        default=16,
-        metavar="INT",
-        help=f"images, both ends included, 2 to {_MAX_STEPS:,} (default: 16)",
-    )
-
-
-def _add_drawing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="INT",
-        help="0 to 2**63 - 1; the same seed gives the same images (default: 0)",
-    )
-    parser.add_argument(
-        "--truncation",
-        type=float,
-        metavar="FLOAT",
-        help="threshold in standard deviations, from 0.05: components of the latent beyond it are drawn again, which "
-        "trades variety for quality. Implementations disagree on this word: elsewhere it may be a factor on the latent "
-        "or a pull towards a mean latent (default: none, plain latents, as evaluation uses)",
-    )
-    parser.add_argument(
-        "--batch-size",
-        type=int,
-        metavar="INT",
-        help="images generated at once, 1 to 65536; changes speed and memory, images by rounding only (default: on "
-        "a CPU 1 to 64, by the network's size, 16 elsewhere)",
-    )
-    parser.add_argument(
-        "--device",
-        choices=("auto", "cpu", "cuda", "mps"),
-        default="auto",
-        help="where to compute; auto is cuda where there is one, else cpu; mps is untested (default: auto)",
-    )
-    parser.add_argument(
-        "--dtype",
-        choices=("float32", "bfloat16", "float16", "float64"),
-        default="float32",
-        help="type of weights and arithmetic; changes the images by rounding (default: float32)",
-    )
-
-
-def _add_out(parser: argparse.ArgumentParser, pictures: str, *, arrays: str) -> None:
-    parser.add_argument(
-        "-o",
-        "--out",
-        type=Path,
-        required=True,
-        metavar="PATH",
-        help=f"{pictures}; .npz: arr_0, images (N, R, R, 3) uint8, and arr_1, {arrays}; .npy: the images alone; a name "
-        "without an ending: a folder of single images",
-    )
-    parser.add_argument("--columns", type=integer(1), metavar="INT", help="images in a row of a grid, from 1")
-    parser.add_argument(
-        "--format",
-        dest="single",
-        choices=("png", "jpg", "webp", "avif"),
-        help="of the files in a folder (default: png)",
     )

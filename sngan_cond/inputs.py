@@ -1,17 +1,18 @@
 """The latents and labels behind every way of sampling, drawn from a seed and checked against the generator."""
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
+from sngan_cond.ancestry import named_latent
+from sngan_cond.blends import class_row, class_weights
 from sngan_cond.classes import Class, resolve_class
 from sngan_cond.config import GeneratorConfig
-from sngan_cond.latents import check_seed, check_truncation, draw_latents, random_source, slerp
+from sngan_cond.latents import check_seed, check_truncation, draw_latents, fractions, moved, random_source
 from sngan_cond.networks.generator import Generator
-from sngan_cond.validation import integer, plain, short_repr, whole_number
+from sngan_cond.validation import check_fraction, integer, plain, short_repr, whole_number
 
 Inputs = tuple[Tensor, Tensor | None]  # z (N, latent_dim) and y, (N,) labels or (N, K) class weights, or None
 ClassOrClasses = Class | Sequence[Class]  # arrays and tensors are Class to a type checker: they may be one integer
@@ -39,11 +40,14 @@ def sample_inputs(
     seed: int | None = None,
     generator: torch.Generator | None = None,
     truncation: float | None = None,
+    latent: str | None = None,
 ) -> Inputs:
     """Draw the inputs of `sampling.sample`, whose arguments these are."""
     config = generator_in(G).config
     count, y = _labels(config, classes, n)
-    return _latents(config, count, random_source(seed, generator), truncation), y
+    if latent is not None and count > 1 and not _is_list(plain(classes)):
+        raise ValueError(f"n={short_repr(n)} with latent={short_repr(latent)}: a latent has one image of a class")
+    return _latents(config, count, seed, generator, truncation, latent), y
 
 
 def morph_inputs(
@@ -55,12 +59,13 @@ def morph_inputs(
     seed: int | None = None,
     generator: torch.Generator | None = None,
     truncation: float | None = None,
+    latent: str | None = None,
 ) -> Inputs:
     """Draw the inputs of `sampling.morph`, whose arguments these are."""
-    config, alpha = generator_in(G).config, _alphas(steps)
+    config, ways = generator_in(G).config, fractions(steps)
     start, end = (class_weights(config, {resolve_class(config, given): 1.0}) for given in (from_class, to_class))
-    z = _latents(config, 1, random_source(seed, generator), truncation)
-    return z.expand(len(alpha), -1), (1 - alpha) * start + alpha * end
+    z = _latents(config, 1, seed, generator, truncation, latent)
+    return z.expand(len(ways), -1), _between(start, end, ways)
 
 
 def mixture_inputs(
@@ -71,11 +76,14 @@ def mixture_inputs(
     seed: int | None = None,
     generator: torch.Generator | None = None,
     truncation: float | None = None,
+    latent: str | None = None,
 ) -> Inputs:
     """Draw the inputs of `sampling.mixture`, whose arguments these are."""
     config, count = generator_in(G).config, whole_number("n", n, 1)
     y = class_weights(config, weights).repeat(count, 1)
-    return _latents(config, count, random_source(seed, generator), truncation), y
+    if latent is not None and count > 1:
+        raise ValueError(f"n={short_repr(n)} with latent={short_repr(latent)}: a latent has one image of a mixture")
+    return _latents(config, count, seed, generator, truncation, latent), y
 
 
 def walk_inputs(
@@ -86,67 +94,93 @@ def walk_inputs(
     steps: int,
     seed: int | None = None,
     truncation: float | None = None,
+    latent: str | None = None,
 ) -> Inputs:
     """Draw the inputs of `sampling.walk`, whose arguments these are."""
-    config, alpha = generator_in(G).config, _alphas(steps)
-    if in_class is None and config.num_classes:
-        raise ValueError(f"in_class=None: one of this model's {config.num_classes} classes is allowed")
-    y = None if in_class is None else torch.full((len(alpha),), resolve_class(config, in_class), device="cpu")
-    sources = random_source(seed), random_source(check_seed(to_seed, "to_seed"))
-    start, end = (_latents(config, 1, source, truncation) for source in sources)
-    interpolate = slerp if config.latent == "normal" else torch.lerp
-    return interpolate(start, end, alpha), y
+    config, ways = generator_in(G).config, fractions(steps)
+    y = _one_class(config, in_class, len(ways))
+    # What `latent` names has a truncation of its own; the other end has that of the argument.
+    start = _latents(config, 1, seed, None, None if latent is not None else truncation, latent)
+    end = _latents(config, 1, check_seed(to_seed, "to_seed"), None, truncation, None)
+    return _path(config, start, end, ways), y
 
 
-def class_weights(config: GeneratorConfig, weights: Mapping[Any, float]) -> Tensor:
-    """Normalise the weights of a mixture of classes for the conditional batch norm.
-
-    Args:
-        config: of a generator with classes.
-        weights: class, as `resolve_class` takes it, to weight, each finite and >= 0, their sum above 0 and within
-            float32.
-    Returns:
-        (K,) float32 that sums to 1.
-    Raises:
-        ValueError: if a class or a weight is not allowed, or a class stands twice.
-    """
-    if not isinstance(weights, Mapping):
-        raise ValueError(f"weights={short_repr(weights)}: a dictionary of classes and weights is allowed")
-    row, found = torch.zeros(config.num_classes, dtype=torch.float64, device="cpu"), set[int]()
-    for given, weight in weights.items():
-        label = resolve_class(config, given)
-        if not _is_weight(weight):
-            raise ValueError(
-                f"weight {short_repr(weight)} of class {short_repr(given)}: a finite number from 0 is allowed"
-            )
-        if label in found:
-            raise ValueError(f"weights={short_repr(weights)}: class {label} is there twice; one weight each is allowed")
-        found.add(label)
-        row[label] = float(weight)
-    row = row.float()  # which rounds the smallest to 0 and the largest to infinity
-    total = row.sum()
-    if not 0 < total < math.inf:
-        raise ValueError(
-            f"weights={short_repr(weights)}: at least one above 0 is needed, and a sum that is finite in float32"
-        )
-    return row / total
+def vary_inputs(
+    G: nn.Module,
+    *,
+    latent: str,
+    in_class: Class | None = None,
+    radius: float,
+    n: int,
+    seed: int | None = None,
+) -> Inputs:
+    """Draw the inputs of `variations.vary`, whose arguments these are."""
+    config, count, fraction = generator_in(G).config, whole_number("n", n, 1), check_fraction("radius", radius)
+    y = _one_class(config, in_class, count)
+    start, ends = named_latent(config, latent), _latents(config, count, seed, None, None, None)
+    return torch.cat([moved(start, end, fraction, latent=config.latent) for end in ends[:, None]]), y
 
 
-def _is_weight(value: Any) -> bool:
-    try:
-        return math.isfinite(value) and value >= 0
-    except (TypeError, ValueError, OverflowError, RuntimeError):  # texts, arrays, huge integers and larger tensors
-        return False
+def cross_inputs(
+    G: nn.Module,
+    *,
+    latent: str,
+    to_latent: str,
+    in_class: Class | None = None,
+    to_class: Class | None = None,
+    steps: int,
+) -> Inputs:
+    """Draw the inputs of `variations.cross`, whose arguments these are."""
+    config, ways = generator_in(G).config, fractions(steps)
+    z = _path(config, named_latent(config, latent), named_latent(config, to_latent, "to_latent"), ways)
+    start, end = _weights_of(config, "in_class", in_class), _weights_of(config, "to_class", to_class)
+    if start is None or end is None:  # both, or neither
+        return z, None
+    return z.repeat_interleave(len(ways), 0), _between(start, end, ways).repeat(len(ways), 1)
 
 
-def _alphas(steps: int) -> Tensor:
-    """Return where the images of an interpolation lie on its way, (steps, 1) from 0 to 1."""
-    return torch.linspace(0, 1, whole_number("steps", steps, 2), dtype=torch.float32, device="cpu")[:, None]
+def _path(config: GeneratorConfig, start: Tensor, end: Tensor, ways: Sequence[float]) -> Tensor:
+    """Return latents from one to another, each by itself: exactly what its name gives, whatever their number is."""
+    return torch.cat([moved(start, end, way, latent=config.latent) for way in ways])
 
 
-def _latents(config: GeneratorConfig, count: int, rng: torch.Generator, truncation: float | None) -> Tensor:
-    dim, threshold = config.latent_dim, check_truncation(truncation)
-    return draw_latents(count, dim, rng=rng, truncation=threshold, latent=config.latent)
+def _between(start: Tensor, end: Tensor, ways: Sequence[float]) -> Tensor:
+    """Return class weights from one row to another, (N, K); without rounding at the ends, and where these are equal."""
+    return torch.lerp(start, end, torch.tensor(ways, dtype=torch.float32, device="cpu")[:, None])
+
+
+def _weights_of(config: GeneratorConfig, name: str, given: Class | None) -> Tensor | None:
+    """Return the class weights of a class or a blend, (K,); None without classes."""
+    if given is None and config.num_classes:
+        raise ValueError(f"{name}=None: one of this model's {config.num_classes} classes, or a blend, is allowed")
+    return None if given is None else class_row(config, given)
+
+
+def _one_class(config: GeneratorConfig, in_class: Class | None, count: int) -> Tensor | None:
+    """Return what makes so many images of one class, labels, or of one blend, class weights."""
+    weights = _weights_of(config, "in_class", in_class)
+    if weights is None:
+        return None
+    (labels,) = weights.nonzero(as_tuple=True)
+    return labels.repeat(count) if len(labels) == 1 else weights.repeat(count, 1)
+
+
+def _latents(
+    config: GeneratorConfig,
+    count: int,
+    seed: int | None,
+    generator: torch.Generator | None,
+    truncation: float | None,
+    latent: str | None,
+) -> Tensor:
+    """Draw latents, or take the one that has a name for all."""
+    if latent is None:
+        rng, threshold = random_source(seed, generator), check_truncation(truncation)
+        return draw_latents(count, config.latent_dim, rng=rng, truncation=threshold, latent=config.latent)
+    for name, value in (("seed", seed), ("generator", generator), ("truncation", truncation)):
+        if value is not None:
+            raise ValueError(f"{name}={short_repr(value)} with latent={short_repr(latent)}: one of them is allowed")
+    return named_latent(config, latent).expand(count, -1)
 
 
 def _labels(config: GeneratorConfig, classes: ClassOrClasses | None, n: int | None) -> tuple[int, Tensor | None]:
@@ -158,7 +192,7 @@ def _labels(config: GeneratorConfig, classes: ClassOrClasses | None, n: int | No
     if classes is None:
         raise ValueError(f"classes=None: this model has {config.num_classes} classes; one, or one per image, is needed")
     given = plain(classes)
-    if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+    if _is_list(given):
         if not given:
             raise ValueError("classes is empty: one class, or one per image, is needed")
         if n is not None and integer(n) != len(given):
@@ -168,3 +202,7 @@ def _labels(config: GeneratorConfig, classes: ClassOrClasses | None, n: int | No
         return len(given), torch.tensor([resolve_class(config, single) for single in given], device="cpu")
     count = whole_number("n", 1 if n is None else n, 1)
     return count, torch.full((count,), resolve_class(config, given), device="cpu")
+
+
+def _is_list(given: object) -> TypeGuard[Sequence[Any]]:
+    return isinstance(given, Sequence) and not isinstance(given, str | bytes)

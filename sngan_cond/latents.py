@@ -111,3 +111,29 @@ def slerp(start: Tensor, end: Tensor, alpha: Tensor) -> Tensor:
     path = torch.sin((1 - alpha) * angle) * start + torch.sin(alpha * angle) * end
     # The ends without rounding, so that a walk begins and ends at the images of `sample`.
     return torch.where(alpha == 0, start, torch.where(alpha == 1, end, path / torch.sin(angle)))
+
+
+def moved(start: Tensor, end: Tensor, fraction: float, *, latent: str) -> Tensor:
+    """Return what lies between two latents: by slerp where they are normal, else on a straight line.
+
+    Args:
+        start, end: (1, latent_dim), returned as they are where the fraction is 0 or 1.
+        fraction: 0 to 1, of the way from start to end.
+        latent: "normal" or "uniform".
+    Returns:
+        (1, latent_dim), which no other fraction that is computed beside it changes.
+    """
+    alpha = torch.tensor([[fraction]], dtype=torch.float32, device="cpu")
+    return slerp(start, end, alpha) if latent == "normal" else torch.lerp(start, end, alpha)
+
+
+def fractions(steps: int) -> list[float]:
+    """Return where the images of an interpolation lie on its way, from 0 to 1, each a float32.
+
+    Raises:
+        ValueError: if `steps` is not an integer from 2.
+    """
+    alphas: list[float] = torch.linspace(
+        0, 1, whole_number("steps", steps, 2), dtype=torch.float32, device="cpu"
+    ).tolist()
+    return alphas

@@ -46,6 +46,7 @@ def sample(
     seed: int | None = None,
     generator: torch.Generator | None = None,
     truncation: float | None = None,
+    latent: str | None = None,
     batch_size: int | None = None,
     output: Output = "tensor",
     progress: Progress = None,
@@ -60,6 +61,8 @@ def sample(
         seed: 0 to 2**63 - 1; None is 0.
         generator: draws the latents instead of a seed; a `torch.Generator` on the CPU, which moves on.
         truncation: components of z beyond this many standard deviations are drawn again; None for plain latents.
+        latent: name of the one latent of all images, as in `sngan_cond.ancestry`, instead of seed, generator and
+            truncation; of one class, or without classes, n is then 1.
         batch_size: as in `generate`.
         output: "tensor" for (N, 3, R, R) uint8 on the CPU, "numpy" for an array (N, R, R, 3) uint8, "pil" for a list of
             Pillow's images.
@@ -70,8 +73,9 @@ def sample(
     Raises:
         ValueError: if an argument is out of range; the message names it, its value and what is allowed.
     """
-    inputs = sample_inputs(G, classes=classes, n=n, seed=seed, generator=generator, truncation=truncation)
-    return _images(G, inputs, batch_size, output, progress)
+    drawing: Any = {"seed": seed, "generator": generator, "truncation": truncation, "latent": latent}
+    inputs = sample_inputs(G, classes=classes, n=n, **drawing)
+    return make_images(G, inputs, batch_size, output, progress)
 
 
 def morph(
@@ -83,6 +87,7 @@ def morph(
     seed: int | None = None,
     generator: torch.Generator | None = None,
     truncation: float | None = None,
+    latent: str | None = None,
     batch_size: int | None = None,
     output: Output = "tensor",
     progress: Progress = None,
@@ -96,22 +101,15 @@ def morph(
         from_class: class of the first image.
         to_class: class of the last image.
         steps: number of images, at least 2.
-        seed, generator, truncation, batch_size, output, progress: as in `sample`.
+        seed, generator, truncation, latent, batch_size, output, progress: as in `sample`.
     Returns:
         `steps` images, as `output` says.
     Raises:
         ValueError: if an argument is out of range.
     """
-    inputs = morph_inputs(
-        G,
-        from_class=from_class,
-        to_class=to_class,
-        steps=steps,
-        seed=seed,
-        generator=generator,
-        truncation=truncation,
-    )
-    return _images(G, inputs, batch_size, output, progress)
+    drawing: Any = {"seed": seed, "generator": generator, "truncation": truncation, "latent": latent}
+    inputs = morph_inputs(G, from_class=from_class, to_class=to_class, steps=steps, **drawing)
+    return make_images(G, inputs, batch_size, output, progress)
 
 
 def mixture(
@@ -122,6 +120,7 @@ def mixture(
     seed: int | None = None,
     generator: torch.Generator | None = None,
     truncation: float | None = None,
+    latent: str | None = None,
     batch_size: int | None = None,
     output: Output = "tensor",
     progress: Progress = None,
@@ -131,15 +130,16 @@ def mixture(
     Args:
         G: generator with classes, as in `sample`.
         weights: class to weight, each finite and >= 0, at least one above 0; divided by their sum.
-        n: number of images, at least 1.
-        seed, generator, truncation, batch_size, output, progress: as in `sample`.
+        n: number of images, at least 1; of a latent by name 1.
+        seed, generator, truncation, latent, batch_size, output, progress: as in `sample`.
     Returns:
         n images, as `output` says.
     Raises:
         ValueError: if an argument is out of range.
     """
-    inputs = mixture_inputs(G, weights=weights, n=n, seed=seed, generator=generator, truncation=truncation)
-    return _images(G, inputs, batch_size, output, progress)
+    drawing: Any = {"seed": seed, "generator": generator, "truncation": truncation, "latent": latent}
+    inputs = mixture_inputs(G, weights=weights, n=n, **drawing)
+    return make_images(G, inputs, batch_size, output, progress)
 
 
 def walk(
@@ -150,6 +150,7 @@ def walk(
     steps: int = 8,
     seed: int | None = None,
     truncation: float | None = None,
+    latent: str | None = None,
     batch_size: int | None = None,
     output: Output = "tensor",
     progress: Progress = None,
@@ -158,25 +159,29 @@ def walk(
 
     Args:
         G: generator, as in `sample`.
-        in_class: class of every image; None for a generator without classes.
+        in_class: class of every image, or a blend (label indices times weights) such as "8*0.7+2*0.3"; None for a
+            generator without classes.
         to_seed: seed of the last image, as `seed` is of the first.
         steps: number of images, at least 2.
-        seed, truncation, batch_size, output, progress: as in `sample`.
+        latent: name of the first image's latent, as in `sample`, instead of `seed`.
+        seed, truncation, batch_size, output, progress: as in `sample`; truncation is not of a latent with a name.
     Returns:
         `steps` images, as `output` says.
     Raises:
         ValueError: if an argument is out of range.
     """
-    inputs = walk_inputs(G, to_seed=to_seed, in_class=in_class, steps=steps, seed=seed, truncation=truncation)
-    return _images(G, inputs, batch_size, output, progress)
+    drawing: Any = {"seed": seed, "truncation": truncation, "latent": latent}
+    inputs = walk_inputs(G, to_seed=to_seed, in_class=in_class, steps=steps, **drawing)
+    return make_images(G, inputs, batch_size, output, progress)
 
 
-def _images(G: nn.Module, inputs: Inputs, batch_size: int | None, output: Output, progress: Progress) -> Any:
+def make_images(G: nn.Module, inputs: Inputs, batch_size: int | None, output: Output, progress: Progress) -> Any:
+    """Generate the images of inputs; the other arguments are those of `sample`."""
     check("output", output, Output)
     total, batches = len(inputs[0]), list[Tensor]()
     if progress is True:
         with tqdm(total=total, unit="image") as bar:
-            return _images(G, inputs, batch_size, output, lambda done, _: bar.update(done - bar.n))
+            return make_images(G, inputs, batch_size, output, lambda done, _: bar.update(done - bar.n))
     if progress and not callable(progress):
         raise ValueError(f"progress={short_repr(progress)}: True, None or a function of two numbers is allowed")
     done = 0

@@ -5,9 +5,12 @@ import json
 import math
 import operator
 from collections.abc import Callable, Iterable
+from ctypes import c_float
 from dataclasses import asdict, fields
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, get_origin, get_type_hints
+
+NUMBER = r"\d+(?:\.\d+)?(?:[eE]-?\d+)?"  # a regular expression of numbers from 0, as `float32_text` writes them
 
 _MEANT = " (did you mean {!r}?)"
 
@@ -88,6 +91,29 @@ def whole_number(name: str, value: object, low: int, high: int | None = None) ->
         to = "" if high is None else f" to {high}"
         raise ValueError(f"{name}={short_repr(value)}: an integer from {low}{to} is allowed")
     return number
+
+
+def check_fraction(name: str, value: object) -> float:
+    """Return a number from 0 to 1 as a float.
+
+    Args:
+        name: of the argument, for the message.
+    Raises:
+        ValueError: if it is none.
+    """
+    number = plain(value)
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
+        raise ValueError(f"{name}={short_repr(value)}: a number from 0 to 1 is allowed")
+    return float(number) + 0.0  # not -0.0
+
+
+def float32_text(value: float) -> str:
+    """Return the fewest digits that stand for the float32 next to a number; infinite from about 3.4e38."""
+    single = c_float(value).value + 0.0
+    if math.isinf(single):
+        return "inf"
+    texts = (f"{single:.{digits}g}" for digits in range(6, 10))
+    return next(text for text in texts if c_float(float(text)).value == single).replace("e+", "e")
 
 
 class Allowed(NamedTuple):

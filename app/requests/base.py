@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Self
 from urllib.parse import urlencode
 
 from app import limits
-from app.limits import InvalidRequest
+from app.limits import LIMITS, InvalidRequest
+from app.requests.origin import Label, Origin, classes_in, label_of, text_of
 from sngan_cond import Generator
-from sngan_cond.classes import class_text, resolve_class
+from sngan_cond.classes import resolve_class
 from sngan_cond.inputs import Inputs
 
 Query = dict[str, list[str]]  # a link's query as `urllib.parse.parse_qs` returns it
@@ -24,6 +25,7 @@ def asked(
     *,
     many: bool = False,
     names_classes: bool = False,
+    blends: bool = False,
     beside: tuple[str, ...] = (),
     recipe: str | None = None,
     argument: str | None = None,
@@ -36,12 +38,13 @@ def asked(
         default: taken where nothing came, and checked too; without one, `check` is given None.
         many: whether it holds several values.
         names_classes: whether it holds classes: indices, names or WordNet ids.
+        blends: whether a class may be a blend too, as in `sngan_cond.blends.class_blend`.
         beside: fields declared before it, whose checked values `check` is given too.
         recipe: its name in the recipe, among the entries that not every kind of request has.
         argument: its name in the call of the function `tab`, where that takes the value as it is.
     """
-    metadata = {"key": key, "check": check, "many": many, "names_classes": names_classes, "beside": beside}
-    return field(default=default, metadata=metadata | {"recipe": recipe, "argument": argument})
+    metadata = {"key": key, "check": check, "many": many, "names_classes": names_classes, "blends": blends}
+    return field(default=default, metadata=metadata | {"beside": beside, "recipe": recipe, "argument": argument})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,8 @@ class Request(ABC):
     Args:
         model: name of a model of this page, or a Hub repo; empty takes the first.
         revision: branch, tag or commit hash of a repo; empty takes its default.
+        weights_sha256: first 12 digits of the sha256 of the weights that a link was made with, where the model is a
+            folder; changes no image.
         seed: 0 to 2**63 - 1; draws the latents.
     """
 
@@ -64,7 +69,8 @@ class Request(ABC):
 
     model: str = asked("model", partial(limits.text, "model"), "")
     revision: str = asked("revision", partial(limits.text, "revision"), "")
-    seed: int = asked("seed", partial(limits.seed, "seed"), 0, argument="seed")
+    weights_sha256: str = asked("weights", limits.weights_sha256, "")
+    seed: int = asked("seed", partial(limits.seed, "seed"), 0, recipe="seed", argument="seed")
 
     @classmethod
     def parse(cls, **values: Any) -> Self:
@@ -73,13 +79,17 @@ class Request(ABC):
         Args:
             values: by field name; a missing one takes the field's default.
         Raises:
-            InvalidRequest: naming the field, the value and what is allowed.
+            InvalidRequest: naming the field, the value and what is allowed; its `field` is the field's name.
         """
         checked: dict[str, Any] = {}
         for entry in cls._own_first():
             value = values.get(entry.name, None if entry.default is MISSING else entry.default)
             beside = (checked[name] for name in entry.metadata["beside"])
-            checked[entry.name] = entry.metadata["check"](value, *beside)
+            try:
+                checked[entry.name] = entry.metadata["check"](value, *beside)
+            except InvalidRequest as error:
+                error.field = entry.name
+                raise
         return cls(**checked)
 
     @classmethod
@@ -93,18 +103,20 @@ class Request(ABC):
 
     def link(self) -> str:
         """Return a link that asks for the same images again, from the question mark on."""
-        return "?" + urlencode([("tab", self.tab), *self._texts(fields(self))])
+        # In a query these mean themselves, so that the name of a latent stays readable.
+        return "?" + urlencode([("tab", self.tab), *self._texts(fields(self))], safe=":~()*")
 
     def command(self, source: str) -> str | None:
         """Return the shell command that makes the images of model `source` again; None where there is none."""
         if not self.has_command:
             return None
         words = ["sngan-cond", self.tab, "--model", source]
-        for key, text in replace(self, model="", revision="")._texts(self._own_first()):  # the source says both
+        # The source says which model, and of which weights.
+        for key, text in replace(self, model="", revision="", weights_sha256="")._texts(self._own_first()):
             words += [f"--{key.replace('_', '-')}", text]
         return shlex.join([*words, "--out", f"{self.tab}.gif" if self.moves else "grid.png"])
 
-    def python(self, source: str, labels: list[int]) -> str:
+    def python(self, source: str, labels: list[Label]) -> str:
         """Return Python that makes the images of model `source` again, as `images` (N, 3, R, R) uint8."""
         arguments = ", ".join(f"{name}={text}" for name, text in self.python_arguments(labels).items())
         return (
@@ -114,17 +126,22 @@ class Request(ABC):
         )
 
     def named(self, by: str) -> dict[str, Any]:
-        """Return the values of the fields that have a name by "recipe" or "argument", under it."""
+        """Return the values of the fields that have a name by "recipe" or "argument", under it; not empty texts."""
         values: dict[str, Any] = {}
         for entry in self._own_first():
-            if name := entry.metadata[by]:
-                value = getattr(self, entry.name)
+            value = getattr(self, entry.name)
+            if (name := entry.metadata[by]) and value != "" and entry.name not in self.unused:
                 values[name] = list(value) if entry.metadata["many"] else value
         return values
 
     @property
+    def unused(self) -> tuple[str, ...]:
+        """Fields that mean nothing beside the others, and are told nowhere."""
+        return ()
+
+    @property
     def class_texts(self) -> tuple[str, ...]:
-        """The classes as the visitor named them: indices, names or WordNet ids."""
+        """The classes as the visitor named them: indices, names or WordNet ids, or blends."""
         return tuple(text for _, text in self._texts(self._class_fields()))
 
     @classmethod
@@ -133,26 +150,56 @@ class Request(ABC):
         rest = iter(labels)
         return {f.name: tuple(rest) if f.metadata["many"] else next(rest, "") for f in cls._class_fields()}
 
-    def with_labels(self, G: Generator, labels: list[int]) -> Self:
-        """Return the same request with its classes written as `class_text` writes them, the labels of `class_texts`."""
-        return replace(self, **self.deal(class_text(G.config, label) for label in labels))
+    def with_labels(self, G: Generator, labels: list[Label]) -> Self:
+        """Return the same request with its classes written as `text_of` writes them, the labels of `class_texts`."""
+        return replace(self, **self.deal(text_of(G.config, label) for label in labels))
 
-    def labels(self, G: Generator) -> list[int]:
-        """Find the labels of `class_texts`.
+    def labels(self, G: Generator) -> list[Label]:
+        """Find the labels of `class_texts`; a blend of several classes is one of them, as text.
 
         Raises:
             InvalidRequest: if a class is unknown or ambiguous, or the model has none.
         """
+        entries = self._class_fields()
+        first = entries[0].name
         if self.no_class and self.class_texts and not G.config.num_classes:
-            raise InvalidRequest("this model has no classes: leave the class out")
+            raise InvalidRequest("this model has no classes: leave the class out", first)
         if self.no_class and G.config.num_classes and not self.class_texts:
-            raise InvalidRequest(self.no_class)
-        labels = labels_of(G, self.class_texts)
+            raise InvalidRequest(self.no_class, first)
+        labels: list[Label] = []
+        for entry in entries:
+            look_up = label_of if entry.metadata["blends"] else resolve_class
+            try:
+                labels += [look_up(G.config, text) for _, text in self._texts([entry])]
+            except ValueError as error:
+                raise InvalidRequest(str(error), entry.name) from error
         if self.class_twice and len(set(labels)) != len(labels):
-            raise InvalidRequest(self.class_twice)
+            raise InvalidRequest(self.class_twice, first)
+        classes = {index for label in labels for index in classes_in(G.config, label)}
+        if len(classes) > LIMITS.mixture_classes and any(isinstance(label, str) for label in labels):
+            raise InvalidRequest(
+                f"{len(classes)} classes in a blend: at most {LIMITS.mixture_classes} are allowed", first
+            )
         return labels
 
-    def inputs(self, G: Generator, labels: list[int]) -> Inputs:
+    def origins(self, G: Generator, labels: list[Label]) -> list[Origin]:
+        """Return where each image comes from, in their order.
+
+        Args:
+            labels: of `labels`.
+        Raises:
+            InvalidRequest: if the name of a latent would be too long.
+        """
+        try:
+            return self.image_origins(G, labels)
+        except ValueError as error:
+            raise InvalidRequest(str(error), "latent") from error
+
+    @abstractmethod
+    def image_origins(self, G: Generator, labels: list[Label]) -> list[Origin]:
+        """Return what `origins` does; a name that is too long may be any ValueError."""
+
+    def inputs(self, G: Generator, labels: list[Label]) -> Inputs:
         """Draw the generator's inputs.
 
         Raises:
@@ -163,15 +210,15 @@ class Request(ABC):
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
 
-    def arguments(self, labels: list[int]) -> dict[str, Any]:
+    def arguments(self, labels: list[Label]) -> dict[str, Any]:
         """Return the arguments of the function `tab` of `sngan_cond`."""
         return self.class_arguments(labels) | self.named("argument")
 
     @abstractmethod
-    def class_arguments(self, labels: list[int]) -> dict[str, Any]:
+    def class_arguments(self, labels: list[Label]) -> dict[str, Any]:
         """Return those arguments that depend on the labels."""
 
-    def python_arguments(self, labels: list[int]) -> dict[str, str]:
+    def python_arguments(self, labels: list[Label]) -> dict[str, str]:
         """Return `arguments` as source code, by name."""
         return {name: repr(value) for name, value in self.arguments(labels).items()}
 
@@ -193,23 +240,12 @@ class Request(ABC):
         return sorted(fields(cls), key=lambda entry: entry.name not in cls.__annotations__)
 
     def _texts(self, chosen: "Iterable[Field[Any]]") -> Iterator[tuple[str, str]]:
-        """Yield key and text of each value of some fields; what is empty is left out."""
+        """Yield key and text of each value of some fields; what is empty or unused is left out."""
         for entry in chosen:
             value = getattr(self, entry.name)
             for single in value if entry.metadata["many"] else [value]:
-                if single not in ("", None):
+                if single not in ("", None) and entry.name not in self.unused:
                     yield entry.metadata["key"], str(single)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TruncatedRequest(Request):
-    """A request whose latents can be truncated.
-
-    Args:
-        truncation: threshold in standard deviations, or None.
-    """
-
-    truncation: float | None = asked("truncation", limits.truncation, None, recipe="truncation", argument="truncation")
 
 
 def request_of(query: Query, kinds: Iterable[type[Request]]) -> Request | None:
@@ -229,13 +265,13 @@ def request_of(query: Query, kinds: Iterable[type[Request]]) -> Request | None:
     return kind.from_query(query)
 
 
-def labels_of(G: Generator, classes: Sequence[str]) -> list[int]:
-    """Look up classes, given as indices, names or WordNet ids.
+def labels_of(G: Generator, classes: Sequence[str]) -> list[Label]:
+    """Look up classes, given as indices, names or WordNet ids, or as blends.
 
     Raises:
         InvalidRequest: if one is unknown, or means several; the message lists them.
     """
     try:
-        return [resolve_class(G.config, text) for text in classes]
+        return [label_of(G.config, text) for text in classes]
     except ValueError as error:
         raise InvalidRequest(str(error)) from error

@@ -7,7 +7,11 @@ from typing import Any
 
 from app import limits
 from app.limits import LIMITS, InvalidRequest
-from app.requests.base import TruncatedRequest, asked
+from app.requests.base import asked
+from app.requests.latent import LatentRequest
+from app.requests.origin import Label, Origin
+from sngan_cond import Generator
+from sngan_cond.blends import blend_text
 from sngan_cond.inputs import mixture_inputs
 
 
@@ -23,7 +27,7 @@ def _weights(value: Any, classes: tuple[str, ...]) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MixtureRequest(TruncatedRequest):
+class MixtureRequest(LatentRequest):
     """Images of a blend of classes.
 
     Args:
@@ -44,6 +48,11 @@ class MixtureRequest(TruncatedRequest):
     weights: tuple[float, ...] = asked("weight", _weights, many=True, beside=("classes",), recipe="weights")
     count: int = asked("n", limits.count, 8, recipe="pictures", argument="n")
 
-    def class_arguments(self, labels: list[int]) -> dict[str, Any]:
+    def class_arguments(self, labels: list[Label]) -> dict[str, Any]:
         """Return the arguments of `sngan_cond.mixture` that depend on the labels."""
         return {"weights": dict(zip(labels, self.weights, strict=True))}
+
+    def image_origins(self, G: Generator, labels: list[Label]) -> list[Origin]:
+        """Return the rows of the seed, all with the one blend."""
+        text = blend_text(G.config, dict(zip(labels, self.weights, strict=True)))
+        return [Origin(self.source(row), text) for row in range(self.count)]

@@ -6,8 +6,12 @@ from typing import Any
 
 from app import limits
 from app.limits import InvalidRequest
-from app.requests.base import TruncatedRequest, asked
+from app.requests.base import asked
+from app.requests.latent import LatentRequest
+from app.requests.origin import Label, Origin, text_between
+from sngan_cond import Generator
 from sngan_cond.inputs import morph_inputs
+from sngan_cond.latents import fractions
 
 
 def _class(end: str, value: Any) -> str:
@@ -18,7 +22,7 @@ def _class(end: str, value: Any) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MorphRequest(TruncatedRequest):
+class MorphRequest(LatentRequest):
     """Interpolation from one class to another with a fixed latent.
 
     Args:
@@ -37,9 +41,13 @@ class MorphRequest(TruncatedRequest):
     to_class: str = asked("to", partial(_class, "to"), names_classes=True)
     steps: int = asked("steps", limits.steps, 8, recipe="steps", argument="steps")
 
-    def class_arguments(self, labels: list[int]) -> dict[str, Any]:
+    def class_arguments(self, labels: list[Label]) -> dict[str, Any]:
         """Return the arguments of `sngan_cond.morph` that depend on the labels."""
         return {"from_class": labels[0], "to_class": labels[1]}
+
+    def image_origins(self, G: Generator, labels: list[Label]) -> list[Origin]:
+        """Return the one latent, and the blends along the way."""
+        return [Origin(self.source(), text_between(G.config, *labels, way)) for way in fractions(self.steps)]
 
     def captions(self, images: int, names: list[str]) -> list[str]:
         """Name the ends, and say how far along the images between them are."""

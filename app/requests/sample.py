@@ -6,7 +6,10 @@ from typing import Any
 
 from app import limits
 from app.limits import LIMITS, InvalidRequest
-from app.requests.base import TruncatedRequest, asked
+from app.requests.base import asked
+from app.requests.latent import LatentRequest
+from app.requests.origin import Label, Origin, text_of
+from sngan_cond import Generator
 from sngan_cond.inputs import sample_inputs
 
 
@@ -21,7 +24,7 @@ def _count(value: Any, classes: tuple[str, ...]) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleRequest(TruncatedRequest):
+class SampleRequest(LatentRequest):
     """Images of classes, one row of the grid for each class.
 
     Args:
@@ -30,7 +33,7 @@ class SampleRequest(TruncatedRequest):
     """
 
     tab = "sample"
-    trigger_keys = ("class", "seed")
+    trigger_keys = ("class", "seed", "latent")
     draw = staticmethod(sample_inputs)
     has_command = True
     no_class = "choose at least one class"
@@ -41,14 +44,19 @@ class SampleRequest(TruncatedRequest):
     )
     count: int = asked("n", _count, 8, beside=("classes",), recipe="pictures_of_each_class")
 
-    def class_arguments(self, labels: list[int]) -> dict[str, Any]:
+    def class_arguments(self, labels: list[Label]) -> dict[str, Any]:
         """Return the arguments of `sngan_cond.sample` that depend on the labels."""
         return {"classes": [label for label in labels for _ in range(self.count)]} if labels else {"n": self.count}
 
-    def python_arguments(self, labels: list[int]) -> dict[str, str]:
+    def python_arguments(self, labels: list[Label]) -> dict[str, str]:
         """Return all of them as source code, which names each class once."""
         classes = {"classes": f"[c for c in {labels} for _ in range({self.count})]"} if labels else {}
         return super().python_arguments(labels) | classes
+
+    def image_origins(self, G: Generator, labels: list[Label]) -> list[Origin]:
+        """Return the rows of the seed, and the class of each."""
+        texts = [text_of(G.config, label) for label in labels for _ in range(self.count)] or [""] * self.count
+        return [Origin(self.source(row), text) for row, text in enumerate(texts)]
 
     def captions(self, images: int, names: list[str]) -> list[str]:
         """Name each image's class; without classes, number the images."""

@@ -16,10 +16,9 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from app.api import endpoints
+from app.api import IMAGE_ENDPOINTS, endpoints
 from app.service import Service
-from app.ui import TABS
-from sngan_cond import Generator, morph, sample
+from sngan_cond import Generator, cross, morph, sample, vary
 from sngan_cond.cli import main as command
 
 HUGE = "x" * 1_000_000
@@ -100,6 +99,25 @@ def test_mixture_and_walk(client: Client) -> None:
     assert (recipe["seed"], recipe["to_seed"]) == (4, 6)
 
 
+def test_a_family_of_images(client: Client, tiny: Path) -> None:
+    """Every image of a result becomes a parent by what its recipe lists."""
+    _, near, recipe = client.predict("7:3", "tench", radius=0.35, count=3, seed=4, api_name="/vary")
+    G = Generator.from_pretrained(tiny)
+    assert torch.equal(_images(near), vary(G, 0, latent="7:3", radius=0.35, n=3, seed=4))
+    assert [entry["latent"] for entry in recipe["images"]] == [f"7:3~0.35~4:{i}" for i in range(3)]
+    first, last = recipe["images"][0], recipe["images"][2]
+    asked = {"latent": first["latent"], "to_latent": last["latent"], "class_name": first["class"], "to_class": "2"}
+    _, grid, recipe = client.predict(**asked, steps=2, api_name="/cross")
+    assert torch.equal(_images(grid), cross(G, "7:3~0.35~4:0", "7:3~0.35~4:2", 0, 2, steps=2))
+    child = recipe["images"][3]
+    assert child == {"latent": "7:3~0.35~4:2", "class": "2"}
+    _, again, _ = client.predict(["2"], latent=child["latent"], api_name="/sample")
+    assert torch.equal(_images(again), _images(grid)[3:])
+    _, _, frames, _ = client.predict("2*0.5+0*0.5", to_seed=1, steps=2, latent=child["latent"], api_name="/walk")
+    _, mixed, _ = client.predict(["2", "0"], [1, 1], latent=child["latent"], api_name="/mixture")
+    assert torch.equal(_images(frames)[:1], _images(mixed))
+
+
 def test_classes_and_models(client: Client) -> None:
     found = client.predict("crane", api_name="/classes")
     assert [entry["index"] for entry in found] == [1, 3]
@@ -121,6 +139,14 @@ def test_a_model_without_classes(client: Client, classless: Path) -> None:
         ("/morph", {"from_class": "0", "to_class": "9"}, "class '9' is unknown"),
         ("/mixture", {"classes": ["0"], "weights": []}, "1 numbers are expected"),
         ("/walk", {"class_name": "0", "to_seed": "x"}, "second seed is 'x'"),
+        (
+            "/sample",
+            {"classes": ["0"], "latent": "7:3", "count": 2},
+            "2 beside the latent '7:3': 1 is allowed",
+        ),
+        ("/sample", {"classes": ["0"], "latent": "7:3", "seed": 2}, "seed is 2 beside the latent '7:3'"),
+        ("/vary", {"latent": "7:3~2~1:1", "class_name": "0"}, "fraction=2.0: a number from 0 to 1 is allowed"),
+        ("/cross", {"class_name": "0"}, "choose the classes of both images"),
         ("/classes", {"limit": 0}, "limit is 0"),
     ],
 )
@@ -160,7 +186,8 @@ def test_no_file_of_the_server_is_served(address: str, tiny: Path, path: str) ->
 def test_endpoints_and_their_parameters_are_described(address: str, tiny: Path) -> None:
     with urllib.request.urlopen(f"{address}gradio_api/info", timeout=20) as answer:
         described = json.load(answer)["named_endpoints"]
-    assert set(described) == {f"/{name}" for name in (*(tab.kind.tab for tab in TABS), "classes", "models")}
+    kinds = (kind.tab for kind in IMAGE_ENDPOINTS.values())
+    assert set(described) == {f"/{name}" for name in (*kinds, "classes", "models")}
     for function in endpoints(Service([str(tiny)], device="cpu")):
         endpoint = described[f"/{function.__name__}"]
         summary, parameters, returns = get_function_description(function)

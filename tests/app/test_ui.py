@@ -15,6 +15,7 @@ from starlette.datastructures import QueryParams
 from app import limits
 from app.api import IMAGE_ENDPOINTS, Values, endpoints
 from app.requests.base import Request, asked
+from app.requests.origin import Origin
 from app.requests.walk import WalkRequest
 from app.service import Service
 from app.serving import launch_options
@@ -23,6 +24,8 @@ from app.tabs.about import harmless_card
 from app.tabs.fields import seed_field
 from app.tabs.tab import Tab
 from app.ui import TABS, Ui, build_demo
+from sngan_cond import Generator
+from sngan_cond.ancestry import source_name
 from sngan_cond.inputs import sample_inputs
 
 J = "\N{WORD JOINER}"
@@ -70,8 +73,9 @@ def test_ids_are_unique(config: dict[str, Any]) -> None:
 
 def test_only_the_named_endpoints_are_public(config: dict[str, Any]) -> None:
     public = {entry["api_name"] for entry in config["dependencies"] if entry["api_visibility"] == "public"}
-    assert public == {*(tab.kind.tab for tab in TABS), "classes", "models"}
-    assert {"sample", "morph", "mixture", "walk"} <= public
+    assert public == {*(kind.tab for kind in IMAGE_ENDPOINTS.values()), "classes", "models"}
+    assert {"sample", "morph", "mixture", "walk", "vary", "cross"} <= public
+    assert {tab.kind for tab in TABS} <= set(IMAGE_ENDPOINTS.values())
 
 
 def test_the_page_asks_nothing_of_other_addresses() -> None:
@@ -134,6 +138,9 @@ class TwinsRequest(Request):
     def class_arguments(self, labels: list[int]) -> dict[str, Any]:
         return {"classes": labels * self.count}
 
+    def image_origins(self, G: Generator, labels: list[Any]) -> list[Origin]:
+        return [Origin(source_name(self.seed, row), str(labels[0])) for row in range(self.count)]
+
 
 class TwinsTab(Tab):
     kind = TwinsRequest
@@ -195,14 +202,34 @@ def test_a_fifth_tab_is_a_request_a_tab_an_endpoint_and_their_entries(
 @pytest.mark.parametrize(
     ("name", "right", "called"),
     [
-        ("sample", {"classes": ["0"]}, {"classes": "class", "count": "number of images", "truncation": "truncation"}),
+        (
+            "sample",
+            {"classes": ["0"]},
+            {"classes": "class", "count": "number of images", "truncation": "truncation", "latent": "latent"},
+        ),
         (
             "morph",
             {"from_class": "0", "to_class": "1"},
-            {"from_class": "class “from”", "to_class": "class “to”", "steps": "steps", "seed": "seed"},
+            {"from_class": "class “from”", "to_class": "class “to”", "steps": "steps", "latent": "latent"},
         ),
-        ("mixture", {"classes": ["0"], "weights": [1]}, {"classes": "class", "count": "number of images"}),
-        ("walk", {"class_name": "0"}, {"class_name": "class", "from_seed": "seed", "to_seed": "second seed"}),
+        ("mixture", {"classes": ["0"], "weights": [1]}, {"classes": "class", "seed": "seed", "latent": "latent"}),
+        ("walk", {"class_name": "0"}, {"from_seed": "seed", "to_seed": "second seed", "latent": "latent"}),
+        (
+            "vary",
+            {"class_name": "0"},
+            {
+                "latent": "latent",
+                "class_name": "class",
+                "radius": "radius",
+                "count": "number of images",
+                "seed": "seed",
+            },
+        ),
+        (
+            "cross",
+            {"class_name": "0", "to_class": "1"},
+            {"latent": "latent", "to_latent": "second latent", "to_class": "second class", "steps": "steps"},
+        ),
         ("classes", {}, {"query": "query", "limit": "limit"}),
     ],
 )
@@ -214,6 +241,16 @@ def test_the_arguments_of_endpoints_reach_their_checks(
         with pytest.raises(gr.Error) as error:
             endpoint(**{**right, argument: "x" * 1_000_000})
         assert error.value.message.startswith(f"{field} is 'xxx")
+
+
+def test_endpoints_make_four_images_or_the_one_of_a_latent(service: Service) -> None:
+    named = {endpoint.__name__: endpoint for endpoint in endpoints(service)}
+    for name, arguments in (("sample", {"classes": ["0"]}), ("mixture", {"classes": ["0", "2"], "weights": [1, 2]})):
+        for latent, images in (("", 4), ("7:3", 1)):
+            assert len(named[name](**arguments, latent=latent)[1]) == images
+        assert len(named[name](**arguments, count=2)[1]) == 2
+    parameters = list(inspect.signature(named["vary"]).parameters)
+    assert parameters == ["latent", "class_name", "radius", "count", "seed", "model", "revision", "http_request"]
 
 
 def test_the_endpoint_of_classes_looks_at_the_revision(service: Service) -> None:

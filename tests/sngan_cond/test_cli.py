@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sngan_cond import commands, mixture, morph, sample, sampling, walk
+from sngan_cond import commands, cross, mixture, morph, sample, sampling, vary, walk
 from sngan_cond.cli import main
 from sngan_cond.images import to_grid
 from tests.command_line import IDS, build, refused, save_conditional
@@ -175,6 +175,55 @@ def test_walks_and_mixtures_are_the_librarys(model: str, plain_model: str, tmp_p
         assert read["arr_1"].tolist() == [[0.5, 0, 0.5, 0]] * 5
 
 
+def test_latents_by_name_are_the_librarys(model: str, plain_model: str, tmp_path: Path) -> None:
+    name = "7:3~0.2~(11:2~0.5~1:0:0.7)"
+    common = ["--model", model, "--latent", name, "-o"]
+    said = output_of(main, "sample", "--class", "2", "0", *common, tmp_path / "s.npz")
+    assert said == f"{tmp_path / 's.npz'}: 2 images of golf ball, tench, Tinca tinca, 32 px, latent {name}\n"
+    output_of(main, "morph", "--from", "2", "--to", "0", "--steps", 3, *common, tmp_path / "m.npz")
+    output_of(main, "mixture", "--class", "2", "0", "-n", 1, *common, tmp_path / "x.npz")
+    walking = ["--class", "2*0.7+0*0.3", "--to-seed", 5, "--truncation", 0.5, "--steps", 3]
+    said = output_of(main, "walk", *walking, *common, tmp_path / "w.npz")
+    assert "3 images of golf ball, tench, Tinca tinca, 32 px, latent" in said
+    G, kept = build(4), {"output": "numpy", "latent": name}
+    for file, images in (
+        ("s", sample(G, [2, 0], **kept)),
+        ("m", morph(G, 2, 0, steps=3, **kept)),
+        ("x", mixture(G, {2: 1, 0: 1}, **kept)),
+        ("w", walk(G, "2*0.7+0*0.3", to_seed=5, truncation=0.5, steps=3, **kept)),
+    ):
+        with np.load(tmp_path / f"{file}.npz") as read:
+            assert np.array_equal(read["arr_0"], images)
+    with np.load(tmp_path / "w.npz") as read:
+        assert read["arr_1"].tolist() == [np.float32([0.3, 0, 0.7, 0]).tolist()] * 3
+    output_of(main, "sample", "--class", "2", *common, tmp_path / "folder")
+    walking = ["walk", "--model", plain_model, "--latent", "1:1", "--to-seed", 5, "--steps", 2]
+    output_of(main, *walking, "-o", tmp_path / "w")
+    found = sorted(path.name for folder in ("folder", "w") for path in (tmp_path / folder).iterdir())
+    assert found == ["class-0002-latent-0000.png", "walk-latent-0000.png", "walk-latent-0001.png"]
+
+
+def test_variations_and_crosses_are_the_librarys(model: str, plain_model: str, tmp_path: Path) -> None:
+    varying = ["vary", "--model", model, "--class", "2", "--latent", "7:3", "-o", tmp_path / "vary.png"]
+    said = output_of(main, *varying, "--radius", 0.35, "-n", 5, "--seed", 4)
+    assert said == f"{tmp_path / 'vary.png'}: 5 images of golf ball, 32 px, latent 7:3, seed 4\n"
+    images = vary(build(4), 2, latent="7:3", radius=0.35, n=5, seed=4)
+    assert torch.equal(pixels(tmp_path / "vary.png"), to_grid(images, columns=3))
+    output_of(main, *varying)
+    images = vary(build(4), 2, latent="7:3", n=16)
+    assert torch.equal(pixels(tmp_path / "vary.png"), to_grid(images, columns=4))
+    crossing = ["--latent", "7:3", "--to-latent", "7:3~0.5~8:0", "-o", tmp_path / "cross.png"]
+    said = output_of(main, "cross", "--model", model, "--class", "2", "--to-class", "2*1+0*2", "--steps", 3, *crossing)
+    assert said.endswith(": 9 images of golf ball, tench, Tinca tinca, 32 px, latent 7:3, latent 7:3~0.5~8:0\n")
+    images = cross(build(4), "7:3", "7:3~0.5~8:0", 2, "2*1+0*2", steps=3)
+    assert torch.equal(pixels(tmp_path / "cross.png"), to_grid(images, columns=3))
+    output_of(main, "cross", "--model", plain_model, *crossing)
+    images = cross(build(0), "7:3", "7:3~0.5~8:0", steps=4)
+    assert torch.equal(pixels(tmp_path / "cross.png"), to_grid(images, columns=1))
+    output_of(main, "vary", "--model", plain_model, "--latent", "7:3", "-n", 1, "-o", tmp_path / "folder")
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["vary-latent-0000.png"]
+
+
 def test_classes_are_listed_and_searched(model: str, tmp_path: Path) -> None:
     lines = output_of(main, "classes", "--model", model).splitlines()
     assert lines[:2] == ["0\tn01440764\ttench, Tinca tinca", "1\tn02012849\tcrane"]
@@ -281,12 +330,18 @@ def test_info_shortens_a_thousand_names(tmp_path: Path) -> None:
     assert len(text) < 4000
 
 
-@pytest.mark.parametrize("verb", ["sample", "morph", "walk", "mixture", "classes", "info", "convert", "export"])
+@pytest.mark.parametrize(
+    "verb", ["sample", "morph", "walk", "mixture", "vary", "cross", "classes", "info", "convert", "export"]
+)
 def test_help_states_types_units_and_defaults(verb: str) -> None:
     text = " ".join(output_of(main, verb, "--help").split())
     if verb in ("sample", "morph", "walk", "mixture"):
         assert "Implementations disagree on this word" in text
         assert "standard deviations" in text
+        assert text.count("(default: ") >= 5
+        assert "--latent NAME one latent by its name, in the place of what --seed and --truncation draw" in text
+    if verb in ("vary", "cross"):
+        assert "7:3~0.2~11:2" in text
         assert text.count("(default: ") >= 5
     assert "user/name@revision" in text or verb == "convert"
 

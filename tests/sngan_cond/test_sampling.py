@@ -13,7 +13,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from sngan_cond import Generator, GeneratorConfig, mixture, morph, sample, sampling, walk
-from sngan_cond.inputs import class_weights, morph_inputs, sample_inputs, walk_inputs
+from sngan_cond.blends import class_weights
+from sngan_cond.inputs import morph_inputs, sample_inputs, walk_inputs
 from sngan_cond.latents import check_seed, check_truncation, draw_latents, slerp
 from sngan_cond.sampling import check_batch_size, default_batch_size, generate, to_uint8
 from tests.refusals import refused
