@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from app.card import card_html, samples_address
 from app.limits import LIMITS, InvalidRequest, short_repr
 from sngan_cond import GeneratorConfig
 from sngan_cond.classes import class_label
@@ -52,6 +53,11 @@ class Model(LoadedModel):
         with (self.folder / WEIGHTS_FILE).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    @cached_property
+    def card_html(self) -> str:
+        """The card as HTML that neither loads nor runs anything; empty where there is none."""
+        return card_html(self.card or "", samples=None if self.samples is None else samples_address(self.samples))
+
     def described(self, label: int) -> dict[str, Any]:
         """Return a class as recipes and the endpoint list it."""
         ids = self.config.class_ids
@@ -70,7 +76,7 @@ def read_model(source: str, *, name: str, given: str, device: torch.device) -> M
     try:
         model = Model(**vars(load_generator(source, max_weights_bytes=LIMITS.model_bytes)), name=name)
         # Read now: a folder may change later, and whoever opens a model is told that one of its files is damaged.
-        _ = model.metrics, model.training, model.card, model.weights_sha256
+        _ = model.metrics, model.training, model.card_html, model.weights_sha256
     except ValueError as error:
         raise InvalidRequest(_FOLDERS.sub("", str(error).replace(given, name))) from error
     model.generator.to(device)

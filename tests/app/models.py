@@ -6,12 +6,35 @@ from pathlib import Path
 import torch
 
 from sngan_cond import Generator, GeneratorConfig
+from sngan_cond.images import save_png
 from tests.hub.client import HubClient
 
 NAMES = ("tench", "crane", "golf <b>ball</b>", "crane")
 IDS = ("n00000001", "n00000002", "n00000003", "n00000004")
 METRICS = {"metrics": [{"name": "score", "value": 12.5, "protocol": "quick", "extractor": "toy"}]}
-CARD = "---\nlicense: mit\n---\n# Toy\n\n<script>alert(1)</script> ![x](https://example.org/track.png)\n"
+CARD = """---
+license: mit
+---
+# Toy
+
+<script>alert(1)</script> ![x](https://example.org/track.png)
+
+```mermaid
+%%{init: {"themeCSS": "* { background: url(https://example.org/track.png) }"}}%%
+graph LR
+A@{ img: "https://example.org/track.png", label: "A" }
+```
+
+$x^2$ ${1 + 1} {{value}}
+
+![samples](samples.png)
+
+<details><summary>Classes</summary>
+
+tench, crane
+
+</details>
+"""
 
 
 def tiny_generator(seed: int = 0, *, num_classes: int = 4, named: bool = True) -> Generator:
@@ -34,6 +57,7 @@ def save_tiny(folder: Path, seed: int = 0, **options: bool | int) -> Path:
     (folder / "metrics.json").write_text(json.dumps(METRICS))
     (folder / "training.json").write_text(json.dumps({"step": 450_000}))
     (folder / "README.md").write_text(CARD)
+    save_png(torch.zeros(3, 2, 3, dtype=torch.uint8), folder / "samples.png")
     return folder
 
 
