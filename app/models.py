@@ -23,7 +23,8 @@ from app.limits import LIMITS, InvalidRequest, short_repr
 from sngan_cond import GeneratorConfig
 from sngan_cond.classes import class_label
 from sngan_cond.hub.download import locate
-from sngan_cond.hub.files import BUNDLED, WEIGHTS_FILE, is_repo
+from sngan_cond.hub.files import BUNDLED, CONFIG_FILE, WEIGHTS_FILE, is_repo
+from sngan_cond.hub.weights import read_config, read_header
 from sngan_cond.loading import LoadedModel, load_generator
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
@@ -137,14 +138,16 @@ class ModelStore:
         return bool(self.patterns) or not all(map(_is_folder, self._sources.values()))
 
     def check_sources(self) -> None:
-        """Look for the files of all that is no repo, so that whoever starts the page hears of a mistake.
+        """Look into the files of all that is no repo, so that whoever starts the page hears of a mistake.
 
         Raises:
             PretrainedError: naming the folder as it was given.
         """
         for source in self._sources.values():
             if _is_folder(source) or not is_repo(source.partition("@")[0]):
-                locate(source)
+                folder = locate(source, max_weights_bytes=LIMITS.model_bytes).folder
+                read_config(folder / CONFIG_FILE, f"{source}: {CONFIG_FILE}")
+                read_header(folder / WEIGHTS_FILE)
 
     def open(self, name: str = "", revision: str = "", *, again: bool = False) -> Model:
         """Return a model, opening it first if it is not open.
