@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 import torch
@@ -184,7 +185,7 @@ def save_weights(network: nn.Module, path: Path, *, half: bool = False, text: st
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path, *, metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file that others may read, where they may read its folder's files.
+    """Write a safetensors file with the mode of every other new file, or of the file that it replaces.
 
     The library makes it its owner's alone (0600), and neither a web server nor a colleague could open a model.
 
@@ -192,8 +193,10 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, *, metadata: dict[str, 
         tensors: contiguous, on the CPU.
         path: what is there is overwritten.
     """
+    path.touch()  # with the mode that the umask gives, which cannot be asked for without being set
+    mode = S_IMODE(path.stat().st_mode)
     save_file(tensors, path, metadata=metadata)
-    path.chmod(path.parent.stat().st_mode & 0o666)  # as the umask left the folder; asking for the umask would set it
+    path.chmod(mode)
 
 
 def shape_of(kind: Any, config: Any) -> Any:
