@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from sngan_cond import Generator, GeneratorConfig
 from sngan_cond.images import save_png
@@ -65,7 +66,8 @@ def damage(folder: Path, kind: str) -> None:
     """Make a saved model one that must be refused.
 
     Args:
-        kind: "huge", "foreign", "lying" about its header, "pickle", or the name of a file that becomes unreadable.
+        kind: "huge", "foreign", "lying" about its header, "pickle", "NaN" in its statistics, or the name of a file
+            that becomes unreadable.
     """
     config, weights = folder / "config.json", folder / "model.safetensors"
     if kind == "huge":
@@ -74,6 +76,10 @@ def damage(folder: Path, kind: str) -> None:
         config.write_text(json.dumps({"model_type": "bert", "hidden_size": 768}))
     elif kind == "lying":
         weights.write_bytes((2**62).to_bytes(8, "little") + weights.read_bytes()[8:])
+    elif kind == "NaN":
+        tensors = load_file(weights)
+        tensors["network.norm.running_mean"][:2] = float("nan")
+        save_file(tensors, weights)
     elif kind == "pickle":
         weights.rename(folder / "pytorch_model.bin")
     else:
