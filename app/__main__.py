@@ -1,6 +1,9 @@
 """`python -m app`: open the page."""
 
 import argparse
+import errno
+import os
+import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -30,10 +33,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "times (default: none)",
     )
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on, 0.0.0.0 for all (default: %(default)s)"
+        "--host",
+        default=os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1",
+        help="address to listen on, 0.0.0.0 for all (default: what GRADIO_SERVER_NAME says, or 127.0.0.1)",
     )
+    port = integer(1, 65535)
     parser.add_argument(
-        "--port", type=integer(1, 65535), default=7860, help="TCP port, 1 to 65535 (default: %(default)s)"
+        "--port", type=port, help="TCP port, 1 to 65535 (default: what GRADIO_SERVER_PORT says, or 7860)"
     )
     parser.add_argument(
         "--device",
@@ -43,7 +49,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--mcp", action="store_true", help="offer the endpoints as tools of the Model Context Protocol")
     parser.add_argument("--root-path", default="", help="path below which a proxy shows the page, such as /gan")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.port is None:
+        try:
+            options.port = port(os.environ.get("GRADIO_SERVER_PORT") or "7860")
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"GRADIO_SERVER_PORT={error}")
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,9 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> None:
     set_environment_defaults()
+    for name in ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT"):
+        os.environ.pop(name, None)  # they are in `options`; Gradio's import fails where they are empty or no number
+    host = options.host.strip("[]")
+    _check_address(host, options.port)
     try:
         from app.service import Service  # torch and Gradio take seconds to import: --help and mistakes need not wait
         from app.serving import launch_options
+        from app.start import warm_up
         from app.ui import build_demo
     except ModuleNotFoundError as error:
         raise ValueError(f"{error.name} is not installed: pip install '.[app]'") from error
@@ -64,7 +81,7 @@ def _serve(options: argparse.Namespace) -> None:
     demo = build_demo(service)
     try:
         _, address, _ = demo.launch(
-            server_name=options.host,
+            server_name=f"[{host}]" if ":" in host else host,  # or Gradio takes the end of an IPv6 address for a port
             server_port=options.port,
             inbrowser=not options.no_browser,
             mcp_server=options.mcp,
@@ -74,18 +91,42 @@ def _serve(options: argparse.Namespace) -> None:
             **launch_options(),
         )
     except OSError as error:
-        raise ValueError(f"port={options.port} on host={options.host}: {_reason(error)}") from error
+        if "empty port" in str(error):  # what follows is Gradio's advice for those who write programs
+            raise _taken(host, options.port) from error
+        raise ValueError(f"port={options.port} on host={host}: {error}") from error
     if options.mcp and demo.mcp_error:
         demo.close(verbose=False)
         raise ValueError(f"--mcp: {demo.mcp_error.strip().splitlines()[0]}")
-    threading.Thread(target=service.warm_up, daemon=True).start()
+    threading.Thread(target=warm_up, args=(service, "python -m app"), daemon=True).start()
     print(f"The page is at {address} (Ctrl+C ends it)", flush=True)
     demo.block_thread()
 
 
-def _reason(error: OSError) -> str:
-    """Return why an address cannot be listened on, without Gradio's advice for those who write programs."""
-    return "it is taken; another --port is allowed" if "empty port" in str(error) else str(error)
+def _check_address(host: str, port: int) -> None:
+    """Take an address for a moment: Gradio needs seconds to try, and says of every failure that the port is taken.
+
+    Raises:
+        ValueError: if it cannot be listened on.
+    """
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind(place)
+    except (OSError, UnicodeError) as error:
+        code = getattr(error, "errno", None)
+        if code == errno.EADDRINUSE:
+            raise _taken(host, port) from error
+        if code == errno.EACCES:
+            raise ValueError(f"port={port}: the system keeps it to itself; a --port from 1024 on is allowed") from error
+        raise ValueError(
+            f"host={host!r} (--host or GRADIO_SERVER_NAME): {getattr(error, 'strerror', None) or error}; an address of "
+            "this machine is allowed"
+        ) from error
+
+
+def _taken(host: str, port: int) -> ValueError:
+    return ValueError(f"port={port} on host={host}: it is taken; another --port is allowed")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from app.serving import launch_options, set_environment_defaults  # noqa: E402  
 
 set_environment_defaults()
 from app.service import Service  # noqa: E402
+from app.start import warm_up  # noqa: E402
 from app.ui import build_demo  # noqa: E402
 
 service = Service(os.environ.get("MODELS", "bundled").split(), allow_repos=os.environ.get("ALLOW_REPOS", "").split())
@@ -42,5 +43,5 @@ demo = build_demo(service)
 
 if __name__ == "__main__":
     demo.launch(prevent_thread_lock=True, **launch_options())
-    service.warm_up()
+    warm_up(service, "app.py")
     demo.block_thread()

@@ -18,11 +18,13 @@ from typing import Any
 
 import torch
 
+from app.card import card_html, samples_address
 from app.limits import LIMITS, InvalidRequest, short_repr
 from sngan_cond import GeneratorConfig
 from sngan_cond.classes import class_label
 from sngan_cond.hub.download import locate
-from sngan_cond.hub.files import BUNDLED, WEIGHTS_FILE, is_repo
+from sngan_cond.hub.files import BUNDLED, CONFIG_FILE, WEIGHTS_FILE, is_repo
+from sngan_cond.hub.weights import read_config, read_header
 from sngan_cond.loading import LoadedModel, load_generator
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
@@ -52,6 +54,11 @@ class Model(LoadedModel):
         with (self.folder / WEIGHTS_FILE).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    @cached_property
+    def card_html(self) -> str:
+        """The card as HTML that neither loads nor runs anything; empty where there is none."""
+        return card_html(self.card or "", samples=None if self.samples is None else samples_address(self.samples))
+
     def described(self, label: int) -> dict[str, Any]:
         """Return a class as recipes and the endpoint list it."""
         ids = self.config.class_ids
@@ -70,7 +77,7 @@ def read_model(source: str, *, name: str, given: str, device: torch.device) -> M
     try:
         model = Model(**vars(load_generator(source, max_weights_bytes=LIMITS.model_bytes)), name=name)
         # Read now: a folder may change later, and whoever opens a model is told that one of its files is damaged.
-        _ = model.metrics, model.training, model.card, model.weights_sha256
+        _ = model.metrics, model.training, model.card_html, model.weights_sha256
     except ValueError as error:
         raise InvalidRequest(_FOLDERS.sub("", str(error).replace(given, name))) from error
     model.generator.to(device)
@@ -131,14 +138,16 @@ class ModelStore:
         return bool(self.patterns) or not all(map(_is_folder, self._sources.values()))
 
     def check_sources(self) -> None:
-        """Look for the files of all that is no repo, so that whoever starts the page hears of a mistake.
+        """Look into the files of all that is no repo, so that whoever starts the page hears of a mistake.
 
         Raises:
             PretrainedError: naming the folder as it was given.
         """
         for source in self._sources.values():
             if _is_folder(source) or not is_repo(source.partition("@")[0]):
-                locate(source)
+                folder = locate(source, max_weights_bytes=LIMITS.model_bytes).folder
+                read_config(folder / CONFIG_FILE, f"{source}: {CONFIG_FILE}")
+                read_header(folder / WEIGHTS_FILE)
 
     def open(self, name: str = "", revision: str = "", *, again: bool = False) -> Model:
         """Return a model, opening it first if it is not open.

@@ -11,12 +11,15 @@ def set_environment_defaults() -> None:
     """Switch off the telemetry of Gradio and of the Hub's client, and Gradio's statistics after every request.
 
     The statistics feed a monitoring page that is switched off here; they would load pandas and go through the last
-    10,000 requests for each new one. What the environment already says stays.
+    10,000 requests for each new one. On a Space, where every visitor comes through a proxy, visitors have the addresses
+    that it says. What the environment already says stays.
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "64")
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(2**62))  # requests between two summaries: never
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    if os.environ.get("SPACE_ID"):
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")  # uvicorn's: who may say for whom a request is
 
 
 def launch_options() -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""The tab that shows the model's card, made harmless."""
+"""The tab that shows the model's card."""
 
-import re
+import html
 from typing import Any
 
 import gradio as gr
@@ -8,21 +8,25 @@ from gradio.components import Component
 
 from app.models import Model
 
-MAX_CARD_CHARACTERS = 200_000
-_FRONT_MATTER = re.compile(r"\A---\r?\n.*?\r?\n---\r?\n", re.DOTALL)
-_CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
-_IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]*\)|!\[([^\]]*)\]\[[^\]]*\]")
-
-# Whatever a Markdown reader may take for the start of a tag or an image.
-_BEGINNINGS = re.compile(r"<(?=[A-Za-z/!?])|!(?=\[)")
-_JOINER = "\N{WORD JOINER}"  # zero width, and breaks both
+# Gradio confines it to the card. What is wide scrolls by itself, and leaves the page as wide as the screen.
+_LOOKS = """
+width: 0; min-width: 100%;
+pre, table { display: block; overflow-x: auto; max-width: 100%; }
+pre { background: var(--background-fill-secondary); border-radius: 10px; padding: 0.8rem 1rem; margin: 0.8rem 0; }
+pre code { white-space: pre; font-size: 0.85rem; }
+th, td { padding: 0.35rem 0.7rem; border: 1px solid var(--border-color-primary); text-align: left; }
+img { max-width: 100%; height: auto; }
+summary { cursor: pointer; }
+a { padding: 0; }
+"""
 
 
 class AboutTab:
     """The card of the open model; made inside its `gr.Tab`."""
 
     def __init__(self) -> None:
-        self.card = gr.Markdown("", sanitize_html=True, elem_id="about-card", elem_classes="card")
+        # Not gr.Markdown, which draws diagrams and formulas, and lets HTML through: each can call other addresses.
+        self.card = gr.HTML("", css_template=_LOOKS, elem_id="about-card", elem_classes="card")
 
     @property
     def components(self) -> list[Component]:
@@ -31,25 +35,4 @@ class AboutTab:
 
     def show(self, model: Model, request: Any = None) -> dict[Any, Any]:
         """Return the updates that show a model's card."""
-        return {self.card: harmless_card(model.card or "") or f"**{_plain(model.name)}** has no model card."}
-
-
-def harmless_card(card: str) -> str:
-    """Turn a README, written by anyone, into Markdown that neither runs nor loads anything.
-
-    The metadata is dropped. An image becomes its description, since showing it would make the visitor's browser contact
-    an address that the card's author chose. Outside code that is nicer to read, but Markdown readers disagree on what
-    is code; so in a second pass an invisible character goes wherever a tag or an image could still begin, code or not.
-    """
-    body = _FRONT_MATTER.sub("", card[:MAX_CARD_CHARACTERS], count=1)
-    parts = _CODE.split(body)
-    described = "".join(part if i % 2 else _IMAGE.sub(_described, part) for i, part in enumerate(parts)).strip()
-    return _BEGINNINGS.sub(lambda match: f"{match[0]}{_JOINER}", described)
-
-
-def _described(match: re.Match[str]) -> str:
-    return f"*({match[1] or match[2] or 'image'})*"
-
-
-def _plain(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+        return {self.card: model.card_html or f"<p><b>{html.escape(model.name)}</b> has no model card.</p>"}

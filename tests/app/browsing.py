@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Locator, Page, expect
 
 PATIENCE_MS = 60_000
-JOINER = "\N{WORD JOINER}"
 MADE = re.compile(r"images? in \d")
 
 

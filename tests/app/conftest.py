@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,3 +34,11 @@ def address(tiny: Path, classless: Path, tmp_path_factory: pytest.TempPathFactor
     words = ["--model", str(tiny), "--model", str(classless), "--allow-repo", "alice/*"]
     with served(words, folder) as address:
         yield address
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """This process's environment, which the page's start changes, to be changed."""
+    copy = {name: value for name, value in os.environ.items() if not name.startswith("GRADIO_SERVER_")}
+    monkeypatch.setattr(os, "environ", copy)
+    return copy

@@ -4,14 +4,38 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from sngan_cond import Generator, GeneratorConfig
+from sngan_cond.images import save_png
 from tests.hub.client import HubClient
 
 NAMES = ("tench", "crane", "golf <b>ball</b>", "crane")
 IDS = ("n00000001", "n00000002", "n00000003", "n00000004")
 METRICS = {"metrics": [{"name": "score", "value": 12.5, "protocol": "quick", "extractor": "toy"}]}
-CARD = "---\nlicense: mit\n---\n# Toy\n\n<script>alert(1)</script> ![x](https://example.org/track.png)\n"
+CARD = """---
+license: mit
+---
+# Toy
+
+<script>alert(1)</script> ![x](https://example.org/track.png)
+
+```mermaid
+%%{init: {"themeCSS": "* { background: url(https://example.org/track.png) }"}}%%
+graph LR
+A@{ img: "https://example.org/track.png", label: "A" }
+```
+
+$x^2$ ${1 + 1} {{value}}
+
+![samples](samples.png)
+
+<details><summary>Classes</summary>
+
+tench, crane
+
+</details>
+"""
 
 
 def tiny_generator(seed: int = 0, *, num_classes: int = 4, named: bool = True) -> Generator:
@@ -34,6 +58,7 @@ def save_tiny(folder: Path, seed: int = 0, **options: bool | int) -> Path:
     (folder / "metrics.json").write_text(json.dumps(METRICS))
     (folder / "training.json").write_text(json.dumps({"step": 450_000}))
     (folder / "README.md").write_text(CARD)
+    save_png(torch.zeros(3, 2, 3, dtype=torch.uint8), folder / "samples.png")
     return folder
 
 
@@ -41,7 +66,8 @@ def damage(folder: Path, kind: str) -> None:
     """Make a saved model one that must be refused.
 
     Args:
-        kind: "huge", "foreign", "lying" about its header, "pickle", or the name of a file that becomes unreadable.
+        kind: "huge", "foreign", "lying" about its header, "pickle", "NaN" in its statistics, or the name of a file
+            that becomes unreadable.
     """
     config, weights = folder / "config.json", folder / "model.safetensors"
     if kind == "huge":
@@ -50,6 +76,10 @@ def damage(folder: Path, kind: str) -> None:
         config.write_text(json.dumps({"model_type": "bert", "hidden_size": 768}))
     elif kind == "lying":
         weights.write_bytes((2**62).to_bytes(8, "little") + weights.read_bytes()[8:])
+    elif kind == "NaN":
+        tensors = load_file(weights)
+        tensors["network.norm.running_mean"][:2] = float("nan")
+        save_file(tensors, weights)
     elif kind == "pickle":
         weights.rename(folder / "pytorch_model.bin")
     else:

@@ -29,7 +29,6 @@ pytestmark = [
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 from tests.app.browsing import (  # noqa: E402  after the skip
-    JOINER,
     PATIENCE_MS,
     choose,
     clear,
@@ -190,8 +189,15 @@ def test_walk(page: Page) -> None:
 def test_the_card_is_shown_and_harmless(page: Page) -> None:
     page.get_by_role("tab", name="About").click()
     expect(page.get_by_role("heading", name="Toy")).to_be_visible()
-    expect(page.locator("#about-card")).to_contain_text(f"<{JOINER}script>alert(1)<{JOINER}/script> (x)")
-    assert page.locator("#about-card img, #about-card script").count() == 0
+    card = page.locator("#about-card")
+    expect(card).to_contain_text("<script>alert(1)</script> (x)")
+    expect(card.locator("pre")).to_have_text(re.compile("themeCSS.*graph LR", re.DOTALL))
+    expect(card).to_contain_text("$x^2$ ${1 + 1} {{value}}")
+    expect(card.get_by_text("tench, crane")).to_be_hidden()
+    card.get_by_text("Classes").click()
+    expect(card.get_by_text("tench, crane")).to_be_visible()
+    assert card.locator("script, svg, style").count() == 0
+    assert card.locator("img").evaluate_all("images => images.map(image => image.naturalWidth)") == [3]
 
 
 def test_a_wrong_repo_is_told_and_the_page_goes_on(page: Page) -> None:

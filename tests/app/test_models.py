@@ -68,6 +68,10 @@ def test_two_folders_of_one_name_are_refused(tmp_path: Path) -> None:
         ("foreign", "not of sngan-cond"),
         ("lying", "model.safetensors"),
         ("pickle", "safetensors"),
+        (
+            "NaN",
+            r"weight network\.norm\.running_mean holds NaN or infinity in float32: 2 of its 4 values are not finite",
+        ),
         ("metrics.json", "metrics.json: cannot be read as JSON"),
         ("training.json", "training.json: a JSON object is expected"),
         ("README.md", "README.md: cannot be read as text"),

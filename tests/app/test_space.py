@@ -1,26 +1,27 @@
-"""The folder as a Space: anywhere, under any name, without the clone; and the command's own mistakes."""
+"""The folder as a Space: anywhere, under any name, without the clone, behind a proxy, with a GPU that is lent."""
 
+import asyncio
 import json
 import re
 import shutil
-import socket
 import sys
 import threading
 import tomllib
 import urllib.request
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
+import uvicorn
 import yaml
 
-from app.__main__ import main
 from app.engine import batch_runner, on_zero_gpu
+from app.serving import set_environment_defaults
 from tests.app.models import tiny_generator
 from tests.app.server import served
-from tests.processes import ROOT, python
-from tests.refusals import refused_command
+from tests.processes import ROOT
 
 APP = ROOT / "app"
 
@@ -51,10 +52,11 @@ def test_the_front_matter_is_a_spaces() -> None:
     assert {front_matter["colorFrom"], front_matter["colorTo"]} <= colours
 
 
-def test_a_space_installs_what_the_library_asks_for() -> None:
+def test_a_space_installs_what_the_library_and_the_page_ask_for() -> None:
     lines = (APP / "requirements.txt").read_text().splitlines()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert [line for line in lines if not line.startswith("#")] == project["dependencies"]
+    app = [line for line in project["optional-dependencies"]["app"] if not line.startswith("gradio>")]
+    assert [line for line in lines if not line.startswith("#")] == [*project["dependencies"], *app]
 
 
 def test_a_lent_gpu_is_used_call_by_call(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,49 +88,23 @@ def test_a_lent_gpu_is_used_call_by_call(monkeypatch: pytest.MonkeyPatch) -> Non
     assert threads[-1] is threading.current_thread()  # where `spaces` finds the visitor
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--port", "0"], "'0': an integer from 1 to 65535"),
-        (["--port", "x"], "'x': an integer"),
-        (["--models", "a"], "unrecognized arguments"),
-        (["--device", "tpu"], "device='tpu': auto, cpu, cuda, cuda:N or mps is allowed"),
-    ],
-)
-def test_wrong_words_are_reported(words: list[str], message: str) -> None:
-    refused_command(main, words, message)
+@pytest.mark.parametrize(("space", "trusts", "visitor"), [("", None, "10.0.0.7"), ("user/space", "*", "198.51.100.9")])
+def test_a_space_takes_visitors_addresses_from_its_proxy(
+    environment: dict[str, str], space: str, trusts: str | None, visitor: str
+) -> None:
+    """As uvicorn, configured as Gradio does it, passes requests on."""
+    environment.pop("FORWARDED_ALLOW_IPS", None)
+    environment["SPACE_ID"] = space
+    set_environment_defaults()
+    assert environment.get("FORWARDED_ALLOW_IPS") == trusts
+    clients = []
 
+    async def page(scope: dict[str, Any], *_: object) -> None:
+        clients.append(scope["client"][0])
 
-def test_the_command_line_is_read_without_torch_and_gradio() -> None:
-    code = "import sys; from app.__main__ import parse; parse([]); print({'torch', 'gradio'} & set(sys.modules))"
-    assert python("-c", code).stdout == "set()\n"
-
-
-@pytest.mark.slow
-def test_the_page_does_not_wake_the_compiler(tiny: Path) -> None:
-    """Its import would cost the start a second and the server 160 MB."""
-    code = "import sys; from app.service import Service; service = Service(sys.argv[1:], device='cpu'); "
-    code += "service.warm_up(); print(service.engine.batches, 'torch._dynamo' in sys.modules)"
-    assert python("-c", code, tiny).stdout == "1 False\n"
-
-
-@pytest.mark.slow
-def test_a_taken_port_is_reported(tiny: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        ended = python("-m", "app", "--model", tiny, "--port", port, "--no-browser", "--device", "cpu", status=2)
-    assert ended.stderr == (
-        f"python -m app: error: port={port} on host=127.0.0.1: it is taken; another --port is allowed\n"
-    )
-
-
-@pytest.mark.slow
-def test_a_folder_that_holds_no_model_is_told_before_the_page_opens(tiny: Path, tmp_path: Path) -> None:
-    nothing = tmp_path / "photographs"
-    nothing.mkdir()
-    start = "python -m app: error: model="
-    command = ("-m", "app", "--no-browser", "--device", "cpu", "--model", tiny, "--model")
-    assert python(*command, nothing, status=2).stderr.startswith(f"{start}'{nothing}': no config.json and no model")
-    assert python(*command, tmp_path / "nowhere", status=2).stderr.startswith(f"{start}'{tmp_path / 'nowhere'}': ")
+    server = uvicorn.Config(app=page, port=7860, host="127.0.0.1", log_level="warning")
+    server.load()
+    headers = [(b"x-forwarded-for", b"198.51.100.9")]
+    scope = {"type": "http", "client": ("10.0.0.7", 1), "scheme": "http", "headers": headers}
+    asyncio.run(server.loaded_app(scope, None, None))  # type: ignore[arg-type]  # all of a request that is looked at
+    assert clients == [visitor]

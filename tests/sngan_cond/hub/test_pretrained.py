@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, sample
 from sngan_cond.hub.files import PretrainedError
+from sngan_cond.hub.weights import save_tensors
 from sngan_cond.loading import load_generator
 from sngan_cond.networks.rebuilding import config_text
 from tests.hub.folders import CONFIG, METRICS, make, make_discriminator, rewrite
@@ -182,6 +185,25 @@ def test_other_types_in_a_file_are_read(folder: Path, dtype: torch.dtype) -> Non
         if weight.is_floating_point():
             assert torch.equal(loaded.state_dict()[name], weight.to(dtype).float()), name
             assert torch.equal(kept.state_dict()[name], weight.to(dtype)), name
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+@pytest.mark.parametrize("folder_mode", [0o700, 0o777])
+def test_weights_have_the_mode_of_other_files(tmp_path: Path, umask: int, mode: int, folder_mode: int) -> None:
+    """That the umask says, whoever may look into the folder; a file that is replaced keeps its own."""
+    tmp_path.chmod(folder_mode)
+    path = tmp_path / "weights.safetensors"
+    before = os.umask(umask)
+    try:
+        (tmp_path / "other").touch()
+        save_tensors({"a": torch.ones(2)}, path)
+    finally:
+        os.umask(before)
+    assert S_IMODE(path.stat().st_mode) == S_IMODE((tmp_path / "other").stat().st_mode) == mode
+    path.chmod(0o640)
+    save_tensors({"a": torch.zeros(3)}, path)
+    assert S_IMODE(path.stat().st_mode) == 0o640
+    assert load_file(path)["a"].tolist() == [0, 0, 0]
 
 
 def test_what_float16_does_not_hold_is_not_saved_as_such(tmp_path: Path) -> None:

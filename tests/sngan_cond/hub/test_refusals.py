@@ -94,7 +94,14 @@ WEIGHT_CASES: dict[str, tuple[Callable[[dict[str, torch.Tensor]], object], list[
     "renamed": (lambda t: t.update({f"{FIRST}s": t.pop(FIRST)}), ["misses", "unknown", f"did you mean {FIRST}?"]),
     "transposed": (lambda t: t.update({FIRST: torch.zeros(5, 4, 3, 3)}), ["shape (5, 4, 3, 3)", "(4, 4, 3, 3)"]),
     "bytes": (lambda t: t.update({FIRST: t[FIRST].to(torch.int8)}), ["type I8", "F16, BF16, F32, F64 is allowed"]),
-    "NaN": (lambda t: t[FIRST][0, 0, 0].fill_(float("nan")), [FIRST, "NaN or infinity"]),
+    "NaN": (
+        lambda t: t[FIRST][0, 0, 0].fill_(float("nan")),
+        [FIRST, "NaN or infinity in float32: 3 of its 144 values are not finite"],
+    ),
+    "minus infinity in a running statistic": (
+        lambda t: t["network.norm.running_mean"][1].fill_(-float("inf")),
+        ["network.norm.running_mean", "1 of its 4 values"],
+    ),
     "infinity in half": (lambda t: t.update({FIRST: (t[FIRST] + 1e5).half()}), [FIRST, "NaN or infinity"]),
     "a negative variance": (
         lambda t: t["network.norm.running_var"][0].fill_(-0.5),
