@@ -70,6 +70,7 @@ def _serve(options: argparse.Namespace) -> None:
     host = options.host.strip("[]")
     _check_address(host, options.port)
     try:
+        from app.assistant import answer_with_images
         from app.service import Service  # torch and Gradio take seconds to import: --help and mistakes need not wait
         from app.serving import launch_options
         from app.start import warm_up
@@ -97,6 +98,7 @@ def _serve(options: argparse.Namespace) -> None:
     if options.mcp and demo.mcp_error:
         demo.close(verbose=False)
         raise ValueError(f"--mcp: {demo.mcp_error.strip().splitlines()[0]}")
+    answer_with_images(demo)
     threading.Thread(target=warm_up, args=(service, "python -m app"), daemon=True).start()
     print(f"The page is at {address} (Ctrl+C ends it)", flush=True)
     demo.block_thread()

@@ -34,6 +34,7 @@ if __name__ in ("__main__", "app"):
 from app.serving import launch_options, set_environment_defaults  # noqa: E402  the package has to exist first
 
 set_environment_defaults()
+from app.assistant import answer_with_images  # noqa: E402
 from app.service import Service  # noqa: E402
 from app.start import warm_up  # noqa: E402
 from app.ui import build_demo  # noqa: E402
@@ -43,5 +44,6 @@ demo = build_demo(service)
 
 if __name__ == "__main__":
     demo.launch(prevent_thread_lock=True, **launch_options())
+    answer_with_images(demo)
     warm_up(service, "app.py")
     demo.block_thread()

@@ -174,6 +174,24 @@ def test_the_server_is_up_after_everything(client: Client, address: str) -> None
     assert len(client.predict(["0"], count=2, api_name="/sample")[1]) == 2
 
 
+def test_two_plain_requests_make_images(address: str, tiny: Path) -> None:
+    """As the README says it for curl: values by name, then the answer, whose files can be fetched."""
+    values = json.dumps({"classes": ["tench"], "count": 2, "seed": 5}).encode()
+    call = f"{address}gradio_api/call"
+    request = urllib.request.Request(f"{call}/v2/sample", values, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{call}/sample/{event}", timeout=60) as answer:
+        lines = answer.read().decode().splitlines()
+    assert lines[0] == "event: complete"
+    grid, images, recipe = json.loads(lines[1].removeprefix("data: "))
+    assert (len(images), recipe["seed"]) == (2, 5)
+    with urllib.request.urlopen(images[1]["url"], timeout=20) as answer, Image.open(answer) as image:
+        made = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+    assert torch.equal(made, sample(Generator.from_pretrained(tiny), classes=[0, 0], seed=5)[1])
+    assert grid["url"].startswith(address)
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "config.json", "../config.json"])
 def test_no_file_of_the_server_is_served(address: str, tiny: Path, path: str) -> None:
     asked = path if path.startswith("/") else str(tiny / path)

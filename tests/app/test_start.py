@@ -129,7 +129,7 @@ def test_what_cannot_be_opened_is_named(
 def test_a_model_that_opens_is_warmed_up_without_words(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     service = Service([str(tiny)], device="cpu")
     warm_up(service, "page")
-    assert service.engine.batches == 1
+    assert service.engine.batches > 0
     assert capsys.readouterr().err == ""
 
 
