@@ -37,6 +37,9 @@ class Limits:
     models_loaded: int = 3  # in memory at once
     queue: int = 64  # waiting requests, beyond which the page says that it is busy
     requests_at_once: int = 16  # requests whose images share the device's batches
+    running_of_address: int = 12  # of them from one address: there is always room for somebody else
+    waiting_of_address: int = 64  # requests from one address that wait for the others
+    waiting: int = 512  # requests that wait, in all
     listed_classes: int = 2000  # in a picker's list; others can be typed
     keep_results_s: int = 3600  # seconds for which a result can be downloaded
 
