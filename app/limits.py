@@ -35,7 +35,6 @@ class Limits:
     text_characters: int = 200  # in the name of a class, model or revision
     model_bytes: int = 1_600_000_000  # size of a model's weights file
     models_loaded: int = 3  # in memory at once
-    queue: int = 64  # waiting requests, beyond which the page says that it is busy
     requests_at_once: int = 16  # requests whose images share the device's batches
     running_of_address: int = 12  # of them from one address: there is always room for somebody else
     waiting_of_address: int = 64  # requests from one address that wait for the others

@@ -5,18 +5,18 @@ import re
 import shutil
 import socket
 import sys
-import threading
 import tomllib
 import urllib.request
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-import torch
 import yaml
 
 from app.__main__ import main
-from app.engine import batch_runner, on_zero_gpu
+from app.engine import Engine, on_zero_gpu
+from app.turns import Visitor
+from tests.app.asking import LONGEST_S, Asking, Gate
 from tests.app.models import tiny_generator
 from tests.app.server import served
 from tests.processes import ROOT, python
@@ -69,21 +69,23 @@ def test_a_lent_gpu_is_used_call_by_call(monkeypatch: pytest.MonkeyPatch) -> Non
     spaces.__spec__ = __import__("importlib.machinery").machinery.ModuleSpec("spaces", None)
     monkeypatch.setitem(sys.modules, "spaces", spaces)
     assert not on_zero_gpu()
-    moved, threads = [], []
+    moved = []
     G = tiny_generator()
     monkeypatch.setattr(G, "to", lambda device: moved.append(device) or G)
-    G.register_forward_hook(lambda *_: threads.append(threading.current_thread()))
-    for run in [batch_runner()] * 2:
-        run(G, torch.zeros(1, 8), torch.zeros(1, dtype=torch.int64))
-    assert moved == []
-    assert len({*threads, threading.current_thread()}) == 2  # another thread than this, and always the same
+    Asking(Engine(), G, 1).count()
+    assert (lent, moved) == ([], [])
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     assert on_zero_gpu()
-    run = batch_runner()
+    engine = Engine()
     assert lent == [60]
-    assert run(G, torch.zeros(3, 8), torch.zeros(3, dtype=torch.int64)).shape == (3, 3, 32, 32)
-    assert moved == ["cuda"]
-    assert threads[-1] is threading.current_thread()  # where `spaces` finds the visitor
+    gate = Gate(G)
+    visitors = [Visitor("10.0.0.1", "me"), Visitor("10.0.0.1", "me"), Visitor("10.0.0.2", "you")]
+    askings = [Asking(engine, G, 1)]
+    assert gate.held.wait(LONGEST_S)
+    askings += [Asking(engine, G, 1, visitor) for visitor in visitors]
+    gate.open.set()
+    assert [asking.count() for asking in askings] == [1] * 4
+    assert moved == ["cuda"] * 3  # nobody's quota pays for another visitor
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_the_page_does_not_wake_the_compiler(tiny: Path) -> None:
     """Its import would cost the start a second and the server 160 MB."""
     code = "import sys; from app.service import Service; service = Service(sys.argv[1:], device='cpu'); "
     code += "service.warm_up(); print(service.engine.batches, 'torch._dynamo' in sys.modules)"
-    assert python("-c", code, tiny).stdout == "1 False\n"
+    assert python("-c", code, tiny).stdout == "2 False\n"
 
 
 @pytest.mark.slow
