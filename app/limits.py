@@ -37,6 +37,7 @@ class Limits:
     models_loaded: int = 3  # in memory at once
     requests_at_once: int = 16  # requests whose images share the device's batches
     running_of_address: int = 12  # of them from one address: there is always room for somebody else
+    running_of_session: int = 8  # of them in one session: there is room for others of the same address
     waiting_of_address: int = 64  # requests from one address that wait for the others
     waiting: int = 512  # requests that wait, in all
     listed_classes: int = 2000  # in a picker's list; others can be typed

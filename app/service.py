@@ -122,6 +122,8 @@ class Service:
                 yield Progress("waiting", ahead=(ahead := turn.ahead))
                 while not turn.running and turn.ahead == ahead:
                     await running.news()
+                    if turn.refusal:
+                        raise InvalidRequest(turn.refusal)
             model = self.models.opened(request.model, request.revision)
             if model is None:
                 yield Progress("opening")

@@ -40,6 +40,7 @@ class Turn:
     notify: Callable[[], None]  # called, from any thread, whenever what stands below has changed
     running: bool = False
     ahead: int = 0  # requests of other visitors that come before it, while it waits
+    refusal: str = ""  # why it was turned away after all, for somebody who had less
     number: int = field(default_factory=_NUMBERS.__next__)  # in order of arrival
 
 
@@ -61,15 +62,16 @@ class Turns:
         Args:
             notify: as in `Turn`.
         Raises:
-            InvalidRequest: if too many are waiting, from this address or in all.
+            InvalidRequest: if too many are waiting, from this address or in all, and no other session or address has
+                more of them: its latest is turned away instead, and hears why.
         """
         turn = Turn(visitor, notify)
         with self._guard:
-            own = sum(waiting.visitor.address == visitor.address for waiting in self._waiting)
-            if own >= self._limits.waiting_of_address:
-                raise InvalidRequest(f"{own} requests from your address are waiting: let some finish")
-            if len(self._waiting) >= self._limits.waiting:
-                raise InvalidRequest(f"{len(self._waiting)} requests are waiting, more than enough: try again later")
+            own = [waiting for waiting in self._waiting if waiting.visitor.address == visitor.address]
+            if len(own) >= self._limits.waiting_of_address:
+                self._turn_away(own, visitor, _session, f"{len(own)} requests from your address are waiting")
+            elif len(self._waiting) >= self._limits.waiting:
+                self._turn_away(self._waiting, visitor, _address, f"{len(self._waiting)} requests are waiting")
             self._waiting.append(turn)
             self._advance()
         return turn
@@ -77,20 +79,32 @@ class Turns:
     def end(self, turn: Turn) -> None:
         """Leave the line, or make room for the next."""
         with self._guard:
-            (self._running if turn.running else self._waiting).remove(turn)
-            self._advance()
+            if not turn.refusal:
+                (self._running if turn.running else self._waiting).remove(turn)
+                self._advance()
+
+    def _turn_away(self, turns: "list[Turn]", visitor: Visitor, whose: "Whose", why: str) -> None:
+        """Turn away the latest request of whoever has the most of these, or this visitor who would have as many."""
+        counts = Counter(whose(turn.visitor) for turn in turns)
+        ((most, count),) = counts.most_common(1)
+        if count <= counts[whose(visitor)] + 1:
+            raise InvalidRequest(f"{why}: let some finish")
+        latest = max((turn for turn in turns if whose(turn.visitor) == most), key=lambda turn: turn.number)
+        self._waiting.remove(latest)
+        latest.refusal = f"{why}: let some finish"
+        latest.notify()
 
     def _advance(self) -> None:
-        running = Counter(turn.visitor.address for turn in self._running)
+        running = Counter(owner(turn.visitor) for turn in self._running for owner in (_address, _session))
         left: Counter[Visitor] = Counter()  # who stay in the line
         in_all = 0
         for turn in self._line():
-            address = turn.visitor.address
             if (
                 len(self._running) < self._limits.requests_at_once
-                and running[address] < self._limits.running_of_address
+                and running[turn.visitor.address] < self._limits.running_of_address
+                and running[turn.visitor] < self._limits.running_of_session
             ):
-                running[address] += 1
+                running.update((turn.visitor.address, turn.visitor))
                 self._waiting.remove(turn)
                 self._running.append(turn)
                 turn.running = True
@@ -105,14 +119,25 @@ class Turns:
 
     def _line(self) -> list[Turn]:
         """Return those who wait in the order in which they would run if nobody else came."""
-        of_one_address = self._by_share(self._waiting, lambda turn: turn.visitor)
-        return self._by_share(of_one_address, lambda turn: turn.visitor.address)
+        return self._by_share(self._by_share(self._waiting, _session), _address)
 
-    def _by_share(self, turns: Iterable[Turn], whose: Callable[[Turn], Hashable]) -> list[Turn]:
-        """Sort by how many requests of the same visitor or address run already, or stand before it in the list."""
-        before = Counter(map(whose, self._running))
+    def _by_share(self, turns: Iterable[Turn], whose: "Whose") -> list[Turn]:
+        """Sort by how many requests of the same session or address run already, or stand before it in the list."""
+        before = Counter(whose(turn.visitor) for turn in self._running)
         shares: list[tuple[int, int, Turn]] = []
         for turn in turns:
-            shares.append((before[whose(turn)], turn.number, turn))
-            before[whose(turn)] += 1
+            owner = whose(turn.visitor)
+            shares.append((before[owner], turn.number, turn))
+            before[owner] += 1
         return [turn for _, _, turn in sorted(shares)]
+
+
+Whose = Callable[[Visitor], Hashable]
+
+
+def _address(visitor: Visitor) -> Hashable:
+    return visitor.address
+
+
+def _session(visitor: Visitor) -> Hashable:
+    return visitor

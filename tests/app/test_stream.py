@@ -20,6 +20,11 @@ LONG = SampleRequest(classes=("0", "1", "2"), count=48)  # three batches of so n
 Stream = AsyncIterator[Progress | Result]
 
 
+@pytest.fixture(autouse=True)
+def _open_already(service: Service) -> None:
+    service.open()
+
+
 def idle(service: Service) -> bool:
     return not (service._requests or service.turns._running or service.turns._waiting or service.engine._jobs)
 
@@ -29,8 +34,8 @@ async def within(awaitable: Awaitable[Progress | Result]) -> Progress | Result:
 
 
 async def held(service: Service, count: int, visitor: Visitor = ME) -> list[Stream]:
-    """Begin requests, and keep their places."""
-    streams = [service.stream(ONE, visitor) for _ in range(count)]
+    """Begin requests in sessions of their own, and keep their places."""
+    streams = [service.stream(ONE, visitor._replace(session=f"tab {i}")) for i in range(count)]
     for stream in streams:
         await within(anext(stream))
     return streams
@@ -106,7 +111,7 @@ def test_cancelling_stops_this_sessions_work_only(service: Service) -> None:
 
 def test_cancelling_frees_a_place_in_the_line(service: Service) -> None:
     async def visit() -> None:
-        streams = await held(service, 12, Visitor(ME.address, "another tab"))
+        streams = await held(service, 12)
         waiting = service.stream(ONE, ME)
         assert (await within(anext(waiting))).stage == "waiting"
         coming = asyncio.ensure_future(anext(waiting))
@@ -181,12 +186,16 @@ def test_nothing_is_left_of_a_task_that_is_cancelled_anywhere(service: Service) 
 
 def test_a_line_that_is_full_is_told(service: Service) -> None:
     async def visit() -> None:
-        streams = [service.stream(ONE, ME) for _ in range(12 + 64)]
+        full = "64 requests from your address are waiting: let some finish"
+        streams = [service.stream(ONE, ME) for _ in range(8 + 64)]
         for stream in streams:
             await within(anext(stream))
-        with pytest.raises(InvalidRequest, match="64 requests from your address are waiting: let some finish"):
+        with pytest.raises(InvalidRequest, match=full):
             await within(anext(service.stream(ONE, ME)))
-        await close(*streams)
+        others = await held(service, 5)
+        with pytest.raises(InvalidRequest, match=full):  # somebody else came, who had none waiting
+            await within(anext(streams[-1]))
+        await close(*streams, *others)
 
     asyncio.run(visit())
     assert idle(service)

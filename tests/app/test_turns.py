@@ -20,17 +20,20 @@ def running(turns: list[Turn]) -> list[Turn]:
 
 def test_there_is_room_beside_a_robot() -> None:
     turns = Turns()
-    robot = ask(turns, ROBOT, 60)
-    assert running(robot) == robot[:12]
+    robot = ask(turns, ROBOT, 30)
+    assert running(robot) == robot[:8]
+    neighbours = ask(turns, ROBOT._replace(session="2"), 8)
+    assert running(neighbours) == neighbours[:4]
     persons = [ask(turns, Visitor(f"10.0.1.{i}", "tab"))[0] for i in range(5)]
     assert running(persons) == persons[:4]  # 16 in all
     assert persons[4].ahead == 0  # though the robot came earlier: it has 12 running, and this one none
-    assert robot[12].ahead == 1
+    assert (neighbours[4].ahead, robot[8].ahead) == (1, 5)  # of neighbours, who have fewer running
     turns.end(robot[0])
     assert persons[4].running
     turns.end(robot[1])
     turns.end(persons[0])
-    assert len(running(robot[2:])) == 12  # so the robot's own next has come up
+    assert len(running(robot[2:])) + len(running(neighbours)) == 12
+    assert len(running(neighbours)) == 6
 
 
 def test_addresses_come_before_sessions() -> None:
@@ -78,15 +81,33 @@ def test_places_come_back_in_whatever_order_turns_end() -> None:
         assert left == len(turns._running) == min(LIMITS.requests_at_once, left + len(turns._waiting))
     assert not turns._running
     assert not turns._waiting
-    assert len(running(ask(turns, ROBOT, 12))) == 12
+    assert len(running(ask(turns, ROBOT, 8))) == 8
 
 
-def test_lines_have_ends() -> None:
+def test_the_line_of_an_address_has_an_end() -> None:
+    """Whoever sends more than 64 hears it; behind the same proxy there is still a place for somebody else."""
     turns = Turns()
-    robot = ask(turns, ROBOT, 12 + 64)
-    refused(lambda: ask(turns, Visitor(ROBOT.address, "new")), "64 requests from your address are", by=InvalidRequest)
-    for i in range(4 + 512 - 64):
-        ask(turns, Visitor(f"address {i % 20}", ""))
-    refused(lambda: ask(turns, Visitor("person", "")), "512 requests are waiting", by=InvalidRequest)
-    turns.end(robot[-1])
-    assert not ask(turns, Visitor("person", ""))[0].running
+    robot = ask(turns, ROBOT, 8 + 64)
+    refused(lambda: ask(turns, ROBOT), "64 requests from your address are waiting: let some", by=InvalidRequest)
+    heard: list[Turn] = []
+    robot[-1].notify = lambda: heard.append(robot[-1])
+    person = ROBOT._replace(session="person")
+    assert all(turn.running for turn in ask(turns, person, 4))
+    (waiting,) = ask(turns, person)
+    assert waiting.ahead == 0
+    assert heard == [robot[-1]]
+    assert "let some finish" in robot[-1].refusal
+    assert len(turns._waiting) == 64
+    turns.end(robot[-1])  # as its own coroutine does
+    assert len(turns._waiting) == 64
+    refused(lambda: ask(turns, ROBOT), "64 requests from your address are waiting", by=InvalidRequest)
+
+
+def test_the_whole_line_has_an_end() -> None:
+    turns = Turns()
+    crowd = [turns.ask(Visitor(f"{i % 9}", f"{i}"), lambda: None) for i in range(16 + 512)]
+    assert len(turns._waiting) == 512
+    ask(turns, Visitor("person", ""), 2)
+    assert len(turns._waiting) == 512
+    assert [bool(turn.refusal) for turn in crowd].count(True) == 2
+    refused(lambda: ask(turns, Visitor("0", "")), "512 requests are waiting: let some finish", by=InvalidRequest)
