@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib.util import find_spec
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -232,7 +232,16 @@ async def make_files(
 
 def animation_kinds() -> list[str]:
     """Return the formats in which morphs and walks can be downloaded here."""
-    return ["gif", "webp", *(["mp4"] if find_spec("av") is not None else [])]
+    return ["gif", "webp", *(["mp4"] if _makes_videos() else [])]
+
+
+@cache
+def _makes_videos() -> bool:
+    try:
+        import av  # not before somebody asks: it takes 15 MB
+    except ImportError:
+        return False
+    return "libx264" in av.codecs_available
 
 
 def remove_expired(root: Path) -> None:
@@ -259,7 +268,7 @@ def _draft(path: Path) -> Iterator[Path]:
 
 def _save_video(frames: Tensor, path: Path, *, frame_ms: int) -> None:
     """Write images, (N, 3, H, W) uint8, as a video that all browsers play."""
-    import av  # where it is not installed, no video is offered
+    import av
 
     height, width = frames.shape[2:]
     factor = math.ceil(VIDEO_PX / min(height, width))

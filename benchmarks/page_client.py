@@ -23,9 +23,7 @@ class PageClient:
 
     def __init__(self, port: int, session: str = "", address: str = "127.0.0.1") -> None:
         self.session = session or uuid.uuid4().hex
-        self._joining, self._reading = (
-            http.client.HTTPConnection("127.0.0.1", port, timeout=300, source_address=(address, 0)) for _ in range(2)
-        )
+        self._port, self._address = port, address
         with urlopen(f"http://127.0.0.1:{port}/config") as answer:
             (self._sample,) = (
                 entry["id"] for entry in json.load(answer)["dependencies"] if entry["api_name"] == "sample"
@@ -51,17 +49,21 @@ class PageClient:
         """Ask for images without waiting; returns the id under which the answer will come."""
         data = self._defaults | {"classes": classes, "count": count, "seed": seed}
         body = json.dumps({"data": [*data.values()], "fn_index": self._sample, "session_hash": self.session})
-        self._joining.request("POST", "/gradio_api/queue/join", body, {"Content-Type": "application/json"})
-        with self._joining.getresponse() as answer:
+        with self._answer("POST", "/gradio_api/queue/join", body) as answer:
             event: str = json.load(answer)["event_id"]
         return event
 
     def answers(self) -> Iterator[tuple[str, str]]:
         """Yield id and refusal of each request as it is answered, until none is left."""
-        self._reading.request("GET", f"/gradio_api/queue/data?session_hash={self.session}")
-        with self._reading.getresponse() as stream:
+        with self._answer("GET", f"/gradio_api/queue/data?session_hash={self.session}") as stream:
             for line in stream:
                 if line.startswith(b"data: "):
                     message: dict[str, Any] = json.loads(line[len("data: ") :])
                     if message["msg"] == "process_completed":
                         yield message["event_id"], "" if message["success"] else str(message["output"]["error"])
+
+    def _answer(self, verb: str, path: str, body: str | None = None) -> http.client.HTTPResponse:
+        # A new connection each time: the server closes those that were idle for five seconds.
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=300, source_address=(self._address, 0))
+        connection.request(verb, path, body, {"Content-Type": "application/json", "Connection": "close"})
+        return connection.getresponse()

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import sys
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from app.files import ResultFolder, animation_kinds, remove_expired
+from app.files import ResultFolder, _makes_videos, animation_kinds, remove_expired
 from app.limits import LIMITS, InvalidRequest
 from app.requests.base import Request
 from app.requests.morph import MorphRequest
@@ -84,8 +85,12 @@ def test_a_video_shows_the_frames_enlarged_without_blur(service: Service, tmp_pa
 
 
 def test_a_video_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.files.find_spec", lambda _: None)
-    assert animation_kinds() == ["gif", "webp"]
+    assert "mp4" in animation_kinds()
+    _makes_videos.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "av", None)
+        assert animation_kinds() == ["gif", "webp"]
+    _makes_videos.cache_clear()
 
 
 @pytest.mark.parametrize("wanted", [SAMPLE, MORPH], ids=lambda wanted: wanted.tab)
