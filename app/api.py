@@ -4,6 +4,7 @@ Clients and assistants see the endpoints' signatures and docstrings, whose secti
 `IMAGE_ENDPOINTS` turn the arguments that only they have into values of a request's fields; `_endpoint` adds `_shared`.
 """
 
+import asyncio
 import inspect
 from collections.abc import Callable
 from dataclasses import fields
@@ -12,7 +13,8 @@ from typing import Any
 
 import gradio as gr
 
-from app.limits import LIMITS
+from app.files import make_files
+from app.limits import LIMITS, CancelledError
 from app.requests.base import Request
 from app.requests.cross import CrossRequest
 from app.requests.mixture import MixtureRequest
@@ -21,7 +23,8 @@ from app.requests.sample import SampleRequest
 from app.requests.vary import VaryRequest
 from app.requests.walk import WalkRequest
 from app.service import Service
-from app.tabs.tab import GROUP, friendly, make
+from app.tabs.tab import friendly, results_root
+from app.turns import Visitor
 
 Values = dict[str, Any]
 File = dict[str, Any]  # Gradio's FileData: clients get a local path, assistants the image
@@ -32,9 +35,9 @@ Moving = tuple[File, File, list[File], dict[str, Any]]
 def add_api(service: Service) -> None:
     """Add the endpoints to the Blocks that is being built."""
     for endpoint in endpoints(service):
-        name = endpoint.__name__
-        group = None if name in ("classes", "models") else GROUP
-        gr.api(endpoint, api_name=name, concurrency_id=group, concurrency_limit=LIMITS.requests_at_once)
+        # Who comes next with images, app/turns.py says; the others take a thread while they run.
+        limit = None if inspect.iscoroutinefunction(endpoint) else LIMITS.requests_at_once
+        gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=limit)
 
 
 def endpoints(service: Service) -> list[Callable[..., Any]]:
@@ -201,7 +204,7 @@ def _endpoint(service: Service, kind: type[Request], values_of: Callable[..., Va
         del shared[name]
     signature = inspect.Signature([*own.values(), *shared.values()], return_annotation=Moving if kind.moves else Still)
 
-    def endpoint(*arguments: Any, **named: Any) -> tuple[Any, ...]:
+    async def endpoint(*arguments: Any, **named: Any) -> tuple[Any, ...]:
         given = signature.bind(*arguments, **named)
         given.apply_defaults()
         others = {name: given.arguments.pop(name) for name in shared}
@@ -209,9 +212,16 @@ def _endpoint(service: Service, kind: type[Request], values_of: Callable[..., Va
         values = values_of(**given.arguments) | others
         if values.get("count", 0) is None:
             values["count"] = 1 if values["latent"] else 4
-        result, files = make(service, kind, values, http_request)
-        animation = [] if files.animation is None else [_file(files.animation)]
-        return _file(files.grid), *animation, [_file(path) for path in files.images], result.recipe
+        try:
+            with friendly():
+                request = kind.parse(**values)
+                result, folder = await make_files(service, request, Visitor.of(http_request), results_root())
+        except CancelledError as error:
+            raise gr.Error("This request was stopped.", print_exception=False) from error
+        made = await asyncio.to_thread(
+            lambda: [folder.file(name) for name in ("grid", *(["gif"] if kind.moves else []))]
+        )
+        return *map(_file, made), [_file(path) for path in folder.images], result.recipe
 
     arguments, _, returns = inspect.cleandoc(values_of.__doc__ or "").partition("\n\nReturns:")
     arguments += "".join(f"\n    {name}: {text}" for name, text in _SHARED_ARGS.items() if name in shared)

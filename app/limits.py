@@ -47,8 +47,11 @@ class Limits:
     truncated_rows: int = 1024  # drawn for one latent: at the smallest threshold that takes about a second
     model_bytes: int = 1_600_000_000  # size of a model's weights file
     models_loaded: int = 3  # in memory at once
-    queue: int = 64  # waiting requests, beyond which the page says that it is busy
     requests_at_once: int = 16  # requests whose images share the device's batches
+    running_of_address: int = 12  # of them from one address: there is always room for somebody else
+    running_of_session: int = 8  # of them in one session: there is room for others of the same address
+    waiting_of_address: int = 64  # requests from one address that wait for the others
+    waiting: int = 512  # requests that wait, in all
     listed_classes: int = 2000  # in a picker's list; others can be typed
     keep_results_s: int = 3600  # seconds for which a result can be downloaded
 

@@ -159,15 +159,9 @@ class ModelStore:
         Raises:
             InvalidRequest: if the name is not offered here, or the model cannot be opened.
         """
-        name, separator, named = (name or self.names[0]).partition("@")
-        if separator and revision and revision != named:
-            raise InvalidRequest(
-                f"revision is {short_repr(revision)}, and the model's name says {short_repr(named)}: give it once"
-            )
-        revision = revision or named
-        source = self._source(name, revision)
-        if not again and (model := self._open_already(name, revision)) is not None:
+        if not again and (model := self.opened(name, revision)) is not None:
             return model  # without its slot's lock, which a visitor who asks for it `again` may hold for long
+        name, revision, source = self._wanted(name, revision)
         with self._slot(name, revision) as slot:
             if slot.model is None or again:  # whoever had the lock before may have opened it
                 with self._opening:
@@ -175,13 +169,29 @@ class ModelStore:
                     slot.model = read_model(source, name=name, given=given, device=self._device)
             return slot.model
 
-    def _open_already(self, name: str, revision: str) -> Model | None:
+    def opened(self, name: str = "", revision: str = "") -> Model | None:
+        """Return a model if it is open, at once; the arguments are as for `open`.
+
+        Raises:
+            InvalidRequest: if the name is not offered here.
+        """
+        name, revision, _ = self._wanted(name, revision)
         with self._guard:
             slot = self._slots.get((name, revision))
             if slot is None or slot.model is None:
                 return None
             self._slots.move_to_end((name, revision))
             return slot.model
+
+    def _wanted(self, name: str, revision: str) -> tuple[str, str, str]:
+        """Return name, revision and source of what a visitor asks for."""
+        name, separator, named = (name or self.names[0]).partition("@")
+        if separator and revision and revision != named:
+            raise InvalidRequest(
+                f"revision is {short_repr(revision)}, and the model's name says {short_repr(named)}: give it once"
+            )
+        revision = revision or named
+        return name, revision, self._source(name, revision)
 
     def _source(self, name: str, revision: str) -> str:
         given = self._sources.get(name)

@@ -1,25 +1,40 @@
 """What the page does, without the page: open models, list classes, make images."""
 
+import asyncio
 import contextlib
 import math
 import random
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from app.engine import Engine, choose_device, on_zero_gpu
-from app.limits import LIMITS, InvalidRequest, text, whole_number
+from app.limits import LIMITS, CancelledError, InvalidRequest, text, whole_number
 from app.models import Model, ModelStore
 from app.recipe import recipe_for
 from app.requests.base import Request
 from app.requests.sample import SampleRequest
+from app.turns import Turns, Visitor
 from sngan_cond.classes import class_label, search_classes
 
-Progress = Callable[[int, int], None]
+NOBODY = Visitor("", "")  # for requests from Python, which nobody cancels
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """How far a request has got; of what its stage says nothing about, the fields are 0 or empty."""
+
+    stage: Literal["waiting", "opening", "making"]  # for its turn, the model, its images
+    ahead: int = 0  # while waiting: requests of others that come before it
+    done: int = 0  # while making: images made so far
+    total: int = 0  # while making: images in all
+    images: Tensor = field(default_factory=lambda: torch.empty(0, 3, 0, 0, dtype=torch.uint8))  # those not told before
+    captions: list[str] = field(default_factory=list)  # theirs
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +81,10 @@ class Service:
         where = choose_device(device)
         self.models = ModelStore(sources, allow_repos=allow_repos, device=where)
         self.engine = Engine()
-        self._running: dict[str, set[threading.Event]] = {}  # a visitor may have several tabs and requests
-        self._guard = threading.Lock()  # of _running
+        self.turns = Turns()
+        self._requests: set[_Running] = set()
+        self._guard = threading.Lock()  # of the set
+        self._openers = ThreadPoolExecutor(4, "open")  # apart from other threads: opening may take minutes
 
     def open(self, name: str = "", revision: str = "", *, again: bool = False) -> Model:
         """Open a model; see `ModelStore.open`."""
@@ -78,46 +95,100 @@ class Service:
         if on_zero_gpu():
             return  # there is no GPU outside of a visitor's request
         with contextlib.suppress(InvalidRequest):  # the first visitor will see the message
-            self.make(SampleRequest(classes=("0",) if self.open().config.num_classes else (), count=1))
+            request = SampleRequest(classes=("0",) if self.open().config.num_classes else (), count=1)
+            for _ in range(2):  # from the second on it is known how long images take
+                self.make(request)
 
-    def make(self, request: Request, *, visitor: str = "", progress: Progress | None = None) -> Result:
-        """Make the images of a request.
+    async def stream(self, request: Request, visitor: Visitor) -> AsyncIterator[Progress | Result]:
+        """Make the images of a request, and tell how far they are.
+
+        Whoever does not read to the end has to close the iterator, as `contextlib.aclosing` does.
 
         Args:
-            visitor: whose request it is, for `cancel`; empty for one that cannot be cancelled.
-            progress: called with the number of images made and the number in all.
+            visitor: whose request it is, for `cancel` and for a fair share.
+        Yields:
+            Progress, as soon as there is any: "waiting" only if others come first, "opening" only if the model is not
+            open, "making" when it begins and after each batch. Last, the result.
         Raises:
-            InvalidRequest: if the model cannot be opened, or a class is unknown.
+            InvalidRequest: if too many requests are waiting, the model cannot be opened, or a class is unknown.
             CancelledError: if the visitor cancelled.
         """
-        cancelled = threading.Event()
-        with self._guard:  # before the model is opened, which takes longest: Stop works from the start
-            self._running.setdefault(visitor, set()).add(cancelled)
+        running = _Running(visitor)
+        turn = self.turns.ask(visitor, running.wake)
+        with self._guard:
+            self._requests.add(running)
         try:
-            model = self.open(request.model, request.revision)
-            labels = request.labels(model.generator)
-            z, y = request.inputs(model.generator, labels)
-            recipe = recipe_for(model, request, labels)  # before the images, as it may refuse a name that is too long
-            batches = []
-            for batch in self.engine.run(model.generator, z, y, cancelled):
-                batches.append(batch)
-                if progress is not None:
-                    progress(sum(map(len, batches)), len(z))
+            while not turn.running:
+                yield Progress("waiting", ahead=(ahead := turn.ahead))
+                while not turn.running and turn.ahead == ahead:
+                    await running.news()
+                    if turn.refusal:
+                        raise InvalidRequest(turn.refusal)
+            model = self.models.opened(request.model, request.revision)
+            if model is None:
+                yield Progress("opening")
+                model = await self._opened(request, running)
+            recipe, z, y, captions = await asyncio.to_thread(_prepared, request, model)
+            yield Progress("making", total=len(z))
+            batches: list[Tensor] = []
+            job = self.engine.start(model.generator, z, y, visitor, running.wake)
+            try:
+                while (done := sum(map(len, batches))) < len(z):
+                    running.check()
+                    images = job.take()
+                    if images is None:
+                        await running.news()
+                        continue
+                    batches.append(images)
+                    told = captions[done : done + len(images)]
+                    yield Progress("making", done=done + len(images), total=len(z), images=images, captions=told)
+            finally:
+                self.engine.end(job)
         finally:
             with self._guard:
-                self._running[visitor].discard(cancelled)
-                if not self._running[visitor]:
-                    del self._running[visitor]
-        names = [class_label(model.config, label) if isinstance(label, int) else label for label in labels]
-        return Result(request, model, torch.cat(batches), request.captions(len(z), names), recipe)
+                self._requests.remove(running)
+            self.turns.end(turn)
+        yield Result(request, model, torch.cat(batches), captions, recipe)
 
-    def cancel(self, visitor: str) -> int:
-        """Stop what a visitor, as given to `make`, has running; returns how many requests were stopped."""
+    async def _opened(self, request: Request, running: "_Running") -> Model:
+        opening = asyncio.get_running_loop().run_in_executor(self._openers, self.open, request.model, request.revision)
+        opening.add_done_callback(lambda _: running.wake())
+        try:
+            while not opening.done():
+                await running.news()
+        finally:
+            opening.cancel()  # unless a thread has begun, which nothing stops: the next visitor will find it open
+        return opening.result()
+
+    def make(self, request: Request) -> Result:
+        """Make the images of a request from Python, outside of any event loop; see `stream`."""
+
+        async def last() -> Result:
+            async for step in self.stream(request, NOBODY):
+                if isinstance(step, Result):
+                    return step
+            raise AssertionError("a stream ends with its result")
+
+        return asyncio.run(last())
+
+    def cancel(self, visitor: Visitor | str) -> int:
+        """Stop what a session has waiting or running.
+
+        Args:
+            visitor: who has the session, or its name alone: a visitor may come back from another address.
+        Returns:
+            How many requests were stopped.
+        """
+        session = visitor if isinstance(visitor, str) else visitor.session
         with self._guard:
-            events = list(self._running.get(visitor, ())) if visitor else []
-        for event in events:
-            event.set()
-        return len(events)
+            stopped = [running for running in self._requests if session and running.visitor.session == session]
+        for running in stopped:
+            running.cancel()
+        return len(stopped)
+
+    def seconds_for(self, model: Model, images: int = 1) -> float | None:
+        """Return how long so many images of one request take while nobody else asks; None if not yet measured."""
+        return self.engine.seconds(model.generator, images)
 
     def classes(self, model: Model, query: Any = "", limit: Any = 20) -> list[dict[str, Any]]:
         """Find classes, best first.
@@ -144,3 +215,48 @@ class Service:
     def random_seed(self) -> int:
         """Choose a seed at random, short enough to read out."""
         return random.randrange(2**31)
+
+
+class _Running:
+    """A request that is being answered: what its coroutine waits for, and how others reach it from any thread."""
+
+    def __init__(self, visitor: Visitor) -> None:
+        self.visitor = visitor
+        self._cancelled = False
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """Let `news` return."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the coroutine
+            self._loop.call_soon_threadsafe(self._news.set)
+
+    def cancel(self) -> None:
+        """Let `news` and `check` raise."""
+        self._cancelled = True
+        self.wake()
+
+    def check(self) -> None:
+        """Raise CancelledError if the visitor cancelled."""
+        if self._cancelled:
+            raise CancelledError
+
+    async def news(self) -> None:
+        """Wait until something has changed; what, only the caller can see.
+
+        Raises:
+            CancelledError: if the visitor cancelled.
+        """
+        self.check()
+        await self._news.wait()
+        self._news.clear()
+        self.check()
+
+
+def _prepared(request: Request, model: Model) -> tuple[dict[str, Any], Tensor, Tensor | None, list[str]]:
+    """Return a request's recipe, the generator's inputs and the captions."""
+    labels = request.labels(model.generator)
+    z, y = request.inputs(model.generator, labels)
+    recipe = recipe_for(model, request, labels)  # before the images, as it may refuse a name that is too long
+    names = [class_label(model.config, label) if isinstance(label, int) else label for label in labels]
+    return recipe, z, y, request.captions(len(z), names)

@@ -24,7 +24,8 @@ def set_environment_defaults() -> None:
 
 def launch_options() -> dict[str, Any]:
     """Return what `Blocks.launch` is always given: the looks, and as little access as will do."""
-    from app.theme import page_theme  # imports Gradio, which takes seconds and should find the environment settled
+    from app.limits import LIMITS  # imports torch, and the theme Gradio, which should find the environment settled
+    from app.theme import page_theme
 
     return {
         "theme": page_theme(),
@@ -33,6 +34,9 @@ def launch_options() -> dict[str, Any]:
         "footer_links": ["api", "settings"],
         "run_history": False,
         "allowed_paths": [],
+        # Also how many events Gradio takes up at a time, first come, first served: room for all requests that may be
+        # waiting, and as much again for those that are refused or need no turn. Coroutines take no thread.
+        "max_threads": 2 * LIMITS.waiting,
         "max_file_size": "1kb",  # nothing on this page takes a file
         "enable_monitoring": False,
         "state_session_capacity": 1000,

@@ -133,5 +133,5 @@ def build_demo(service: Service) -> gr.Blocks:
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(keep // 4, keep), fill_width=False) as demo:
         Ui(service).connect(demo)
         add_api(service)
-    demo.queue(max_size=LIMITS.queue, default_concurrency_limit=4)
+    demo.queue(max_size=None, default_concurrency_limit=None)  # app/turns.py says who comes next
     return demo

@@ -223,7 +223,7 @@ def _rank(index: _Index, label: int, key: str) -> int | None:
 
 
 def _near(index: _Index, key: str, limit: int) -> list[str]:
-    """Return names of similar spelling: first those that have a word like each of the query's, then those alike whole."""
+    """Return names that have a word like each of the query's; if there are none, names alike as a whole."""
     close = [
         {word: _alike(word, part) for word in index.words if _alike(word, part) >= 0.8} for part in key.split()[:8]
     ]

@@ -1,9 +1,10 @@
 """What a tab that makes images is: fields on the left, a `Panel` on the right, and the events between them."""
 
+import asyncio
 import html
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +14,16 @@ import gradio as gr
 from gradio.components import Component
 from gradio.utils import get_upload_folder
 
-from app.files import ResultFiles, write_result
-from app.limits import LIMITS, CancelledError, InvalidRequest
+from app.files import make_files
+from app.limits import CancelledError, InvalidRequest
 from app.models import Model
 from app.requests.base import Request
-from app.service import Result, Service
+from app.service import Progress, Service
 from app.tabs.fields import class_update, truncation_updates
 from app.tabs.panel import Panel
+from app.turns import Visitor
 from sngan_cond.classes import class_text
 
-GROUP = "images"  # Gradio's concurrency_id: whatever needs the device waits in one queue
 PROGRESS = gr.Progress()  # Gradio finds the parameter by this default
 
 
@@ -37,27 +38,9 @@ def friendly() -> Iterator[None]:
         ) from error
 
 
-def make(
-    service: Service,
-    kind: type[Request],
-    values: dict[str, Any],
-    http_request: gr.Request | None,
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[Result, ResultFiles]:
-    """Make what a visitor asks for, as files that Gradio serves.
-
-    Args:
-        values: of the request's fields, unchecked.
-        http_request: says whose work it is.
-        progress: as for `Service.make`.
-    Raises:
-        gr.Error: if a value is not allowed.
-        CancelledError: if the visitor cancelled.
-    """
-    visitor = "" if http_request is None else http_request.session_hash or ""
-    with friendly():
-        result = service.make(kind.parse(**values), visitor=visitor, progress=progress)
-    return result, write_result(result, Path(get_upload_folder()) / "results")
+def results_root() -> Path:
+    """Return the folder of the results, whose files Gradio serves."""
+    return Path(get_upload_folder()) / "results"
 
 
 @dataclass
@@ -91,7 +74,6 @@ class Tab(ABC):
                 self.panel = Panel(tab, moves=self.kind.moves, hint=self.hint)
         self.inputs = {**self.fields, "model": page.model_box, "revision": page.revision_box}
         gr.on([run.click, *(self.fields[name].submit for name in self.seeds)], self._make, **self.making)
-        # No limit on concurrency, and not GROUP's queue: it would wait there for what it is to stop.
         stop.click(self._stop, None, None, concurrency_limit=None, show_progress="hidden", api_visibility="private")
 
     @abstractmethod
@@ -113,8 +95,7 @@ class Tab(ABC):
         return {
             "inputs": set(self.inputs.values()),  # of a set Gradio passes one dictionary, by component
             "outputs": self.panel.components,
-            "concurrency_id": GROUP,
-            "concurrency_limit": LIMITS.requests_at_once,
+            "concurrency_limit": None,  # app/turns.py says who comes next
             "show_progress_on": self.panel.gallery,
             "api_visibility": "private",
         }
@@ -154,21 +135,27 @@ class Tab(ABC):
         count = min(self.first, total)
         return [class_text(model.config, i * total // count) for i in range(count)]
 
-    def _make(
+    async def _make(
         self, data: dict[Component, Any], http_request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> dict[Any, Any]:
         started = time.perf_counter()
 
-        def advance(done: int, total: int) -> None:
-            progress((done, total), desc="Making images", unit="images")
+        def told(step: Progress) -> None:
+            if step.stage == "making":
+                progress((step.done, step.total), desc="Making images", unit="images")
+            else:
+                waiting = f"Waiting for {step.ahead} requests of others"
+                progress(0, desc=waiting if step.stage == "waiting" else "Opening the model")
 
-        progress(0, desc="Opening the model")
         try:
-            result, files = make(self.page.service, self.kind, self.values(data), http_request, advance)
+            with friendly():
+                request = self.kind.parse(**self.values(data))
+                visitor = Visitor.of(http_request)
+                result, folder = await make_files(self.page.service, request, visitor, results_root(), told)
         except CancelledError:
             return self.panel.stopped()
-        return self.panel.show(result, files, time.perf_counter() - started)
+        return self.panel.show(result, await asyncio.to_thread(folder.all), time.perf_counter() - started)
 
     def _stop(self, http_request: gr.Request) -> None:
-        if not self.page.service.cancel(http_request.session_hash or ""):
+        if not self.page.service.cancel(Visitor.of(http_request)):
             gr.Info("Nothing is being made.", duration=3)

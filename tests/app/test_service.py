@@ -2,10 +2,7 @@
 
 import contextlib
 import io
-import json
-import os
 import shlex
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +13,9 @@ import gradio as gr
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from app.api import IMAGE_ENDPOINTS
-from app.files import write_result
-from app.limits import CancelledError, InvalidRequest
+from app.limits import InvalidRequest
 from app.recipe import recipe_for, weights_differ
 from app.requests.base import Request, request_of
 from app.requests.cross import CrossRequest
@@ -321,32 +316,6 @@ def test_a_link_to_a_repo_names_the_commit_that_made_the_images(service: Service
         assert f"alice/toy@{commit}" in words
 
 
-def test_files_hold_the_images_and_the_recipe(service: Service, tmp_path: Path) -> None:
-    result = service.make(SampleRequest(classes=("2", "0"), count=2, seed=1))
-    files = write_result(result, tmp_path)
-    for path, image in zip(files.images, result.images, strict=True):
-        assert np.array_equal(np.asarray(Image.open(path)), image.permute(1, 2, 0).numpy())
-    assert [path.name for path in files.images] == [
-        "sample-seed1-01-golf-b-ball-b.png",
-        "sample-seed1-02-golf-b-ball-b.png",
-        "sample-seed1-03-tench.png",
-        "sample-seed1-04-tench.png",
-    ]
-    with zipfile.ZipFile(files.bundle) as archive:
-        assert json.loads(archive.read("recipe.json")) == result.recipe
-        assert archive.read(files.grid.name) == files.grid.read_bytes()
-    assert files.animation is None
-
-
-def test_old_results_are_removed(service: Service, tmp_path: Path) -> None:
-    result = service.make(SampleRequest(classes=("0",), count=1))
-    old, new = (write_result(result, tmp_path).grid.parent for _ in range(2))
-    os.utime(old, (0, 0))
-    write_result(result, tmp_path)
-    assert not old.exists()
-    assert new.exists()
-
-
 def test_visitors_at_once_share_batches_and_get_their_own_images(service: Service) -> None:
     """Requests with labels and requests with class weights, which cannot share a batch."""
     requests: list[Request] = [SampleRequest(classes=(str(i % 4),), count=1 + i % 5, seed=i) for i in range(24)]
@@ -360,37 +329,13 @@ def test_visitors_at_once_share_batches_and_get_their_own_images(service: Servic
     assert service.engine.batches - before < images, "every batch held one image"
 
 
-def test_cancelling_stops_this_visitors_work_only(service: Service) -> None:
-    request = SampleRequest(classes=("0", "1"), count=64)  # of so narrow a network a batch holds 64
-    stopped_at: list[int] = []
-
-    def stop(done: int, _: int) -> None:
-        stopped_at.append(done)
-        assert service.cancel("somebody else") == 0
-        assert service.cancel("") == 0
-        assert service.cancel("me") == 1
-
-    with pytest.raises(CancelledError):
-        service.make(request, visitor="me", progress=stop)
-    assert stopped_at[-1] < 128
-    assert service.cancel("me") == 0
-    assert len(service.make(request, visitor="me").images) == 128
-
-
-def test_nobody_cancels_a_request_without_a_name(service: Service) -> None:
-    stopped: list[int] = []
-    result = service.make(
-        SampleRequest(classes=("0",), count=9), progress=lambda *_: stopped.append(service.cancel(""))
-    )
-    assert len(result.images) == 9
-    assert set(stopped) == {0}
-
-
 def test_warming_up_opens_the_first_model_and_tells_nothing(tiny: Path, classless: Path, tmp_path: Path) -> None:
     for folder in (tiny, classless):
         service = Service([str(folder)], device="cpu")
         service.warm_up()
-        assert service.engine.batches == 1
+        assert service.engine.batches == 2
+        assert service.seconds_for(service.open()) > 0
+        assert service.seconds_for(service.open(), 65) == 2 * service.seconds_for(service.open(), 64)
     Service([str(tmp_path)], device="cpu").warm_up()
 
 

@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import sys
-import threading
 import tomllib
 import urllib.request
 from pathlib import Path
@@ -13,12 +12,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import torch
 import uvicorn
 import yaml
 
-from app.engine import batch_runner, on_zero_gpu
+from app.engine import Engine, on_zero_gpu
 from app.serving import set_environment_defaults
+from app.turns import Visitor
+from tests.app.asking import LONGEST_S, Asking, Gate
 from tests.app.models import tiny_generator
 from tests.app.server import served
 from tests.processes import ROOT
@@ -71,21 +71,23 @@ def test_a_lent_gpu_is_used_call_by_call(monkeypatch: pytest.MonkeyPatch) -> Non
     spaces.__spec__ = __import__("importlib.machinery").machinery.ModuleSpec("spaces", None)
     monkeypatch.setitem(sys.modules, "spaces", spaces)
     assert not on_zero_gpu()
-    moved, threads = [], []
+    moved = []
     G = tiny_generator()
     monkeypatch.setattr(G, "to", lambda device: moved.append(device) or G)
-    G.register_forward_hook(lambda *_: threads.append(threading.current_thread()))
-    for run in [batch_runner()] * 2:
-        run(G, torch.zeros(1, 8), torch.zeros(1, dtype=torch.int64))
-    assert moved == []
-    assert len({*threads, threading.current_thread()}) == 2  # another thread than this, and always the same
+    Asking(Engine(), G, 1).count()
+    assert (lent, moved) == ([], [])
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     assert on_zero_gpu()
-    run = batch_runner()
+    engine = Engine()
     assert lent == [60]
-    assert run(G, torch.zeros(3, 8), torch.zeros(3, dtype=torch.int64)).shape == (3, 3, 32, 32)
-    assert moved == ["cuda"]
-    assert threads[-1] is threading.current_thread()  # where `spaces` finds the visitor
+    gate = Gate(G)
+    visitors = [Visitor("10.0.0.1", "me"), Visitor("10.0.0.1", "me"), Visitor("10.0.0.2", "you")]
+    askings = [Asking(engine, G, 1)]
+    assert gate.held.wait(LONGEST_S)
+    askings += [Asking(engine, G, 1, visitor) for visitor in visitors]
+    gate.open.set()
+    assert [asking.count() for asking in askings] == [1] * 4
+    assert moved == ["cuda"] * 3  # nobody's quota pays for another visitor
 
 
 @pytest.mark.parametrize(("space", "trusts", "visitor"), [("", None, "10.0.0.7"), ("user/space", "*", "198.51.100.9")])

@@ -1,6 +1,5 @@
 """Sampling, the page's engine and evaluation on a GPU against the same on the CPU."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from torch import Tensor
 from app.engine import Engine
 from sngan_cond import Generator, mixture, sample
 from sngan_cond.sampling import generate
+from tests.app.asking import Asking
 from tests.app.models import tiny_generator
 from tests.train.evaluation import parts
 from train.evaluation.extractors import load_extractor
@@ -76,18 +76,8 @@ def test_two_requests_at_once_get_the_pictures_of_the_cpu(G: Generator, on_cpu: 
     engine = Engine()
     z = torch.randn(2, 70, 8, generator=torch.Generator().manual_seed(3))
     y = torch.arange(140).reshape(2, 70) % 4
-    made: dict[int, Tensor] = {}
-    started = threading.Barrier(2)
-
-    def ask(i: int) -> None:
-        started.wait()
-        made[i] = torch.cat(list(engine.run(G, z[i], y[i], threading.Event())))
-
-    threads = [threading.Thread(target=ask, args=(i,)) for i in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
+    askings = [Asking(engine, G, 70, z=z[i], y=y[i]) for i in range(2)]
+    made = [torch.cat(list(asking.images())) for asking in askings]
     for i in range(2):
         assert_near(made[i], torch.cat(list(generate(on_cpu, z[i], y[i]))))
 
