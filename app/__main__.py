@@ -72,14 +72,14 @@ def _serve(options: argparse.Namespace) -> None:
     try:
         from app.assistant import answer_with_images
         from app.service import Service  # torch and Gradio take seconds to import: --help and mistakes need not wait
-        from app.serving import launch_options
         from app.start import warm_up
         from app.ui import build_demo
+        from app.web import launch_options
     except ModuleNotFoundError as error:
         raise ValueError(f"{error.name} is not installed: pip install '.[app]'") from error
     service = Service(options.model or ["bundled"], allow_repos=options.allow_repo, device=options.device)
     service.models.check_sources()
-    demo = build_demo(service)
+    demo, web = build_demo(service)
     try:
         _, address, _ = demo.launch(
             server_name=f"[{host}]" if ":" in host else host,  # or Gradio takes the end of an IPv6 address for a port
@@ -89,7 +89,7 @@ def _serve(options: argparse.Namespace) -> None:
             root_path=options.root_path,
             prevent_thread_lock=True,
             quiet=True,
-            **launch_options(),
+            **launch_options(web),
         )
     except OSError as error:
         if "empty port" in str(error):  # what follows is Gradio's advice for those who write programs
@@ -99,7 +99,7 @@ def _serve(options: argparse.Namespace) -> None:
         demo.close(verbose=False)
         raise ValueError(f"--mcp: {demo.mcp_error.strip().splitlines()[0]}")
     answer_with_images(demo)
-    threading.Thread(target=warm_up, args=(service, "python -m app"), daemon=True).start()
+    threading.Thread(target=warm_up, args=(web.results, "python -m app"), daemon=True).start()
     print(f"The page is at {address} (Ctrl+C ends it)", flush=True)
     demo.block_thread()
 

@@ -5,16 +5,18 @@ Clients and assistants see the endpoints' signatures and docstrings, whose secti
 """
 
 import asyncio
+import contextlib
+import html
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from app.files import make_files
-from app.limits import LIMITS, CancelledError
+from app.files import make_files, results_root
+from app.limits import LIMITS, CancelledError, InvalidRequest
 from app.requests.base import Request
 from app.requests.cross import CrossRequest
 from app.requests.mixture import MixtureRequest
@@ -23,13 +25,23 @@ from app.requests.sample import SampleRequest
 from app.requests.vary import VaryRequest
 from app.requests.walk import WalkRequest
 from app.service import Service
-from app.tabs.tab import friendly, results_root
 from app.turns import Visitor
 
 Values = dict[str, Any]
 File = dict[str, Any]  # Gradio's FileData: clients get a local path, assistants the image
 Still = tuple[File, list[File], dict[str, Any]]
 Moving = tuple[File, File, list[File], dict[str, Any]]
+
+
+@contextlib.contextmanager
+def friendly() -> Iterator[None]:
+    """Tell a client's mistake in one sentence: no traceback, and no markup in it."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise gr.Error(
+            html.escape(str(error), quote=False), title="That did not work", print_exception=False
+        ) from error
 
 
 def add_api(service: Service) -> None:

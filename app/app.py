@@ -31,19 +31,20 @@ if importlib.util.find_spec("spaces") is not None:
 if __name__ in ("__main__", "app"):
     _this_folder_as_package("app")
 
-from app.serving import launch_options, set_environment_defaults  # noqa: E402  the package has to exist first
+from app.serving import set_environment_defaults  # noqa: E402  the package has to exist first
 
 set_environment_defaults()
 from app.assistant import answer_with_images  # noqa: E402
 from app.service import Service  # noqa: E402
 from app.start import warm_up  # noqa: E402
 from app.ui import build_demo  # noqa: E402
+from app.web import launch_options  # noqa: E402
 
 service = Service(os.environ.get("MODELS", "bundled").split(), allow_repos=os.environ.get("ALLOW_REPOS", "").split())
-demo = build_demo(service)
+demo, web = build_demo(service)
 
 if __name__ == "__main__":
-    demo.launch(prevent_thread_lock=True, **launch_options())
+    demo.launch(prevent_thread_lock=True, **launch_options(web))
     answer_with_images(demo)
-    warm_up(service, "app.py")
+    warm_up(web.results, "app.py")
     demo.block_thread()

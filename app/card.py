@@ -5,7 +5,6 @@ and images become their descriptions: showing one would make a visitor's browser
 author chose. The only tags of a card's own that count are those of `details`, in which cards keep long lists.
 """
 
-import base64
 import html
 import math
 import re
@@ -21,7 +20,7 @@ from markdown_it.token import Token
 
 MAX_CARD_CHARACTERS = 200_000
 MAX_NESTING = 20  # of lists (which count twice) and quotes in one another, and of `details`
-MAX_SAMPLES_BYTES = 2**21  # of samples.png, which travels with the card
+MAX_SAMPLES_BYTES = 2**21  # of samples.png
 MAX_SAMPLES_PX = 8192  # on a side: a small file can hold an image that takes all of a browser's memory
 _LINKS = ("http://", "https://", "mailto:")
 _SAMPLES = ("samples.png", "./samples.png")
@@ -50,8 +49,8 @@ def card_html(text: str, *, samples: str | None = None) -> str:
     return made
 
 
-def samples_address(path: Path) -> str | None:
-    """Return an address that holds a model's samples.png itself; None if it is no PNG, unreadable or too large."""
+def samples_png(path: Path) -> bytes | None:
+    """Return a model's samples.png; None if it is no PNG, unreadable or too large."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_SAMPLES_BYTES + 1)
@@ -59,9 +58,7 @@ def samples_address(path: Path) -> str | None:
         return None
     if len(data) > MAX_SAMPLES_BYTES or not data.startswith(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR") or len(data) < 24:
         return None
-    if max(struct.unpack(">II", data[16:24])) > MAX_SAMPLES_PX:
-        return None
-    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    return data if max(struct.unpack(">II", data[16:24])) <= MAX_SAMPLES_PX else None
 
 
 def _without_front_matter(text: str) -> str:
@@ -170,6 +167,9 @@ def _as_paragraph(token: Token) -> list[Token]:
 
 def _harmless(state: StateCore) -> None:
     in_cell: Token | None = None
+    for token, content, end in zip(state.tokens, state.tokens[1:], state.tokens[2:], strict=False):
+        if token.type == "th_open" and not content.content.strip():
+            token.tag = end.tag = "td"  # a header that says nothing is none to a screen reader
     for token in state.tokens:
         if token.type in ("blockquote_open", "list_item_open") and token.level + 1 >= MAX_NESTING:
             state.env["too_deep"] = True  # markdown-it reads nothing further in

@@ -11,7 +11,6 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from gradio.utils import get_upload_folder
 from PIL import Image
 from torch import Tensor
 
@@ -32,18 +32,9 @@ FRAME_MS = 120
 VIDEO_PX = 256  # at least: players blur smaller images
 SWEEP_S = 60  # between two looks for expired folders: a look at thousands of them takes as long as an image
 
+_IMAGE = re.compile(r"[a-z]+(-seed[0-9]+)?-[0-9]{2}-[a-z0-9-]+\.png")
 _NAME = re.compile(r"sngan-[0-9a-f]{32}")
 _swept: dict[Path, float] = {}  # when each root was looked through, by the clock that never goes back
-
-
-@dataclass(frozen=True)
-class ResultFiles:
-    """What the panel of a tab shows and offers."""
-
-    images: list[Path]  # one PNG each, in order
-    grid: Path  # all of them in one PNG
-    bundle: Path  # zip of images, grid, animation and recipe
-    animation: Path | None  # GIF of a morph or walk
 
 
 class ResultFolder:
@@ -65,7 +56,7 @@ class ResultFolder:
     def create(cls, root: Path, request: Request) -> Self:
         """Make the folder of a request that is being answered, and remove expired ones."""
         folder = cls(root, f"sngan-{secrets.token_hex(16)}")
-        folder._stem = f"{request.tab}-seed{request.seed}"
+        folder._stem = _stem(request.tab, request.named("recipe"))
         folder.path.mkdir(parents=True)
         if time.monotonic() - _swept.get(root, -math.inf) > SWEEP_S:
             _swept[root] = time.monotonic()
@@ -90,8 +81,19 @@ class ResultFolder:
                 os.utime(path)
         except FileNotFoundError as error:
             raise InvalidRequest("these images are no longer kept: make them again") from error
-        folder._stem = f"{recipe['kind']}-seed{recipe['seed']}"
+        folder._stem = _stem(recipe["kind"], recipe)
         return folder
+
+    @classmethod
+    def find(cls, root: Path, name: str, kind: str) -> Path:
+        """Return a file of a result; its images also while others are still being made.
+
+        Raises:
+            InvalidRequest: as `open` and `file` do.
+        """
+        if _NAME.fullmatch(name) and _IMAGE.fullmatch(kind) and (path := root / name / kind).is_file():
+            return path
+        return cls.open(root, name).file(kind)
 
     def add(self, images: Tensor, captions: Sequence[str]) -> list[Path]:
         """Write the next images, one PNG each.
@@ -144,11 +146,6 @@ class ResultFolder:
         except FileNotFoundError as error:
             raise InvalidRequest("these images are not complete, or no longer kept: make them again") from error
 
-    def all(self) -> ResultFiles:
-        """Make everything."""
-        animation = self.file("gif") if "gif" in self.kinds() else None
-        return ResultFiles(self.images, self.file("grid"), self.file("zip"), animation)
-
     def _made(self, kind: str) -> Path:
         if kind == "recipe":
             return self.path / "recipe.json"
@@ -193,6 +190,11 @@ class ResultFolder:
     def _write(self, name: str, values: dict[str, Any]) -> None:
         with _draft(self.path / name) as draft:
             draft.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def results_root() -> Path:
+    """Return the folder of the results, whose files Gradio serves to clients too."""
+    return Path(get_upload_folder()) / "results"
 
 
 async def make_files(
@@ -280,6 +282,11 @@ def _save_video(frames: Tensor, path: Path, *, frame_ms: int) -> None:
         for frame in frames:
             video.mux(stream.encode(av.VideoFrame.from_ndarray(frame.numpy(), format="rgb24")))
         video.mux(stream.encode(None))
+
+
+def _stem(kind: str, values: dict[str, Any]) -> str:
+    """Return what the names of a result's files begin with; where a latent has a name, no seed draws it."""
+    return f"{kind}-seed{values['seed']}" if "seed" in values else kind
 
 
 def _slug(label: str) -> str:

@@ -52,7 +52,10 @@ class Limits:
     running_of_session: int = 8  # of them in one session: there is room for others of the same address
     waiting_of_address: int = 64  # requests from one address that wait for the others
     waiting: int = 512  # requests that wait, in all
-    listed_classes: int = 2000  # in a picker's list; others can be typed
+    listed_classes: int = 2000  # in one answer to a search
+    default_seconds: float = 3.0  # that the images take with which a model begins
+    results_kept: int = 64  # that a link gets without being made again
+    image_cache_bytes: int = 64_000_000  # of single images, such as the overview's of every class
     keep_results_s: int = 3600  # seconds for which a result can be downloaded
 
 

@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import torch
 
-from app.card import card_html, samples_address
+from app.card import card_html, samples_png
 from app.limits import LIMITS, InvalidRequest, short_repr
 from sngan_cond import GeneratorConfig
+from sngan_cond.blends import class_blend
 from sngan_cond.classes import class_label
 from sngan_cond.hub.download import locate
 from sngan_cond.hub.files import BUNDLED, CONFIG_FILE, WEIGHTS_FILE, is_repo
@@ -37,9 +39,16 @@ class Model(LoadedModel):
 
     Args:
         name: what visitors call it; never a path of this machine.
+        revision: as they asked for it.
     """
 
     name: str
+    revision: str = ""
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other model of the page."""
+        return f"{self.name}@{self.revision}" if self.revision else self.name
 
     @property
     def config(self) -> GeneratorConfig:
@@ -57,7 +66,23 @@ class Model(LoadedModel):
     @cached_property
     def card_html(self) -> str:
         """The card as HTML that neither loads nor runs anything; empty where there is none."""
-        return card_html(self.card or "", samples=None if self.samples is None else samples_address(self.samples))
+        address = f"sngan/samples.png?{urlencode({'model': self.name, 'revision': self.revision})}"
+        return card_html(self.card or "", samples=None if self.samples_png is None else address)
+
+    @cached_property
+    def samples_png(self) -> bytes | None:
+        """The file samples.png beside the weights, which the card may show."""
+        return None if self.samples is None else samples_png(self.samples)
+
+    def called(self, label: int | str) -> str:
+        """Return what to call a class, or a blend of classes as `blend_text` writes it; empty text stays empty."""
+        if isinstance(label, int) or not label:
+            return class_label(self.config, label) if label != "" else ""
+        blend = class_blend(self.config, label)
+        if len(blend) == 1:
+            return class_label(self.config, next(iter(blend)))
+        total = sum(blend.values())
+        return " + ".join(f"{weight / total:.0%} {class_label(self.config, i)}" for i, weight in blend.items())
 
     def described(self, label: int) -> dict[str, Any]:
         """Return a class as recipes and the endpoint list it."""
@@ -65,17 +90,19 @@ class Model(LoadedModel):
         return {"index": label, "name": class_label(self.config, label), "wordnet_id": ids[label] if ids else None}
 
 
-def read_model(source: str, *, name: str, given: str, device: torch.device) -> Model:
+def read_model(source: str, *, name: str, revision: str = "", given: str, device: torch.device) -> Model:
     """Find a model, downloading it if need be, and load it.
 
     Args:
         source: folder, "bundled" or "user/name@revision".
+        name, revision: what visitors ask for to get it.
         given: what the operator called it, perhaps a path; `name` replaces it in messages.
     Raises:
         InvalidRequest: if it is missing, damaged or too large.
     """
     try:
-        model = Model(**vars(load_generator(source, max_weights_bytes=LIMITS.model_bytes)), name=name)
+        loaded = load_generator(source, max_weights_bytes=LIMITS.model_bytes)
+        model = Model(**vars(loaded), name=name, revision=revision)
         # Read now: a folder may change later, and whoever opens a model is told that one of its files is damaged.
         _ = model.metrics, model.training, model.card_html, model.weights_sha256
     except ValueError as error:
@@ -166,7 +193,7 @@ class ModelStore:
             if slot.model is None or again:  # whoever had the lock before may have opened it
                 with self._opening:
                     given = self._sources.get(name, name)
-                    slot.model = read_model(source, name=name, given=given, device=self._device)
+                    slot.model = read_model(source, name=name, revision=revision, given=given, device=self._device)
             return slot.model
 
     def opened(self, name: str = "", revision: str = "") -> Model | None:

@@ -13,15 +13,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from app.engine import Engine, choose_device, on_zero_gpu
+from app.engine import Engine, choose_device
 from app.limits import LIMITS, CancelledError, InvalidRequest, text, whole_number
 from app.models import Model, ModelStore
 from app.recipe import recipe_for
 from app.requests.base import Request
 from app.requests.sample import SampleRequest
 from app.turns import Turns, Visitor
-from sngan_cond.classes import class_label, search_classes
+from sngan_cond.classes import class_text, search_classes
 
+FIRST_CLASSES = 4  # of which a model's first images are
 NOBODY = Visitor("", "")  # for requests from Python, which nobody cancels
 
 
@@ -51,12 +52,6 @@ class Result:
     def columns(self) -> int:
         """Columns of the grid, as `sngan-cond` lays it out: a row for each class, one strip for a path."""
         return len(self.images) // self._rows if self._rows else self._side
-
-    @property
-    def columns_shown(self) -> int:
-        """Columns where the page is wide enough for them: at most 8, at least 4 where rows mean nothing."""
-        means_rows = self.request.moves or self._rows > 1
-        return min(8, self.columns if means_rows and self.columns >= 3 else max(4, self._side))
 
     @property
     def _rows(self) -> int:
@@ -89,15 +84,6 @@ class Service:
     def open(self, name: str = "", revision: str = "", *, again: bool = False) -> Model:
         """Open a model; see `ModelStore.open`."""
         return self.models.open(text("model", name), text("revision", revision), again=again)
-
-    def warm_up(self) -> None:
-        """Open the first model and make an image, so that no visitor waits for what happens only once."""
-        if on_zero_gpu():
-            return  # there is no GPU outside of a visitor's request
-        with contextlib.suppress(InvalidRequest):  # the first visitor will see the message
-            request = SampleRequest(classes=("0",) if self.open().config.num_classes else (), count=1)
-            for _ in range(2):  # from the second on it is known how long images take
-                self.make(request)
 
     async def stream(self, request: Request, visitor: Visitor) -> AsyncIterator[Progress | Result]:
         """Make the images of a request, and tell how far they are.
@@ -190,6 +176,21 @@ class Service:
         """Return how long so many images of one request take while nobody else asks; None if not yet measured."""
         return self.engine.seconds(model.generator, images)
 
+    def default_count(self, model: Model, classes: int) -> int:
+        """Return how many images of each of so many classes to begin with: up to 8, if they take no more than 3 s."""
+        for count in range(8, 1, -1):
+            seconds = self.seconds_for(model, count * max(1, classes))
+            if seconds is None or seconds <= LIMITS.default_seconds:
+                return count
+        return 1
+
+    def first_request(self, model: Model) -> SampleRequest:
+        """Return what the page begins with: images of four classes, evenly spaced."""
+        total = model.config.num_classes
+        texts = tuple(class_text(model.config, label) for label in spaced(total, FIRST_CLASSES))
+        count = self.default_count(model, len(texts))
+        return SampleRequest(model=model.name, revision=model.revision, classes=texts, count=count)
+
     def classes(self, model: Model, query: Any = "", limit: Any = 20) -> list[dict[str, Any]]:
         """Find classes, best first.
 
@@ -215,6 +216,12 @@ class Service:
     def random_seed(self) -> int:
         """Choose a seed at random, short enough to read out."""
         return random.randrange(2**31)
+
+
+def spaced(total: int, count: int) -> list[int]:
+    """Return so many of a number of labels, evenly spaced; all, if there are fewer."""
+    count = min(count, total)
+    return [i * total // count for i in range(count)]
 
 
 class _Running:
@@ -258,5 +265,4 @@ def _prepared(request: Request, model: Model) -> tuple[dict[str, Any], Tensor, T
     labels = request.labels(model.generator)
     z, y = request.inputs(model.generator, labels)
     recipe = recipe_for(model, request, labels)  # before the images, as it may refuse a name that is too long
-    names = [class_label(model.config, label) if isinstance(label, int) else label for label in labels]
-    return recipe, z, y, request.captions(len(z), names)
+    return recipe, z, y, request.captions(len(z), list(map(model.called, labels)))

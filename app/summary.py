@@ -1,4 +1,4 @@
-"""What was loaded, in a line: names and values from the model itself and from what its author measured."""
+"""What was loaded: names and values from the model itself and from what its author measured."""
 
 import html
 
@@ -8,16 +8,12 @@ from sngan_cond.hub.cards import check_metrics
 from sngan_cond.hub.files import PretrainedError
 
 METRICS_SHOWN = 4
-Summary = list[tuple[str, str]]  # names, which may be empty, and values
+Summary = list[tuple[str, str]]  # names and values
 
 
 def summarise(model: Model) -> Summary:
     """Return what was loaded, as names and values."""
-    config = model.config
-    count = sum(parameter.numel() for parameter in model.generator.parameters())
-    summary = [("", model.name), ("pixels", f"{config.resolution} × {config.resolution}")]
-    summary.append(("classes", f"{config.num_classes:,}" if config.num_classes else "none"))
-    summary.append(("parameters", f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"))
+    summary = [("model", model.name), *_at_a_glance(model)]
     step = model.step  # from anyone's training.json: of any type and any size
     if step is not None:
         summary.append(("step", f"{step:,}" if abs(step) < 1e12 else short_repr(step)))
@@ -26,6 +22,16 @@ def summarise(model: Model) -> Summary:
     elif model.weights_sha256:
         summary.append(("weights", f"sha256 {model.weights_sha256[:12]}"))
     return summary + _metrics(model)
+
+
+def _at_a_glance(model: Model) -> Summary:
+    config = model.config
+    count = sum(parameter.numel() for parameter in model.generator.parameters())
+    return [
+        ("pixels", f"{config.resolution} × {config.resolution}"),
+        ("classes", f"{config.num_classes:,}" if config.num_classes else "no"),
+        ("parameters", f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"),
+    ]
 
 
 def _metrics(model: Model) -> Summary:
@@ -44,12 +50,21 @@ def _metrics(model: Model) -> Summary:
     return [*scores, ("metrics", f"{more} more on the card")] if more > 0 else scores
 
 
+def facts_html(model: Model | None, *, problem: str = "") -> str:
+    """Return one line for the top of the page: what matters at a glance, or what is wrong.
+
+    Args:
+        model: None while it is being opened.
+    """
+    if problem:
+        return f'<p class="facts wrong" role="alert">{html.escape(problem)}</p>'
+    if model is None:
+        return '<p class="facts" role="status">Opening the model…</p>'
+    line = " · ".join(f"{value} {name}".strip() for name, value in _at_a_glance(model))
+    return f'<p class="facts" title="{html.escape(line)}">{html.escape(line)}</p>'
+
+
 def summary_html(summary: Summary) -> str:
-    """Return the summary as a list, with every text escaped; an empty one says that the model is being opened."""
-    if not summary:
-        return '<p class="summary" role="status">Opening the model…</p>'
-    items = "".join(
-        f"<li>{f'<span>{html.escape(name)}</span> ' if name else ''}<b>{html.escape(value)}</b></li>"
-        for name, value in summary
-    )
-    return f'<ul class="summary" aria-label="What was loaded">{items}</ul>'
+    """Return the whole summary as a list of terms, with every text escaped."""
+    items = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in summary)
+    return f"<dl>{items}</dl>"

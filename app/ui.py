@@ -1,137 +1,161 @@
 """The page: `build_demo` puts the parts together."""
 
-import html
 from typing import Any
+from urllib.parse import parse_qs
 
 import gradio as gr
 
 from app.api import add_api
+from app.engine import on_zero_gpu
+from app.files import results_root
 from app.limits import LIMITS, InvalidRequest
 from app.models import Model
-from app.requests.base import Query, Request, labels_of, request_of
+from app.recipe import weights_differ
+from app.requests.base import Query, Request, request_of
+from app.results import Results
 from app.service import Service
-from app.summary import summarise, summary_html
+from app.summary import facts_html
 from app.tabs.about import AboutTab
+from app.tabs.classes import ClassesTab
+from app.tabs.cross import CrossTab
 from app.tabs.mixture import MixtureTab
 from app.tabs.morph import MorphTab
 from app.tabs.sample import SampleTab
-from app.tabs.tab import Page, Tab, friendly
+from app.tabs.tab import Page, Tab
+from app.tabs.vary import VaryTab
 from app.tabs.walk import WalkTab
+from app.tabs.widgets import finder, shelf
+from app.web import Web
 
-TABS: tuple[type[Tab], ...] = (SampleTab, MorphTab, MixtureTab, WalkTab)
+TABS: tuple[type[Tab], ...] = (SampleTab, VaryTab, CrossTab, MorphTab, WalkTab, MixtureTab)
 TITLE = "sngan-cond"
-_HEADER = """<header class="masthead">
-  <h1>Images by class</h1>
-  <p>A class-conditional GAN with spectral normalisation. Choose classes, roll the seed, share the link.</p>
-</header>"""
 
 
 class Ui:
     """All components and what connects them; made inside a `gr.Blocks`."""
 
-    def __init__(self, service: Service) -> None:
-        self.service = service
+    def __init__(self, service: Service, results: Results) -> None:
+        self.service, self.results = service, results
+        models = service.models
+        patterns = ", ".join(models.patterns)
         with gr.Row(elem_classes="top"):
-            gr.HTML(_HEADER, elem_classes="masthead-box")
-            gr.Button("Light / dark", size="sm", elem_id="light-dark", min_width=120, scale=0).click(
+            gr.HTML(f"<h1>{TITLE}</h1>", elem_classes="masthead", apply_default_css=False)
+            self.model_box = gr.Dropdown(
+                models.names,
+                value=models.names[0],
+                label="Model",
+                info=f"From the list, or a Hub repo like {patterns}" if patterns else None,
+                allow_custom_value=bool(patterns),
+                elem_id="model",
+                min_width=160,
+            )
+            self.revision_box = gr.Textbox(
+                label="Revision",
+                visible=models.has_repos,
+                placeholder="newest",
+                max_lines=1,
+                max_length=LIMITS.text_characters,
+                elem_id="revision",
+                min_width=110,
+            )
+            self.facts = gr.HTML(facts_html(None), elem_id="facts", apply_default_css=False)
+            gr.Button("◐", size="sm", elem_id="light-dark", min_width=40, scale=0).click(
                 None, None, None, js="() => window.sngan.lightDark()", api_visibility="private"
             )
-        with gr.Column(elem_classes="model"):
-            with gr.Row(equal_height=True):
-                patterns = ", ".join(service.models.patterns)
-                self.model_box = gr.Dropdown(
-                    service.models.names,
-                    value=service.models.names[0],
-                    label="Model",
-                    info=f"From the list, or a Hub repo like {patterns}" if patterns else None,
-                    allow_custom_value=bool(patterns),
-                    elem_id="model",
-                    scale=5,
-                    min_width=220,
-                )
-                self.revision_box = gr.Textbox(
-                    label="Revision",
-                    info="Branch, tag or commit" if patterns else None,
-                    visible=service.models.has_repos,
-                    placeholder="newest",
-                    max_lines=1,
-                    max_length=LIMITS.text_characters,
-                    elem_id="revision",
-                    scale=2,
-                    min_width=120,
-                )
-                self.open_button = gr.Button("Open", elem_id="open", scale=1, min_width=90)
-            self.summary = gr.HTML(summary_html([]), elem_id="summary")
         self.run = gr.Textbox("", visible="hidden", label="Tab that a link starts", elem_id="run")
-        page = Page(service, self.model_box, self.revision_box)
-        self.parts: dict[str, Tab | AboutTab] = {}  # by the names that requests and links give them
+        find = finder(service)
+        page = Page(service, results, find, self.model_box, self.revision_box)
+        self.parts: dict[str, Tab | ClassesTab | AboutTab] = {}  # by the names that requests and links give them
         with gr.Tabs(elem_id="tabs") as self.tabs:
-            for part in TABS:
-                with gr.Tab(part.kind.tab.capitalize(), id=part.kind.tab):
-                    self.parts[part.kind.tab] = part(page)
-            with gr.Tab("About", id="about"):
-                self.parts["about"] = AboutTab()
+            made = {part.kind.tab: lambda part=part: part(page) for part in TABS}
+            for name, make in (made | {"classes": lambda: ClassesTab(find), "about": AboutTab}).items():
+                with gr.Tab(name.capitalize(), id=name, elem_id=f"{name}-tab", render_children=True):
+                    self.parts[name] = make()
+        self.shelf = shelf()
 
     def connect(self, demo: gr.Blocks) -> None:
         """Add the events that reach across tabs to the Blocks that this was made in."""
-        outputs = [self.model_box, self.revision_box, self.summary, self.tabs, self.run]
+        outputs = [self.model_box, self.revision_box, self.facts, self.tabs, self.run]
         outputs += [component for part in self.parts.values() for component in part.components]
-        arrived = demo.load(
-            self._arrive, None, outputs, show_progress="hidden", concurrency_limit=8, api_visibility="private"
-        )
-        arrived.success(None, self.run, None, js="(tab) => window.sngan.press(tab)", api_visibility="private")
-        gr.on(
-            [self.open_button.click, self.revision_box.submit, self.model_box.input],
-            self._open,
-            [self.model_box, self.revision_box],
-            outputs,
-            show_progress_on=self.summary,
-            concurrency_limit=4,
-            api_visibility="private",
-        )
+        common: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        begun = [
+            demo.load(self._arrive, None, outputs, **common),
+            gr.on(
+                [self.revision_box.submit, self.model_box.input],
+                self._open,
+                [self.model_box, self.revision_box],
+                outputs,
+                **common,
+            ),
+            self.shelf.go(self._go, None, outputs, **common),
+        ]
+        for event in begun:
+            event.success(None, self.run, None, js="(tab) => window.sngan.press(tab)", api_visibility="private")
         demo.unload(self._leave)
 
-    def _open(self, name: str, revision: str) -> dict[Any, Any]:
-        with friendly():
-            return self._show_model(self.service.open(name, revision, again=True))
-
-    def _show_model(self, model: Model, request: Request | None = None) -> dict[Any, Any]:
-        updates: dict[Any, Any] = {self.summary: summary_html(summarise(model))}
-        if request is not None:
-            updates |= {self.tabs: gr.Tabs(selected=request.tab), self.run: request.tab}
-        for name, part in self.parts.items():
-            updates |= part.show(model, request if request is not None and request.tab == name else None)
-        return updates
+    def _open(self, name: str, revision: str, http_request: gr.Request) -> dict[Any, Any]:
+        """Open another model: what is being made of the old one ends, and its images go."""
+        self._leave(http_request)
+        try:
+            return self._shown(self.service.open(name, revision, again=bool(revision)))
+        except InvalidRequest as error:
+            return {self.facts: facts_html(None, problem=str(error)), self.run: ""}
 
     def _arrive(self, http_request: gr.Request) -> dict[Any, Any]:
-        """Show the first model, or what a link asks for, and start making it."""
-        query: Query = {key: http_request.query_params.getlist(key) for key in http_request.query_params}
+        """Show what the address asks for, or the first model."""
+        return self._followed({key: http_request.query_params.getlist(key) for key in http_request.query_params})
+
+    def _go(self, event: gr.EventData) -> dict[Any, Any]:
+        """Show what a link asks for that was followed within the page."""
+        return self._followed(parse_qs(str((event._data or {}).get("link", "")).removeprefix("?")))
+
+    def _followed(self, query: Query) -> dict[Any, Any]:
         try:
             request = request_of(query, [part.kind for part in TABS])
-            if request is None:
-                name, revision = (query.get(key, [""])[0] for key in ("model", "revision"))
-                model = self.service.open(name, revision)
-            else:
-                revision = request.revision
-                model = self.service.open(request.model, revision)
-                request = request.with_labels(model.generator, labels_of(model.generator, request.class_texts))
-            return self._show_model(model, request) | {self.model_box: model.name, self.revision_box: revision}
+            name, revision = (query.get(key, [""])[0] for key in ("model", "revision"))
+            model = self.service.open(name, revision)
+            if request is not None:
+                request = request.with_labels(model.generator, request.labels(model.generator))
+            tab = next(iter(query.get("tab", [])), "sample")
+            updates = self._shown(model, request, tab if tab in self.parts else "sample")
+            differ = request and weights_differ(request, model)
+            if differ:
+                updates[self.facts] = facts_html(model, problem=differ)
+            return updates | {self.model_box: model.name, self.revision_box: revision}
         except InvalidRequest as error:
-            gr.Warning(html.escape(str(error), quote=False), title="This link does not work", duration=20)
+            problem = f"This link does not work: {error}"
         try:
-            return self._show_model(self.service.open())
+            model = self.service.open()
+            return self._shown(model) | {self.facts: facts_html(model, problem=problem), self.model_box: model.name}
         except InvalidRequest as error:
-            return {self.summary: summary_html([("Not opened", str(error))])}
+            return {self.facts: facts_html(None, problem=str(error))}
+
+    def _shown(self, model: Model, request: Request | None = None, tab: str = "sample") -> dict[Any, Any]:
+        """Return the updates that show a model, and the images of a request or, without one, of the tab's first."""
+        updates: dict[Any, Any] = {self.facts: facts_html(model), self.tabs: gr.Tabs(selected=tab)}
+        for name, part in self.parts.items():
+            updates |= part.show(model, request if request is not None and request.tab == name else None)
+        part = self.parts[tab]
+        if not isinstance(part, Tab):
+            return updates | {self.run: ""}
+        first = self.service.first_request(model) if request is None and tab == "sample" else request
+        kept = None if first is None else self.results.kept(model, first)
+        if kept is not None:
+            return updates | {part.sheet: kept | {"fresh": True}, self.run: ""}
+        return updates | {self.run: tab if request is not None or not on_zero_gpu() else ""}
 
     def _leave(self, http_request: gr.Request) -> None:
-        self.service.cancel(http_request.session_hash or "")
+        for part in self.parts.values():
+            if isinstance(part, Tab):
+                part.drop(http_request)
 
 
-def build_demo(service: Service) -> gr.Blocks:
-    """Build the page, with its queue; pass `launch_options()` to `launch`."""
+def build_demo(service: Service) -> tuple[gr.Blocks, Web]:
+    """Build the page, with its queue, and what is served beside it; pass `launch_options` of that to `launch`."""
     keep = LIMITS.keep_results_s
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(keep // 4, keep), fill_width=False) as demo:
-        Ui(service).connect(demo)
+    results = Results(service, results_root())
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(keep // 4, keep), fill_width=True) as demo:
+        Ui(service, results).connect(demo)
         add_api(service)
-    demo.queue(max_size=None, default_concurrency_limit=None)  # app/turns.py says who comes next
-    return demo
+    demo.queue(max_size=None, default_concurrency_limit=None)
+    return demo, Web(service, results, [part.kind for part in TABS])

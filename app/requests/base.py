@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from app import limits
 from app.limits import LIMITS, InvalidRequest
 from app.requests.origin import Label, Origin, classes_in, label_of, text_of
-from sngan_cond import Generator
+from sngan_cond import Generator, GeneratorConfig
 from sngan_cond.classes import resolve_class
 from sngan_cond.inputs import Inputs
 
@@ -221,6 +221,18 @@ class Request(ABC):
     def python_arguments(self, labels: list[Label]) -> dict[str, str]:
         """Return `arguments` as source code, by name."""
         return {name: repr(value) for name, value in self.arguments(labels).items()}
+
+    def told(self, names: list[str]) -> str:
+        """Return what the images are, in a few words, for classes with these names."""
+        return ", ".join(names) or "images"
+
+    def titles(self, names: list[str]) -> list[str]:
+        """Return the title of each row of images, or one for them all."""
+        return [self.told(names)]
+
+    def parents(self, config: GeneratorConfig, labels: list[Label]) -> list[Origin]:
+        """Return the images that these come from, if they come from any."""
+        return []
 
     def captions(self, images: int, names: list[str]) -> list[str]:
         """Return the text below each of so many images of the classes with these names."""

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from app import limits
 from app.limits import InvalidRequest
 from app.requests.base import Request, asked
-from app.requests.origin import Label, Origin, text_between
-from sngan_cond import Generator
+from app.requests.origin import Label, Origin, text_between, text_of
+from sngan_cond import Generator, GeneratorConfig
 from sngan_cond.ancestry import moved_name
 from sngan_cond.inputs import cross_inputs
 from sngan_cond.latents import fractions
@@ -68,3 +68,12 @@ class CrossRequest(Request):
     def rows(self, classes: int) -> int:
         """Return a row for each latent."""
         return self.steps
+
+    def told(self, names: list[str]) -> str:
+        """Name both classes."""
+        return " × ".join(names) or "two images crossed"
+
+    def parents(self, config: GeneratorConfig, labels: list[Label]) -> list[Origin]:
+        """Return both images."""
+        texts = [text_of(config, label) for label in labels] or ["", ""]
+        return [Origin(latent, text) for latent, text in zip((self.latent, self.to_latent), texts, strict=True)]

@@ -56,3 +56,8 @@ class MixtureRequest(LatentRequest):
         """Return the rows of the seed, all with the one blend."""
         text = blend_text(G.config, dict(zip(labels, self.weights, strict=True)))
         return [Origin(self.source(row), text) for row in range(self.count)]
+
+    def told(self, names: list[str]) -> str:
+        """Name the classes with their shares."""
+        total = sum(self.weights)
+        return " + ".join(f"{w / total:.0%} {name}" for w, name in zip(self.weights, names, strict=True) if w)

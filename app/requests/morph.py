@@ -49,6 +49,10 @@ class MorphRequest(LatentRequest):
         """Return the one latent, and the blends along the way."""
         return [Origin(self.source(), text_between(G.config, *labels, way)) for way in fractions(self.steps)]
 
+    def told(self, names: list[str]) -> str:
+        """Name both ends."""
+        return " → ".join(names)
+
     def captions(self, images: int, names: list[str]) -> list[str]:
         """Name the ends, and say how far along the images between them are."""
         start, end = names

@@ -58,6 +58,10 @@ class SampleRequest(LatentRequest):
         texts = [text_of(G.config, label) for label in labels for _ in range(self.count)] or [""] * self.count
         return [Origin(self.source(row), text) for row, text in enumerate(texts)]
 
+    def titles(self, names: list[str]) -> list[str]:
+        """Return the name of each row's class."""
+        return names if self.rows(len(names)) else super().titles(names)
+
     def captions(self, images: int, names: list[str]) -> list[str]:
         """Name each image's class; without classes, number the images."""
         return [name for name in names for _ in range(self.count)] or super().captions(images, names)

@@ -7,7 +7,7 @@ from typing import Any
 from app import limits
 from app.requests.base import Request, asked
 from app.requests.origin import Label, Origin, text_of
-from sngan_cond import Generator
+from sngan_cond import Generator, GeneratorConfig
 from sngan_cond.ancestry import moved_name, source_name
 from sngan_cond.inputs import vary_inputs
 
@@ -43,3 +43,11 @@ class VaryRequest(Request):
         text = text_of(G.config, labels[0]) if labels else ""
         ends = (source_name(self.seed, row) for row in range(self.count))
         return [Origin(moved_name(self.latent, self.radius, end), text) for end in ends]
+
+    def told(self, names: list[str]) -> str:
+        """Name the class."""
+        return f"variations of {names[0]}" if names else "variations"
+
+    def parents(self, config: GeneratorConfig, labels: list[Label]) -> list[Origin]:
+        """Return the image around which they lie."""
+        return [Origin(self.latent, text_of(config, labels[0]) if labels else "")]

@@ -8,7 +8,7 @@ from app import limits
 from app.requests.base import asked
 from app.requests.latent import LatentRequest
 from app.requests.origin import Label, Origin, text_of
-from sngan_cond import Generator
+from sngan_cond import Generator, GeneratorConfig
 from sngan_cond.ancestry import moved_name, source_name
 from sngan_cond.inputs import walk_inputs
 from sngan_cond.latents import fractions
@@ -45,3 +45,12 @@ class WalkRequest(LatentRequest):
         end = source_name(self.to_seed, 0, self.truncation)
         text = text_of(G.config, labels[0]) if labels else ""
         return [Origin(moved_name(self.source(), way, end), text) for way in fractions(self.steps)]
+
+    def told(self, names: list[str]) -> str:
+        """Name the class that the walk stays in."""
+        return f"a walk in {names[0]}" if names else "a walk"
+
+    def parents(self, config: GeneratorConfig, labels: list[Label]) -> list[Origin]:
+        """Return the image of the latent with a name that the walk starts from."""
+        text = text_of(config, labels[0]) if labels else ""
+        return [Origin(self.latent, text)] if self.latent else []

@@ -7,6 +7,7 @@ import gradio as gr
 from gradio.components import Component
 
 from app.models import Model
+from app.summary import summarise, summary_html
 
 # Gradio confines it to the card. What is wide scrolls by itself, and leaves the page as wide as the screen.
 _LOOKS = """
@@ -26,13 +27,17 @@ class AboutTab:
 
     def __init__(self) -> None:
         # Not gr.Markdown, which draws diagrams and formulas, and lets HTML through: each can call other addresses.
-        self.card = gr.HTML("", css_template=_LOOKS, elem_id="about-card", elem_classes="card")
+        self.facts = gr.HTML("", elem_id="about-facts", elem_classes="about", apply_default_css=False)
+        self.card = gr.HTML("", css_template=_LOOKS, elem_id="about-card", elem_classes="about card")
 
     @property
     def components(self) -> list[Component]:
         """What `show` may change."""
-        return [self.card]
+        return [self.facts, self.card]
 
     def show(self, model: Model, request: Any = None) -> dict[Any, Any]:
         """Return the updates that show a model's card."""
-        return {self.card: model.card_html or f"<p><b>{html.escape(model.name)}</b> has no model card.</p>"}
+        return {
+            self.facts: summary_html(summarise(model)),
+            self.card: model.card_html or f"<p><b>{html.escape(model.name)}</b> has no model card.</p>",
+        }

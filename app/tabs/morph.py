@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import gradio as gr
-
 from app.limits import LIMITS
 from app.requests.morph import MorphRequest
-from app.tabs.fields import latent_fields
+from app.tabs.fields import count_field, latent_fields
 from app.tabs.tab import Tab
+from app.tabs.widgets import picker
 
 
 class MorphTab(Tab):
@@ -15,15 +14,16 @@ class MorphTab(Tab):
 
     kind = MorphRequest
     button = "Morph"
-    hint = "Choose two classes, then press Morph."
     first = 2
 
-    def layout(self) -> dict[str, Any]:
-        """Add the fields."""
-        blend = "The latent stays; gains and biases of the conditional batch norms blend."
+    def choice(self) -> dict[str, Any]:
+        """Add both classes."""
         return {
-            "from_class": gr.Dropdown([], label="From", elem_id="morph-from"),
-            "to_class": gr.Dropdown([], label="To", info=blend, elem_id="morph-to"),
-            "steps": gr.Slider(2, LIMITS.steps, value=8, step=1, label="Steps", elem_id="morph-steps"),
-            **latent_fields("morph"),
+            "from_class": picker("From", "morph-from", find=self.page.find),
+            "to_class": picker("To", "morph-to", find=self.page.find),
         }
+
+    def settings(self) -> dict[str, Any]:
+        """Add the other fields."""
+        steps = count_field("morph", "Frames", low=2, high=LIMITS.steps, value=16)
+        return {"steps": steps, **latent_fields("morph")}

@@ -3,13 +3,13 @@
 from typing import Any
 
 import gradio as gr
-from gradio.components import Component
 
-from app.limits import LIMITS
+from app.limits import LIMITS, InvalidRequest
 from app.models import Model
 from app.requests.sample import SampleRequest
-from app.tabs.fields import classes_field, latent_fields
-from app.tabs.tab import Page, Tab, friendly
+from app.tabs.fields import count_field, latent_fields
+from app.tabs.tab import Page, Tab
+from app.tabs.widgets import picked, picker, told
 from sngan_cond.classes import class_text
 
 SURPRISES = 4  # classes that Surprise me chooses
@@ -20,7 +20,6 @@ class SampleTab(Tab):
 
     kind = SampleRequest
     button = "Generate"
-    hint = "Choose classes, then press Generate."
     first = 4
 
     def __init__(self, page: Page) -> None:
@@ -28,38 +27,46 @@ class SampleTab(Tab):
         surprised = self.surprise.click(
             self._surprise,
             [page.model_box, page.revision_box],
-            [self.fields["classes"], self.fields["seed"]],
-            queue=False,
+            [self.fields[name] for name in ("classes", "seed", "latent")] + [self.problem],
             show_progress="hidden",
             api_visibility="private",
         )
         surprised.success(self._make, **self.making)
 
-    def layout(self) -> dict[str, Any]:
-        """Add the fields, and the button below the classes."""
-        info = "Type a name or a WordNet id; choose as many as you like."
-        classes = classes_field("sample", info=info, limit=LIMITS.classes)
-        self.surprise = gr.Button("Surprise me", size="sm", elem_id="sample-surprise")
-        count = gr.Slider(1, LIMITS.images, value=8, step=1, label="Images of each class", elem_id="sample-count")
-        return {"classes": classes, "count": count, **latent_fields("sample")}
+    def choice(self) -> dict[str, Any]:
+        """Add the classes."""
+        return {"classes": picker("Classes", "sample-classes", find=self.page.find, limit=LIMITS.classes)}
+
+    def more_actions(self) -> None:
+        """Add the button that chooses classes."""
+        self.surprise = gr.Button("Surprise me", elem_id="sample-surprise", min_width=110)
+
+    def settings(self) -> dict[str, Any]:
+        """Add the other fields."""
+        return {"count": count_field("sample", "Images of each class"), **latent_fields("sample")}
 
     @property
-    def components(self) -> list[Component]:
+    def components(self) -> list[Any]:
         """What `show` may change."""
         return [*super().components, self.surprise]
 
-    def show(self, model: Model, request: SampleRequest | None = None) -> dict[Any, Any]:
+    def show(self, model: Model, request: Any = None) -> dict[Any, Any]:
         """Return the updates that fit the fields to a model; without classes there is none to choose or count by."""
-        value = {} if request is None else {"value": request.count}
-        label = "Images of each class" if self.shown_classes(model, request) else "Images"
+        classes = len(self.shown_classes(model, request))
+        count = self.page.service.default_count(model, classes) if request is None else request.count
+        label = "Images of each class" if classes else "Images"
         return super().show(model, request) | {
             self.surprise: gr.update(visible=model.config.num_classes > 0),
-            self.fields["count"]: gr.update(label=label, **value),
+            self.fields["count"]: gr.update(label=label, value=count),
         }
 
-    def _surprise(self, model: str, revision: str) -> tuple[list[str], str]:
-        with friendly():
-            service = self.page.service
+    def _surprise(self, model: str, revision: str) -> tuple[Any, ...]:
+        service = self.page.service
+        try:
             opened = service.open(model, revision)
             labels = service.random_classes(opened, SURPRISES)
-        return [class_text(opened.config, label) for label in labels], str(service.random_seed())
+        except InvalidRequest as error:
+            return gr.skip(), gr.skip(), gr.skip(), told(error, {})
+        texts = [class_text(opened.config, label) for label in labels]
+        cleared = gr.update(value="", visible=False)
+        return picked(opened, texts), str(service.random_seed()), cleared, {}

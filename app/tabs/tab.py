@@ -1,46 +1,22 @@
-"""What a tab that makes images is: fields on the left, a `Panel` on the right, and the events between them."""
+"""What a tab that makes images is: its fields in a bar, what is wrong beside them, and the result as a sheet."""
 
-import asyncio
-import html
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import gradio as gr
 from gradio.components import Component
-from gradio.utils import get_upload_folder
 
-from app.files import make_files
 from app.limits import CancelledError, InvalidRequest
 from app.models import Model
 from app.requests.base import Request
-from app.service import Progress, Service
-from app.tabs.fields import class_update, truncation_updates
-from app.tabs.panel import Panel
+from app.requests.latent import LatentRequest
+from app.results import Results
+from app.service import Service
+from app.tabs.widgets import Find, chosen, picked, problem, sheet, told
 from app.turns import Visitor
 from sngan_cond.classes import class_text
-
-PROGRESS = gr.Progress()  # Gradio finds the parameter by this default
-
-
-@contextmanager
-def friendly() -> Iterator[None]:
-    """Show a visitor's mistake as one sentence, on the page and in the API: no traceback, and no markup in it."""
-    try:
-        yield
-    except InvalidRequest as error:
-        raise gr.Error(
-            html.escape(str(error), quote=False), title="That did not work", print_exception=False
-        ) from error
-
-
-def results_root() -> Path:
-    """Return the folder of the results, whose files Gradio serves."""
-    return Path(get_upload_folder()) / "results"
 
 
 @dataclass
@@ -48,6 +24,8 @@ class Page:
     """The parts of the page that every tab needs."""
 
     service: Service
+    results: Results
+    find: Find
     model_box: gr.Dropdown
     revision_box: gr.Textbox
 
@@ -57,105 +35,149 @@ class Tab(ABC):
 
     kind: ClassVar[type[Request]]
     button: ClassVar[str]  # on the button that makes the images
-    hint: ClassVar[str]  # shown as long as there are no images
     seeds: ClassVar[tuple[str, ...]] = ("seed",)  # fields in which Enter makes the images too
+    rolled: ClassVar[dict[str, str]] = {"seed": "String(sngan.seed())", "latent": "''"}  # what the dice does, in script
     first: ClassVar[int]  # classes to begin with
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        self._attempts: dict[Visitor, object] = {}  # the latest of each visitor
         tab = self.kind.tab
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=4, min_width=260, elem_classes="fields"):
-                self.fields = self.layout()
+        with gr.Column(elem_classes="tab-body"):
+            with gr.Row(elem_classes="bar", equal_height=False):
+                self.fields = self.choice()
                 with gr.Row(elem_classes="actions"):
-                    run = gr.Button(self.button, variant="primary", elem_id=f"{tab}-run", scale=3, min_width=140)
-                    stop = gr.Button("Stop", variant="secondary", elem_id=f"{tab}-stop", scale=1, min_width=90)
-            with gr.Column(scale=7, min_width=260, elem_classes="results"):
-                self.panel = Panel(tab, moves=self.kind.moves, hint=self.hint)
+                    self.run = gr.Button(self.button, variant="primary", elem_id=f"{tab}-run", min_width=110)
+                    self.dice = gr.Button("Dice", elem_id=f"{tab}-dice", min_width=70)
+                    self.more_actions()
+                    self.stop = gr.Button("Stop", elem_id=f"{tab}-stop", elem_classes="stop", min_width=70)
+                    more = gr.Button("Settings", elem_classes="settings", min_width=80)
+            with gr.Row(elem_classes="knobs", equal_height=False):
+                self.fields |= self.settings()
+            self.problem = problem(tab)
+            self.sheet = sheet(tab)
         self.inputs = {**self.fields, "model": page.model_box, "revision": page.revision_box}
-        gr.on([run.click, *(self.fields[name].submit for name in self.seeds)], self._make, **self.making)
-        stop.click(self._stop, None, None, concurrency_limit=None, show_progress="hidden", api_visibility="private")
+        more.click(None, None, None, js=f"() => window.sngan.settings('{tab}')", api_visibility="private")
+        gr.on([self.run.click, *(self.fields[name].submit for name in self.seeds)], self._make, **self.making)
+        rolls = {name: script for name, script in self.rolled.items() if name in self.fields}
+        rolled = self.dice.click(
+            None,
+            None,
+            [self.fields[name] for name in rolls],
+            js=f"() => [{', '.join(rolls.values())}]",
+            api_visibility="private",
+        )
+        rolled.then(self._make, **self.making)
+        self.stop.click(self.stop_making, show_progress="hidden", queue=False, api_visibility="private")
 
     @abstractmethod
-    def layout(self) -> dict[str, Any]:
-        """Add the fields.
+    def choice(self) -> dict[str, Any]:
+        """Add the fields of which the request is made before all others, such as classes, and return them by name."""
 
-        Returns:
-            Them, by the names of the request's fields, and with those of `latent_fields`.
-        """
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Add the other fields, and return them by name."""
+
+    def more_actions(self) -> None:  # noqa: B027 - most tabs have none
+        """Add further buttons."""
+
+    @property
+    def seed_or_latent(self) -> bool:
+        """Whether a latent with a name can stand in the place of what the seed draws."""
+        return issubclass(self.kind, LatentRequest)
 
     @property
     def components(self) -> list[Component]:
         """What `show` may change."""
-        return list(self.fields.values())
+        return [*self.fields.values(), self.problem, self.sheet]
 
     @property
     def making(self) -> dict[str, Any]:
         """What every event that makes images is declared with."""
         return {
             "inputs": set(self.inputs.values()),  # of a set Gradio passes one dictionary, by component
-            "outputs": self.panel.components,
-            "concurrency_limit": None,  # app/turns.py says who comes next
-            "show_progress_on": self.panel.gallery,
+            "outputs": [self.sheet, self.problem],
+            "show_progress": "hidden",
+            "trigger_mode": "multiple",  # a new request ends the one before
             "api_visibility": "private",
         }
 
     def values(self, data: dict[Component, Any]) -> dict[str, Any]:
-        """Return the values of the request's fields, unchecked; a switch that is off leaves no truncation.
+        """Return the values of the request's fields, unchecked.
 
         Args:
             data: values of the components in `making`.
         """
         values = {name: data[component] for name, component in self.inputs.items()}
-        return values if values.get("truncates", True) else values | {"truncation": None}
+        for name, empty in self.kind.deal(()).items():
+            texts = chosen(values[name])
+            values[name] = next(iter(texts), "") if empty == "" else texts
+        replaced = self.kind.replaced if issubclass(self.kind, LatentRequest) and values.get("latent") else ()
+        if replaced and "count" in values:
+            values["count"] = 1  # of each class: there is one latent
+        return {name: value for name, value in values.items() if name not in replaced}
 
     def show(self, model: Model, request: Any = None) -> dict[Any, Any]:
-        """Return the updates that fit the fields to a model.
+        """Return the updates that fit the fields to a model, without images.
 
         Args:
             request: of this tab's kind and for this model, to be shown in the fields; its classes are labels.
         """
-        updates: dict[Any, Any] = {}
-        if request is not None:
-            shown = {name: value for name, value in vars(request).items() if name in self.fields}
-            shown |= {name: list(value) for name, value in shown.items() if isinstance(value, tuple)}
-            shown |= {name: str(shown[name]) for name in self.seeds}
-            if "truncation" in shown:
-                shown |= truncation_updates(shown["truncation"])
-            updates = {self.fields[name]: value for name, value in shown.items()}
+        updates: dict[Any, Any] = {self.problem: {}, self.sheet: self.page.results.none(model)}
+        for name, value in self.shown(model, request).items():
+            if name in self.fields:
+                updates[self.fields[name]] = value
         for name, value in self.kind.deal(self.shown_classes(model, request)).items():
-            updates[self.fields[name]] = class_update(model, self.fields[name], value)
+            texts = [value] if isinstance(value, str) else list(value)
+            updates[self.fields[name]] = picked(model, texts)
         return updates
 
+    def shown(self, model: Model, request: Any) -> dict[str, Any]:
+        """Return the values of the other fields, or the updates to them, by name."""
+        if request is None:
+            return {"latent": gr.update(value="", visible=False)} if self.seed_or_latent else {}
+        shown = {name: value for name, value in vars(request).items() if not isinstance(value, tuple)}
+        shown |= {name: str(shown[name]) for name in self.seeds}
+        if self.seed_or_latent:
+            shown["latent"] = gr.update(value=request.latent, visible=bool(request.latent))
+        return shown
+
     def shown_classes(self, model: Model, request: Request | None) -> list[str]:
-        """Return the labels of the request's classes, or of a few to begin with, evenly spaced, as text."""
+        """Return the request's classes, or a few to begin with, evenly spaced, as text."""
         if request is not None:
             return list(request.class_texts)
         total = model.config.num_classes
         count = min(self.first, total)
         return [class_text(model.config, i * total // count) for i in range(count)]
 
-    async def _make(
-        self, data: dict[Component, Any], http_request: gr.Request, progress: gr.Progress = PROGRESS
-    ) -> dict[Any, Any]:
-        started = time.perf_counter()
+    def visitor(self, http_request: gr.Request) -> Visitor:
+        """Return whose work it is: what one tab of the page makes ends when it makes something else."""
+        visitor = Visitor.of(http_request)
+        return visitor._replace(session=f"{visitor.session} {self.kind.tab}")
 
-        def told(step: Progress) -> None:
-            if step.stage == "making":
-                progress((step.done, step.total), desc="Making images", unit="images")
-            else:
-                waiting = f"Waiting for {step.ahead} requests of others"
-                progress(0, desc=waiting if step.stage == "waiting" else "Opening the model")
+    def stop_making(self, http_request: gr.Request) -> None:
+        """Stop what this tab is making for a visitor."""
+        self.page.service.cancel(self.visitor(http_request))
 
+    def drop(self, http_request: gr.Request) -> None:
+        """Stop it, and let its sheet hear no more of it."""
+        self._attempts.pop(self.visitor(http_request), None)
+        self.stop_making(http_request)
+
+    async def _make(self, data: dict[Component, Any], http_request: gr.Request) -> AsyncIterator[dict[Component, Any]]:
+        visitor = self.visitor(http_request)
+        self.page.service.cancel(visitor)
+        attempt = self._attempts[visitor] = object()
         try:
-            with friendly():
-                request = self.kind.parse(**self.values(data))
-                visitor = Visitor.of(http_request)
-                result, folder = await make_files(self.page.service, request, visitor, results_root(), told)
+            request = self.kind.parse(**self.values(data))
+            async for value in self.page.results.values(request, visitor):
+                yield {self.sheet: value, self.problem: {}}
+        except InvalidRequest as error:
+            ids = {name: str(field.elem_id) for name, field in self.inputs.items()}
+            yield {self.sheet: {"state": "failed"}, self.problem: told(error, ids)}
         except CancelledError:
-            return self.panel.stopped()
-        return self.panel.show(result, await asyncio.to_thread(folder.all), time.perf_counter() - started)
-
-    def _stop(self, http_request: gr.Request) -> None:
-        if not self.page.service.cancel(Visitor.of(http_request)):
-            gr.Info("Nothing is being made.", duration=3)
+            if self._attempts.get(visitor) is attempt:  # or another has begun, whose images stand there
+                yield {self.sheet: {"state": "failed", "status": "Stopped."}}
+        finally:
+            if self._attempts.get(visitor) is attempt:
+                del self._attempts[visitor]

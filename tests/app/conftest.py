@@ -1,9 +1,12 @@
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+if importlib.util.find_spec("playwright") is not None:
+    from tests.app.browser import chromium, page, page_address, toy, visit  # noqa: F401  fixtures
 from app.service import Service
 from tests.app.models import save_tiny
 from tests.app.server import served

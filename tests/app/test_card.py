@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.card import MAX_CARD_CHARACTERS, MAX_SAMPLES_PX, card_html, samples_address
+from app.card import MAX_CARD_CHARACTERS, MAX_SAMPLES_PX, card_html, samples_png
 from app.models import ModelStore
 from sngan_cond.hub.files import BUNDLED_FOLDER
 from tests.app.models import save_tiny
@@ -155,7 +155,7 @@ def test_only_the_models_own_samples_are_shown() -> None:
 
 def test_samples_that_a_browser_cannot_bear_are_not_shown(tmp_path: Path) -> None:
     path = tmp_path / "samples.png"
-    assert samples_address(path) is None
+    assert samples_png(path) is None
     good = (BUNDLED_FOLDER / "samples.png").read_bytes()
     for data, shown in [
         (good, True),
@@ -165,9 +165,7 @@ def test_samples_that_a_browser_cannot_bear_are_not_shown(tmp_path: Path) -> Non
         (good + bytes(2**21), False),
     ]:
         path.write_bytes(data)
-        address = samples_address(path)
-        assert (address is not None) == shown
-        assert address is None or re.fullmatch("data:image/png;base64,[A-Za-z0-9+/]+=*", address)
+        assert samples_png(path) == (data if shown else None)
 
 
 @pytest.mark.parametrize("folder", [BUNDLED_FOLDER, ROOT / "releases" / "cifar10-32"], ids=["bundled", "cifar10-32"])
@@ -178,7 +176,13 @@ def test_the_projects_own_cards(folder: Path) -> None:
     assert {"h2", "table", "pre", "details", "summary", "a", "img"} <= set(read.tags)
     assert "pytorch_model_hub_mixin" not in read.text  # the metadata
     assert "<" not in read.text
-    assert all(address.startswith(("https://", "data:image/png;")) for address in read.addresses)
+    assert all(address.startswith(("https://", f"sngan/samples.png?model={folder.name}")) for address in read.addresses)
+
+
+def test_a_header_without_words_is_a_cell() -> None:
+    made = card_html("| | FID |\n| --- | --- |\n| ours | 17 |\n")
+    assert made.count("<th>") == 1
+    assert "<td></td>\n<th>FID</th>" in made
 
 
 def test_a_model_without_samples_has_a_card(tmp_path: Path) -> None:

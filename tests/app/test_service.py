@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-import gradio as gr
 import numpy as np
 import pytest
 import torch
@@ -28,7 +27,7 @@ from app.requests.vary import VaryRequest
 from app.requests.walk import WalkRequest
 from app.service import Service
 from app.summary import summarise
-from app.tabs.fields import class_update
+from app.tabs.widgets import finder, picked
 from app.ui import TABS
 from sngan_cond import Generator, morph, sample
 from sngan_cond.ancestry import canonical_name
@@ -78,23 +77,21 @@ def test_a_model_without_classes(service: Service, classless: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "columns", "shown"),
+    ("wanted", "columns"),
     [
-        (SampleRequest(classes=("0", "1"), count=6), 6, 6),
-        (SampleRequest(classes=("0", "1"), count=1), 2, 4),
-        (SampleRequest(classes=("0",), count=20), 5, 5),
-        (SampleRequest(classes=("0", "1"), count=20), 20, 8),
-        (MixtureRequest(classes=("0",), weights=(1.0,), count=8), 3, 4),
-        (MorphRequest(from_class="0", to_class="1", steps=5), 5, 5),
-        (SampleRequest(model="classless", count=10), 4, 4),
-        (CrossRequest(class_="0", to_class="1", steps=3), 3, 3),
-        (CrossRequest(model="classless", steps=8), 1, 4),
-        (VaryRequest(class_="0", count=8), 3, 4),
+        (SampleRequest(classes=("0", "1"), count=6), 6),
+        (SampleRequest(classes=("0", "1"), count=1), 2),
+        (SampleRequest(classes=("0",), count=20), 5),
+        (MixtureRequest(classes=("0",), weights=(1.0,), count=8), 3),
+        (MorphRequest(from_class="0", to_class="1", steps=5), 5),
+        (SampleRequest(model="classless", count=10), 4),
+        (CrossRequest(class_="0", to_class="1", steps=3), 3),
+        (CrossRequest(model="classless", steps=8), 1),
+        (VaryRequest(class_="0", count=8), 3),
     ],
 )
-def test_how_images_are_laid_out(service: Service, wanted: Request, columns: int, shown: int) -> None:
-    result = service.make(wanted)
-    assert (result.columns, result.columns_shown) == (columns, shown)
+def test_how_images_are_laid_out(service: Service, wanted: Request, columns: int) -> None:
+    assert service.make(wanted).columns == columns
 
 
 @pytest.mark.parametrize(
@@ -300,8 +297,11 @@ def test_classes_called_by_numbers_are_meant_by_them(tmp_path: Path) -> None:
     assert alone.origins(drawn.model.generator, [1, 2]) == [blend]
     walk = service.make(WalkRequest(class_="10", steps=2))
     assert walk.recipe["images"][0] == {"latent": "0:0", "class": "10"}
-    update = class_update(drawn.model, gr.Dropdown(multiselect=True), ("10",))
-    assert update["choices"] == [("0 · 0", "0"), ("1 · 1", "1"), ("10 · 2", "10"), ("2 · 3", "3")]
+    assert picked(drawn.model, ("10", "2"))["names"] == {"10": "10", "2": "2"}
+    assert [(entry["text"], entry["index"]) for entry in finder(service)({"query": "2"})["classes"]] == [
+        ("3", 3),
+        ("10", 2),
+    ]
 
 
 def test_a_link_to_a_repo_names_the_commit_that_made_the_images(service: Service) -> None:
@@ -329,14 +329,15 @@ def test_visitors_at_once_share_batches_and_get_their_own_images(service: Servic
     assert service.engine.batches - before < images, "every batch held one image"
 
 
-def test_warming_up_opens_the_first_model_and_tells_nothing(tiny: Path, classless: Path, tmp_path: Path) -> None:
-    for folder in (tiny, classless):
-        service = Service([str(folder)], device="cpu")
-        service.warm_up()
-        assert service.engine.batches == 2
-        assert service.seconds_for(service.open()) > 0
-        assert service.seconds_for(service.open(), 65) == 2 * service.seconds_for(service.open(), 64)
-    Service([str(tmp_path)], device="cpu").warm_up()
+def test_a_model_begins_with_as_many_images_as_take_three_seconds(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = service.open()
+    for seconds, count in ((0.01, 8), (0.2, 3), (9.0, 1), (None, 8)):  # of an image; of 4 classes
+        monkeypatch.setattr(service, "seconds_for", lambda _, n, s=seconds: None if s is None else n * s)
+        assert service.first_request(model).count == count
+    assert service.first_request(model).classes == ("0", "1", "2", "3")
+    assert service.first_request(service.open("classless")).classes == ()
 
 
 def test_surprises_are_classes(service: Service) -> None:

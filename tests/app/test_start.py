@@ -8,6 +8,7 @@ import pytest
 
 from app.__main__ import main, parse
 from app.models import ModelStore
+from app.results import Results
 from app.service import Service
 from app.start import warm_up
 from tests.app.models import damage, save_tiny
@@ -76,8 +77,8 @@ def test_the_command_line_is_read_without_torch_and_gradio() -> None:
 def test_the_page_does_not_wake_the_compiler(tiny: Path) -> None:
     """Its import would cost the start a second and the server 160 MB."""
     code = "import sys; from app.service import Service; service = Service(sys.argv[1:], device='cpu'); "
-    code += "service.warm_up(); print(service.engine.batches, 'torch._dynamo' in sys.modules)"
-    assert python("-c", code, tiny).stdout == "1 False\n"
+    code += "service.make(service.first_request(service.open())); print('torch._dynamo' in sys.modules)"
+    assert python("-c", code, tiny).stdout == "False\n"
 
 
 @pytest.mark.slow
@@ -122,14 +123,23 @@ def test_what_cannot_be_opened_is_named(
 ) -> None:
     folder = save_tiny(tmp_path / "toy")
     damage(folder, kind)
-    warm_up(Service([str(folder)], device="cpu"), "page")
+    warm_up(Results(Service([str(folder)], device="cpu"), tmp_path / "results"), "page")
     assert capsys.readouterr().err.startswith(f"page: {message}")
 
 
-def test_a_model_that_opens_is_warmed_up_without_words(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    service = Service([str(tiny)], device="cpu")
-    warm_up(service, "page")
-    assert service.engine.batches > 0
+def test_a_model_that_opens_is_warmed_up_without_words(
+    tiny: Path, classless: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the page begins with is there before anybody comes, and it is known how long images take."""
+    for folder in (tiny, classless):
+        service = Service([str(folder)], device="cpu")
+        results = Results(service, tmp_path / folder.name)
+        warm_up(results, "page")
+        model = service.open()
+        assert service.seconds_for(model) > 0
+        kept = results.kept(model, service.first_request(model))
+        assert kept is not None
+        assert len(kept["images"]) == kept["total"] == (32 if model.config.num_classes else 8)
     assert capsys.readouterr().err == ""
 
 

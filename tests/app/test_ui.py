@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,13 +18,18 @@ from app import limits
 from app.api import IMAGE_ENDPOINTS, Values, endpoints
 from app.requests.base import Request, asked
 from app.requests.origin import Origin
+from app.requests.sample import SampleRequest
 from app.requests.walk import WalkRequest
+from app.results import Results
 from app.service import Service
-from app.serving import launch_options
-from app.summary import summary_html
+from app.serving import STATIC
+from app.summary import facts_html, summary_html
 from app.tabs.fields import seed_field
 from app.tabs.tab import Tab
+from app.tabs.widgets import picker
+from app.turns import Visitor
 from app.ui import TABS, Ui, build_demo
+from app.web import Web, launch_options
 from sngan_cond import Generator
 from sngan_cond.ancestry import source_name
 from sngan_cond.inputs import sample_inputs
@@ -34,7 +40,7 @@ def demo(service: Service) -> gr.Blocks:
     """The page, made inside a running event loop: outside of one Gradio leaves loops of its own open."""
 
     async def built() -> gr.Blocks:
-        return build_demo(service)
+        return build_demo(service)[0]
 
     return asyncio.run(built())
 
@@ -45,10 +51,10 @@ def config(demo: gr.Blocks) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def ui(service: Service) -> Ui:
+def ui(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Ui:
     async def built() -> Ui:
         with gr.Blocks():
-            return Ui(service)
+            return Ui(service, Results(service, tmp_path_factory.mktemp("results")))
 
     return asyncio.run(built())
 
@@ -76,10 +82,10 @@ def test_only_the_named_endpoints_are_public(config: dict[str, Any]) -> None:
     assert {tab.kind for tab in TABS} <= set(IMAGE_ENDPOINTS.values())
 
 
-def test_the_page_asks_nothing_of_other_addresses() -> None:
-    options = launch_options()
+def test_the_page_asks_nothing_of_other_addresses(service: Service, tmp_path: Path) -> None:
+    options = launch_options(Web(service, Results(service, tmp_path), []))
     assert not options["theme"]._stylesheets
-    for path in (*options["css_paths"], *options["head_paths"]):
+    for path in (*options["css_paths"], *(STATIC / "js").iterdir()):
         text = path.read_text()
         assert "http" not in text
         assert "@import" not in text
@@ -89,39 +95,36 @@ def test_the_page_asks_nothing_of_other_addresses() -> None:
 def test_a_visitor_who_leaves_leaves_no_work_behind(demo: gr.Blocks, ui: Ui, monkeypatch: pytest.MonkeyPatch) -> None:
     (leaving,) = [entry for entry in demo.fns.values() if "unload" in {event for _, event in entry.targets}]
     assert leaving.fn.__func__ is Ui._leave
-    left: list[str] = []
+    left: list[Visitor] = []
     monkeypatch.setattr(ui.service, "cancel", left.append)
-    ui._leave(SimpleNamespace(session_hash="me"))  # type: ignore[arg-type]  # all of a request that is looked at
-    assert left == ["me"]
-
-
-def test_a_class_of_a_mixture_keeps_its_weight_while_others_go_and_come(ui: Ui) -> None:
-    mixture = ui.parts["mixture"]
-    data = {mixture.fields["classes"]: ["2", "1"], mixture.before: ["0", "2"], ui.model_box: "", ui.revision_box: ""}
-    data |= dict(zip(mixture.sliders, (0.2, 0.7, 0.3, 0.4, 0.5, 0.6), strict=True))
-    updates = mixture._follow(data)
-    assert updates[mixture.before] == ["2", "1"]
-    sliders = [updates[slider] for slider in mixture.sliders]
-    assert [(slider["value"], slider["label"]) for slider in sliders[:2]] == [
-        (0.7, "Weight of golf <b>ball</b>"),
-        (1.0, "Weight of crane (n00000002)"),
-    ]
-    assert not any(slider["visible"] for slider in sliders[2:])
+    ui._leave(SimpleNamespace(client=None, session_hash="me"))  # type: ignore[arg-type]  # all that is looked at
+    assert left == [Visitor("", f"me {tab.kind.tab}") for tab in TABS]
 
 
 @pytest.mark.parametrize("truncation", [None, 0.4, 2.75])
 def test_a_link_to_a_walk_fills_its_fields(ui: Ui, service: Service, truncation: float | None) -> None:
-    """With no two values alike; the threshold's slider reaches as far as the link asks."""
+    """With no two values alike."""
     request = WalkRequest(class_="1", seed=3, to_seed=9, steps=5, truncation=truncation)
     walk = ui.parts["walk"]
     updates = walk.show(service.open(), request)
     shown = {name: updates[component] for name, component in walk.fields.items()}
-    assert (shown["to_seed"], shown["steps"], shown["seed"]) == ("9", 5, "3")
-    assert shown["class_"]["value"] == "1"
-    assert shown["truncates"] == (truncation is not None)
-    if truncation is not None:
-        slider = shown["truncation"]
-        assert slider["value"] == truncation <= slider["maximum"] == max(2.0, truncation)
+    assert (shown["to_seed"], shown["steps"], shown["seed"], shown["truncation"]) == ("9", 5, "3", truncation)
+    assert shown["class_"]["names"] == {"1": "crane (n00000002)"}
+    assert shown["latent"] == {"__type__": "update", "value": "", "visible": False}
+    data = {component: shown.get(name, "") for name, component in walk.inputs.items()} | {walk.fields["latent"]: ""}
+    assert WalkRequest.parse(**walk.values(data)) == request
+
+
+def test_what_stands_in_the_fields_of_a_latent_is_what_is_made(ui: Ui, service: Service) -> None:
+    """The seed, truncation and number beside it mean nothing then, and are not refused."""
+    sample = ui.parts["sample"]
+    request = SampleRequest(classes=("0", "2"), count=1, latent="7:3~0.2~11:2")
+    shown = sample.show(service.open(), request)
+    assert shown[sample.fields["latent"]]["visible"]
+    data = {component: shown.get(component, "") for component in sample.inputs.values()}
+    data |= {sample.fields["latent"]: request.latent, sample.fields["seed"]: "5", sample.fields["truncation"]: 0.3}
+    data |= {sample.fields["count"]: 8}
+    assert SampleRequest.parse(**sample.values(data)) == request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,12 +146,14 @@ class TwinsRequest(Request):
 class TwinsTab(Tab):
     kind = TwinsRequest
     button = "Twin"
-    hint = "Choose a class."
     first = 1
 
-    def layout(self) -> dict[str, Any]:
-        fields = {"class_": gr.Dropdown([], label="Class"), "count": gr.Slider(1, 4, value=2, label="Images")}
-        return {**fields, "seed": seed_field("Seed", "0", "twins-seed")}
+    def choice(self) -> dict[str, Any]:
+        return {"class_": picker("Class", "twins-class", find=self.page.find)}
+
+    def settings(self) -> dict[str, Any]:
+        count = gr.Slider(1, 4, value=2, label="Images")
+        return {"count": count, "seed": seed_field("Seed", "0", "twins-seed")}
 
 
 def twins(class_name: str, count: int = 2) -> Values:
@@ -170,7 +175,7 @@ def called_as_gradio_does(function: Callable[..., Any], *arguments: Any, **named
 
 
 def test_a_fifth_tab_is_a_request_a_tab_an_endpoint_and_their_entries(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without truncation, which therefore neither its fields nor its recipe nor its endpoint has."""
     monkeypatch.setattr("app.ui.TABS", (*TABS, TwinsTab))
@@ -178,7 +183,7 @@ def test_a_fifth_tab_is_a_request_a_tab_an_endpoint_and_their_entries(
 
     async def built() -> tuple[Ui, gr.Blocks]:
         with gr.Blocks() as demo:
-            ui = Ui(service)
+            ui = Ui(service, Results(service, tmp_path))
             ui.connect(demo)
         return ui, demo
 
@@ -189,9 +194,10 @@ def test_a_fifth_tab_is_a_request_a_tab_an_endpoint_and_their_entries(
     link = QueryParams(result.recipe["link"].removeprefix("?"))
     updates = ui._arrive(SimpleNamespace(query_params=link))  # type: ignore[arg-type]  # all of a request that is read
     assert updates[ui.run] == "twins"
-    assert updates[tab.fields["class_"]]["value"] == "0"
+    assert updates[tab.fields["class_"]]["chosen"] == ["0"]
     assert (updates[tab.fields["count"]], updates[tab.fields["seed"]]) == (3, "5")
-    data = {**dict.fromkeys(tab.inputs.values(), ""), tab.fields["class_"]: "0", tab.fields["seed"]: "5"}
+    data = {**dict.fromkeys(tab.inputs.values(), ""), tab.fields["class_"]: {"chosen": ["0"]}}
+    data |= {tab.fields["seed"]: "5"}
     assert tab.values(data) == {"class_": "0", "count": "", "seed": "5", "model": "", "revision": ""}
     assert "truncation" not in result.recipe["python"]
     assert "truncation" not in result.recipe
@@ -264,6 +270,7 @@ def test_the_endpoint_of_classes_looks_at_the_revision(service: Service) -> None
 
 
 def test_the_summary_is_text() -> None:
-    shown = summary_html([("<b>x</b>", "</li><script>alert(1)</script>")])
+    shown = summary_html([("<b>x</b>", "</dd><script>alert(1)</script>")])
     assert "<script" not in shown
     assert "&lt;script&gt;" in shown
+    assert "&lt;img" in facts_html(None, problem="<img src=x onerror=alert(1)>")

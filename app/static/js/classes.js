@@ -1,0 +1,50 @@
+// One image of every class: all names at once, images only where one looks, and each made once for all visitors.
+"use strict";
+
+(() => {
+  const { node } = window.sngan;
+
+  window.sngan.classes = (element, props, watch, server) => {
+    const root = element.querySelector(".classes");
+    const input = node("input", {
+      type: "search", "aria-label": "Find a class", placeholder: "Find a class: a name, an index, a WordNet id",
+      autocomplete: "off", spellcheck: "false", maxlength: 200,
+    });
+    const note = node("p", { role: "status" });
+    const grid = node("ul", { class: "overview" });
+    root.replaceChildren(node("div", { class: "find" }, input, note), grid);
+    let asked = 0;
+    const said = (count, all) => (count === all ? `${all.toLocaleString("en")} classes` : `${count} of ${all.toLocaleString("en")} classes`);
+
+    const draw = () => {
+      const { classes = [], px = 128 } = props.value || {};
+      grid.classList.toggle("pixelated", px <= 64);
+      grid.replaceChildren(
+        ...classes.map(({ text, name, index }) => {
+          const src = window.sngan.image(window.sngan.link("sample", { class: text, latent: "0:0", n: 1 }));
+          const open = () => window.sngan.go(window.sngan.link("sample", { class: text, seed: 0 }));
+          const image = node("img", { src, alt: "", loading: "lazy", decoding: "async", width: px, height: px });
+          return node("li", { "data-index": index }, node("button", { type: "button", title: name, onclick: open }, image, node("span", {}, name)));
+        }),
+      );
+      input.value = "";
+      note.textContent = said(classes.length, classes.length);
+    };
+    input.addEventListener("input", async () => {
+      const turn = ++asked;
+      const query = input.value.trim();
+      const all = grid.children.length;
+      const answer = query ? await server.find({ model: window.sngan.model, query, limit: all }) : { classes: null };
+      if (turn !== asked) return;
+      const order = answer.classes && new Map(answer.classes.map((entry, i) => [String(entry.index), i]));
+      for (const item of grid.children) {
+        item.hidden = Boolean(order) && !order.has(item.dataset.index);
+        item.style.order = order?.get(item.dataset.index) ?? "";
+      }
+      const count = order ? order.size : all;
+      note.textContent = answer.problem || (count ? said(count, all) : `no such class: ${query}`);
+    });
+    watch("value", draw);
+    draw();
+  };
+})();
