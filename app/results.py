@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from app.engine import on_zero_gpu
 from app.files import ResultFolder
 from app.limits import LIMITS, InvalidRequest
 from app.models import Model
@@ -19,7 +20,7 @@ from app.recipe import recipe_for
 from app.requests.base import Request
 from app.requests.origin import Label, Origin
 from app.requests.single import single
-from app.service import Progress, Result, Service
+from app.service import Progress, Result, Service, spaced
 from app.turns import Visitor
 from sngan_cond.classes import class_text
 
@@ -42,7 +43,7 @@ class Results:
 
     def none(self, model: Model) -> Value:
         """Return the value of an empty sheet, which also says whose results may come."""
-        return {"state": "idle", "model": model.key, "classless": not model.config.num_classes}
+        return {"state": "idle", **_about(model)}
 
     def kept(self, model: Model, request: Request) -> Value | None:
         """Return the value of a result that is still there, or None."""
@@ -112,8 +113,7 @@ class _Shown:
         self._captioned = len(titles) == 1 < len(labels) == len(origins) and request.tab == "sample"
         self._model, self._request = model, request
         self.value: Value = {
-            "model": model.key,
-            "classless": not model.config.num_classes,
+            **_about(model),
             "tab": request.tab,
             "moves": request.moves,
             "result": self._folder.name,
@@ -159,6 +159,10 @@ class _Shown:
         return single(origin, model.config, model=model.name, revision=model.commit_hash or "").link()
 
 
+def _about(model: Model) -> Value:
+    return {"model": model.key, "classless": not model.config.num_classes, "lent": on_zero_gpu()}
+
+
 def _status(step: Progress) -> str:
     if step.stage == "waiting":
         return f"Waiting: {step.ahead} before you" if step.ahead else "Waiting…"
@@ -177,10 +181,8 @@ def _columns(request: Request, classes: int, images: int) -> int:
 
 def _others(model: Model, labels: list[Label]) -> list[str]:
     """Return a few other classes, evenly spaced, in which the latent of an image can be shown."""
-    total = model.config.num_classes
-    count = min(OTHERS, total)
     first = [label for label in labels[:1] if isinstance(label, int)]
-    chosen = dict.fromkeys([*first, *(i * total // count for i in range(count))])
+    chosen = dict.fromkeys([*first, *spaced(model.config.num_classes, OTHERS)])
     return [class_text(model.config, label) for label in chosen][:OTHERS]
 
 

@@ -107,9 +107,15 @@ class Ui:
 
     def _go(self, event: gr.EventData) -> dict[Any, Any]:
         """Show what a link asks for that was followed within the page."""
-        return self._followed(parse_qs(str((event._data or {}).get("link", "")).removeprefix("?")))
+        asked = event._data if isinstance(event._data, dict) else {}
+        return self._followed(parse_qs(str(asked.get("link", "")).removeprefix("?")), asked.get("model"))
 
-    def _followed(self, query: Query) -> dict[Any, Any]:
+    def _followed(self, query: Query, open_now: Any = None) -> dict[Any, Any]:
+        """Return the updates that show what a link asks for.
+
+        Args:
+            open_now: key of the model that the page shows; if it is the link's, other tabs stay as they are.
+        """
         try:
             request = request_of(query, [part.kind for part in TABS])
             name, revision = (query.get(key, [""])[0] for key in ("model", "revision"))
@@ -117,7 +123,7 @@ class Ui:
             if request is not None:
                 request = request.with_labels(model.generator, request.labels(model.generator))
             tab = next(iter(query.get("tab", [])), "sample")
-            updates = self._shown(model, request, tab if tab in self.parts else "sample")
+            updates = self._shown(model, request, tab if tab in self.parts else "sample", model.key == open_now)
             differ = request and weights_differ(request, model)
             if differ:
                 updates[self.facts] = facts_html(model, problem=differ)
@@ -130,10 +136,14 @@ class Ui:
         except InvalidRequest as error:
             return {self.facts: facts_html(None, problem=str(error))}
 
-    def _shown(self, model: Model, request: Request | None = None, tab: str = "sample") -> dict[Any, Any]:
+    def _shown(
+        self, model: Model, request: Request | None = None, tab: str = "sample", only: bool = False
+    ) -> dict[Any, Any]:
         """Return the updates that show a model, and the images of a request or, without one, of the tab's first."""
         updates: dict[Any, Any] = {self.facts: facts_html(model), self.tabs: gr.Tabs(selected=tab)}
         for name, part in self.parts.items():
+            if only and name != tab:
+                continue
             updates |= part.show(model, request if request is not None and request.tab == name else None)
         part = self.parts[tab]
         if not isinstance(part, Tab):

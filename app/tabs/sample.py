@@ -7,6 +7,7 @@ import gradio as gr
 from app.limits import LIMITS, InvalidRequest
 from app.models import Model
 from app.requests.sample import SampleRequest
+from app.service import FIRST_CLASSES
 from app.tabs.fields import count_field, latent_fields
 from app.tabs.tab import Page, Tab
 from app.tabs.widgets import picked, picker, told
@@ -20,7 +21,7 @@ class SampleTab(Tab):
 
     kind = SampleRequest
     button = "Generate"
-    first = 4
+    first = FIRST_CLASSES
 
     def __init__(self, page: Page) -> None:
         super().__init__(page)

@@ -13,7 +13,7 @@ from app.models import Model
 from app.requests.base import Request
 from app.requests.latent import LatentRequest
 from app.results import Results
-from app.service import Service
+from app.service import Service, spaced
 from app.tabs.widgets import Find, chosen, picked, problem, sheet, told
 from app.turns import Visitor
 from sngan_cond.classes import class_text
@@ -146,9 +146,7 @@ class Tab(ABC):
         """Return the request's classes, or a few to begin with, evenly spaced, as text."""
         if request is not None:
             return list(request.class_texts)
-        total = model.config.num_classes
-        count = min(self.first, total)
-        return [class_text(model.config, i * total // count) for i in range(count)]
+        return [class_text(model.config, label) for label in spaced(model.config.num_classes, self.first)]
 
     def visitor(self, http_request: gr.Request) -> Visitor:
         """Return whose work it is: what one tab of the page makes ends when it makes something else."""

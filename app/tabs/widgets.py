@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.limits import InvalidRequest
+from app.limits import LIMITS, InvalidRequest
 from app.models import Model
 from app.service import Service
 from sngan_cond.classes import class_text
@@ -100,9 +100,9 @@ def listed(model: Model) -> dict[str, Any]:
     """Return the value of an `overview` of a model's classes."""
     classes = [
         {"text": class_text(model.config, label), "name": model.called(label), "index": label}
-        for label in range(model.config.num_classes)
+        for label in range(min(model.config.num_classes, LIMITS.listed_classes))
     ]
-    return {"classes": classes, "px": model.config.resolution}
+    return {"classes": classes, "total": model.config.num_classes, "px": model.config.resolution}
 
 
 def shelf() -> gr.HTML:

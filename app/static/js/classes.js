@@ -17,7 +17,7 @@
     const said = (count, all) => (count === all ? `${all.toLocaleString("en")} classes` : `${count} of ${all.toLocaleString("en")} classes`);
 
     const draw = () => {
-      const { classes = [], px = 128 } = props.value || {};
+      const { classes = [], px = 128, total = 0 } = props.value || {};
       grid.classList.toggle("pixelated", px <= 64);
       grid.replaceChildren(
         ...classes.map(({ text, name, index }) => {
@@ -28,7 +28,7 @@
         }),
       );
       input.value = "";
-      note.textContent = said(classes.length, classes.length);
+      note.textContent = said(classes.length, total);
     };
     input.addEventListener("input", async () => {
       const turn = ++asked;

@@ -112,10 +112,10 @@
     input.addEventListener("click", look);
     input.addEventListener("blur", () => {
       close();
-      // What was typed and not chosen is not lost: the server says whether it is a class.
       const typed = input.value.trim();
-      if (typed && !found.length) return;
-      input.value = "";
+      if (!typed || !found.length) return;
+      note.hidden = false; // what was typed stays, and it is said that it does not count
+      note.textContent = `not chosen yet: ${typed}`;
     });
     input.addEventListener("keydown", (event) => {
       const open = !options.hidden;

@@ -3,6 +3,7 @@
 
 window.sngan = {
   model: "", // whose images may be shown: what arrives late for another model is dropped
+  lent: false, // a GPU that is lent call by call: no tab makes images by itself
   moved: "", // the link that Back or Forward is showing, which therefore is no new step
 
   url(path) {
@@ -34,8 +35,8 @@ window.sngan = {
   },
 
   // Another model is open; to one without classes some tabs mean nothing.
-  opened({ model, classless }) {
-    this.model = model;
+  opened({ model, classless, lent }) {
+    [this.model, this.lent] = [model, lent];
     document.documentElement.classList.toggle("classless", classless);
   },
 
@@ -50,7 +51,7 @@ window.sngan = {
   // Ask for what a link means, without leaving the page. The shelf, which is never hidden, carries it to the server.
   go(link) {
     document.querySelector("dialog[open]")?.close();
-    this.ask?.({ link });
+    this.ask?.({ link, model: this.model });
   },
 
   // The address follows the page; Gradio's own settings in it stay.
@@ -69,7 +70,7 @@ window.sngan = {
     const shown = document.querySelector(`#${name}-sheet .sheet, #${name}-overview, #${name}-card`)?.offsetParent;
     if (!shown && tries) return setTimeout(() => this.tab(name, tries - 1), 100); // Gradio takes a moment
     this.address(sheet?.dataset.link || this.link(name, {}));
-    if (sheet && !sheet.dataset.link && !sheet.dataset.busy) this.press(name);
+    if (sheet && !this.lent && !sheet.dataset.link && !sheet.dataset.busy) this.press(name);
   },
 
   // The button exists, and works, only a moment after its tab is selected.
