@@ -201,6 +201,24 @@ def test_no_file_of_the_server_is_served(address: str, tiny: Path, path: str) ->
     assert error.value.code in (403, 404)
 
 
+def test_old_clients_can_read_what_is_described(address: str) -> None:
+    """`gradio_client` 1.4 fails where a schema is a boolean, at components of the page's own too, as `gr.Image`'s."""
+    described = []
+    for path in ("gradio_api/info", "config"):
+        with urllib.request.urlopen(address + path, timeout=20) as answer:
+            described.append(json.load(answer))
+
+    def schemas(node: Any) -> Iterator[Any]:
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+            if key == "additionalProperties":
+                yield value
+            yield from schemas(value)
+
+    found = list(schemas(described))
+    assert found
+    assert all(isinstance(schema, dict) for schema in found)
+
+
 def test_endpoints_and_their_parameters_are_described(address: str, tiny: Path) -> None:
     with urllib.request.urlopen(f"{address}gradio_api/info", timeout=20) as answer:
         described = json.load(answer)["named_endpoints"]
