@@ -7,6 +7,7 @@ ALLOW_REPOS (patterns of further repos that visitors may open, such as "user/*";
 import importlib.util
 import os
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 
@@ -46,5 +47,5 @@ demo, web = build_demo(service)
 if __name__ == "__main__":
     demo.launch(prevent_thread_lock=True, **launch_options(web))
     answer_with_images(demo)
-    warm_up(web.results, "app.py")
+    threading.Thread(target=warm_up, args=(web.results, "app.py"), daemon=True).start()
     demo.block_thread()

@@ -202,14 +202,12 @@ async def make_files(
     request: Request,
     visitor: Visitor,
     root: Path,
-    told: Callable[[Progress], None] = lambda _: None,
 ) -> tuple[Result, ResultFolder]:
     """Make the images of a request, each batch written while the next one is computed.
 
     Args:
         service, request, visitor: as for `Service.stream`, which also says what is raised.
         root: folder in which results lie.
-        told: called with each step on the way.
     Returns:
         The result and its finished folder.
     """
@@ -226,7 +224,6 @@ async def make_files(
                 assert folder is not None  # there is at least one image
                 await asyncio.to_thread(folder.finish, step)
                 return step, folder
-            told(step)
             if len(step.images):
                 folder = await asyncio.to_thread(add, step)
     raise AssertionError("a stream ends with its result")
@@ -290,4 +287,4 @@ def _stem(kind: str, values: dict[str, Any]) -> str:
 
 
 def _slug(label: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", label).strip("-")[:40].lower() or "picture"
+    return re.sub(r"[^A-Za-z0-9]+", "-", label).strip("-")[:40].lower() or "image"

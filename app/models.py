@@ -266,5 +266,8 @@ def _is_folder(source: str) -> bool:
 def _public_name(source: str) -> str:
     """Return what visitors call a source: its repo, or the folder's name without the path to it."""
     if source != BUNDLED and Path(source).is_dir():
-        return Path(source).resolve().name
+        name = Path(source).resolve().name
+        if "@" in name:
+            raise ValueError(f"model={source!r}: in the name of a folder @ stands for a revision; rename it")
+        return name
     return source.partition("@")[0]

@@ -15,9 +15,14 @@ FORMAT = 1
 SHOWN_DIGITS = 12  # of a sha256, in links
 
 
+def shown_weights(model: Model) -> str:
+    """Return what links say of the weights of a folder; empty for a repo, whose commit says it."""
+    return (model.weights_sha256 or "")[:SHOWN_DIGITS]
+
+
 def weights_differ(request: Request, model: Model) -> str | None:
     """Say that a link was made with other weights than the model has now, or None if it was not or does not say."""
-    made, now = request.weights_sha256, (model.weights_sha256 or "")[:SHOWN_DIGITS]
+    made, now = request.weights_sha256, shown_weights(model)
     if not made or not now or made == now:
         return None
     return f"this link was made with the weights {made} of {model.name}, which are {now} now: its images will differ"
@@ -32,12 +37,11 @@ def recipe_for(model: Model, request: Request, labels: list[Label]) -> dict[str,
     Returns:
         What `recipe.json` holds.
     """
-    weights = (model.weights_sha256 or "")[:SHOWN_DIGITS]
     pinned = replace(
         request.with_labels(model.generator, labels),
         model=model.name,
         revision=model.commit_hash or "",
-        weights_sha256=weights,
+        weights_sha256=shown_weights(model),
     )
     classes = (index for label in labels for index in classes_in(model.config, label))
     return {

@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import json
 import shlex
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,14 @@ from app.engine import on_zero_gpu
 from app.files import ResultFolder
 from app.limits import LIMITS, InvalidRequest
 from app.models import Model
-from app.recipe import recipe_for
+from app.recipe import recipe_for, shown_weights
 from app.requests.base import Request
 from app.requests.origin import Label, Origin
 from app.requests.single import single
 from app.service import Progress, Result, Service, spaced
 from app.turns import Visitor
 from sngan_cond.classes import class_text
+from sngan_cond.hub.files import BUNDLED
 
 Value = dict[str, Any]  # of a sheet; `static/js/sheet.js` draws it
 LABELS = {"grid": "Grid", "gif": "GIF", "webp": "WebP", "mp4": "MP4", "zip": "All (zip)"}  # of the files to download
@@ -40,6 +43,7 @@ class Results:
         self.service = service
         self.root = root
         self._kept: OrderedDict[str, Value] = OrderedDict()  # finished, by link
+        self._guard = threading.Lock()  # of it
 
     def none(self, model: Model) -> Value:
         """Return the value of an empty sheet, which also says whose results may come."""
@@ -48,15 +52,17 @@ class Results:
     def kept(self, model: Model, request: Request) -> Value | None:
         """Return the value of a result that is still there, or None."""
         link = recipe_for(model, request, request.labels(model.generator))["link"]
-        value = self._kept.get(link)
-        if value is None:
-            return None
+        with self._guard:
+            value = self._kept.get(link)
+            if value is None:
+                return None
+            self._kept.move_to_end(link)
         try:
             ResultFolder.open(self.root, value["result"])
         except InvalidRequest:  # its files have expired
-            self._kept.pop(link, None)
+            with self._guard:
+                self._kept.pop(link, None)
             return None
-        self._kept.move_to_end(link)
         return value
 
     async def values(self, request: Request, visitor: Visitor) -> AsyncIterator[Value]:
@@ -79,8 +85,8 @@ class Results:
                     yield await asyncio.to_thread(self._finished, shown, step, time.perf_counter() - started)
                     return
                 if step.stage == "making":
-                    if shown is None:  # the model is open by now
-                        shown = _Shown(self.service.open(request.model, request.revision), request, self.root)
+                    if shown is None:
+                        shown = await asyncio.to_thread(_Shown, step.model, request, self.root)
                     await asyncio.to_thread(shown.add, step.images)
                     value = shown.value
                 yield value | {"state": step.stage, "done": step.done, "total": step.total, "status": _status(step)}
@@ -93,9 +99,10 @@ class Results:
 
     def _finished(self, shown: "_Shown", result: Result, seconds: float) -> Value:
         value = shown.finished(result, seconds)
-        self._kept[value["link"]] = value
-        while len(self._kept) > LIMITS.results_kept:
-            self._kept.popitem(last=False)
+        with self._guard:
+            self._kept[value["link"]] = value
+            while len(self._kept) > LIMITS.results_kept:
+                self._kept.popitem(last=False)
         return value
 
 
@@ -139,7 +146,7 @@ class _Shown:
     def finished(self, result: Result, seconds: float) -> Value:
         """Return the value of the whole result."""
         self._folder.finish(result)
-        count = len(result.images)
+        count, name = len(result.images), self._model.name
         return self.value | {
             "state": "done",
             "status": f"{count} image{'s' if count > 1 else ''} in {seconds:.1f} s",
@@ -148,19 +155,26 @@ class _Shown:
             "files": [{"kind": kind, "label": LABELS[kind]} for kind in self._folder.kinds() if kind in LABELS],
             "command": _folded(result.recipe["command"]),
             "python": result.recipe["python"],
+            "note": f"{name} is a folder where this page runs: give the way to yours." if self._is_folder else "",
             "recipe": json.dumps(result.recipe, indent=2, ensure_ascii=False),
         }
+
+    @property
+    def _is_folder(self) -> bool:
+        return self._model.commit_hash is None and self._model.name != BUNDLED
 
     def _parent(self, origin: Origin) -> Value:
         return {"link": self._link(origin), "alt": self._model.called(origin.class_) or "image"}
 
     def _link(self, origin: Origin) -> str:
         model = self._model
-        return single(origin, model.config, model=model.name, revision=model.commit_hash or "").link()
+        request = single(origin, model.config, model=model.name, revision=model.commit_hash or "")
+        return replace(request, weights_sha256=shown_weights(model)).link()
 
 
 def _about(model: Model) -> Value:
-    return {"model": model.key, "classless": not model.config.num_classes, "lent": on_zero_gpu()}
+    about = {"model": model.key, "weights": shown_weights(model), "classless": not model.config.num_classes}
+    return about | {"lent": on_zero_gpu()}
 
 
 def _status(step: Progress) -> str:
@@ -174,7 +188,7 @@ def _status(step: Progress) -> str:
 def _columns(request: Request, classes: int, images: int) -> int:
     """Return the columns of a sheet: a row for each class, else 4 to 8."""
     rows = request.rows(classes)
-    if rows > 1:
+    if 1 < rows < images:
         return min(16, images // rows)
     return min(8, max(4, images))
 

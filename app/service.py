@@ -36,6 +36,7 @@ class Progress:
     total: int = 0  # while making: images in all
     images: Tensor = field(default_factory=lambda: torch.empty(0, 3, 0, 0, dtype=torch.uint8))  # those not told before
     captions: list[str] = field(default_factory=list)  # theirs
+    model: Model | None = None  # while making: whose they are
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +116,7 @@ class Service:
                 yield Progress("opening")
                 model = await self._opened(request, running)
             recipe, z, y, captions = await asyncio.to_thread(_prepared, request, model)
-            yield Progress("making", total=len(z))
+            yield Progress("making", total=len(z), model=model)
             batches: list[Tensor] = []
             job = self.engine.start(model.generator, z, y, visitor, running.wake)
             try:
@@ -127,7 +128,8 @@ class Service:
                         continue
                     batches.append(images)
                     told = captions[done : done + len(images)]
-                    yield Progress("making", done=done + len(images), total=len(z), images=images, captions=told)
+                    done += len(images)
+                    yield Progress("making", done=done, total=len(z), images=images, captions=told, model=model)
             finally:
                 self.engine.end(job)
         finally:

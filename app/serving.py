@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+# Networks of proxies. Were every address trusted, the first one in a header would count, which the visitor writes.
+PRIVATE = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1,fc00::/7"
 STATIC = Path(__file__).parent / "static"
 
 
@@ -18,4 +20,4 @@ def set_environment_defaults() -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(2**62))  # requests between two summaries: never
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     if os.environ.get("SPACE_ID"):
-        os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")  # uvicorn's: who may say for whom a request is
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", PRIVATE)  # uvicorn's: who may say for whom a request is

@@ -56,11 +56,12 @@ def facts_html(model: Model | None, *, problem: str = "") -> str:
     Args:
         model: None while it is being opened.
     """
+    line = "" if model is None else " · ".join(f"{value} {name}" for name, value in _at_a_glance(model))
     if problem:
-        return f'<p class="facts wrong" role="alert">{html.escape(problem)}</p>'
+        then = f' data-then="{html.escape(line)}"' if line else ""  # what stands there once all is well again
+        return f'<p class="facts wrong" role="alert"{then}>{html.escape(problem)}</p>'
     if model is None:
         return '<p class="facts" role="status">Opening the model…</p>'
-    line = " · ".join(f"{value} {name}".strip() for name, value in _at_a_glance(model))
     return f'<p class="facts" title="{html.escape(line)}">{html.escape(line)}</p>'
 
 

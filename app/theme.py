@@ -41,7 +41,6 @@ _IN_LIGHT_AND_DARK = {
     "button_secondary_border_color": ("*neutral_300", "*neutral_700"),
     "button_secondary_text_color": ("*neutral_800", "*neutral_100"),
     "button_primary_border_color": ("transparent", "transparent"),
-    "checkbox_background_color_selected": ("*primary_700", "*primary_500"),
     "link_text_color": ("*primary_700", "*primary_300"),
 }
 

@@ -25,9 +25,11 @@ from app.tabs.tab import Page, Tab
 from app.tabs.vary import VaryTab
 from app.tabs.walk import WalkTab
 from app.tabs.widgets import finder, shelf
+from app.turns import Visitor
 from app.web import Web
 
 TABS: tuple[type[Tab], ...] = (SampleTab, VaryTab, CrossTab, MorphTab, WalkTab, MixtureTab)
+NEED_CLASSES = ("morph", "mixture", "classes")  # tabs that mean nothing to a model without classes
 TITLE = "sngan-cond"
 
 
@@ -83,8 +85,9 @@ class Ui:
             gr.on(
                 [self.revision_box.submit, self.model_box.input],
                 self._open,
-                [self.model_box, self.revision_box],
+                [self.model_box, self.revision_box, self.run],
                 outputs,
+                js="(model, revision) => [model, revision, window.sngan.current()]",
                 **common,
             ),
             self.shelf.go(self._go, None, outputs, **common),
@@ -93,11 +96,11 @@ class Ui:
             event.success(None, self.run, None, js="(tab) => window.sngan.press(tab)", api_visibility="private")
         demo.unload(self._leave)
 
-    def _open(self, name: str, revision: str, http_request: gr.Request) -> dict[Any, Any]:
+    def _open(self, name: str, revision: str, tab: str, http_request: gr.Request) -> dict[Any, Any]:
         """Open another model: what is being made of the old one ends, and its images go."""
         self._leave(http_request)
         try:
-            return self._shown(self.service.open(name, revision, again=bool(revision)))
+            return self._shown(self.service.open(name, revision, again=bool(revision)), None, tab)
         except InvalidRequest as error:
             return {self.facts: facts_html(None, problem=str(error)), self.run: ""}
 
@@ -116,30 +119,47 @@ class Ui:
         Args:
             open_now: key of the model that the page shows; if it is the link's, other tabs stay as they are.
         """
+        name, revision = (query.get(key, [""])[0] for key in ("model", "revision"))
+        tab = next(iter(query.get("tab", [])), "sample")
         try:
             request = request_of(query, [part.kind for part in TABS])
-            name, revision = (query.get(key, [""])[0] for key in ("model", "revision"))
             model = self.service.open(name, revision)
             if request is not None:
                 request = request.with_labels(model.generator, request.labels(model.generator))
-            tab = next(iter(query.get("tab", [])), "sample")
-            updates = self._shown(model, request, tab if tab in self.parts else "sample", model.key == open_now)
+            updates = self._shown(model, request, tab, only=model.key == open_now)
             differ = request and weights_differ(request, model)
             if differ:
                 updates[self.facts] = facts_html(model, problem=differ)
             return updates | {self.model_box: model.name, self.revision_box: revision}
         except InvalidRequest as error:
             problem = f"This link does not work: {error}"
-        try:
-            model = self.service.open()
-            return self._shown(model) | {self.facts: facts_html(model, problem=problem), self.model_box: model.name}
-        except InvalidRequest as error:
-            return {self.facts: facts_html(None, problem=str(error))}
+        return self._without_request(name, revision, tab, problem, open_now)
+
+    def _without_request(self, name: str, revision: str, tab: str, problem: str, open_now: Any) -> dict[Any, Any]:
+        """Return the updates for a link that asks for what cannot be: its model and tab, as far as there are these."""
+        if open_now:  # what is shown stays
+            model = self.service.models.opened(*str(open_now).partition("@")[::2])
+            return {self.facts: facts_html(model, problem=problem), self.run: ""}
+        for wanted in ((name, revision), ("", "")):
+            try:
+                model = self.service.open(*wanted)
+            except InvalidRequest as error:
+                last = str(error)
+                continue
+            told = {self.facts: facts_html(model, problem=problem), self.model_box: model.name}
+            return self._shown(model, None, tab) | told | {self.revision_box: wanted[1]}
+        return {self.facts: facts_html(None, problem=last)}
 
     def _shown(
         self, model: Model, request: Request | None = None, tab: str = "sample", only: bool = False
     ) -> dict[Any, Any]:
-        """Return the updates that show a model, and the images of a request or, without one, of the tab's first."""
+        """Return the updates that show a model, and the images of a request or, without one, of the tab's first.
+
+        Args:
+            only: whether other tabs stay as they are.
+        """
+        if tab not in self.parts or (request is None and not model.config.num_classes and tab in NEED_CLASSES):
+            tab = "sample"
         updates: dict[Any, Any] = {self.facts: facts_html(model), self.tabs: gr.Tabs(selected=tab)}
         for name, part in self.parts.items():
             if only and name != tab:
@@ -155,6 +175,7 @@ class Ui:
         return updates | {self.run: tab if request is not None or not on_zero_gpu() else ""}
 
     def _leave(self, http_request: gr.Request) -> None:
+        self.service.cancel(Visitor.of(http_request))  # of a client of the endpoints
         for part in self.parts.values():
             if isinstance(part, Tab):
                 part.drop(http_request)

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.files import ResultFolder
-from app.limits import LIMITS, InvalidRequest
+from app.limits import LIMITS, InvalidRequest, short_repr
 from app.requests.base import Query, Request, request_of
 from app.results import Results
 from app.service import Result, Service
@@ -30,7 +30,7 @@ from sngan_cond.images import to_grid, to_pil
 
 SCRIPTS = ("page", "fields", "sheet", "viewer", "path", "shelf", "classes")
 PREVIEW_PX = (1200, 630)  # what those who show links ask for
-KEEP_S = 3600  # for which a browser keeps an image
+KEEP_S = 600  # for which a browser keeps an image
 
 _META = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>')
 
@@ -44,7 +44,8 @@ class Web:
 
     def __init__(self, service: Service, results: Results, kinds: Sequence[type[Request]]) -> None:
         self.service, self.results, self.kinds = service, results, kinds
-        self._images: OrderedDict[str, bytes] = OrderedDict()  # PNGs by link; each class of the overview is one
+        self._images: OrderedDict[Any, bytes] = OrderedDict()  # PNGs; each class of the overview is one
+        self._images_bytes = 0
         self._script = "\n".join((STATIC / "js" / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
 
     @property
@@ -69,7 +70,12 @@ class Web:
             path = await asyncio.to_thread(ResultFolder.find, self.results.root, folder, name)
         except InvalidRequest as error:
             return PlainTextResponse(str(error), status_code=404)
-        return FileResponse(path, headers={"Cache-Control": f"private, max-age={KEEP_S}"})
+        return FileResponse(
+            path,
+            filename=path.name,
+            content_disposition_type="inline",
+            headers={"Cache-Control": f"private, max-age={KEEP_S}"},
+        )
 
     async def samples(self, http_request: HttpRequest) -> Response:
         """Serve the samples.png of an open model, which its card may show."""
@@ -90,34 +96,48 @@ class Web:
         return await self._png(http_request, _preview)
 
     async def _png(self, http_request: HttpRequest, drawn: Any) -> Response:
-        key = f"{http_request.url.path}?{http_request.url.query}"
-        if (png := self._images.get(key)) is None:
-            try:
-                request = await asyncio.to_thread(self._request, parse_qs(http_request.url.query))
-                result = await self._make(request, http_request)
-            except InvalidRequest as error:
-                return PlainTextResponse(str(error), status_code=400)
-            png = await asyncio.to_thread(lambda: _encoded(drawn(result.images, result.columns)))
-            self._images[key] = png
-            while sum(map(len, self._images.values())) > LIMITS.image_cache_bytes:
-                self._images.popitem(last=False)
-        else:
-            self._images.move_to_end(key)
+        try:
+            request = self._request(parse_qs(http_request.url.query))
+            model = self.service.models.opened(request.model, request.revision)
+            made_by = model and (model.key, model.commit_hash or model.weights_sha256)
+            key = (http_request.url.path, made_by, request)
+            png = self._images.get(key) if made_by else None
+            if png is None and (result := await self._make(request, http_request)) is not None:
+                png = await asyncio.to_thread(lambda: _encoded(drawn(result.images, result.columns)))
+                self._keep(key, png)
+        except InvalidRequest as error:
+            return PlainTextResponse(str(error), status_code=400)
         return Response(png, media_type="image/png", headers={"Cache-Control": f"public, max-age={KEEP_S}"})
+
+    def _keep(self, key: Any, png: bytes) -> None:
+        if key not in self._images:
+            self._images_bytes += len(png)
+        self._images[key] = png
+        while self._images_bytes > LIMITS.image_cache_bytes:
+            self._images_bytes -= len(self._images.popitem(last=False)[1])
 
     def _request(self, query: Query) -> Request:
         request = request_of(query, self.kinds)
-        return self.service.first_request(self.service.open(*_model_of(query))) if request is None else request
+        if request is not None:
+            return request
+        name, revision = _model_of(query)
+        model = self.service.models.opened(name, revision)
+        if model is None:  # nobody has it open: a robot does not
+            raise InvalidRequest(f"model is {short_repr(name)}: it is not open")
+        return self.service.first_request(model)
 
-    async def _make(self, request: Request, http_request: HttpRequest) -> Result:
+    async def _make(self, request: Request, http_request: HttpRequest) -> Result | None:
+        """Make a request's images; None if whoever asked has gone, as browsers do when one scrolls on."""
         address = http_request.client.host if http_request.client else ""
         async with contextlib.aclosing(self.service.stream(request, Visitor(address, "images"))) as steps:
             async for step in steps:
                 if isinstance(step, Result):
                     return step
+                if await http_request.is_disconnected():
+                    return None
         raise AssertionError("a stream ends with its result")
 
-    def told(self, query: Query) -> tuple[str, str]:
+    def described(self, query: Query) -> tuple[str, str]:
         """Return title and description of a link; only of a model that is open, for it is asked by robots."""
         try:
             model = self.service.models.opened(*_model_of(query))
@@ -181,7 +201,7 @@ class Head:
             if message.get("more_body"):
                 return
             if Headers(raw=start["headers"]).get("content-type", "").startswith("text/html"):
-                body = self._headed(body, HttpRequest(scope))
+                body = await asyncio.to_thread(self._headed, body, HttpRequest(scope))
                 MutableHeaders(raw=start["headers"])["content-length"] = str(len(body))
             await send(start)
             await send({"type": "http.response.body", "body": body})
@@ -189,7 +209,7 @@ class Head:
         await self.app(scope, receive, changed)
 
     def _headed(self, page: bytes, http_request: HttpRequest) -> bytes:
-        title, description = self.web.told(parse_qs(http_request.url.query))
+        title, description = self.web.described(parse_qs(http_request.url.query))
         base = str(http_request.base_url)
         image = f"{base}sngan/preview.png" + (f"?{http_request.url.query}" if http_request.url.query else "")
         told = {"og:title": title, "og:description": description, "og:image": image, "og:url": str(http_request.url)}

@@ -2,7 +2,7 @@
 
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -275,15 +275,3 @@ def request_of(query: Query, kinds: Iterable[type[Request]]) -> Request | None:
     if kind is None or not any(query.get(key) for key in kind.trigger_keys):
         return None
     return kind.from_query(query)
-
-
-def labels_of(G: Generator, classes: Sequence[str]) -> list[Label]:
-    """Look up classes, given as indices, names or WordNet ids, or as blends.
-
-    Raises:
-        InvalidRequest: if one is unknown, or means several; the message lists them.
-    """
-    try:
-        return [label_of(G.config, text) for text in classes]
-    except ValueError as error:
-        raise InvalidRequest(str(error)) from error

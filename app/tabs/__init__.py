@@ -1,1 +1,1 @@
-"""The tabs of the page, one file each: fields on the left, a `Panel` on the right."""
+"""The tabs of the page, one file each, and the components that they are made of."""

@@ -22,7 +22,7 @@ def seed_field(label: str, value: str, elem_id: str) -> gr.Textbox:
     return line(label, elem_id, value, max_length=40)
 
 
-def latent_field(tab: str, value: str = "", *, label: str = "Latent, instead of the seed") -> gr.Textbox:
+def latent_field(tab: str, value: str = "", *, label: str) -> gr.Textbox:
     """Add a field for the name of a latent; where the seed draws one it is hidden until a link names one."""
     return line(label, f"{tab}-latent", value, max_length=LIMITS.latent_characters, visible=bool(value))
 
@@ -32,10 +32,15 @@ def count_field(tab: str, label: str, *, low: int = 1, high: int = LIMITS.images
     return gr.Slider(low, high, value=value, step=1, label=label, elem_id=f"{tab}-count", min_width=150)
 
 
-def latent_fields(tab: str, seed_label: str = "Seed") -> dict[str, Any]:
-    """Add the fields for the latents: "seed", "latent" and "truncation"; their ids start with `tab`."""
+def latent_fields(tab: str, seed_label: str = "Seed", replaced: str = "seed and truncation") -> dict[str, Any]:
+    """Add the fields for the latents: "seed", "latent" and "truncation".
+
+    Args:
+        tab: their ids start with it.
+        replaced: what a latent with a name stands in the place of.
+    """
     return {
         "seed": seed_field(seed_label, "0", f"{tab}-seed"),
-        "latent": latent_field(tab),
+        "latent": latent_field(tab, label=f"Latent, in place of {replaced}"),
         "truncation": truncation(tab),
     }

@@ -24,7 +24,10 @@ class MixtureTab(Tab):
 
     def settings(self) -> dict[str, Any]:
         """Add the other fields."""
-        return {"count": count_field("mixture", "Images"), **latent_fields("mixture")}
+        return {
+            "count": count_field("mixture", "Images"),
+            **latent_fields("mixture", replaced="seed, truncation and number"),
+        }
 
     def values(self, data: dict[Any, Any]) -> dict[str, Any]:
         """Return the values of the request's fields; the picker holds two of them."""

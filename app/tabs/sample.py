@@ -10,9 +10,10 @@ from app.requests.sample import SampleRequest
 from app.service import FIRST_CLASSES
 from app.tabs.fields import count_field, latent_fields
 from app.tabs.tab import Page, Tab
-from app.tabs.widgets import picked, picker, told
+from app.tabs.widgets import picked, picker, refusal
 from sngan_cond.classes import class_text
 
+COUNT_LABEL = f"Images of each class, {LIMITS.images} in all"
 SURPRISES = 4  # classes that Surprise me chooses
 
 
@@ -44,7 +45,10 @@ class SampleTab(Tab):
 
     def settings(self) -> dict[str, Any]:
         """Add the other fields."""
-        return {"count": count_field("sample", "Images of each class"), **latent_fields("sample")}
+        return {
+            "count": count_field("sample", COUNT_LABEL),
+            **latent_fields("sample", replaced="seed, truncation and number"),
+        }
 
     @property
     def components(self) -> list[Any]:
@@ -53,12 +57,11 @@ class SampleTab(Tab):
 
     def show(self, model: Model, request: Any = None) -> dict[Any, Any]:
         """Return the updates that fit the fields to a model; without classes there is none to choose or count by."""
-        classes = len(self.shown_classes(model, request))
-        count = self.page.service.default_count(model, classes) if request is None else request.count
-        label = "Images of each class" if classes else "Images"
+        request = request or self.page.service.first_request(model)
+        label = COUNT_LABEL if request.classes else "Images"
         return super().show(model, request) | {
             self.surprise: gr.update(visible=model.config.num_classes > 0),
-            self.fields["count"]: gr.update(label=label, value=count),
+            self.fields["count"]: gr.update(label=label, value=request.count),
         }
 
     def _surprise(self, model: str, revision: str) -> tuple[Any, ...]:
@@ -67,7 +70,7 @@ class SampleTab(Tab):
             opened = service.open(model, revision)
             labels = service.random_classes(opened, SURPRISES)
         except InvalidRequest as error:
-            return gr.skip(), gr.skip(), gr.skip(), told(error, {})
+            return gr.skip(), gr.skip(), gr.skip(), refusal(error, {})
         texts = [class_text(opened.config, label) for label in labels]
         cleared = gr.update(value="", visible=False)
         return picked(opened, texts), str(service.random_seed()), cleared, {}

@@ -14,7 +14,7 @@ from app.requests.base import Request
 from app.requests.latent import LatentRequest
 from app.results import Results
 from app.service import Service, spaced
-from app.tabs.widgets import Find, chosen, picked, problem, sheet, told
+from app.tabs.widgets import Find, chosen, picked, problem, refusal, sheet
 from app.turns import Visitor
 from sngan_cond.classes import class_text
 
@@ -58,7 +58,8 @@ class Tab(ABC):
             self.sheet = sheet(tab)
         self.inputs = {**self.fields, "model": page.model_box, "revision": page.revision_box}
         more.click(None, None, None, js=f"() => window.sngan.settings('{tab}')", api_visibility="private")
-        gr.on([self.run.click, *(self.fields[name].submit for name in self.seeds)], self._make, **self.making)
+        entered = [self.fields[name].submit for name in dict.fromkeys([*self.seeds, "latent"]) if name in self.fields]
+        gr.on([self.run.click, *entered], self._make, **self.making)
         rolls = {name: script for name, script in self.rolled.items() if name in self.fields}
         rolled = self.dice.click(
             None,
@@ -172,7 +173,7 @@ class Tab(ABC):
                 yield {self.sheet: value, self.problem: {}}
         except InvalidRequest as error:
             ids = {name: str(field.elem_id) for name, field in self.inputs.items()}
-            yield {self.sheet: {"state": "failed"}, self.problem: told(error, ids)}
+            yield {self.sheet: {"state": "failed"}, self.problem: refusal(error, ids)}
         except CancelledError:
             if self._attempts.get(visitor) is attempt:  # or another has begun, whose images stand there
                 yield {self.sheet: {"state": "failed", "status": "Stopped."}}

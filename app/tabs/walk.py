@@ -29,6 +29,6 @@ class WalkTab(Tab):
     def settings(self) -> dict[str, Any]:
         """Add the other fields."""
         steps = count_field("walk", "Frames", low=2, high=LIMITS.steps, value=16)
-        latents = latent_fields("walk", seed_label="From seed")
+        latents = latent_fields("walk", seed_label="From seed", replaced="the first seed")
         to_seed = seed_field("To seed", "1", "walk-to-seed")
         return {"steps": steps, "to_seed": to_seed, **latents}

@@ -3,7 +3,9 @@
 They are functions, not subclasses of `gr.HTML`: beside the module of a subclass Gradio writes a file of type hints.
 """
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import gradio as gr
@@ -13,7 +15,7 @@ from app.models import Model
 from app.service import Service
 from sngan_cond.classes import class_text
 
-Find = Callable[[Any], dict[str, Any]]
+Find = Callable[[Any], Awaitable[dict[str, Any]]]
 
 
 def widget(name: str, arguments: str, *, data: dict[str, Any] | None = None, **options: Any) -> gr.HTML:
@@ -40,11 +42,11 @@ def sheet(tab: str) -> gr.HTML:
 
 
 def problem(tab: str) -> gr.HTML:
-    """Add the line that says what is wrong, beside the fields; its values are those of `told`."""
+    """Add the line that says what is wrong, beside the fields; its values are those of `refusal`."""
     return widget("problem", "props, watch", value={}, elem_id=f"{tab}-problem")
 
 
-def told(error: InvalidRequest, ids: dict[str, str]) -> dict[str, str]:
+def refusal(error: InvalidRequest, ids: dict[str, str]) -> dict[str, str]:
     """Return the value of a `problem` that tells a refusal.
 
     Args:
@@ -113,7 +115,13 @@ def shelf() -> gr.HTML:
 def finder(service: Service) -> Find:
     """Return the function by which pickers find classes."""
 
-    def find(asked: Any) -> dict[str, Any]:
+    # Two threads for all visitors: looking for a misspelt word takes a tenth of a second of Python.
+    pool = ThreadPoolExecutor(2, "find")
+
+    async def find(asked: Any) -> dict[str, Any]:
+        return await asyncio.get_running_loop().run_in_executor(pool, look, asked)
+
+    def look(asked: Any) -> dict[str, Any]:
         asked = asked if isinstance(asked, dict) else {}
         try:
             name, _, revision = str(asked.get("model") or "").partition("@")

@@ -57,7 +57,11 @@ def press(page: Page, button: str) -> None:
 
 
 def make(page: Page, tab: str, button: str) -> None:
+    """Press a button that makes other images than those that are shown, and wait for them."""
+    sheet = page.locator(f"#{tab}-sheet .sheet")
+    before = sheet.get_attribute("data-result") or "none"
     press(page, button)
+    expect(sheet).not_to_have_attribute("data-result", before, timeout=PATIENCE_MS)
     wait_made(page, tab)
 
 

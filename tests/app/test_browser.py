@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -237,7 +236,12 @@ def test_a_mixture_follows_its_weights(page: Page) -> None:
     page.get_by_role("tab", name="Mixture").click()
     wait_made(page, "mixture")
     even = shown(page, "mixture")
+    choose(page, "mixture-classes", "n00000002")
+    make(page, "mixture", "Mix")
+    page.wait_for_url(re.compile("weight=1.0&weight=1.0&weight=1.0"))
+    page.get_by_label("Remove crane (n00000002)").click()
     page.get_by_label("Weight of tench").fill("0.1")
+    choose(page, "mixture-classes", "tench")  # again: it stays where it is, with its weight
     make(page, "mixture", "Mix")
     page.wait_for_url(re.compile("weight=0.1"))
     uneven = shown(page, "mixture")
@@ -262,12 +266,10 @@ def test_truncation_shows_itself_on_the_first_row(page: Page, tiny: Path) -> Non
 
 
 def test_dice_surprise_and_favourites(page: Page) -> None:
-    page.locator("#sample-dice").click()
-    wait_made(page, "sample", "seed=[1-9]")
+    make(page, "sample", "Dice")
+    page.wait_for_url(re.compile("seed=[1-9]"))
     assert seed_field(page).input_value() != "0"
-    press(page, "Surprise me")
-    page.wait_for_timeout(300)
-    wait_made(page, "sample")
+    make(page, "sample", "Surprise me")
     tiles(page, "sample").nth(2).click()
     viewer = page.locator("dialog.viewer")
     viewer.get_by_role("button", name="Favourite").click()
@@ -286,78 +288,12 @@ def test_dice_surprise_and_favourites(page: Page) -> None:
 def test_every_class_has_an_image_once_one_looks(page: Page) -> None:
     open_model(page, "thousand", shows="1,000 classes")
     wait_made(page, "sample", "thousand")
-    begun = time.monotonic()
     page.get_by_role("tab", name="Classes").click()
-    expect(page.locator(".overview li").nth(999)).to_be_attached()
-    assert time.monotonic() - begun < 5  # the names do not wait for the images
+    expect(page.locator(".overview li")).to_have_count(1000)
+    assert page.locator(".overview img[src]").count() < 200  # only those in view
     page.get_by_label("Find a class").fill("golden retriver")
     expect(page.locator(".overview li:visible").first).to_contain_text("golden retriever")
     image = page.locator(".overview li[data-index='207'] img")
     page.wait_for_function("(image) => image.complete && image.naturalWidth === 32", arg=image.element_handle())
     page.locator(".overview li[data-index='207'] button").click()
     wait_made(page, "sample", "class=207")
-
-
-def test_a_model_without_classes_shows_only_what_applies(page: Page) -> None:
-    open_model(page, "classless", shows="no classes")
-    wait_made(page, "sample", "classless")
-    for name in ("Morph", "Mixture", "Classes"):
-        expect(page.get_by_role("tab", name=name)).to_have_count(0)
-    expect(page.get_by_role("tab", name="Vary")).to_have_count(1)
-    expect(page.locator("#sample-classes")).to_be_hidden()
-    expect(page.get_by_role("button", name="Surprise me")).to_be_hidden()
-    page.get_by_role("tab", name="Walk").click()
-    wait_made(page, "walk")
-
-
-def test_the_card_is_shown_and_harmless(page: Page) -> None:
-    page.get_by_role("tab", name="About").click()
-    expect(page.get_by_role("heading", name="Toy")).to_be_visible()
-    expect(page.locator("#about-card")).to_contain_text("<script>alert(1)</script>")
-    assert page.locator("#about-card script, #about-card iframe, #about-card svg").count() == 0
-    for image in page.locator("#about-card img").all():  # the model's own
-        assert image.evaluate("(image) => image.naturalWidth") == 3
-
-
-def test_what_is_wrong_stands_beside_the_fields_and_the_images_stay(page: Page) -> None:
-    images = shown(page, "sample")
-    problem = page.locator("#sample-problem [role=alert]")
-    for seed in ("-1", str(2**70), "<img src=x onerror=alert(1)>"):
-        seed_field(page).fill(seed)
-        press(page, "Generate")
-        expect(problem).to_contain_text(f"seed is {seed}" if seed[0] != "<" else "seed is '<img")
-        expect(seed_field(page)).to_have_attribute("aria-invalid", "true")
-        assert shown(page, "sample") == images
-    assert problem.locator("img").count() == 0
-    assert page.locator(".toast-body").count() == 0
-    seed_field(page).fill("4")
-    make(page, "sample", "Generate")
-    expect(problem).to_be_hidden()
-
-
-def test_a_wrong_repo_is_told_and_the_page_goes_on(page: Page) -> None:
-    open_model(page, "alice/nothing", shows="no such repo")
-    open_model(page, "bob/toy", shows="is not offered here")
-    open_model(page, "tiny", shows="4 classes")
-    make(page, "sample", "Generate")
-
-
-def test_a_wrong_link_is_reported(visit: Callable[..., Page]) -> None:
-    page = visit("?class=crane&seed=3")
-    expect(page.locator("#facts")).to_contain_text("means several")
-    wait_made(page, "sample")
-
-
-@pytest.mark.parametrize(
-    ("query", "tab", "count"),
-    [
-        ("class=0&n=64&truncation=2.5", "sample", 64),
-        ("tab=mixture&class=0&class=2&weight=70&weight=30&n=3", "mixture", 3),
-        ("tab=walk", "walk", 16),
-    ],
-)
-def test_what_the_service_makes_the_page_makes(visit: Callable[..., Page], query: str, tab: str, count: int) -> None:
-    """Limits of sliders are no limits of links; and a tab alone is a link."""
-    page = visit(f"?{query}")
-    wait_made(page, tab)
-    assert len(shown(page, tab)) == count

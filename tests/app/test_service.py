@@ -1,5 +1,6 @@
 """The service with real models: the library's images, whoever else asks at the same time."""
 
+import asyncio
 import contextlib
 import io
 import shlex
@@ -298,7 +299,7 @@ def test_classes_called_by_numbers_are_meant_by_them(tmp_path: Path) -> None:
     walk = service.make(WalkRequest(class_="10", steps=2))
     assert walk.recipe["images"][0] == {"latent": "0:0", "class": "10"}
     assert picked(drawn.model, ("10", "2"))["names"] == {"10": "10", "2": "2"}
-    assert [(entry["text"], entry["index"]) for entry in finder(service)({"query": "2"})["classes"]] == [
+    assert [(entry["text"], entry["index"]) for entry in asyncio.run(finder(service)({"query": "2"}))["classes"]] == [
         ("3", 3),
         ("10", 2),
     ]

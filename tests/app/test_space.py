@@ -16,7 +16,7 @@ import uvicorn
 import yaml
 
 from app.engine import Engine, on_zero_gpu
-from app.serving import set_environment_defaults
+from app.serving import PRIVATE, set_environment_defaults
 from app.turns import Visitor
 from tests.app.asking import LONGEST_S, Asking, Gate
 from tests.app.models import tiny_generator
@@ -90,7 +90,9 @@ def test_a_lent_gpu_is_used_call_by_call(monkeypatch: pytest.MonkeyPatch) -> Non
     assert moved == ["cuda"] * 3  # nobody's quota pays for another visitor
 
 
-@pytest.mark.parametrize(("space", "trusts", "visitor"), [("", None, "10.0.0.7"), ("user/space", "*", "198.51.100.9")])
+@pytest.mark.parametrize(
+    ("space", "trusts", "visitor"), [("", None, "10.0.0.7"), ("user/space", PRIVATE, "198.51.100.9")]
+)
 def test_a_space_takes_visitors_addresses_from_its_proxy(
     environment: dict[str, str], space: str, trusts: str | None, visitor: str
 ) -> None:
@@ -106,7 +108,7 @@ def test_a_space_takes_visitors_addresses_from_its_proxy(
 
     server = uvicorn.Config(app=page, port=7860, host="127.0.0.1", log_level="warning")
     server.load()
-    headers = [(b"x-forwarded-for", b"198.51.100.9")]
+    headers = [(b"x-forwarded-for", b"6.6.6.6, 198.51.100.9")]  # the first is what the visitor says
     scope = {"type": "http", "client": ("10.0.0.7", 1), "scheme": "http", "headers": headers}
     asyncio.run(server.loaded_app(scope, None, None))  # type: ignore[arg-type]  # all of a request that is looked at
     assert clients == [visitor]

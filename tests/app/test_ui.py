@@ -98,7 +98,7 @@ def test_a_visitor_who_leaves_leaves_no_work_behind(demo: gr.Blocks, ui: Ui, mon
     left: list[Visitor] = []
     monkeypatch.setattr(ui.service, "cancel", left.append)
     ui._leave(SimpleNamespace(client=None, session_hash="me"))  # type: ignore[arg-type]  # all that is looked at
-    assert left == [Visitor("", f"me {tab.kind.tab}") for tab in TABS]
+    assert left == [Visitor("", "me"), *(Visitor("", f"me {tab.kind.tab}") for tab in TABS)]
 
 
 @pytest.mark.parametrize("truncation", [None, 0.4, 2.75])

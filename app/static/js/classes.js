@@ -1,8 +1,30 @@
-// One image of every class: all names at once, images only where one looks, and each made once for all visitors.
+// One image of every class: all names at once, images only where one looks.
 "use strict";
 
 (() => {
   const { node } = window.sngan;
+
+  // A few at a time, and again after a while if the server has too much to do: browsers ask for hundreds at once.
+  const AT_ONCE = 6;
+  const waiting = [];
+  let loading = 0;
+  function load() {
+    while (loading < AT_ONCE && waiting.length) {
+      const image = waiting.pop(); // what came into view last is looked at now
+      if (!image.isConnected) continue;
+      loading += 1;
+      const next = () => {
+        loading -= 1;
+        load();
+      };
+      image.onload = next;
+      image.onerror = () => {
+        next();
+        setTimeout(() => image.isConnected && waiting.unshift(image) && load(), 3000);
+      };
+      image.src = image.dataset.src;
+    }
+  }
 
   window.sngan.classes = (element, props, watch, server) => {
     const root = element.querySelector(".classes");
@@ -16,6 +38,16 @@
     let asked = 0;
     const said = (count, all) => (count === all ? `${all.toLocaleString("en")} classes` : `${count} of ${all.toLocaleString("en")} classes`);
 
+    const seen = new IntersectionObserver(
+      (entries) => {
+        for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
+          seen.unobserve(target);
+          waiting.push(target);
+        }
+        load();
+      },
+      { rootMargin: "200px" },
+    );
     const draw = () => {
       const { classes = [], px = 128, total = 0 } = props.value || {};
       grid.classList.toggle("pixelated", px <= 64);
@@ -23,7 +55,8 @@
         ...classes.map(({ text, name, index }) => {
           const src = window.sngan.image(window.sngan.link("sample", { class: text, latent: "0:0", n: 1 }));
           const open = () => window.sngan.go(window.sngan.link("sample", { class: text, seed: 0 }));
-          const image = node("img", { src, alt: "", loading: "lazy", decoding: "async", width: px, height: px });
+          const image = node("img", { "data-src": src, alt: "", decoding: "async", width: px, height: px });
+          if (!window.sngan.lent) seen.observe(image);
           return node("li", { "data-index": index }, node("button", { type: "button", title: name, onclick: open }, image, node("span", {}, name)));
         }),
       );

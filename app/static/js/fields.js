@@ -24,12 +24,15 @@
     let found = [];
     let active = 0;
     let asked = 0;
+    let pending = false; // what is listed is older than what is typed
+    let wanted = false; // Enter came before the list
 
     const chosen = () => props.value?.chosen || [];
     const set = (classes, weights = props.value?.weights || []) => {
       props.value = { ...props.value, chosen: classes, weights };
       draw();
     };
+    const weight = (i) => props.value?.weights?.[i] ?? 1;
     const drop = (i) => {
       const without = (list) => (list || []).filter((_, k) => k !== i);
       set(without(chosen()), without(props.value.weights));
@@ -56,9 +59,9 @@
     };
     const weigh = (i, name) =>
       node("input", {
-        type: "range", min: 0, max: 1, step: 0.01, value: props.value.weights?.[i] ?? 1, "aria-label": `Weight of ${name}`,
+        type: "range", min: 0, max: 1, step: 0.01, value: weight(i), "aria-label": `Weight of ${name}`,
         oninput: (event) => {
-          const weights = chosen().map((_, k) => props.value.weights?.[k] ?? 1);
+          const weights = chosen().map((_, k) => weight(k));
           weights[i] = Number(event.target.value);
           props.value = { ...props.value, weights };
         },
@@ -72,10 +75,15 @@
     };
     const look = async () => {
       const turn = ++asked;
+      pending = true;
       const query = input.value.trim();
       const answer = await server.find({ model: window.sngan.model, query });
-      if (turn !== asked || document.activeElement !== input) return;
+      if (turn !== asked) return;
+      pending = false;
       found = answer.classes || [];
+      if (wanted && found.length) return take(0);
+      wanted = false;
+      if (document.activeElement !== input) return;
       active = 0;
       note.hidden = found.length > 0;
       note.textContent = answer.problem || (found.length ? "" : `no such class: ${query}`);
@@ -101,10 +109,11 @@
     const take = (i) => {
       const { text, name } = found[i];
       const names = { ...props.value?.names, [text]: name };
-      const classes = limit === 1 ? [text] : [...chosen().filter((other) => other !== text), text];
-      const weights = limit === 1 ? [] : [...(props.value?.weights || chosen().map(() => 1)), 1].slice(0, classes.length);
-      props.value = { ...props.value, chosen: classes, weights, names };
-      input.value = "";
+      const before = limit === 1 ? [] : chosen();
+      const classes = before.includes(text) ? before : [...before, text];
+      props.value = { ...props.value, chosen: classes, weights: classes.map((_, k) => weight(k)), names };
+      asked += 1; // an answer that is still to come must not open the list again
+      [input.value, wanted, pending] = ["", false, false];
       close();
       draw();
     };
@@ -113,6 +122,7 @@
     input.addEventListener("blur", () => {
       close();
       const typed = input.value.trim();
+      wanted = false;
       if (!typed || !found.length) return;
       note.hidden = false; // what was typed stays, and it is said that it does not count
       note.textContent = `not chosen yet: ${typed}`;
@@ -122,6 +132,7 @@
       if (event.key === "ArrowDown" && !open) look();
       else if (event.key === "ArrowDown") point((active + 1) % found.length);
       else if (event.key === "ArrowUp" && open) point((active + found.length - 1) % found.length);
+      else if (event.key === "Enter" && pending) wanted = true;
       else if (event.key === "Enter" && open) take(active);
       else if (event.key === "Escape" && open) close();
       else if (event.key === "Backspace" && !input.value && chosen().length) drop(chosen().length - 1);

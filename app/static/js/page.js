@@ -3,7 +3,8 @@
 
 window.sngan = {
   model: "", // whose images may be shown: what arrives late for another model is dropped
-  lent: false, // a GPU that is lent call by call: no tab makes images by itself
+  weights: "", // the first digits of their sha256, where the model is a folder
+  lent: false, // whether its GPU is lent call by call: then only a visitor's own click makes images
   moved: "", // the link that Back or Forward is showing, which therefore is no new step
 
   url(path) {
@@ -28,6 +29,7 @@ window.sngan = {
     const [name, revision] = this.model.split("@");
     query.set("model", name);
     if (revision) query.set("revision", revision);
+    if (this.weights) query.set("weights", this.weights);
     for (const [key, value] of Object.entries(values)) {
       for (const single of [value].flat()) if (single !== "" && single != null) query.append(key, single);
     }
@@ -35,13 +37,19 @@ window.sngan = {
   },
 
   // Another model is open; to one without classes some tabs mean nothing.
-  opened({ model, classless, lent }) {
-    [this.model, this.lent] = [model, lent];
+  opened({ model, weights, classless, lent }) {
+    if (this.model !== model) this.unpair();
+    Object.assign(this, { model, weights, lent });
     document.documentElement.classList.toggle("classless", classless);
   },
 
   image(link) {
     return this.url(`image.png${link}`);
+  },
+
+  // Where an image of a result lies; one that was drawn anew since says so.
+  source(value, image) {
+    return image.src || this.url(`results/${value.result}/${image.file}`);
   },
 
   seed() {
@@ -54,14 +62,14 @@ window.sngan = {
     this.ask?.({ link, model: this.model });
   },
 
-  // The address follows the page; Gradio's own settings in it stay.
-  address(link, { step = false } = {}) {
+  // The address follows the page; Gradio's own settings in it stay. A tab whose images are still to come is bare.
+  address(link, { step = false, bare = false } = {}) {
     const now = new URL(window.location.href);
     const next = new URL(now.origin + now.pathname + link);
     for (const [key, value] of now.searchParams) if (key.startsWith("__")) next.searchParams.append(key, value);
     if (next.href === now.href) return;
-    if (step) window.history.pushState({ sngan: link }, "", next);
-    else window.history.replaceState({ sngan: link }, "", next);
+    if (step) window.history.pushState({ bare }, "", next);
+    else window.history.replaceState({ bare }, "", next);
   },
 
   // A tab is chosen: its images are made if there are none, so that no tab opens empty.
@@ -69,8 +77,13 @@ window.sngan = {
     const sheet = document.querySelector(`#${name}-sheet .sheet`);
     const shown = document.querySelector(`#${name}-sheet .sheet, #${name}-overview, #${name}-card`)?.offsetParent;
     if (!shown && tries) return setTimeout(() => this.tab(name, tries - 1), 100); // Gradio takes a moment
-    this.address(sheet?.dataset.link || this.link(name, {}));
-    if (sheet && !this.lent && !sheet.dataset.link && !sheet.dataset.busy) this.press(name);
+    const link = sheet?.dataset.link;
+    this.address(link || this.link(name, {}), { step: true, bare: !link });
+    if (sheet && !this.lent && !sheet.dataset.result && !sheet.dataset.busy) this.press(name);
+  },
+
+  current() {
+    return document.querySelector('#tabs [role="tab"][aria-selected="true"]')?.dataset.tabId || "sample";
   },
 
   // The button exists, and works, only a moment after its tab is selected.
@@ -89,9 +102,10 @@ window.sngan = {
       field.value = text;
       (document.querySelector("dialog[open]") || document.body).appendChild(field);
       field.select();
-      document.execCommand("copy");
+      const copied = document.execCommand("copy");
       field.remove();
-      done();
+      if (copied) done();
+      else this.toast("This browser lets nothing be copied from here.");
     };
     if (navigator.clipboard && window.isSecureContext) navigator.clipboard.writeText(text).then(done, byHand);
     else byHand();

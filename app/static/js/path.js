@@ -66,7 +66,7 @@
       const nearest = Math.round(at * (sources.length - 1));
       picture.src = sources[nearest];
       slider.setAttribute("aria-valuetext", `${Math.round(100 * at)} %`);
-      if (value.state === "done") exact(at);
+      if (value.state === "done" && !window.sngan.lent) exact(at);
     });
     const play = node("button", { type: "button", class: "play" }, "Play");
     let timer = 0;
@@ -88,6 +88,7 @@
       }, 120);
     });
     slider.addEventListener("pointerdown", stop);
+    slider.addEventListener("keydown", stop);
     stage.replaceChildren(picture, node("div", { class: "way" }, play, slider));
   };
 
@@ -95,20 +96,25 @@
   const rows = new WeakMap();
   window.sngan.truncate = (body, threshold) => {
     const sheet = body?.querySelector(".sheet");
-    if (!sheet?.dataset.link || sheet.dataset.busy) return;
+    if (!sheet?.dataset.link || sheet.dataset.busy || window.sngan.lent) return;
     if (!rows.has(sheet)) rows.set(sheet, latest((wanted) => redraw(sheet, wanted.threshold)));
     rows.get(sheet)({ threshold });
   };
 
   async function redraw(sheet, threshold) {
-    const query = new URLSearchParams(sheet.dataset.link);
-    if (query.get("tab") !== "sample" || query.has("latent")) return;
-    const images = [...sheet.querySelectorAll(".rows section:first-child .tile img")].slice(0, 8);
-    const cut = threshold == null ? "" : `:${threshold}`;
+    const value = sheet.shown;
+    if (value?.tab !== "sample") return;
+    const tiles = [...sheet.querySelectorAll(".rows section:first-child .tile")].slice(0, 8);
     await Promise.all(
-      images.map(async (image, i) => {
-        const latent = `${query.get("seed") || 0}:${i}${cut}`;
-        image.src = await fetched(window.sngan.link("sample", { class: query.get("class") ?? "", latent, n: 1 }));
+      tiles.map(async (tile) => {
+        const image = value.images[Number(tile.dataset.index)];
+        const drawn = /^(\d+:\d+)(:[\d.]+)?$/.exec(image?.latent); // not one with ancestors
+        if (!drawn) return;
+        const latent = threshold == null ? drawn[1] : `${drawn[1]}:${threshold}`;
+        const link = window.sngan.link("sample", { class: image.class, latent, n: 1 });
+        const src = await fetched(link);
+        Object.assign(image, { latent, link, src }); // so that its children are those of what is seen
+        tile.querySelector("img").src = src;
       }),
     );
   }

@@ -28,15 +28,17 @@
       bar.hidden = !busy;
       if (busy && value.total) [bar.max, bar.value] = [value.total, value.done];
       else bar.removeAttribute("value");
-      // Old images stay, dimmed, until the first new ones are there, and come back if the attempt fails.
+      // Old images stay, dimmed, until the first new ones are there, and are whole again if the attempt fails before.
       const keep = busy ? !value.images?.length : value.state === "failed";
       rows.classList.toggle("stale", busy && keep);
+      if (value.state === "failed") prune(rows);
       if (keep) return;
-      shown = value;
+      shown = root.shown = { ...value, images: (value.images || []).map((image) => ({ ...image })) };
+      root.dataset.result = value.result || "";
       root.dataset.link = value.link || "";
       root.classList.toggle("pixelated", (value.px || 128) <= 64);
       lineage(parents, value);
-      fill(rows, value);
+      fill(rows, shown);
       window.sngan.path(stage, value);
       list(downloads, value);
       explain(recipe, value);
@@ -66,7 +68,7 @@
       node(
         "button",
         { type: "button", title: `Parent: ${alt}`, "aria-label": `Parent: ${alt}`, onclick: () => window.sngan.go(link) },
-        node("img", { src: window.sngan.image(link), alt: "" }),
+        node("img", { src: window.sngan.image(link), alt: "", onerror: (event) => event.target.remove() }),
       ),
     );
     parents.replaceChildren(node("span", {}, from.length > 1 ? "Parents" : "Parent"), ...images);
@@ -92,14 +94,26 @@
     }
     const tiles = rows.querySelectorAll(".tile");
     images.forEach((image, i) => {
-      if (tiles[i] && !tiles[i].firstChild) picture(tiles[i], value, image);
+      const img = tiles[i]?.querySelector("img");
+      if (!tiles[i]) return;
+      if (!img) picture(tiles[i], value, image);
+      else if (img.src !== window.sngan.source(value, image)) img.src = window.sngan.source(value, image);
     });
+  }
+
+  // What was stopped has no places for images that will not come.
+  function prune(rows) {
+    const gone = rows.querySelectorAll(".tile:empty");
+    if (!gone.length) return;
+    rows.dataset.key = "";
+    gone.forEach((tile) => tile.remove());
+    rows.querySelectorAll("section:not(:has(.tile))").forEach((section) => section.remove());
   }
 
   const empty = (index) => node("div", { class: "tile", "data-index": index });
 
   function picture(tile, value, image) {
-    const src = window.sngan.url(`results/${value.result}/${image.file}`);
+    const src = window.sngan.source(value, image);
     const first = tile.dataset.index === "0";
     const open = node(
       "button",
@@ -148,7 +162,8 @@
           node("pre", { tabindex: 0 }, node("code", {}, text)),
         ),
       );
-    recipe.replaceChildren(node("summary", {}, "How to make these again"), ...blocks);
+    const note = value.note ? node("p", {}, value.note) : "";
+    recipe.replaceChildren(node("summary", {}, "How to make these again"), note, ...blocks);
     recipe.hidden = !blocks.length;
   }
 })();

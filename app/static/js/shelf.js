@@ -40,7 +40,12 @@
   window.sngan.shelve = (value) => {
     const { link, images, result, tab } = value;
     const here = document.querySelector(`#${tab}-sheet`)?.offsetParent !== null;
-    if (here || value.fresh) window.sngan.address(link, { step: window.sngan.moved !== link && Boolean(window.sngan.begun) });
+    if (here || value.fresh) {
+      const step = Boolean(window.sngan.begun) && window.sngan.moved !== link && !window.history.state?.bare;
+      window.sngan.address(link, { step });
+    }
+    const wrong = value.fresh ? null : document.querySelector(".facts.wrong[data-then]");
+    if (wrong) [wrong.textContent, wrong.className] = [wrong.dataset.then, "facts"];
     window.sngan.begun = true;
     window.sngan.moved = "";
     if (!strip.some((entry) => entry.link === link)) {
@@ -64,6 +69,7 @@
       window.sngan.toast("Kept as a favourite in this browser.");
       draw();
     };
+    picture.onerror = () => window.sngan.toast("This image cannot be had just now.");
     picture.src = window.sngan.image(image.link);
   };
 

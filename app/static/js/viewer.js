@@ -36,6 +36,7 @@
     );
   }
 
+  window.sngan.unpair = unpair;
   function unpair() {
     first = null;
     document.getElementById("pairing")?.remove();
@@ -65,7 +66,7 @@
     const show = (to) => {
       index = to;
       const image = value.images[to];
-      const src = window.sngan.url(`results/${value.result}/${image.file}`);
+      const src = window.sngan.source(value, image);
       [picture.src, picture.alt] = [src, image.alt];
       caption.replaceChildren(node("b", {}, image.alt), ` latent ${image.latent}`);
       actions.replaceChildren(
