@@ -54,6 +54,12 @@ def test_it_opens_with_images(visit: Callable[..., Page], tiny: Path) -> None:
         assert run is not None
         assert run["y"] + run["height"] <= size[1], size
     assert torch.equal(pixels(fetched(page, first)), sample(Generator.from_pretrained(tiny), [0])[0])
+    first.click()  # on the phone, whose screen all that one can do with an image fits into
+    for button in page.locator("dialog.viewer .actions > *").all():
+        box = button.bounding_box()
+        assert box is not None
+        assert 0 <= box["x"] < box["x"] + box["width"] <= 390
+        assert box["y"] + box["height"] <= 844
 
 
 def test_from_a_repo_to_a_shared_link(page: Page, visit: Callable[..., Page], toy: Path, tmp_path: Path) -> None:
@@ -135,7 +141,13 @@ def test_images_come_one_after_another_and_stop_when_told(page: Page) -> None:
     expect(state).to_contain_text(re.compile(r"Making images: [1-9]\d* of 64"), timeout=PATIENCE_MS)
     press(page, "Stop")
     expect(state).to_contain_text("Stopped", timeout=PATIENCE_MS)
-    assert 0 < tiles(page, "sample").count() < 64
+    made = tiles(page, "sample").count()
+    assert 0 < made < 64
+    page.get_by_role("tab", name="About").click()
+    page.get_by_role("tab", name="Sample").click()  # which does not begin it again
+    page.wait_for_timeout(500)
+    expect(state).to_contain_text("Stopped")
+    expect(page.locator("#sample-sheet .tile")).to_have_count(made)
     press(page, "Generate")
     expect(state).to_contain_text("Making images", timeout=PATIENCE_MS)
     open_model(page, "tiny", shows="4 classes")  # in the middle of it: the old model's images must not come back
@@ -169,6 +181,16 @@ def test_children_have_parents_and_the_browser_goes_back(page: Page) -> None:
         page.locator("#vary-sheet .parents button").click()
         wait_made(page, "sample", "latent=0%3A2|latent=0:2")
     assert shown(page, "sample") == [first[2]]
+
+
+def test_tabs_are_steps_of_the_history(page: Page) -> None:
+    for tab in ("Morph", "Walk"):
+        page.get_by_role("tab", name=tab).click()
+        wait_made(page, tab.lower(), f"tab={tab.lower()}.*seed=0")
+    for tab in ("morph", "sample"):
+        page.go_back()
+        wait_made(page, tab, f"tab={tab}")
+        expect(page.locator(f"#tabs [data-tab-id={tab}]")).to_have_attribute("aria-selected", "true")
 
 
 def test_two_images_are_mixed(page: Page) -> None:
@@ -239,7 +261,7 @@ def test_a_mixture_follows_its_weights(page: Page) -> None:
     choose(page, "mixture-classes", "n00000002")
     make(page, "mixture", "Mix")
     page.wait_for_url(re.compile("weight=1.0&weight=1.0&weight=1.0"))
-    page.get_by_label("Remove crane (n00000002)").click()
+    page.locator("#mixture-classes").get_by_label("Remove crane (n00000002)").click()
     page.get_by_label("Weight of tench").fill("0.1")
     choose(page, "mixture-classes", "tench")  # again: it stays where it is, with its weight
     make(page, "mixture", "Mix")
@@ -263,6 +285,19 @@ def test_truncation_shows_itself_on_the_first_row(page: Page, tiny: Path) -> Non
     expected = sample(Generator.from_pretrained(tiny), [0] * row, truncation=0.3)
     drawn = [pixels(fetched(page, image)) for image in tiles(page, "sample").all()[:row]]
     assert torch.equal(torch.stack(drawn), expected)
+
+
+def test_truncation_leaves_each_image_its_class(visit: Callable[..., Page], tiny: Path) -> None:
+    page = visit("?class=2&class=0&n=1&seed=3")
+    wait_made(page, "sample")
+    page.get_by_label("Truncation").locator("visible=true").fill("0.3")
+    expect(tiles(page, "sample").nth(1)).to_have_attribute("src", re.compile("image.png"))
+    expected = sample(Generator.from_pretrained(tiny), [2, 0], seed=3, truncation=0.3)
+    assert torch.equal(pixels(fetched(page, tiles(page, "sample").nth(1))), expected[1])
+    tiles(page, "sample").nth(1).click()
+    viewer = page.locator("dialog.viewer")
+    expect(viewer.locator("p")).to_contain_text("tench latent 3:1:0.3")
+    assert torch.equal(pixels(fetched(page, viewer.locator("img"))), expected[1])
 
 
 def test_dice_surprise_and_favourites(page: Page) -> None:
