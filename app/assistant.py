@@ -6,9 +6,10 @@ import mimetypes
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import gradio as gr
-from gradio_client.utils import encode_file_path, is_file_obj_with_meta
+from gradio_client.utils import is_file_obj_with_meta
 
 if TYPE_CHECKING:
     from mcp.types import ImageContent, TextContent
@@ -46,7 +47,7 @@ def contents(outputs: Any, root_url: str) -> list["Content"]:
             if kind.startswith("image/"):
                 yield ImageContent(type="image", data=base64.b64encode(path.read_bytes()).decode(), mimeType=kind)
             if addressed:
-                address = f"{root_url}/gradio_api/file={encode_file_path(output['path'])}"
+                address = f"{root_url}/gradio_api/file={quote(output['path'])}"
                 yield TextContent(type="text", text=f"{path.name}: {address}")
         elif _holds_file(output):
             for part in output:
