@@ -1,5 +1,6 @@
 """The page: `build_demo` puts the parts together."""
 
+import contextlib
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -138,8 +139,9 @@ class Ui:
     def _without_request(self, name: str, revision: str, tab: str, problem: str, open_now: Any) -> dict[Any, Any]:
         """Return the updates for a link that asks for what cannot be: its model and tab, as far as there are these."""
         if open_now:  # what is shown stays
-            model = self.service.models.opened(*str(open_now).partition("@")[::2])
-            return {self.facts: facts_html(model, problem=problem), self.run: ""}
+            name, _, revision = str(open_now).partition("@")
+            with contextlib.suppress(InvalidRequest):
+                return {self.facts: facts_html(self.service.open(name, revision), problem=problem), self.run: ""}
         for wanted in ((name, revision), ("", "")):
             try:
                 model = self.service.open(*wanted)

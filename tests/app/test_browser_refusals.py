@@ -68,6 +68,16 @@ def test_a_wrong_link_is_reported(visit: Callable[..., Page]) -> None:
     page = visit("?class=crane&seed=3")
     expect(page.locator("#facts")).to_contain_text("means several")
     wait_made(page, "sample")
+    expect(page.locator("#facts")).to_contain_text("means several")
+    seed_field(page).fill("78")
+    make(page, "sample", "Generate")
+    expect(page.locator("#facts")).to_contain_text("4 classes")
+    page = visit("?model=thousand&tab=walk&class=zebra%20crossing&weights=000000000000")  # its model and tab stay
+    expect(page.locator("#facts")).to_contain_text("is unknown")
+    wait_made(page, "walk", "thousand")
+    page = visit("?class=0&weights=000000000000&n=1&seed=123")
+    wait_made(page, "sample")
+    expect(page.locator("#facts")).to_contain_text("this link was made with the weights 000000000000 of tiny")
 
 
 @pytest.mark.parametrize(

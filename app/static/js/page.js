@@ -176,6 +176,13 @@ document.addEventListener("click", (event) => {
   if (name && document.querySelector(`#${name}-sheet, #${name}-overview, #${name}-card`)) window.sngan.tab(name);
 });
 
+// What was wrong with a link is told until the visitor goes on.
+document.addEventListener("click", (event) => {
+  const wrong = document.querySelector(".facts.wrong[data-then]");
+  if (!wrong || !event.isTrusted || !event.target.closest?.(".bar .actions")) return;
+  [wrong.textContent, wrong.className] = [wrong.dataset.then, "facts"];
+});
+
 // On narrow screens Gradio puts the tabs that do not fit into a menu, when it opens.
 document.addEventListener("click", (event) => {
   if (!event.target.closest?.("#tabs .overflow-menu") || !document.querySelector(".classless")) return;

@@ -44,8 +44,6 @@
       const step = Boolean(window.sngan.begun) && window.sngan.moved !== link && !window.history.state?.bare;
       window.sngan.address(link, { step });
     }
-    const wrong = value.fresh ? null : document.querySelector(".facts.wrong[data-then]");
-    if (wrong) [wrong.textContent, wrong.className] = [wrong.dataset.then, "facts"];
     window.sngan.begun = true;
     window.sngan.moved = "";
     if (!strip.some((entry) => entry.link === link)) {
