@@ -13,7 +13,7 @@ from app.tabs.tab import Page, Tab
 from app.tabs.widgets import picked, picker, refusal
 from sngan_cond.classes import class_text
 
-COUNT_LABEL = f"Images of each class, {LIMITS.images} in all"
+COUNT_LABEL = "Images of each class"
 SURPRISES = 4  # classes that Surprise me chooses
 
 

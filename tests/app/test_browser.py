@@ -54,6 +54,8 @@ def test_it_opens_with_images(visit: Callable[..., Page], tiny: Path) -> None:
         assert run is not None
         assert run["y"] + run["height"] <= size[1], size
     assert torch.equal(pixels(fetched(page, first)), sample(Generator.from_pretrained(tiny), [0])[0])
+    page.mouse.wheel(0, 200)
+    expect(page.get_by_role("button", name="Generate")).to_be_in_viewport()
     first.click()  # on the phone, whose screen all that one can do with an image fits into
     for button in page.locator("dialog.viewer .actions > *").all():
         box = button.bounding_box()

@@ -43,6 +43,7 @@
     if (here || value.fresh) {
       const step = Boolean(window.sngan.begun) && window.sngan.moved !== link && !window.history.state?.bare;
       window.sngan.address(link, { step });
+      document.title = `${value.title} · ${value.model}`;
     }
     window.sngan.begun = true;
     window.sngan.moved = "";
