@@ -159,17 +159,14 @@ class Service:
 
         return asyncio.run(last())
 
-    def cancel(self, visitor: Visitor | str) -> int:
-        """Stop what a session has waiting or running.
+    def cancel(self, visitor: Visitor) -> int:
+        """Stop what a visitor's session has waiting or running; the visitor may come from another address by now.
 
-        Args:
-            visitor: who has the session, or its name alone: a visitor may come back from another address.
         Returns:
             How many requests were stopped.
         """
-        session = visitor if isinstance(visitor, str) else visitor.session
         with self._guard:
-            stopped = [running for running in self._requests if session and running.visitor.session == session]
+            stopped = [each for each in self._requests if visitor.session and each.visitor.session == visitor.session]
         for running in stopped:
             running.cancel()
         return len(stopped)

@@ -125,7 +125,9 @@ def finder(service: Service) -> Find:
         asked = asked if isinstance(asked, dict) else {}
         try:
             name, _, revision = str(asked.get("model") or "").partition("@")
-            model = service.open(name, revision)
+            model = service.models.opened(name, revision)  # opening takes long, and has its place elsewhere
+            if model is None:
+                return {"problem": "this model is not open any more: choose it again"}
             found = service.classes(model, asked.get("query"), asked.get("limit") or 40)
         except InvalidRequest as error:
             return {"problem": str(error)}

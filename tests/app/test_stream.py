@@ -96,8 +96,8 @@ def test_cancelling_stops_this_sessions_work_only(service: Service) -> None:
         mine, yours = service.stream(LONG, ME), service.stream(ONE, YOU)
         for stream in (mine, yours):
             await within(anext(stream))
-        assert service.cancel("somebody else") == 0
-        assert service.cancel("") == 0
+        assert service.cancel(Visitor("", "somebody else")) == 0
+        assert service.cancel(Visitor("", "")) == 0
         assert service.cancel(ME._replace(address="from elsewhere")) == 1
         with pytest.raises(CancelledError):
             await within(anext(mine))
@@ -129,7 +129,7 @@ def test_cancelling_frees_a_place_in_the_line(service: Service) -> None:
 
 def test_nobody_cancels_requests_without_a_session(service: Service) -> None:
     async def visit() -> list[int]:
-        return [service.cancel("") async for _ in service.stream(ONE, Visitor("10.0.0.1", ""))]
+        return [service.cancel(Visitor("", "")) async for _ in service.stream(ONE, Visitor("10.0.0.1", ""))]
 
     assert asyncio.run(visit()) == [0, 0, 0]
 
@@ -147,7 +147,7 @@ def test_who_waits_for_a_model_can_leave(tiny: Path) -> None:
             for task in coming[::2]:
                 task.cancel()
             for i in (1, 3):
-                assert service.cancel(f"tab {i}") == 1
+                assert service.cancel(Visitor("", f"tab {i}")) == 1
             done, _ = await asyncio.wait([coming[i] for i in range(5)], timeout=30)
             assert len(done) == 5
             assert len(service.turns._running) == 1
