@@ -1,7 +1,7 @@
 """Ask the page for twice what it can give, for ten minutes: `python -m benchmarks.soak`.
 
-Requests come at a fixed rate, whether or not earlier ones are answered, from 60 addresses, each in a session of its own;
-one in ten is broken off, and one in twenty is malformed. What is reported: every kind of answer and how often it came,
+Requests come at a fixed rate, whether or not earlier ones are answered, from 60 addresses, each in a session of its own
+(one in ten is broken off, and one in twenty malformed). What is reported: every kind of answer and how often it came,
 seconds of those that were answered, memory in each tenth of the time, and whether the same seeds give the bytes that a
 fresh process gave before. The model is a random generator of the official size, unless --model says another. Linux
 only, as `benchmarks.page`.
