@@ -72,7 +72,7 @@ def client(hub: HubStandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 IMPATIENT = """
 from sngan_cond.hub import errors, patience
-patience.ANSWER_S, patience.SILENCE_S, errors._PAUSES_S = 0.5, 1.2, (0.01, 0.01)
+patience.ANSWER_S, patience.SILENCE_S, patience.GRACE_S, errors._PAUSES_S = 0.5, 1.2, 1.0, (0.01, 0.01)
 """
 
 

@@ -11,6 +11,7 @@ from huggingface_hub import HfApi, constants, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.hf_api import ModelInfo
 
+from sngan_cond.hub import patience
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER, model_checkpoint
 from sngan_cond.hub.errors import (
     HUB_ERRORS,
@@ -35,7 +36,6 @@ from sngan_cond.hub.files import (
     parse_repo,
     parse_revision,
 )
-from sngan_cond.hub.patience import limited
 from sngan_cond.validation import short_repr
 
 _HASH = re.compile(r"[0-9a-f]{40}")
@@ -145,8 +145,8 @@ class _Hub:
                 "off (HF_HUB_OFFLINE=1 or local_files_only): load it once with the network, or unset it"
             )
         try:
-            with limited(None if cached is None else constants.HF_HUB_ETAG_TIMEOUT):
-                info = with_retries(self._ask, again=cached is None)
+            longest_s = patience.SILENCE_S if cached is None else constants.HF_HUB_ETAG_TIMEOUT
+            info = patience.within(longest_s, lambda: with_retries(self._ask, again=cached is None))
         except HUB_ERRORS as error:
             if cached is None or not is_outage(error):
                 raise self._error(error) from error
@@ -172,10 +172,12 @@ class _Hub:
         try:
             if info.gated:  # anybody may list a gated repo's files, and what the cache has is taken without a request
                 url = hf_hub_url(self.repo, self.needed[0], revision=commit)
-                with limited():
-                    with_retries(partial(self.api.get_hf_file_metadata, url=url))
+                ask = partial(self.api.get_hf_file_metadata, url=url)
+                patience.within(patience.SILENCE_S, lambda: with_retries(ask))
             for name in (*(extra for extra in self.extras if extra in sizes), *self.needed):
-                with limited(size=2 * (sizes[name] or self.max_weights_bytes)):  # a download may begin anew once
+                with patience.limited(
+                    size=2 * (sizes[name] or self.max_weights_bytes)
+                ):  # a download may begin anew once
                     path = with_retries(partial(get, name))
             if self.revision != commit:  # downloads by commit leave no note of the branch, which `fetch` looks up
                 ref = self.cache / f"models--{self.repo.replace('/', '--')}" / "refs" / self.revision
@@ -214,7 +216,6 @@ class _Hub:
             return ", ".join([ref.name for ref in (*refs.branches, *refs.tags)][:8])
 
         try:
-            with limited():
-                return f"; it has {with_retries(names, again=False)}"
+            return f"; it has {patience.within(patience.SILENCE_S, lambda: with_retries(names, again=False))}"
         except HUB_ERRORS:
             return ""

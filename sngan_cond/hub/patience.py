@@ -1,14 +1,17 @@
 """How long the Hub may take over what this package asks of it.
 
 huggingface_hub's client waits for ever for most answers, and for the next byte of any. `limited` ends that for the
-requests that its block makes in its own thread; those of anybody else in the process stay as they are.
+requests that its block makes in its own thread; those of anybody else in the process stay as they are. `within` ends
+what no limit of a request does: a status line byte by byte, or a transfer of the client's that is not in Python.
 """
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from huggingface_hub import get_session
 from huggingface_hub.utils import _http
@@ -16,7 +19,10 @@ from huggingface_hub.utils import _http
 CONNECT_S = 10.0
 ANSWER_S = 60.0  # for the next byte of an answer: a commit takes the Hub longer than any other
 SILENCE_S = 60.0  # for a question and its answer, over all tries of the client
+GRACE_S = 5.0  # in which a call that has met its limit is to end by itself
 LEAST_BYTES_S = 1000.0  # slower than any line that a model is downloaded over
+
+T = TypeVar("T")
 
 
 class HubTooSlowError(TimeoutError):
@@ -61,6 +67,33 @@ def limited(longest_s: float | None = None, *, size: int = 0) -> Iterator[None]:
         yield
     finally:
         _LIMIT.reset(token)
+
+
+def within(longest_s: float, call: Callable[[], T]) -> T:
+    """Make a call as in `limited`, in a thread of its own, and leave it behind where it still does not end.
+
+    Args:
+        longest_s: seconds.
+        call: asks the Hub; its result is returned.
+    Raises:
+        HubTooSlowError: if it has not ended in time; and what it raises.
+    """
+    done: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            with limited(longest_s):
+                done.set_result(call())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=work, name="asks the Hub", daemon=True).start()
+    try:
+        return done.result(longest_s + GRACE_S)
+    except TimeoutError as error:
+        if done.done():  # it is the call's own
+            raise
+        raise HubTooSlowError(f"no end within {longest_s:.0f} s") from error
 
 
 def _watch_client() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
+from sngan_cond.hub import patience
 from sngan_cond.hub.errors import HUB_ERRORS, check_commit, pretrained_error, with_retries
 from sngan_cond.hub.files import CONFIG_FILE, MODEL_FILES, WEIGHTS_FILE, PretrainedError, parse_repo, parse_revision
-from sngan_cond.hub.patience import limited
 from sngan_cond.validation import short_repr
 
 PUSH_S, PUSH_BYTES_S = 600.0, 100_000.0  # what a push may take: so long, and its files at this rate
@@ -39,48 +39,41 @@ def push_folder(
         PretrainedError: if the folder is no model, or the Hub refuses or does not answer.
     """
     parse_repo(repo)
-    names = _names(folder)
+    names = [name for name in MODEL_FILES if (folder / name).is_file()]
     if CONFIG_FILE not in names or WEIGHTS_FILE not in names:
         raise PretrainedError(f"{folder}: no model folder, which has {CONFIG_FILE} and {WEIGHTS_FILE}")
     revision = None if branch is None else parse_revision(branch)
     api = HfApi(token=token)
+
+    def commit() -> CommitInfo:
+        remote = api.list_repo_files(repo, revision=revision)
+        stale = [name for name in MODEL_FILES if name in remote and name not in names]
+        # New operations at each try. The client compares an operation's file with the repo once: where the commit was
+        # made and only its answer got lost, new ones see that nothing is left to do, and no second commit is made.
+        additions = [CommitOperationAdd(name, str(folder / name)) for name in names]
+        for addition in additions:  # several at once the client sends from threads of its own, which know no limit
+            api.preupload_lfs_files(repo, [addition], revision=revision, free_memory=False)
+        made = api.create_commit(
+            repo,
+            [*additions, *(CommitOperationDelete(name) for name in stale)],
+            commit_message=title,
+            commit_description=description,
+            revision=revision,
+        )
+        check_commit(made.oid)
+        return made
+
+    def push() -> CommitInfo:
+        with_retries(lambda: api.create_repo(repo, private=private, exist_ok=True))
+        if revision not in (None, "main"):
+            with_retries(lambda: api.create_branch(repo, branch=str(revision), exist_ok=True))
+        return with_retries(commit)
+
+    size = sum((folder / name).stat().st_size for name in names)
     try:
-        with limited(longest_push_s(folder)):
-            with_retries(lambda: api.create_repo(repo, private=private, exist_ok=True))
-            if revision not in (None, "main"):
-                with_retries(lambda: api.create_branch(repo, branch=str(revision), exist_ok=True))
-            remote = with_retries(lambda: api.list_repo_files(repo, revision=revision))
-            stale = [name for name in MODEL_FILES if name in remote and name not in names]
-
-            def commit() -> CommitInfo:
-                # New operations at each try. The client compares an operation's file with the repo once: where the
-                # commit was made and only its answer got lost, new ones see that nothing is left to do, and no second
-                # commit is made.
-                additions = [CommitOperationAdd(name, str(folder / name)) for name in names]
-                for addition in additions:  # several at once the client sends from threads, which no limit reaches
-                    api.preupload_lfs_files(repo, [addition], revision=revision, free_memory=False)
-                made = api.create_commit(
-                    repo,
-                    [*additions, *(CommitOperationDelete(name) for name in stale)],
-                    commit_message=title,
-                    commit_description=description,
-                    revision=revision,
-                )
-                check_commit(made.oid)
-                return made
-
-            return with_retries(commit)
+        return patience.within(PUSH_S + size / PUSH_BYTES_S, push)
     except HUB_ERRORS as error:
         raise pretrained_error(f"repo={short_repr(repo)}", error) from error
-
-
-def longest_push_s(folder: Path) -> float:
-    """Return the seconds after which `push_folder` gives up."""
-    return PUSH_S + sum((folder / name).stat().st_size for name in _names(folder)) / PUSH_BYTES_S
-
-
-def _names(folder: Path) -> list[str]:
-    return [name for name in MODEL_FILES if (folder / name).is_file()]
 
 
 def find_commit(repo: str, *, title: str, containing: str) -> str | None:
@@ -104,8 +97,7 @@ def find_commit(repo: str, *, title: str, containing: str) -> str | None:
         return None
 
     try:
-        with limited():
-            return with_retries(find, again=False)
+        return patience.within(patience.SILENCE_S, lambda: with_retries(find, again=False))
     except (RepositoryNotFoundError, RevisionNotFoundError):
         return None
     except HUB_ERRORS as error:

@@ -41,6 +41,24 @@ class Stall(Fault):
         return True
 
 
+@dataclass(frozen=True)
+class DripHeaders(Fault):
+    """A header comes one byte at a time, and does not end.
+
+    Args:
+        every_s: seconds between two bytes.
+    """
+
+    every_s: float = 1.0
+
+    def before(self, handler: Any) -> bool:
+        handler.close_connection = True
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Comment: ")
+        while not _gone(handler, self.every_s):
+            handler.wfile.write(b"x")
+        return True
+
+
 class StallInBody(Fault):
     """Headers and half of the body come, and then nothing."""
 

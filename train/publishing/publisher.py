@@ -5,14 +5,12 @@ import random
 import shutil
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
 from huggingface_hub.utils import disable_progress_bars, logging
 
 from sngan_cond.hub.files import HubUnavailableError
-from sngan_cond.hub.upload import longest_push_s
 from sngan_cond.validation import one_line
 from train.publishing.export import export_checkpoint
 from train.publishing.log import PublishLog, UnfitExportError, publish_once
@@ -22,7 +20,6 @@ from train.sections import HubConfig
 DRAIN_S, HURRIED_DRAIN_S = 300.0, 20.0  # a machine that is taken away gives a process about half a minute
 OUTBOX = "outbox"
 WAITING_MAX = 4  # steps, while the Hub does not answer; the oldest gives way to a new one
-BESIDE_PUSH_S = 120.0  # for what a publication does beside its push, which ends by itself
 PAUSE_S, PAUSE_MAX_S, CLOSING_PAUSE_MAX_S = 1.0, 300.0, 5.0  # after a first failure, twice as long after each further
 
 
@@ -166,7 +163,7 @@ class Publisher:
             try:
                 if (step := self._next()) is None:
                     return
-                commit = self._send(step)
+                commit = publish_once(self._folder(step), step, repo=self.repo, private=self.private)
                 self._published.note(self.repo, step, commit)
                 failures = 0
                 self._remove(step)
@@ -174,7 +171,7 @@ class Publisher:
             except UnfitExportError as error:
                 self._say(f"step {step} is not published: {error}")
                 self._remove(step)
-            except Exception as error:  # also one that nobody thought of: what follows is still to be sent
+            except BaseException as error:  # also one that nobody thought of: what follows is still to be sent
                 failures += 1
                 if not self._pause(step, failures, error):
                     return
@@ -187,26 +184,7 @@ class Publisher:
             self._sending = next(iter(self._waiting()), None)
             return self._sending
 
-    def _send(self, step: int) -> str:
-        """Publish a step from a thread of its own, which is left behind if it does not end in time."""
-        sent: Future[str] = Future()
-
-        def send() -> None:
-            try:
-                sent.set_result(publish_once(self._folder(step), step, repo=self.repo, private=self.private))
-            except BaseException as error:
-                sent.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
-
-        longest_s = longest_push_s(self._folder(step)) + BESIDE_PUSH_S
-        threading.Thread(target=send, name=f"publisher-{step}", daemon=True).start()
-        try:
-            return sent.result(longest_s)
-        except TimeoutError as error:
-            if sent.done():
-                raise
-            raise HubUnavailableError(f"it has taken {longest_s / 60:.0f} minutes and is given up") from error
-
-    def _pause(self, step: int | None, failures: int, error: Exception) -> bool:
+    def _pause(self, step: int | None, failures: int, error: BaseException) -> bool:
         """Wait a while after a failure; return whether to try again."""
         # Half of the pause is chance, so that many runs do not return to the Hub in step.
         pause_s = min(PAUSE_MAX_S, PAUSE_S * 2 ** min(failures - 1, 30)) * (0.5 + 0.5 * self._random.random())
@@ -227,6 +205,6 @@ class Publisher:
             return not self._gone
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     expected = isinstance(error, ValueError | OSError | RuntimeError)
     return one_line(error if expected else f"{type(error).__name__}: {error}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub.client import ClientError, HubClient
-from tests.hub.faults import JSON_OF_ANOTHER_SHAPE, Answer, Drip, Fault, Reset, Stall, StallInBody
+from tests.hub.faults import JSON_OF_ANOTHER_SHAPE, Answer, Drip, DripHeaders, Fault, Reset, Stall, StallInBody
 from tests.hub.stand_in import HubStandIn
 from tests.processes import python
 from tests.refusals import refused
@@ -46,7 +46,11 @@ def _refused_load(client: HubClient, cache: Path, *words: str) -> None:
 
 @pytest.mark.parametrize(
     ("endpoint", "fault"),
-    [*(("info", fault) for fault in SILENT), ("head", Stall()), *(("resolve", fault) for fault in (*SILENT, Reset()))],
+    [
+        *(("info", fault) for fault in (*SILENT, DripHeaders(0.1))),
+        ("head", Stall()),
+        *(("resolve", fault) for fault in (*SILENT, Reset())),
+    ],
     ids=_kind,
 )
 def test_a_load_ends_soon_and_the_next_one_works(
@@ -99,7 +103,7 @@ def test_the_cache_serves_where_an_answer_cannot_be_read(
     ("endpoint", "fault"),
     [
         *((name, Stall()) for name in ("create", "tree", "validate_yaml", "preupload", "lfs_batch", "lfs_put")),
-        *(("commit", fault) for fault in SILENT),
+        *(("commit", fault) for fault in (*SILENT, DripHeaders(0.1))),
     ],
     ids=_kind,
 )
