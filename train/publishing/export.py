@@ -31,10 +31,10 @@ from train.errors import TrainError
 from train.files import sha256
 from train.grids import grid_inputs
 from train.publishing.cards import Facts, flat, render_card
-from train.run.checkpoint import STATE_FILE, StateFile
+from train.run.checkpoint import STATE_FILE, state_of
 from train.run.provenance import without_folders
 from train.sections import NotNegative, Positive
-from train.stored import check_as, read_as
+from train.stored import check_as
 
 
 class _GridConfig(BaseModel):
@@ -61,7 +61,7 @@ def export_checkpoint(
     Raises:
         TrainError: if the checkpoint lacks a file, or the disk refuses.
     """
-    state = read_as(StateFile, checkpoint / STATE_FILE)
+    state = state_of(checkpoint)
     try:
         with atomic_folder(target) as draft:
             for name in (CONFIG_FILE, WEIGHTS_FILE, *([DISCRIMINATOR_FILE] if with_discriminator else [])):

@@ -17,9 +17,8 @@ from sngan_cond.stored import read_json
 from train.config import SHARED_KEYS
 from train.errors import TrainError
 from train.files import sha256, write_text_atomically
-from train.run.checkpoint import STATE_FILE, StateFile
+from train.run.checkpoint import STATE_FILE, state_of
 from train.sections import ClassChoices
-from train.stored import read_as
 from train.trainer.matching import Match, Sources, match_classes, match_networks, place, take
 
 START_FILE = "init_from.json"
@@ -176,7 +175,7 @@ def _read(files: ModelFiles, config: GeneratorConfig, choices: ClassChoices) -> 
     except ValueError as error:
         raise TrainError(f"init_classes.{error}") from error
     if (files.folder / STATE_FILE).is_file():
-        state = read_as(StateFile, files.folder / STATE_FILE)
+        state = state_of(files.folder)
         for name, found in sums.items():
             state.check_file(files.folder / name, found)
     facts = {"source": files.source, "repo": files.repo, "commit": files.commit_hash, "step": step, "sha256": sums}
