@@ -91,25 +91,29 @@ def open_model(name: str, config: GeneratorConfig, choices: ClassChoices | None 
     raise TrainError(f"init_from={name}: its files were removed while they were read; a model that stays is allowed")
 
 
-def note_start(folder: Path, facts: dict[str, Any]) -> None:
-    """Write down in a run's folder what it starts from; a start before the first checkpoint finds it again.
+def note_start(folder: Path, facts: dict[str, Any]) -> str | None:
+    """Write down in a run's folder what it starts from.
 
+    Returns:
+        What is to be said if a start that was killed before the first checkpoint began with other weights, as where the
+        model still trains: nothing is left of it.
     Raises:
-        TrainError: if the run began with other weights.
+        TrainError: if the disk refuses.
     """
-    path = folder / START_FILE
+    path, said = folder / START_FILE, None
     if path.exists():
-        before = read_json(path, error=TrainError).get("sha256")
-        if before != facts["sha256"]:
-            raise TrainError(
-                f"--run-dir {folder}: its run began with other weights behind init_from={facts['source']} "
-                f"({START_FILE} has their sha256); give those, or another --run-dir"
-            )
-        return
+        before = read_json(path, error=TrainError)
+        if before.get("sha256") == facts["sha256"]:
+            return None
+        said = (
+            f"note: the start before, which came to no checkpoint, began with other weights behind "
+            f"init_from={facts['source']}: step {before.get('step')}, now step {facts['step']}"
+        )
     try:
         write_text_atomically(path, json.dumps(facts, indent=2) + "\n")
     except OSError as error:
         raise TrainError(f"{path}: cannot be written ({error.strerror})") from error
+    return said
 
 
 def start_from(model: StartModel, G: nn.Module, D: Discriminator, config: GeneratorConfig) -> Started:
