@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.full_disk import files_of_at_most
-from train.files import Dispensable, GrowingFile, lock, clean_drafts
+from train.files import Dispensable, GrowingFile, clean_drafts, lock
 
 fcntl = pytest.importorskip("fcntl")
 

@@ -30,7 +30,7 @@ from train.data.info import IMAGES_NAME
 from train.data.sources.base import EARLIER_READING
 from train.data.workers import BadImage
 from train.errors import DataError
-from train.files import lock, clean_drafts, sync, write_text_atomically
+from train.files import clean_drafts, lock, sync, write_text_atomically
 from train.stored import STRICT, check_as
 
 LAYOUT = 2  # of this folder; 1 had a row for every image, good or bad, and lines without a count

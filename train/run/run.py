@@ -18,7 +18,7 @@ from tqdm import tqdm
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from train.config import TrainConfig
 from train.errors import TrainError
-from train.files import Dispensable, lock, clean_drafts, write_text_atomically
+from train.files import Dispensable, clean_drafts, lock, write_text_atomically
 from train.presets.load import config_to_dict, config_to_yaml, load_config
 from train.run.agreement import check_batches, flat, refuse_other_run
 from train.run.checkpoint import Checkpoint, clean_leftovers, remove_later, whole_checkpoints
