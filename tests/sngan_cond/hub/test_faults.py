@@ -49,7 +49,7 @@ def _refused_load(client: HubClient, cache: Path, *words: str) -> None:
     [
         *(("info", fault) for fault in (*SILENT, DripHeaders(0.1))),
         ("head", Stall()),
-        *(("resolve", fault) for fault in (*SILENT, Reset())),
+        *(("resolve", fault) for fault in (*SILENT, Reset(), Answer(429, headers={"Retry-After": "3600"}))),
     ],
     ids=_kind,
 )
