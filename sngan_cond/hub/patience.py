@@ -6,6 +6,7 @@ what no limit of a request does: a status line byte by byte, or a transfer of th
 """
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -135,6 +136,9 @@ def _before_body(response: Any) -> None:
     if (limit := _LIMIT.get()) is not None:
         # An answer that comes byte by byte meets every timeout. All that reads a body does it through this method.
         response.iter_raw = _Paced(response.iter_raw, limit)
+        for name in ("Retry-After", "RateLimit"):  # the client would sleep for as many seconds, however many they are
+            if any(int(number) > limit.left() for number in re.findall(r"\d+", response.headers.get(name, "")[:99])):
+                del response.headers[name]
 
 
 class _Paced:
