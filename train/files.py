@@ -10,13 +10,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from sngan_cond.atomic import atomic_file
+from sngan_cond.atomic import atomic_file, remove_drafts
+from sngan_cond.stored import open_regular
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Write a file as `atomic_file` does, in a folder that is made if needed, and wait until it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_drafts(path)
     with atomic_file(path) as beside:
         yield beside
         sync(beside)
@@ -42,8 +44,8 @@ def sync(path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
+    """Return the hexadecimal SHA-256 of a regular file."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

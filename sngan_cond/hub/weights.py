@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.hub.files import PretrainedError
-from sngan_cond.stored import MAX_TEXT_BYTES, read_json
+from sngan_cond.stored import MAX_TEXT_BYTES, check_regular, read_json
 from sngan_cond.validation import nearest
 
 _FOREIGN = {
@@ -75,6 +75,7 @@ def read_weights(path: Path, expected: Mapping[str, Tensor], dtype: torch.dtype)
             or a negative variance.
     """
     try:
+        check_regular(path)
         with safe_open(str(path), framework="pt") as file:
             found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
             shapes = {name: tuple(part.get_shape()) for name, part in found.items()}
@@ -139,16 +140,19 @@ def _check_values(path: Path, name: str, weight: Tensor) -> None:
         raise PretrainedError(f"{path}: weight {name} holds {low:.4g}: no variance is below 0")
 
 
-def read_header(path: Path) -> tuple[str | None, int]:
-    """Return the text that `save_weights` gave a file, and how many numbers the file holds.
+def read_header(path: Path, key: str = _TEXT) -> tuple[str | None, int]:
+    """Return a text that a file carries, None if it does not, and how many numbers the file holds.
 
+    Args:
+        key: of the text; that of `save_weights` unless another is given.
     Raises:
         PretrainedError: if the file is damaged, or the text too long.
     """
     try:
+        check_regular(path)
         with safe_open(str(path), framework="pt") as file:
             shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118 - it is no mapping
-            text = (file.metadata() or {}).get(_TEXT)
+            text = (file.metadata() or {}).get(key)
     except (OSError, SafetensorError) as error:
         raise _damaged(path, error) from error
     if text is not None and len(text) > MAX_TEXT_BYTES:

@@ -119,7 +119,7 @@ class Partial:
         raise DataError(f"--out: {self.folder} was begun {why}, or delete it to start anew")
 
     def _read_done(self) -> None:
-        content = self._done.read_bytes() if self._done.exists() else b""
+        content = self._done.read_bytes() if self._done.is_file() else b""
         whole, newline, torn = content.rpartition(b"\n")
         if torn:
             os.truncate(self._done, len(whole + newline))  # otherwise the next line would be appended to the torn one
