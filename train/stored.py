@@ -64,12 +64,12 @@ def check_as(model: type[T], values: Mapping[str, Any], *, error: type[ValueErro
     except ValidationError as reason:
         first = reason.errors(include_url=False)[0]
         known = getattr(model, "__pydantic_fields__", {})  # of dataclasses and models alike; a plain type has none
-        field = ".".join(str(part) for part in first["loc"])
+        field = one_line(".".join(str(part) for part in first["loc"]), 100, more="…")
         if kind := _MISFITS.get(first["type"]):
             listed = f"; allowed are exactly {', '.join(sorted(known))}" if len(first["loc"]) == 1 else ""
             raise error(f"{name}: field {field!r} is {kind}{listed}") from reason
         if first["type"] == "value_error":  # one of ours, whose words name the value already
-            raise error(f"{name}: {first['ctx']['error']}") from reason
+            raise error(f"{name}: {one_line(first['ctx']['error'], 400, more='…')}") from reason
         value, described = first["input"], getattr(known.get(first["loc"][0]), "description", None)
         if described:  # of the whole field, whichever entry or kind of it is wrong
             field = str(first["loc"][0])

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from sngan_cond.hub.files import PretrainedError
-from sngan_cond.stored import open_regular, read_json
+from sngan_cond.stored import read_json
 from sngan_cond.validation import short_repr
 
 CHECKPOINTS_FOLDER = "checkpoints"
@@ -52,7 +52,7 @@ def model_checkpoint(run: Path, needed: tuple[str, ...]) -> Path:
 def _verify(folder: Path, needed: tuple[str, ...]) -> None:
     noted: object = read_json(folder / STATE_FILE, name=STATE_FILE).get("files")
     for name in needed:
-        with open_regular(folder / name) as file:
+        with (folder / name).open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         expected = noted.get(name) if isinstance(noted, dict) else None
         if found != expected:

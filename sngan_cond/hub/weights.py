@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.hub.files import PretrainedError
 from sngan_cond.stored import MAX_TEXT_BYTES, check_regular, read_json
-from sngan_cond.validation import nearest
+from sngan_cond.validation import nearest, one_line
 
 _FOREIGN = {
     "_class_name": "diffusers",
@@ -123,7 +123,8 @@ def _compare(
 
 
 def _damaged(path: Path, error: Exception) -> PretrainedError:
-    return PretrainedError(f"{path}: damaged or not safetensors ({error}); download or save it again")
+    reason = one_line(error, 200, more="…")
+    return PretrainedError(f"{path}: damaged or not safetensors ({reason}); download or save it again")
 
 
 def _check_values(path: Path, name: str, weight: Tensor) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from sngan_cond.stored import check_regular, open_regular
+from sngan_cond.validation import one_line
 from train.data.colour import to_rgb
 
 FILTERS = {
@@ -44,12 +45,12 @@ class BadImageError(Exception):
 
     Args:
         reason: one of REASONS.
-        detail: what exactly; line breaks become spaces.
+        detail: what exactly; put on one line, and cut where it is long.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, " ".join(detail.split())
+        self.reason, self.detail = reason, one_line(detail, 400, more="…")
+        super().__init__(f"{reason}: {self.detail}")
 
 
 @dataclasses.dataclass(frozen=True)
