@@ -235,4 +235,4 @@ def _name_of(dtype: torch.dtype) -> str:
 
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"weight{'s' * (len(names) > 1)} {', '.join(name[:80] for name in names[:3])}{more}"
+    return f"weight{'s' * (len(names) > 1)} {', '.join(one_line(name, 80) for name in names[:3])}{more}"

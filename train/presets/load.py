@@ -10,13 +10,14 @@ from typing import Any, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from sngan_cond.stored import read_text
 from sngan_cond.validation import did_you_mean, nearest, one_line, short_repr
 from train.config import SHARED_KEYS, TrainConfig
 from train.errors import TrainError
 from train.presets.index import TablePreset, table_presets
 from train.presets.tables import Values
 from train.sections import DataConfig
-from train.stored import parse_yaml, read_yaml
+from train.stored import MAX_YAML_BYTES, parse_yaml, read_yaml
 
 FOLDER = Path(__file__).parent
 _ADAPTER = TypeAdapter(TrainConfig)
@@ -50,7 +51,8 @@ def preset_notes(preset: str) -> tuple[str, ...]:
     found = _find(preset, f"--preset {preset}")
     if isinstance(found, TablePreset):
         return found.about
-    head = itertools.takewhile(lambda line: line.startswith("#"), found.read_text(encoding="utf-8").splitlines())
+    text = read_text(found, "YAML", error=TrainError, limit=MAX_YAML_BYTES)
+    head = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
     return tuple(line.lstrip("# ") for line in head)
 
 

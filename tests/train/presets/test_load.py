@@ -147,6 +147,11 @@ def test_a_mistake_in_a_file_names_the_file(tmp_path: Path, text: str, message: 
     assert refused(lambda: load_config(str(path)), message, by=TrainError).startswith(f"{path}: ")
 
 
+def test_a_preset_that_is_no_text_is_refused_before_its_notes_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_bytes(b"# \xe9\nsteps: 3\n")
+    refused_command(main, ["--dry-run", "--preset", tmp_path / "mine.yaml"], "cannot be read as YAML ('utf-8' codec")
+
+
 def test_a_preset_extends_files_beside_it_and_those_that_extend_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,7 +162,7 @@ READERS = (
     ),
     Reader("idx", _idx_seeds, _idx, (DataError,), (idx.read_idx,), share=1.5),
     Reader(
-        "idx in a gzip",
+        "idx.gz",
         lambda _: [gzip.compress(seed) for seed in _idx_seeds(_)],
         _idx,
         (DataError,),

@@ -74,7 +74,7 @@ READERS = (
         share=0.4,
     ),
     Reader(
-        "cached features",
+        "cached-features",
         _features_seeds,
         _features,
         (EvaluationError,),
@@ -84,7 +84,7 @@ READERS = (
         share=1,
     ),
     Reader(
-        "weights of torch",
+        "torch-weights",
         _pickled_seeds,
         written("w.pth", weights.read_tensors),
         (EvaluationError,),

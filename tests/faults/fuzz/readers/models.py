@@ -160,7 +160,7 @@ READERS = (
         share=0.3,
     ),
     Reader(
-        "discriminator's config",
+        "discriminator-config",
         fixed(rebuilding.config_text(DiscriminatorConfig(), ConstraintConfig())),
         _discriminator_config,
         (ValueError,),

@@ -90,7 +90,7 @@ _markdown = (
 
 READERS = (
     Reader(
-        "page link",
+        "page-link",
         fixed(*(request.link().removeprefix("?") for request in _ASKED)),
         _link,
         (ValueError,),

@@ -84,7 +84,7 @@ def _health() -> bytes:
 
 READERS = (
     Reader(
-        "model of pydantic",
+        "health.json",
         fixed(_health()),
         written("health.json", lambda path: record.read_record(path.parent)),
         (TrainError,),
@@ -136,7 +136,7 @@ READERS = (
         mutate_json,
     ),
     Reader(
-        "metrics to compare",
+        "metrics-compare",
         fixed(_metrics_file()),
         written("m.json", lambda path: compare.compare([path, path])),
         (EvaluationError,),

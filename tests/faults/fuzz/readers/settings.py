@@ -25,6 +25,7 @@ def _set(folder: Path, data: bytes) -> object:
 
 def _preset(folder: Path, data: bytes) -> object:
     (folder / "a.yaml").write_bytes(data)
+    load.preset_notes(str(folder / "a.yaml"))
     return load.load_config(str(folder / "a.yaml"), count_classes=lambda _: 3)
 
 
@@ -63,7 +64,7 @@ READERS = (
         share=0.8,
     ),
     Reader(
-        "--set",
+        "set",
         fixed(
             "batch_total=64",
             "optim_g.lr=1e-4\x1fsteps=9\x1faugment.policy=[color]",
@@ -87,7 +88,7 @@ READERS = (
         share=0.5,
     ),
     Reader(
-        "training.json in a card",
+        "training.json-in-card",
         fixed(
             json.dumps(TRAINING),
             json.dumps(

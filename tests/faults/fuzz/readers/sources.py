@@ -220,7 +220,7 @@ READERS = (
     ),
     Reader("image", _image_seeds, _image, (BadImageError,), (image, colour), share=0.5),
     Reader(
-        "icc profile",
+        "icc",
         lambda _: _profiles(),
         _icc,
         (),

@@ -106,7 +106,7 @@ def _flags_parser() -> argparse.ArgumentParser:
 def _flags(folder: Path, data: bytes) -> object:
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # --help
-            return _flags_parser().parse_args(text(data).split("\x1f"))
+            return _flags_parser().parse_args(text(data).split("\x1f")[:100])
     except SystemExit as error:
         if error.code == 2:
             raise ValueError("refused") from error
@@ -192,7 +192,7 @@ READERS = (
         _names_tokens,
     ),
     Reader(
-        "model's name",
+        "model-name",
         fixed("user/name", "user/name@v1.0", "a/b@refs/pr/1"),
         _names,
         (PretrainedError,),
