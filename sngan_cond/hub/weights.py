@@ -28,6 +28,7 @@ _FOREIGN = {
     "pretrained_cfg": "timm",
 }
 _FLOATS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
+_LARGEST = math.sqrt(torch.finfo(torch.float32).max)  # of a weight; flipped bits of damaged files exceed it
 _DTYPES = {**_FLOATS, "I64": torch.int64}
 
 _TEXT = "sngan_cond"  # key of a file's metadata
@@ -72,7 +73,7 @@ def read_weights(path: Path, expected: Mapping[str, Tensor], dtype: torch.dtype)
         Name to tensor on the CPU.
     Raises:
         PretrainedError: if the file is damaged, or a weight is missing, unknown, of another shape or kind, not finite,
-            or a negative variance.
+            beyond what float32 can square, or a negative variance.
     """
     try:
         check_regular(path)
@@ -136,6 +137,11 @@ def _check_values(path: Path, name: str, weight: Tensor) -> None:
         raise PretrainedError(
             f"{path}: weight {name} holds NaN or infinity in {_name_of(weight.dtype)}: {count:,} of its "
             f"{weight.numel():,} values are not finite"
+        )
+    if max(-low, high) > _LARGEST:
+        raise PretrainedError(
+            f"{path}: weight {name} holds {max(low, high, key=abs):.4g}: beyond {_LARGEST:.2g} the product of two is "
+            "infinite in float32, and no network has such weights"
         )
     if name.endswith("running_var") and low < 0:
         raise PretrainedError(f"{path}: weight {name} holds {low:.4g}: no variance is below 0")

@@ -182,7 +182,8 @@ def mutate_text(rng: random.Random, seeds: Sequence[bytes], tokens: Sequence[byt
             word = words[at % len(words)]
             words[at % len(words)] = rng.choice((word.upper(), word[::-1], word[:-1], word * 2, word + "0", " " + word))
         elif kind == 6:
-            words[at:at] = ["".join(words[at : at + 2] or ["["]) * (1 << rng.randrange(13))]
+            piece = "".join(words[at : at + 2]) or "["
+            words[at:at] = [piece * min(1 << rng.randrange(13), 1 + LONGEST // len(piece))]
     return "".join(words).encode("utf-8", "replace")[:LONGEST]
 
 
@@ -256,7 +257,7 @@ def _changed(rng: random.Random, tree: Any, tokens: Sequence[bytes]) -> Any:
         if kind < 0.15:
             return tree[:at] + tree[at + 1 :]
         if kind < 0.3:
-            return tree[:at] + [tree[at]] * rng.choice((2, 2, 3, 100)) + tree[at:]
+            return tree[:at] + [tree[at]] * rng.choice((2, 2, 3, 20)) + tree[at:]
         return [*tree[:at], _changed(rng, tree[at], tokens), *tree[at + 1 :]]
     if isinstance(tree, str) and rng.random() < 0.5:
         return mutate_text(rng, [tree.encode("utf-8", "replace")], tokens).decode("utf-8", "replace")
