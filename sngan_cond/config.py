@@ -135,7 +135,7 @@ class DiscriminatorConfig(StrictConfig):
         if self.head == "reconstruction" and self.architecture != "cnn":
             raise ValueError(f"head='reconstruction' with architecture={self.architecture!r}: cnn is allowed")
         if self.score_bias not in (None, True, False):
-            raise ValueError(f"score_bias={self.score_bias!r}: true, false or null is allowed")
+            raise ValueError(f"score_bias={short_repr(self.score_bias)}: true, false or null is allowed")
 
     @property
     def width(self) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from sngan_cond.atomic import atomic_file, remove_drafts
+from sngan_cond.atomic import atomic_file
 from sngan_cond.stored import open_regular
 
 
@@ -18,7 +18,6 @@ from sngan_cond.stored import open_regular
 def atomic_write(path: Path) -> Iterator[Path]:
     """Write a file as `atomic_file` does, in a folder that is made if needed, and wait until it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_drafts(path)
     with atomic_file(path) as beside:
         yield beside
         sync(beside)

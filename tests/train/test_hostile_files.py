@@ -15,6 +15,7 @@ from sngan_cond.atomic import atomic_folder
 from sngan_cond.convert import discriminator_from_chainer, generator_from_chainer
 from sngan_cond.hub.weights import header, save_tensors
 from sngan_cond.npy import map_npy, read_npy_header
+from sngan_cond.outputs import Destination
 from sngan_cond.stored import read_json
 from tests.command_line import save_conditional
 from tests.refusals import refused
@@ -31,7 +32,7 @@ from train.evaluation.classifier_file import (
     save_classifier,
 )
 from train.evaluation.compare import compare
-from train.files import atomic_write, sha256
+from train.files import sha256
 from train.presets.load import load_config
 from train.publishing.cards import load_facts
 
@@ -202,13 +203,13 @@ def test_a_classifier_of_a_thousand_million_classes_is_refused_unbuilt(tmp_path:
 
 def test_what_killed_processes_left_of_a_file_is_removed_when_it_is_written_again(tmp_path: Path) -> None:
     dead, alive = 2**22 + 1, os.getppid()  # above the largest number that Linux gives a process
-    for name in (f".a.json.{dead}", f".a.json.{alive}", f".b.json.{dead}", ".a.json.old", "a.json.1"):
+    for name in (f".a.npy.{dead}", f".a.npy.{alive}", f".b.npy.{dead}", ".a.npy.old", "a.npy.1"):
         (tmp_path / name).touch()
     (tmp_path / f".model.{dead}.x1" / "model").mkdir(parents=True)
-    with atomic_write(tmp_path / "a.json") as draft:
-        draft.write_text("{}")
+    destination = Destination(path=tmp_path / "a.npy")
+    destination.write([], count=0, side_px=1, columns=1, y=None, names=[])
     with atomic_folder(tmp_path / "model") as folder:
         (folder / "b").touch()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        ["a.json", f".a.json.{alive}", f".b.json.{dead}", ".a.json.old", "a.json.1", "model"]
+        ["a.npy", f".a.npy.{alive}", f".b.npy.{dead}", ".a.npy.old", "a.npy.1", "model"]
     )
