@@ -27,6 +27,7 @@ from app.requests.base import Request
 from app.service import Progress, Result, Service
 from app.turns import Visitor
 from sngan_cond.images import save_animation, save_png, to_grid
+from sngan_cond.stored import parse_json
 
 FRAME_MS = 120
 VIDEO_PX = 256  # at least: players blur smaller images
@@ -184,12 +185,11 @@ class ResultFolder:
         return self._read("layout.json")
 
     def _read(self, name: str) -> dict[str, Any]:
-        values: dict[str, Any] = json.loads((self.path / name).read_text())
-        return values
+        return parse_json((self.path / name).read_text(encoding="utf-8"), name=name)
 
     def _write(self, name: str, values: dict[str, Any]) -> None:
         with _draft(self.path / name) as draft:
-            draft.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+            draft.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def results_root() -> Path:

@@ -3,6 +3,9 @@
 import contextlib
 import errno
 import os
+import re
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +40,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "a file of this name is in the way of the folder", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as holder:
+    remove_drafts(path)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.{os.getpid()}.", dir=path.parent) as holder:
         # A folder inside it, because the temporary one is readable by its owner only, and a rename would keep that.
         draft = Path(holder) / path.resolve().name
         draft.mkdir()
@@ -47,3 +51,30 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             return
         for file in list(draft.iterdir()):
             file.replace(path / file.name)
+
+
+def remove_drafts(path: Path) -> None:
+    """Remove what killed processes have left of their attempts at a path.
+
+    For `atomic_file` its callers do so where a folder is not large: it is listed each time.
+    """
+    named = re.compile(rf"\.{re.escape(path.name)}\.(\d+)(\.\w+)?")
+    with contextlib.suppress(OSError):  # of a folder that is not there, or may not be listed or written
+        drafts = [(draft, found) for draft in path.parent.iterdir() if (found := named.fullmatch(draft.name))]
+        for draft in [draft for draft, found in drafts if not _is_alive(int(found[1]))]:
+            if draft.is_dir():
+                shutil.rmtree(draft, ignore_errors=True)
+            else:
+                draft.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    if sys.platform == "win32":  # where this signal ends a process
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True

@@ -13,6 +13,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from sngan_cond.atomic import atomic_file
+from sngan_cond.stored import open_regular
 from sngan_cond.validation import one_line
 
 
@@ -130,8 +131,8 @@ def sync(path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
+    """Return the hexadecimal SHA-256 of a regular file."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
