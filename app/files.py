@@ -79,7 +79,7 @@ class ResultFolder:
             if time.time() - folder.path.stat().st_mtime > LIMITS.keep_results_s:
                 raise FileNotFoundError
             recipe = folder._read("recipe.json")
-            folder._stem = _stem(recipe["kind"], recipe)
+            folder._stem = _stem(str(recipe["kind"]), recipe)
             if not _STEM.fullmatch(folder._stem):
                 raise ValueError(folder._stem)
             for path in (*folder.path.glob("[!.]*"), folder.path):  # Gradio looks at each file's age
