@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from sngan_cond.npy import map_npy, read_npy_header
 from sngan_cond.outputs import Destination
 from sngan_cond.stored import read_json
 from tests.command_line import save_conditional
+from tests.processes import ROOT
 from tests.refusals import refused
 from train.data.image import BadImageError, decode
 from train.data.sources import open_source
@@ -60,6 +62,25 @@ def _labels(path: Path) -> object:
     (path.parent / "images").mkdir()
     (path.parent / "images" / "a.png").touch()
     return open_source(SourceRequest(f"imagefolder:{path.parent / 'images'}", 8, labels=str(path)))
+
+
+@pytest.mark.parametrize(
+    ("call", "where"),
+    [
+        (r"json\.loads?\(", {"sngan_cond/stored.py"}),
+        (r"yaml\.\w*load\w*\(", {"train/stored.py"}),
+        (r"np\.(load|fromfile)\(|read_array", set()),
+        (r"torch\.load\(", {"train/evaluation/weights.py"}),
+    ],
+)
+def test_each_format_has_one_reader(call: str, where: set[str]) -> None:
+    found = {
+        str(path.relative_to(ROOT))
+        for package in ("sngan_cond", "train", "app")
+        for path in (ROOT / package).rglob("*.py")
+        if re.search(call, path.read_text(encoding="utf-8"))
+    }
+    assert found == where
 
 
 READERS: dict[str, Callable[[Path], object]] = {

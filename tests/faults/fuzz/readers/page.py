@@ -64,6 +64,15 @@ def _card(folder: Path, data: bytes) -> object:
     return made
 
 
+def _recipe(folder: Path, data: bytes) -> object:
+    from app.files import ResultFolder  # here: it imports gradio, which takes seconds
+
+    result = folder / f"sngan-{'0' * 32}"
+    result.mkdir(exist_ok=True)
+    (result / "recipe.json").write_bytes(data)
+    return ResultFolder.open(folder, result.name).images
+
+
 def _samples(folder: Path, data: bytes) -> object:
     (folder / "samples.png").write_bytes(data)
     return card.samples_png(folder / "samples.png")
@@ -120,6 +129,16 @@ READERS = (
         (card,),
         mutate_text,
         (b"<details>", b"</details>", b"](", b"![", b"```", b"|", b"> ", b"- "),
+        share=0.3,
+    ),
+    Reader(
+        "recipe.json",
+        fixed('{"format": 1, "kind": "sample", "seed": 7, "images": [{"latent": "7:0", "class": "1"}]}'),
+        _recipe,
+        (InvalidRequest,),
+        (),
+        mutate_json,
+        (b"kind", b"seed", b"../", b"[", b"*"),
         share=0.3,
     ),
     Reader(
