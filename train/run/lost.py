@@ -1,10 +1,12 @@
-"""A run whose checkpoints are gone: what tells that it had some, and how it gives way to one that begins anew."""
+"""What killed processes left of a run, and what tells of checkpoints that are gone: it gives way to one begun anew."""
 
 from pathlib import Path
 
-from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER, saved_steps
+from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER, checkpoint_folder, saved_steps
 from sngan_cond.stored import read_json
 from train.config import TrainConfig
+from train.files import clean_drafts
+from train.run.checkpoint import clean_leftovers
 from train.run.numerics import TRAINING_FILE
 from train.run.scalars import SCALARS_FILE, log_lines
 
@@ -32,6 +34,14 @@ def traces(folder: Path, config: TrainConfig) -> list[str]:
     except (ValueError, TypeError, AttributeError):
         found.append(f"it has {PUBLISHED_FILE}, which cannot be read")
     return found if steps or len(found) > 1 else []
+
+
+def clean_up(folder: Path) -> None:
+    """Remove what killed processes left half-done in the folder of a run, which no other trains in."""
+    clean_leftovers(folder / CHECKPOINTS_FOLDER)
+    scored = folder / "evaluations"
+    for drafted in (folder, folder / "samples", *(checkpoint_folder(scored, step) for step in saved_steps(scored))):
+        clean_drafts(drafted)
 
 
 def move_aside(folder: Path, *, keep: str) -> Path:

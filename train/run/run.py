@@ -18,13 +18,13 @@ from tqdm import tqdm
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from train.config import TrainConfig
 from train.errors import TrainError
-from train.files import Dispensable, clean_drafts, lock, write_text_atomically
+from train.files import Dispensable, lock, write_text_atomically
 from train.presets.load import config_to_dict, config_to_yaml, load_config
 from train.run.agreement import check_batches, flat, refuse_other_run
-from train.run.checkpoint import Checkpoint, clean_leftovers, remove_later, whole_checkpoints
+from train.run.checkpoint import Checkpoint, remove_later, whole_checkpoints
 from train.run.launch import AnyRankFlag, open_accelerator
 from train.run.logs import Logs
-from train.run.lost import move_aside, traces
+from train.run.lost import clean_up, move_aside, traces
 from train.run.numerics import TRAINING_FILE
 from train.run.provenance import commit, hardware, versions
 from train.run.watch import Watch
@@ -92,6 +92,23 @@ class Run:
         self.watch.meet()  # the main process may have waited for its disk
         return broadcast_object_list([value])[0]
 
+    def on_main(self, act: Callable[[], object]) -> None:
+        """Have the main process do what only it may, and wait for it.
+
+        Raises:
+            TrainError: in every process, if it cannot be done.
+        """
+        problem: str | None = None
+        if self.is_main:
+            try:
+                act()
+            except TrainError as error:
+                problem = str(error)
+            except OSError as error:
+                problem = f"--run-dir {self.folder}: cannot be written ({error.strerror})"
+        if (problem := self.from_main(problem)) is not None:
+            raise TrainError(problem)
+
     def newest_checkpoint(self, check: Callable[[Checkpoint], None]) -> Checkpoint | None:
         """Find the newest whole checkpoint, the same one in every process; nothing is changed.
 
@@ -101,14 +118,22 @@ class Run:
             TrainError: if processes see unlike ones, as on nodes that do not share the folder, if the system cannot
                 read them now, or if the run had checkpoints and none is whole, unless it may begin anew.
         """
-        found = next(whole_checkpoints(self.checkpoints, self.print, check=check), None)
+        found, problem = None, None
+        try:
+            found = next(whole_checkpoints(self.checkpoints, self.print, check=check), None)
+        except TrainError as error:
+            problem = str(error)
         if self.world_size > 1:
-            steps = gather_object([0 if found is None else found.step])
-            if len(set(steps)) > 1:
+            seen = gather_object([(0 if found is None else found.step, problem)])
+            problem = next((told for _, told in seen if told), None)
+            steps = [step for step, _ in seen]
+            if problem is None and len(set(steps)) > 1:
                 raise TrainError(
                     f"--run-dir {self.folder}: its newest checkpoints are of steps {steps}, process by process; a "
                     "folder that every node shares is needed"
                 )
+        if problem is not None:
+            raise TrainError(problem)
         if found is None:
             self._begin_anew()
         return found
@@ -120,10 +145,12 @@ class Run:
                 f"--run-dir {self.folder}: the run has no whole checkpoint ({'; '.join(lost)}). Nothing was changed. "
                 "Bring one back, or begin at step 0 with --start-anew, which keeps what is left in a folder of its own"
             )
-        self.accelerator.wait_for_everyone()  # all have looked
-        if lost and self.is_main:
-            self.print(f"beginning anew; what was left of the run is in {move_aside(self.folder, keep=LOCK_FILE)}")
-        self.accelerator.wait_for_everyone()
+        if lost:
+            self.accelerator.wait_for_everyone()  # all have looked
+            self.on_main(self._move_aside)
+
+    def _move_aside(self) -> None:
+        self.print(f"beginning anew; what was left of the run is in {move_aside(self.folder, keep=LOCK_FILE)}")
 
     def start(self, step: int, before: "Run | None" = None) -> None:
         """Say what the run computes in, and open log, trackers and bar at a step.
@@ -135,17 +162,7 @@ class Run:
             before: the run as these processes had it open until now, which may have been asked to stop meanwhile.
         """
         self.print(self.numerics.line())
-        if self.is_main:
-            try:
-                self._write_config()
-                clean_leftovers(self.checkpoints)
-                for folder in (self.folder, *(self.folder / name for name in ("samples", "evaluations"))):
-                    clean_drafts(folder)
-                for folder in (self.folder / "evaluations").glob("step-*"):
-                    clean_drafts(folder)
-                self.logs.keep(lambda line: line["step"] <= step)
-            except OSError as error:
-                raise self._unwritable(error) from error
+        self.on_main(lambda: self._prepare_folder(step))
         self.accelerator.init_trackers(self.folder.resolve().name)
         if self.is_main:
             self.logs.begin(step, flat(config_to_dict(self.config)))
@@ -233,11 +250,14 @@ class Run:
 
     def forget(self, step: int, prefixes: tuple[str, ...]) -> None:
         """Drop the log lines of a step that hold a scalar whose name begins so, to be written again."""
-        if self.is_main:
-            self.logs.keep(lambda line: line["step"] != step or not any(key.startswith(prefixes) for key in line))
+
+        def others(line: dict[str, Any]) -> bool:
+            return line["step"] != step or not any(key.startswith(prefixes) for key in line)
+
+        self.on_main(lambda: self.logs.keep(others))
 
     def forget_after(self, step: int) -> None:
-        """Remove what the folder has of later steps: checkpoints, from the newest on, grids and scores."""
+        """Remove, on the main process, what the folder has of later steps: checkpoints, the newest first, grids, scores."""
         if not step:  # or else what is left would tell of lost checkpoints, after a kill
             (self.folder / TRAINING_FILE).unlink(missing_ok=True)
             self.logs.keep(lambda line: line["step"] <= step)
@@ -273,12 +293,7 @@ class Run:
         if path.exists():
             config = load_config(str(path))
             refuse_other_run(self.folder, config, self.config)
-        if self.is_main:
-            try:
-                self._lock_folder()
-            except OSError as error:
-                raise self._unwritable(error) from error
-        self.accelerator.wait_for_everyone()
+        self.on_main(self._lock_folder)
         return config
 
     def _lock_folder(self) -> None:
@@ -288,8 +303,11 @@ class Run:
         except BlockingIOError as error:
             raise TrainError(f"--run-dir {self.folder}: another process trains in it") from error
 
+    def _prepare_folder(self, step: int) -> None:
+        """Write the configuration, and remove what killed processes and later steps have left."""
+        self._write_config()
+        clean_up(self.folder)
+        self.logs.keep(lambda line: line["step"] <= step)
+
     def _write_config(self) -> None:
         write_text_atomically(self.folder / CONFIG_FILE, config_to_yaml(self.config))
-
-    def _unwritable(self, error: OSError) -> TrainError:
-        return TrainError(f"--run-dir {self.folder}: cannot be written ({error.strerror})")

@@ -141,9 +141,7 @@ class Health:
         to = self.last_healthy()
         names = tuple(name for name in self.monitor.state.found if self.monitor.symptoms[name].mends)
         self.record = self.record.with_rollback(Rollback(step=step, to=to, because=names))
-        if self.run.is_main:
-            self.run.forget_after(to)
-            self.record.write(self.run.folder)
+        self.run.on_main(lambda: (self.run.forget_after(to), self.record.write(self.run.folder)))
         self.run.print(
             f"step {step}: back to step {to}, learning rates x {self.record.rate_factor:g} "
             f"(rollback {len(self.record.rollbacks)} of {MAX_ROLLBACKS})"

@@ -163,10 +163,9 @@ class _Training:
 
     def _go_back(self) -> None:
         if self.goes_back:
-            if self.run.is_main:  # first: published steps without a checkpoint tell of lost ones
-                forget_published(self.run.folder, self.health.last_healthy())
+            # First: published steps without a checkpoint tell of lost ones.
+            self.run.on_main(lambda: forget_published(self.run.folder, self.health.last_healthy()))
             self.health.roll_back(self.step)
-            self.run.accelerator.wait_for_everyone()
 
     @property
     def images_seen(self) -> int:

@@ -185,9 +185,8 @@ class Networks:
             return
         assert model is not None  # it is read where there is no checkpoint, or the run may begin anew
         G, D = self.updates.G, self.updates.D
+        self.run.on_main(lambda: self._note_start(model))
         if self.run.is_main:
-            if was := note_start(self.run.folder, model.facts):
-                self.run.print(was)
             started = start_from(model, G, D, self.generator_config)
             for line in started.table:
                 self.run.print(line)
@@ -196,6 +195,10 @@ class Networks:
         for network in (G, D):
             shared(network)
         self.ema.network.load_state_dict(G.state_dict())
+
+    def _note_start(self, model: StartModel) -> None:
+        if was := note_start(self.run.folder, model.facts):
+            self.run.print(was)
 
     def _check(self, checkpoint: Checkpoint) -> None:
         """Raise a ValueError if the tensors of a checkpoint are not those of the networks; nothing is loaded."""
