@@ -72,7 +72,7 @@ def read_npy_header(file: IO[bytes]) -> NpyHeader:
         raise NpyError(f"its header is none of an array of numbers: {text[:60]!r}") from error
     if dtype.kind not in "biuf":
         raise NpyError(f"is of type {dtype}; numbers are allowed")
-    if len(shape) > _MAX_AXES or any(side >= 2**48 for side in shape):
+    if len(shape) > _MAX_AXES or math.prod(side or 1 for side in shape) >= 2**48:  # NumPy counts so too
         raise NpyError(f"an array of {len(shape)} axes, up to {max(shape):,} long: no memory holds it")
     return NpyHeader(shape, dtype, fortran, 8 + width + length)
 

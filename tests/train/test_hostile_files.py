@@ -127,6 +127,7 @@ HEADERS = {
     "objects": (_npy("(3,)", "|O"), "is of type object; numbers are allowed"),
     "texts": (_npy("(3,)", "<U9"), "is of type <U9"),
     "a long side": (_npy(f"({2**50},)"), "no memory holds it"),
+    "long sides of nothing": (_npy(f"(0, {2**40}, {2**40})"), "no memory holds it"),
     "many axes": (_npy("(1, 1, 1, 1, 1, 1, 1, 1, 1, 1)"), "an array of 10 axes"),
     "a negative side": (_npy("(-3,)"), "its header is none of an array of numbers"),
     "an expression": (_npy("([[[[[[[[[[]]]]]]]]]])"), "its header is none of an array of numbers"),

@@ -56,7 +56,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
                 raise DataError(f"{printable(path)}: {what}")
             shape = tuple(np.frombuffer(head, ">u4", dimensions, 4).tolist())
             expected = math.prod(shape)
-            if expected > MAX_BYTES:
+            if max(expected, *shape) > MAX_BYTES:
                 raise DataError(f"{printable(path)}: its header asks for {expected:,} bytes, {MAX_BYTES:,} are allowed")
             content = file.read(expected + 1)  # one more, which there must not be
     except (OSError, EOFError, zlib.error) as error:
