@@ -257,7 +257,7 @@ class Run:
         self.on_main(lambda: self.logs.keep(others))
 
     def forget_after(self, step: int) -> None:
-        """Remove, on the main process, what the folder has of later steps: checkpoints from the newest on, grids, scores."""
+        """Remove, on the main process, what the folder has of later steps: checkpoints, newest first, grids, scores."""
         if not step:  # or else what is left would tell of lost checkpoints, after a kill
             (self.folder / TRAINING_FILE).unlink(missing_ok=True)
             self.logs.keep(lambda line: line["step"] <= step)
