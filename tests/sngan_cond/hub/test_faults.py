@@ -151,6 +151,34 @@ def test_a_refused_commit_is_tried_again_where_that_may_help(
     assert hub.titles(name) == ([] if words else ["one"]) + ["initial commit"]
 
 
+INTERRUPTED = """
+import signal
+from sngan_cond.hub.upload import push_folder
+G.save_pretrained(folder)
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.5)
+try:
+    push_folder(Path(folder), name, title="one")
+except KeyboardInterrupt:
+    result = "interrupted"
+"""
+
+
+def test_a_push_that_is_interrupted_makes_no_commit(hub: HubStandIn, impatient: HubClient, tmp_path: Path) -> None:
+    """It would take a second and a half."""
+    hub.latency_s = 0.1
+    values = {"seed": 50, "name": "alice/interrupted", "folder": str(tmp_path / "model")}
+    try:
+        assert impatient.run(SETUP + INTERRUPTED, **values) == "interrupted"
+        time.sleep(0.5)  # the request that was being made, and a few more if there were any
+        asked = len(hub.requests)
+        time.sleep(0.5)
+    finally:
+        hub.latency_s = 0.0
+    assert len(hub.requests) == asked
+    assert hub.titles("alice/interrupted") == ["initial commit"]
+
+
 FOREIGN = """
 import time
 from huggingface_hub import get_session, set_client_factory
