@@ -1,0 +1,100 @@
+"""`python -m tests.faults`: the campaign and its table, or one fault again."""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tests.faults.campaign import campaign
+from tests.faults.cases import CASES, ONE, TWO
+from tests.faults.kinds import KINDS, Fault
+from tests.faults.operations import area
+from tests.faults.oracle import Verdict
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    add = parser.add_argument
+    add("--one", type=int, default=500, metavar="N", help="faults on one process (default: %(default)s)")
+    add("--two", type=int, default=100, metavar="N", help="faults on two processes (default: %(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="of the choice (default: %(default)s)")
+    add("--jobs", type=int, default=2, metavar="N", help="tries at a time (default: %(default)s)")
+    add("--cases", nargs="+", choices=CASES, default=list(CASES), metavar="NAME", help="default: all")
+    add("--kinds", nargs="+", choices=KINDS, default=list(KINDS), metavar="NAME", help="default: all")
+    add("--out", type=Path, metavar="FILE", help="JSON of all tries")
+    add("--repeat", metavar="LINE", help="one fault, as a finding's line says it; FAULTS_KEEP=1 keeps its folder")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns 1 if something is wrong."""
+    args = _parser().parse_args(arguments)
+    start = time.monotonic()
+    if args.repeat:
+        fault = Fault.parse(args.repeat)
+        with campaign(1, [fault.case]) as opened:
+            verdicts = [opened.try_one(fault)]
+    else:
+        with campaign(args.jobs, args.cases) as opened:
+            chance, faults = Random(args.seed), []
+            for cases, count in ((ONE, args.one), (TWO, args.two)):
+                here = [name for name in cases if name in args.cases]
+                faults += opened.faults(here, count, chance, args.kinds)
+            verdicts = []
+            for verdict in opened.tries(faults):
+                verdicts.append(verdict)
+                for wrong in verdict.wrong:
+                    print(f"{verdict.fault}  {wrong}", file=sys.stderr, flush=True)
+    print(_table(verdicts, time.monotonic() - start))
+    if args.out:
+        args.out.write_text(json.dumps(_values(verdicts, args), indent=1) + "\n")
+    return int(any(verdict.wrong for verdict in verdicts))
+
+
+def _row(verdict: Verdict) -> tuple[str, str, str]:
+    fault = verdict.fault
+    return str(CASES[fault.case].ranks), KINDS[fault.kind].name, area(fault.operation.place)
+
+
+def _table(verdicts: Iterable[Verdict], seconds: float) -> str:
+    reached = [verdict for verdict in verdicts if verdict.reached]
+    missed = sum(not verdict.reached for verdict in verdicts)
+    lines = ["processes  fault                     area          tries  survived  median s  worst s"]
+    for row in sorted({_row(verdict) for verdict in reached}):
+        lines.append(_line(*row, [verdict for verdict in reached if _row(verdict) == row]))
+    for processes in sorted({_row(verdict)[0] for verdict in reached}):
+        lines.append(_line(processes, "all", "all", [v for v in reached if _row(v)[0] == processes]))
+    lines.append(
+        f"{len(reached)} faults in {seconds:.0f} s, {missed} more did not strike; seconds are from the restart to the "
+        "first new step, without Python's imports"
+    )
+    for verdict in reached:
+        if verdict.wrong:
+            lines.append(f"python -m tests.faults --repeat '{verdict.fault}'")
+            lines += [f"    {wrong}" for wrong in verdict.wrong]
+    return "\n".join(lines)
+
+
+def _line(processes: str, kind: str, where: str, verdicts: list[Verdict]) -> str:
+    times = [verdict.recovered_s for verdict in verdicts if verdict.recovered_s is not None] or [float("nan")]
+    survived = sum(not verdict.wrong for verdict in verdicts)
+    return (
+        f"{processes:9}  {kind:24}  {where:12}  {len(verdicts):5}  {survived:8}  {statistics.median(times):8.2f}  "
+        f"{max(times):7.2f}"
+    )
+
+
+def _values(verdicts: Iterable[Verdict], args: argparse.Namespace) -> dict[str, Any]:
+    rows = [
+        {"fault": str(v.fault), "reached": v.reached, "wrong": v.wrong, "recovered_s": v.recovered_s} for v in verdicts
+    ]
+    return {"seed": args.seed, "tries": rows}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""What must be true after a fault: nothing lost, nothing silent, and the bits of a run that nothing happened to."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.faults.cases import SAVE_EVERY, checkpoints, last_logged
+from tests.faults.kinds import DAMAGES, KILLS, Fault
+from tests.faults.operations import Operation, normalised
+from tests.faults.server import Ended
+
+
+class Start:
+    """One start of a command: how its processes ended, what they said, what they left.
+
+    Args:
+        ended: of each process.
+        said: output and errors of each.
+        root: the case's folder, looked at now.
+        digest: of it.
+    """
+
+    def __init__(self, ended: list[Ended], said: list[str], root: Path, digest: dict[str, object]) -> None:
+        self.ended, self.said, self.digest = ended, said, digest
+        self.checkpoints, self.last_logged = checkpoints(root), last_logged(root)
+
+    @property
+    def status(self) -> int:
+        """0, or that of the process that failed first."""
+        return next((one.status for one in self.ended if one.status), 0)
+
+    @property
+    def output(self) -> str:
+        """All that was said."""
+        return "\n".join(self.said)
+
+    @property
+    def lines(self) -> list[str]:
+        """What people are told, line by line, without progress bars and empty lines."""
+        lines = (line.rpartition("\r")[2].strip() for line in self.output.splitlines())
+        return [line for line in lines if line and not re.match(r"\d+%\||step: ", line)]
+
+
+class Reference(NamedTuple):
+    """A case without a fault.
+
+    Args:
+        first: start of the command.
+        again: a second one, after it.
+        operations: of each process, with what was there.
+        later: of the second start.
+    """
+
+    first: Start
+    again: Start
+    operations: list[list[tuple[Operation, str]]]
+    later: list[Operation]
+
+    @property
+    def read(self) -> set[str]:
+        """Places that the command reads, at this start or a later one."""
+        first = (operation for one in self.operations for operation, _ in one)
+        return {o.place for o in (*first, *self.later) if o.kind in ("open-read", "load")}
+
+    def is_usual(self, line: str) -> bool:
+        """Return whether a line is also said where nothing happens."""
+        usual = (*self.first.lines, *self.again.lines)
+        return _form(line) in map(_form, usual) or line.startswith(("continuing at step", "step ", "note: ")) and (
+            "not" not in line
+        )
+
+
+class Verdict(NamedTuple):
+    """What a try has shown.
+
+    Args:
+        reached: whether the fault struck.
+        wrong: what should not have been, in words; nothing if all is well.
+        recovered_s: from the restart to the first new step, or to the end of a command without steps.
+    """
+
+    fault: Fault
+    reached: bool = True
+    wrong: tuple[str, ...] = ()
+    recovered_s: float | None = None
+
+
+def judge(fault: Fault, reference: Reference, struck: Start, again: Start, restored: Start | None) -> Verdict:
+    """Judge a try.
+
+    Args:
+        struck: the start that the fault struck.
+        again: the same command once more.
+        restored: and a third time, with what was damaged put back, where the second refused it.
+    """
+    wrong = [*_ending(fault, struck, reference), *_saved(fault, struck)]
+    named = [line for line in (*struck.lines, *again.lines) if not reference.is_usual(line)]
+    victim = fault.operation.place
+    unread = fault.kind in DAMAGES and not _is_read(victim, reference)
+    if struck.status == 0 and not named and not unread:
+        wrong += [f"silent: {what}" for what in _differences(reference.first, struck)]
+    last = again
+    if again.status == 2 and fault.kind in DAMAGES:
+        if restored is None:
+            wrong.append(f"cannot be started again: {_error(again)}")
+        elif not _names(victim, _error(again)):
+            wrong.append(f"the refusal does not name {victim}: {_error(again)}")
+        last = restored or again
+    wrong += [f"started again: {what}" for what in _ending_unstruck(last)]
+    differing = _differences(reference.first, last)
+    if fault.kind in DAMAGES and (unread or named):
+        differing = [what for what in differing if not _is_below(what, victim)]
+    wrong += [f"not as without the fault: {what}" for what in differing]
+    firsts = [one.first_step_s for one in last.ended if one.first_step_s is not None]
+    return Verdict(fault, True, tuple(wrong), max(firsts) if firsts else max(one.seconds for one in last.ended))
+
+
+def _ending(fault: Fault, start: Start, reference: Reference) -> Iterator[str]:
+    """Check how the struck processes ended, and that what they said was said once."""
+    errors = [line for line in start.lines if re.search(r"(^|: )error: ", line)]
+    for rank, (one, said) in enumerate(zip(start.ended, start.said, strict=True)):
+        struck = rank == fault.rank
+        who = f"rank {rank}: " if len(start.ended) > 1 else ""
+        if one.hung and not (struck and fault.kind == "freeze"):
+            yield f"{who}hangs"
+        elif one.status not in (0, 2) and not (struck and fault.kind in (*KILLS, "freeze")):
+            yield f"{who}ends with status {one.status}"
+        if "Traceback" in said:
+            yield f"{who}traceback: {said.strip().splitlines()[-1][:200]}"
+    if start.status == 2 and len(start.ended) == 1 and len(errors) != 1:
+        yield f"{len(errors)} lines of errors"
+    new = Counter(line for line in start.lines if not reference.is_usual(line))
+    yield from (f"said {count} times: {line[:200]}" for line, count in new.items() if count > 1)
+
+
+def _ending_unstruck(start: Start) -> Iterator[str]:
+    for one, said in zip(start.ended, start.said, strict=True):
+        if one.hung:
+            yield "hangs"
+        elif one.status:
+            yield f"ends with status {one.status}: {_error(start)}"
+        if "Traceback" in said:
+            yield f"traceback: {said.strip().splitlines()[-1][:200]}"
+
+
+def _saved(fault: Fault, start: Start) -> Iterator[str]:
+    """Check that what is on the disk is at most a save interval old, and one that is being written."""
+    if fault.kind in DAMAGES and "checkpoints" in fault.operation.place or fault.kind == "no-run":
+        return
+    newest = max((step for step, whole in start.checkpoints.items() if whole), default=0)
+    if start.last_logged - newest >= 2 * SAVE_EVERY:
+        yield f"lost: step {start.last_logged} was logged, the newest whole checkpoint is of step {newest}"
+
+
+def _differences(a: Start, b: Start) -> list[str]:
+    """Name what two starts left unlike."""
+    found = []
+    for name in sorted(a.digest.keys() | b.digest.keys()):
+        was, now = a.digest.get(name, "nothing"), b.digest.get(name, "nothing")
+        if was != now and not re.match(r"run/checkpoints/damaged-", name):
+            found.append(f"{name}: {_short(was)}, {_short(now)}" if isinstance(was, str) else _unlike(name, was, now))
+    return found
+
+
+def _unlike(name: str, was: object, now: object) -> str:
+    if isinstance(was, list) and isinstance(now, list):
+        lost, new = ([row for row in a if row not in b] for a, b in ((was, now), (now, was)))
+        if not lost and not new:
+            return f"{name}: {len(was)} rows, {len(now)} in another order or number"
+        return f"{name}: {len(lost)} rows lost {_short(lost[:1])}, {len(new)} new {_short(new[:1])}"
+    return f"{name}: {_short(was)}, {_short(now)}"
+
+
+def _short(value: object) -> str:
+    return str(value)[:60]
+
+
+def _is_read(place: str, reference: Reference) -> bool:
+    return any(read == place or read.startswith(f"{place}/") for read in reference.read)
+
+
+def _is_below(difference: str, place: str) -> bool:
+    return difference.partition(": ")[0].startswith(place)
+
+
+def _names(place: str, line: str) -> bool:
+    """Return whether a line names a file, or a folder that it is in."""
+    parts = place.split("/")
+    return parts[-1] in line or any(part in line for part in parts[1:] if len(part) > 3)
+
+
+def _error(start: Start) -> str:
+    return next((line for line in start.lines if "error: " in line), (start.lines or ["nothing said"])[-1])[:300]
+
+
+def _form(line: str) -> str:
+    """Return a line without its numbers, for no two starts take the same time."""
+    return re.sub(r"[0-9a-f]{40}|\d+([.,]\d+)*", "#", normalised(line))
