@@ -40,11 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
         with campaign(1, [fault.case]) as opened:
             verdicts = [opened.try_one(fault)]
     else:
-        with campaign(args.jobs, args.cases) as opened:
-            chance, faults = Random(args.seed), []
-            for cases, count in ((ONE, args.one), (TWO, args.two)):
-                here = [name for name in cases if name in args.cases]
-                faults += opened.faults(here, count, chance, args.kinds)
+        parts = [([name for name in of if name in args.cases], n) for of, n in ((ONE, args.one), (TWO, args.two)) if n]
+        with campaign(args.jobs, [name for names, _ in parts for name in names]) as opened:
+            chance = Random(args.seed)
+            faults = [fault for names, n in parts for fault in opened.faults(names, n, chance, args.kinds)]
             verdicts = []
             for verdict in opened.tries(faults):
                 verdicts.append(verdict)

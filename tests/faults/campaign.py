@@ -7,7 +7,6 @@ import shutil
 import socket
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,9 +14,9 @@ from queue import Queue
 from random import Random
 from typing import Any, NamedTuple, Self
 
-from tests.faults.cases import BASE, CASES, Case, REPO, digest
-from tests.faults.kinds import KINDS, Fault
-from tests.faults.operations import Operation, area
+from tests.faults.cases import BASE, CASES, REPO, Case, digest
+from tests.faults.kinds import DAMAGES, KINDS, OF_CONTENT, Fault
+from tests.faults.operations import Operation, area, is_draft
 from tests.faults.oracle import Reference, Start, Verdict, judge
 from tests.faults.server import Job, Server
 from tests.hub.stand_in import HubStandIn
@@ -123,7 +122,7 @@ class Campaign:
                 return Verdict(fault, reached=False)
             again = slot.start(case, root, "again")
             restored = None
-            if again.status == 2 and (fired / "path").exists():  # its user puts back what was damaged
+            if reference.refuses(again) and (fired / "path").exists():  # its user puts back what was damaged
                 _put_back(fired)
                 restored = slot.start(case, root, "restored")
             return judge(fault, reference, struck, again, restored)
@@ -174,13 +173,17 @@ class Campaign:
 
 
 def _fits(kind: str, case: str, operation: Operation) -> bool:
+    """Return whether somebody other than the command could do that there, and whether anybody could know."""
+    given = CASES[case].needs.values()
     if kind == "freeze":
         return CASES[case].ranks > 1
     if kind == "no-run":
-        return operation.place.startswith("run/") and "run" not in CASES[case].needs.values()
-    if kind == "older":
-        return operation.n > 1
-    return True
+        return operation.place.startswith("run/") and "run" not in given
+    if kind == "older" and operation.n == 1:
+        return False
+    if kind in OF_CONTENT and not operation.place.startswith(("run/", "home/", *(f"{name}/" for name in given))):
+        return False  # an output that the command never sees again
+    return kind not in DAMAGES or not is_draft(operation.place)
 
 
 def _read(record: Path) -> list[tuple[Operation, str]]:

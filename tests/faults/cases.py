@@ -51,7 +51,7 @@ CASES = {
     "start-from": Case([*_TRAIN, "init_from=model", "hub.repo=null"], {"data": "data", "model": "model"}),
     "prepare": Case(_PREPARE),
     "publish": Case(["publish", "--run-dir", "run", "--out", "out"], {"data": "data", "whole": "run"}),
-    "sample": Case(["sngan-cond", "sample", "--model", "run", "--n", "4", "--out", "out.png"], {"whole": "run"}),
+    "sample": Case(["sngan-cond", "sample", "--model", "run", "--class", "3", "--n", "4", "--out", "out.png"], {"whole": "run"}),
     "evaluate": Case(
         ["evaluate", "--model", "run", "--data", "data", "--protocol", "quick", "--extractor", "identity", "--out",
          "out.json", "--device", "cpu", "--fakes", "20", "--reals", "30", "--metrics", "precision_recall"],
@@ -70,7 +70,14 @@ BASE = {  # what the campaign makes first, in this order: the case, its needs as
 ONE = [name for name, case in CASES.items() if case.ranks == 1]
 TWO = [name for name, case in CASES.items() if case.ranks == 2]
 
+# What a run writes for people, without checksums, and never reads to train: the log, scores, grids, trackers.
+PLAIN = (
+    *("run/scalars.jsonl", "run/evaluations/", "run/samples/", "run/trackers/", "events", "out/samples.png"),
+    "run/training.json",
+)
+
 _VOLATILE = ("seconds", "images_per_second", "created", "date", "command", "commit", "versions", "hardware")
+_UNSTEADY = ("images_per_second", "samples")  # a time, and images that a run which was killed had yet to send
 _IGNORED = ("home/", "run/.lock", "run/compiled/")
 
 
@@ -120,7 +127,7 @@ def _steady(value: Any) -> Any:
 def _events(path: Path) -> Iterator[tuple[int, str]]:
     """Go through what a file of TensorBoard holds: step and tag."""
     for event in EventFileLoader(str(path)).Load():
-        yield from ((event.step, value.tag) for value in event.summary.value if value.tag != "images_per_second")
+        yield from ((event.step, value.tag) for value in event.summary.value if value.tag not in _UNSTEADY)
 
 
 def newest_whole(root: Path) -> int:

@@ -273,3 +273,4 @@ KINDS = {
 }  # fmt: skip
 KILLS = ("kill-before", "kill-within", "kill-after")
 DAMAGES = ("flip", "cut", "older", "gone", "as-folder", "as-file", "no-run")
+OF_CONTENT = ("flip", "cut", "older")

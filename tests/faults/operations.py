@@ -60,13 +60,19 @@ def normalised(name: str) -> str:
     return _OBJECT.sub("OBJECT", _EVENTS.sub("EVENTS", _RANDOM.sub("RANDOM", name)))
 
 
+def is_draft(place: str) -> bool:
+    """Return whether a place is a process's own until it is renamed."""
+    return bool(re.search(r"\.PID(/|$)|RANDOM|/\.partial-|\.partial/|\.deleting-", place))
+
+
 def area(place: str) -> str:
     """Return the part of the product that a place belongs to, for the table."""
     parts = place.split("/")
     if parts[0].startswith(("GET ", "POST ", "PUT ", "HEAD ", "hub")):
         return "hub"
     if parts[0] != "run" or len(parts) == 1:
-        return parts[0]
+        name = parts[0].removesuffix(".partial")
+        return {"home": "cache", "run": "run folder"}.get(name, name if name in ("data", "model") else "output")
     if parts[1] in ("checkpoints", "samples", "trackers", "evaluations", "outbox"):
         return parts[1]
-    return "log" if parts[1].startswith((".scalars", "scalars")) else "run files"
+    return "log" if parts[1].startswith((".scalars", "scalars")) else "run folder"
