@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from tests.faults.server import Job, Server
 from tests.hub.stand_in import HubStandIn
 from tests.hub.store import Store
 
+_KEEP = "FAULTS_KEEP" in os.environ
 DEADLINE_S = 45.0  # of one start; an unfaulted one takes a second
 
 
@@ -145,18 +147,18 @@ class Campaign:
             slot.fresh_hub()
             yield slot, folder
         finally:
-            if "FAULTS_KEEP" not in os.environ:
+            if not _KEEP:
                 shutil.rmtree(folder, ignore_errors=True)
             self._slots.put(slot)
 
     def _make_base(self, cases: Sequence[str]) -> None:
-        wanted = {need for name in cases for need in CASES[name].needs}
+        wanted = {"data", *(need for name in cases for need in CASES[name].needs)}
         for name in (name for name in BASE if name in wanted):
-            case, left = BASE[name]
+            case, line, left = BASE[name]
             with self._slot() as (slot, folder):
                 case.lay(self.folder / "base", folder / "case")
-                start = slot.start(case, folder / "case", name)
-                assert start.status == 0, f"{name}: status {start.status}\n{start.output}"
+                start = slot.start(case, folder / "case", name, fault=Fault.parse(line) if line else None)
+                assert (start.status != 0) == bool(line), f"{name}: status {start.status}\n{start.output}"
                 shutil.copytree(folder / "case" / left, self.folder / "base" / name)
 
     def _reference(self, name: str) -> Reference:
@@ -177,8 +179,8 @@ def _fits(kind: str, case: str, operation: Operation) -> bool:
     given = CASES[case].needs.values()
     if kind == "freeze":
         return CASES[case].ranks > 1
-    if kind == "no-run":
-        return operation.place.startswith("run/") and "run" not in given
+    if kind == "no-run" or (kind in DAMAGES and operation.place == "run"):
+        return operation.place.startswith("run") and "run" not in given  # what lay there before cannot come again
     if kind == "older" and operation.n == 1:
         return False
     if kind in OF_CONTENT and not operation.place.startswith(("run/", "home/", *(f"{name}/" for name in given))):
@@ -219,6 +221,13 @@ def _free_port() -> int:
 
 @contextlib.contextmanager
 def campaign(jobs: int, cases: Sequence[str]) -> Iterator[Campaign]:
-    """Open a campaign in a temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder, Campaign(Path(folder), jobs, cases) as opened:
-        yield opened
+    """Open a campaign in a temporary folder, which `FAULTS_KEEP` in the environment keeps."""
+    folder = Path(tempfile.mkdtemp(prefix="faults-"))
+    try:
+        with Campaign(folder, jobs, cases) as opened:
+            yield opened
+    finally:
+        if _KEEP:
+            print(f"kept: {folder}", file=sys.stderr)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -44,7 +44,6 @@ class Case(NamedTuple):
             shutil.copytree(base / name, root / here)
 
 
-# What each needs is what an earlier one of these has made, `half` by a run that ended at step 4.
 CASES = {
     "train": Case(_TRAIN, {"data": "data"}),
     "go-on": Case(_TRAIN, {"data": "data", "half": "run"}),
@@ -60,12 +59,13 @@ CASES = {
     "two": Case(_TRAIN, {"data": "data"}, ranks=2),
     "two-go-on": Case(_TRAIN, {"data": "data", "half-of-two": "run"}, ranks=2),
 }  # fmt: skip
-BASE = {  # what the campaign makes first, in this order: the case, its needs as above, what it leaves behind
-    "data": (Case(_PREPARE), "data"),
-    "half": (Case([*_TRAIN, "steps=4"], {"data": "data"}), "run"),
-    "half-of-two": (Case([*_TRAIN, "steps=4"], {"data": "data"}, ranks=2), "run"),
-    "whole": (Case(_TRAIN, {"data": "data"}), "run"),
-    "model": (Case([*_TRAIN, "hub.repo=null", "seed=5", "steps=2"], {"data": "data"}), "run"),
+_KILL = "kill-before:rename run/checkpoints/step-00000006:1:0"
+BASE = {  # what the campaign makes first, in this order: a case, the fault that ends it, the folder that is kept
+    "data": (Case(_PREPARE), "", "data"),
+    "half": (Case(_TRAIN, {"data": "data"}), f"train/0/{_KILL}", "run"),
+    "half-of-two": (Case(_TRAIN, {"data": "data"}, ranks=2), f"two/0/{_KILL}", "run"),
+    "whole": (Case(_TRAIN, {"data": "data"}), "", "run"),
+    "model": (Case([*_TRAIN, "hub.repo=null", "seed=5", "steps=2"], {"data": "data"}), "", "run"),
 }
 ONE = [name for name, case in CASES.items() if case.ranks == 1]
 TWO = [name for name, case in CASES.items() if case.ranks == 2]

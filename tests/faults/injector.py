@@ -59,7 +59,9 @@ class Injector:
         record: file that gets a line of JSON for each operation.
     """
 
-    def __init__(self, root: Path, *, hub_port: int, strikes: Callable[[Deed], Any] | None = None, record: Path | None = None) -> None:
+    def __init__(
+        self, root: Path, *, hub_port: int, strikes: Callable[[Deed], Any] | None = None, record: Path | None = None
+    ) -> None:
         self.root, self.hub_port, self.strikes = root, hub_port, strikes
         self.own = threading.local()  # what a fault does itself is no operation
         self._counts: Counter[tuple[str, str]] = Counter()

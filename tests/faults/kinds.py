@@ -213,6 +213,8 @@ def _without_run(strike: Strike, deed: Deed) -> Any:
 
 def _broken(error: type[OSError], number: int) -> "Callable[[Strike, Deed], Any]":
     def act(strike: Strike, deed: Deed) -> Any:
+        if deed.operation.kind != "connect":
+            deed.path.shutdown(socket.SHUT_RDWR)  # or the process would go on to wait for an answer
         raise error(number, os.strerror(number))
 
     return act

@@ -1,6 +1,7 @@
 """What must be true after a fault: nothing lost, nothing silent, and the bits of a run that nothing happened to."""
 
 import re
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,8 +73,10 @@ class Reference(NamedTuple):
     def is_usual(self, line: str) -> bool:
         """Return whether a line is also said where nothing happens."""
         usual = (*self.first.lines, *self.again.lines)
-        return _form(line) in map(_form, usual) or line.startswith(("continuing at step", "step ", "note: ")) and (
-            "not" not in line
+        return (
+            _form(line) in map(_form, usual)
+            or line.startswith(("continuing at step", "step ", "note: "))
+            and ("not" not in line)
         )
 
     def refuses(self, start: Start) -> bool:
@@ -131,6 +134,8 @@ def _ending(fault: Fault, start: Start, reference: Reference) -> Iterator[str]:
         who = f"rank {rank}: " if len(start.ended) > 1 else ""
         if one.hung and not (struck and fault.kind == "freeze"):
             yield f"{who}hangs"
+        elif one.status == -signal.SIGTERM and not struck:
+            continue  # the launcher's
         elif one.status not in (0, 2) and not (struck and fault.kind in (*KILLS, "freeze")):
             yield f"{who}ends with status {one.status}"
         if "Traceback" in said:

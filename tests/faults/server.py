@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 
 from tests.processes import started
 
-GRACE_S = 10.0  # in which the others of a rank that has failed are to end by themselves, before they are told to
+ALONE_S, TOLD_S = 3.0, 10.0  # in which the others of a rank that has failed end by themselves, and by a SIGTERM
 
 
 class Job(NamedTuple):
@@ -116,21 +116,23 @@ def serve(hub_port: int) -> None:
 
 
 def _wait(pids: list[int], start: float, deadline_s: float) -> dict[int, tuple[int, bool, float]]:
-    """Wait for all; as a launcher does, end the others of one that has failed, but give them time to end first."""
+    """Wait for all; as a launcher does, end the others of one that has failed."""
     ended: dict[int, tuple[int, bool, float]] = {}
-    failed, told = None, False
+    failed, sent = float("inf"), 0
     while len(ended) < len(pids):
         for pid in set(pids) - ended.keys():
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
                 code = os.waitstatus_to_exitcode(status)
-                ended[pid] = code, told, time.monotonic() - start
-                failed = failed or (time.monotonic() if code else None)
+                ended[pid] = code, sent == signal.SIGKILL, time.monotonic() - start
+                failed = min(failed, time.monotonic()) if code else failed
         now = time.monotonic()
-        if now - start > deadline_s or (failed is not None and now - failed > GRACE_S):
-            told = True
+        late = now - start > deadline_s or now - failed > ALONE_S + TOLD_S
+        wanted = signal.SIGKILL if late else signal.SIGTERM if now - failed > ALONE_S else 0
+        if wanted != sent:
+            sent = wanted
             for pid in set(pids) - ended.keys():
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, sent)
         time.sleep(0.005)
     return ended
 
