@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
 from random import Random
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from tests.faults.cases import BASE, CASES, REPO, Case, digest
 from tests.faults.kinds import DAMAGES, KINDS, OF_CONTENT, Fault

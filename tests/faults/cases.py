@@ -50,7 +50,9 @@ CASES = {
     "start-from": Case([*_TRAIN, "init_from=model", "hub.repo=null"], {"data": "data", "model": "model"}),
     "prepare": Case(_PREPARE),
     "publish": Case(["publish", "--run-dir", "run", "--out", "out"], {"data": "data", "whole": "run"}),
-    "sample": Case(["sngan-cond", "sample", "--model", "run", "--class", "3", "--n", "4", "--out", "out.png"], {"whole": "run"}),
+    "sample": Case(
+        ["sngan-cond", "sample", "--model", "run", "--class", "3", "--n", "4", "--out", "out.png"], {"whole": "run"}
+    ),
     "evaluate": Case(
         ["evaluate", "--model", "run", "--data", "data", "--protocol", "quick", "--extractor", "identity", "--out",
          "out.json", "--device", "cpu", "--fakes", "20", "--reals", "30", "--metrics", "precision_recall"],

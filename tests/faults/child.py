@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch.utils.tensorboard  # noqa: F401 - what the commands import late, once and for all
+
 import train.evaluate
 import train.prepare
 import train.publish

@@ -108,27 +108,27 @@ def _kill() -> NoReturn:
     raise AssertionError("it is dead")
 
 
-def _kill_before(strike: Strike, deed: Deed) -> Any:
+def _kill_before(_: Strike, __: Deed) -> Any:
     _kill()
 
 
-def _kill_within(strike: Strike, deed: Deed) -> Any:
+def _kill_within(_: Strike, deed: Deed) -> Any:
     assert deed.half is not None
     deed.half()
     _kill()
 
 
-def _kill_after(strike: Strike, deed: Deed) -> Any:
+def _kill_after(_: Strike, deed: Deed) -> Any:
     deed.do()
     _kill()
 
 
-def _freeze(strike: Strike, deed: Deed) -> Any:
+def _freeze(_: Strike, deed: Deed) -> Any:
     os.kill(os.getpid(), signal.SIGSTOP)
     return deed.do()
 
 
-def _stall(strike: Strike, deed: Deed) -> Any:
+def _stall(_: Strike, deed: Deed) -> Any:
     """Let a disk take a second, and a Hub never answer: who set a time limit is told at once that it is over."""
     if isinstance(deed.path, socket.socket):
         if deed.path.gettimeout() is None:
@@ -139,13 +139,13 @@ def _stall(strike: Strike, deed: Deed) -> Any:
 
 
 def _error(number: int) -> "Callable[[Strike, Deed], Any]":
-    def act(strike: Strike, deed: Deed) -> Any:
+    def act(_: Strike, deed: Deed) -> Any:
         raise system_error(deed, number)
 
     return act
 
 
-def _short(strike: Strike, deed: Deed) -> Any:
+def _short(_: Strike, deed: Deed) -> Any:
     assert deed.half is not None
     deed.half()
     raise system_error(deed, errno.ENOSPC)
@@ -181,23 +181,23 @@ def _flip(strike: Strike, path: Path) -> None:
     path.write_bytes(content)
 
 
-def _cut(strike: Strike, path: Path) -> None:
+def _cut(_: Strike, path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
-def _remove(strike: Strike, path: Path) -> None:
+def _remove(_: Strike, path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
-def _as_folder(strike: Strike, path: Path) -> None:
+def _as_folder(_: Strike, path: Path) -> None:
     path.unlink()
     path.mkdir()
 
 
-def _as_file(strike: Strike, path: Path) -> None:
+def _as_file(_: Strike, path: Path) -> None:
     shutil.rmtree(path)
     path.write_bytes(b"in the way")
 
@@ -212,7 +212,7 @@ def _without_run(strike: Strike, deed: Deed) -> Any:
 
 
 def _broken(error: type[OSError], number: int) -> "Callable[[Strike, Deed], Any]":
-    def act(strike: Strike, deed: Deed) -> Any:
+    def act(_: Strike, deed: Deed) -> Any:
         if deed.operation.kind != "connect":
             deed.path.shutdown(socket.SHUT_RDWR)  # or the process would go on to wait for an answer
         raise error(number, os.strerror(number))
@@ -222,7 +222,7 @@ def _broken(error: type[OSError], number: int) -> "Callable[[Strike, Deed], Any]
 
 def _answer(status: str, body: bytes = b"") -> "Callable[[Strike, Deed], Any]":
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close"
-    return lambda strike, deed: f"{head}\r\n\r\n".encode() + body
+    return lambda _, __: f"{head}\r\n\r\n".encode() + body
 
 
 class Kind(NamedTuple):
@@ -265,7 +265,7 @@ KINDS = {
     "no-run": Kind(_without_run, (*CHANGING, "open-read"), name="run folder removed"),
     "refused": Kind(_broken(ConnectionRefusedError, errno.ECONNREFUSED), ("connect",), name="connection broken"),
     "reset": Kind(_broken(ConnectionResetError, errno.ECONNRESET), ("send", "answer"), name="connection broken"),
-    "hung-up": Kind(lambda strike, deed: b"", ("answer",), name="connection broken"),
+    "hung-up": Kind(lambda _, __: b"", ("answer",), name="connection broken"),
     **{
         f"answer-{status.split()[0]}": Kind(_answer(status, b'{"error": "no"}'), ("answer",), name="answer of the Hub")
         for status in ("409 Conflict", "412 Precondition Failed", "413 Too Large", "429 Too Many", "500 No", "503 No")

@@ -40,12 +40,12 @@ def resolved(path: object, dir_fd: int | None = None) -> str | None:
     """Return the absolute path that a path or file descriptor stands for, None if it stands for none."""
     if isinstance(path, int):
         try:
-            path = os.readlink(f"/proc/self/fd/{path}").removesuffix(" (deleted)")
+            path = os.readlink(f"/proc/self/fd/{path}").removesuffix(" (deleted)")  # noqa: PTH115
         except OSError:
             return None
     text = os.fsdecode(path)  # type: ignore[call-overload]
     if dir_fd is not None:
-        text = os.path.join(os.readlink(f"/proc/self/fd/{dir_fd}"), text)  # noqa: PTH118
+        text = os.path.join(os.readlink(f"/proc/self/fd/{dir_fd}"), text)  # noqa: PTH115, PTH118
     return os.path.abspath(text)  # noqa: PTH100 - neither resolves links nor asks the disk
 
 

@@ -73,10 +73,8 @@ class Reference(NamedTuple):
     def is_usual(self, line: str) -> bool:
         """Return whether a line is also said where nothing happens."""
         usual = (*self.first.lines, *self.again.lines)
-        return (
-            _form(line) in map(_form, usual)
-            or line.startswith(("continuing at step", "step ", "note: "))
-            and ("not" not in line)
+        return _form(line) in map(_form, usual) or (
+            line.startswith(("continuing at step", "step ", "note: ")) and ("not" not in line)
         )
 
     def refuses(self, start: Start) -> bool:
@@ -158,7 +156,7 @@ def _ending_unstruck(start: Start, reference: Reference) -> Iterator[str]:
 
 def _saved(fault: Fault, start: Start) -> Iterator[str]:
     """Check that what is on the disk is at most a save interval old, and one that is being written."""
-    if fault.kind in DAMAGES and "checkpoints" in fault.operation.place or fault.kind == "no-run":
+    if (fault.kind in DAMAGES and "checkpoints" in fault.operation.place) or fault.kind == "no-run":
         return
     newest = max((step for step, whole in start.checkpoints.items() if whole), default=0)
     if start.last_logged - newest >= 2 * SAVE_EVERY:
