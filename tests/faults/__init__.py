@@ -9,7 +9,7 @@ happened to: how the process ended, what it said, every file and every bit.
     operations.py   an operation, and what was done to which path
     injector.py     stands between a process and its disk and network, counts operations and strikes at one
     kinds.py        the kinds of faults: at which operations each may strike, and what it does
-    server.py       an interpreter that has imported everything and forks a process for each command: a try takes seconds
+    server.py       an interpreter that has imported everything and forks a process for each command, in seconds
     child.py        the forked process
     cases.py        the commands, their folders, and what is compared of them
     oracle.py       what must be true after a fault
