@@ -56,13 +56,13 @@ def place_of(path: str | None, root: Path) -> str | None:
 
 def normalised(name: str) -> str:
     """Take out of a name what another start of the command calls otherwise: process, time, chance."""
-    name = re.sub(rf"(?<=[.-]){os.getpid()}(?=/|$)", "PID", name)
+    name = re.sub(rf"(?<=[.-]){os.getpid()}(?=[/.]|$)", "PID", name)
     return _OBJECT.sub("OBJECT", _EVENTS.sub("EVENTS", _RANDOM.sub("RANDOM", name)))
 
 
 def is_draft(place: str) -> bool:
     """Return whether a place is a process's own until it is renamed."""
-    return bool(re.search(r"\.PID(/|$)|RANDOM|/\.partial-|\.partial/|\.deleting-", place))
+    return bool(re.search(r"\.PID([/.]|$)|RANDOM|/\.partial-|\.partial/|\.deleting-", place))
 
 
 def area(place: str) -> str:
