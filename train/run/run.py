@@ -4,9 +4,10 @@ import json
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import torch
 from accelerate.utils import gather_object
@@ -25,13 +26,14 @@ from train.run.numerics import TRAINING_FILE
 from train.run.provenance import commit, hardware, versions
 from train.run.scalars import SCALARS_FILE, log_lines
 from train.run.trackers import send_config, send_image
+from train.run.watch import Watch
 
 CONFIG_FILE = "config.yaml"
 LOCK_FILE = ".lock"
 
 
 class Run:
-    """One training run's folder, processes and log.
+    """One training run's folder, processes and log; as a context it lets go of them.
 
     Args:
         folder: made if missing, continued if it holds the same configuration.
@@ -47,10 +49,6 @@ class Run:
         self.world_size = self.accelerator.num_processes
         self.is_main = self.accelerator.is_main_process
         self._lock: FileLock | None = None
-        check_batches(config, self.world_size)
-        if config.batch_norm == "synchronised" and self.accelerator.device.type == "cpu":
-            raise TrainError("batch_norm=synchronised: PyTorch synchronises batch norm on GPUs only; use per_process")
-        self._open_folder()
         self.asked_to_stop = False
         self._stop_flag: AnyRankFlag | None = None
         self._started = time.monotonic()
@@ -59,6 +57,16 @@ class Run:
         self.rollbacks = 0  # each of which halved both learning rates
         self.bar: tqdm[Any] = tqdm(disable=True)  # until `start`
         self.begins_again = False  # in these processes, once it is closed
+        with ExitStack() as opened:
+            opened.callback(self._let_go)
+            self.watch = opened.enter_context(Watch(self.accelerator, longest_s=config.process_timeout))
+            check_batches(config, self.world_size)
+            if config.batch_norm == "synchronised" and self.accelerator.device.type == "cpu":
+                raise TrainError(
+                    "batch_norm=synchronised: PyTorch synchronises batch norm on GPUs only; use per_process"
+                )
+            self._open_folder()
+            self._opened = opened.pop_all()
 
     @property
     def seconds(self) -> float:
@@ -192,9 +200,15 @@ class Run:
         for name in (CHECKPOINTS_FOLDER, "evaluations", "samples"):
             remove_later(self.folder / name, step)
 
-    def close(self) -> None:
-        """Close bar and trackers, and let others into the folder."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
         self.bar.close()
+        self._opened.__exit__(*error)
+
+    def _let_go(self) -> None:
+        """Close the trackers, and let others into the folder."""
         if self.begins_again:  # the processes stay together
             for tracker in self.accelerator.trackers:
                 tracker.finish()
