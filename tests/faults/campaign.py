@@ -35,7 +35,7 @@ class Slot:
         folder.mkdir(parents=True)
         self.hub = self._stack.enter_context(HubStandIn(folder / "hub"))
         (folder / "home").mkdir()
-        environment = self.hub.environment(folder / "home")
+        environment = self.hub.environment(folder / "home") | {"TORCH_CPP_LOG_LEVEL": "ERROR"}  # as `train.__main__`
         self.server = self._stack.enter_context(Server(folder / "server.txt", environment, self.hub.port))
         self._stores = 0
 

@@ -20,6 +20,7 @@ _SETS = [
     *("evaluation.metrics=[precision_recall]", f"hub.repo={REPO}", "hub.every=2", "keep_checkpoints=3"),
 ]
 _TRAIN = ["train", "--preset", "tiny", "--run-dir", "run", "--set", *_SETS]
+_TWO = [*_TRAIN, "process_timeout=5"]
 _PREPARE = ["prepare", "--source", "shapes", "--resolution", "32", "--limit", "60", "--workers", "1", "--out", "data"]
 
 
@@ -58,14 +59,14 @@ CASES = {
          "out.json", "--device", "cpu", "--fakes", "20", "--reals", "30", "--metrics", "precision_recall"],
         {"data": "data", "whole": "run"},
     ),
-    "two": Case(_TRAIN, {"data": "data"}, ranks=2),
-    "two-go-on": Case(_TRAIN, {"data": "data", "half-of-two": "run"}, ranks=2),
+    "two": Case(_TWO, {"data": "data"}, ranks=2),
+    "two-go-on": Case(_TWO, {"data": "data", "half-of-two": "run"}, ranks=2),
 }  # fmt: skip
 _KILL = "kill-before:rename run/checkpoints/step-00000006:1:0"
 BASE = {  # what the campaign makes first, in this order: a case, the fault that ends it, the folder that is kept
     "data": (Case(_PREPARE), "", "data"),
     "half": (Case(_TRAIN, {"data": "data"}), f"train/0/{_KILL}", "run"),
-    "half-of-two": (Case(_TRAIN, {"data": "data"}, ranks=2), f"two/0/{_KILL}", "run"),
+    "half-of-two": (Case(_TWO, {"data": "data"}, ranks=2), f"two/0/{_KILL}", "run"),
     "whole": (Case(_TRAIN, {"data": "data"}), "", "run"),
     "model": (Case([*_TRAIN, "hub.repo=null", "seed=5", "steps=2"], {"data": "data"}), "", "run"),
 }
