@@ -64,7 +64,8 @@ class Slot:
         if case.ranks > 1:
             port = {"MASTER_PORT": str(_free_port())}
             jobs = [job._replace(environment=job.environment | port) for job in jobs]
-        ended = self.server.run(jobs, deadline_s=DEADLINE_S)
+        stopped = fault is not None and fault.kind == "freeze"
+        ended = self.server.run(jobs, deadline_s=DEADLINE_S * (3 if stopped else 1))
         said = [Path(job.log).read_text(errors="replace") for job in jobs]
         titles = self.hub.titles(REPO) if REPO in self.hub.store.repos else []
         return Start(ended, said, root, digest(root, titles))

@@ -79,7 +79,7 @@ class Strike:
         if path.is_dir():
             shutil.copytree(path, self.fired / "copy")
         elif path.is_file():
-            shutil.copyfile(path, self.fired / "copy")
+            shutil.copy2(path, self.fired / "copy")
         (self.fired / "path").write_text(str(path))
         return path
 
