@@ -6,6 +6,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -45,10 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
             chance = Random(args.seed)
             faults = [fault for names, n in parts for fault in opened.faults(names, n, chance, args.kinds)]
             verdicts = []
-            for verdict in opened.tries(faults):
-                verdicts.append(verdict)
-                for wrong in verdict.wrong:
-                    print(f"{verdict.fault}  {wrong}", file=sys.stderr, flush=True)
+            with suppress(KeyboardInterrupt):  # the table is of what was tried
+                for verdict in opened.tries(faults):
+                    verdicts.append(verdict)
+                    for wrong in verdict.wrong:
+                        print(f"{verdict.fault}  {wrong}", file=sys.stderr, flush=True)
     print(_table(verdicts, time.monotonic() - start))
     if args.out:
         args.out.write_text(json.dumps(_values(verdicts, args), indent=1) + "\n")

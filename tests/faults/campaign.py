@@ -134,7 +134,7 @@ class Campaign:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._pool.shutdown()
+        self._pool.shutdown(cancel_futures=True)
         self._stack.close()
 
     @contextlib.contextmanager

@@ -112,6 +112,8 @@ def judge(fault: Fault, reference: Reference, struck: Start, again: Start, resto
     if struck.status == 0 and not named:
         silent = _differences(reference.first, struck, may_differ)
         wrong += _told("silent", [what for what in silent if "/." not in what.partition(": ")[0]])  # a draft may wait
+    if reference.refuses(again) and _took_run(fault):  # which nobody can put back
+        return Verdict(fault, True, tuple(wrong if "run" in _error(again) else [*wrong, f"refused: {_error(again)}"]))
     last = again
     if reference.refuses(again) and fault.kind in DAMAGES:
         if restored is None:
@@ -164,6 +166,10 @@ def _saved(fault: Fault, start: Start) -> Iterator[str]:
         yield f"lost: step {start.last_logged} was logged, the newest whole checkpoint is of step {newest}"
 
 
+def _took_run(fault: Fault) -> bool:
+    return fault.kind == "no-run" or (fault.kind in DAMAGES and fault.operation.place in ("run", "run/checkpoints"))
+
+
 def _may_differ(fault: Fault, reference: Reference, named: list[str]) -> tuple[str, ...]:
     """Return beginnings of the names of what a fault may change for good."""
     victim = fault.operation.place
@@ -172,7 +178,7 @@ def _may_differ(fault: Fault, reference: Reference, named: list[str]) -> tuple[s
     allowed = ("hub", "run/published.json") if any(" not published" in line for line in named) else ()
     if fault.kind not in DAMAGES:
         return (*allowed, *PLAIN) if named else ()
-    if victim.startswith(PLAIN) or (named and (victim == "run" or fault.kind == "no-run")):
+    if victim.startswith(PLAIN) or (named and _took_run(fault)):
         return (*allowed, *PLAIN)
     checkpoint = re.match(r"run/checkpoints/step-\d+/", victim)  # an older one is verified when it is needed
     return (*allowed, victim) if named or checkpoint or not _is_read(victim, reference) else allowed
