@@ -159,7 +159,7 @@ def _ending_unstruck(start: Start, reference: Reference) -> Iterator[str]:
 
 def _saved(fault: Fault, start: Start) -> Iterator[str]:
     """Check that what is on the disk is at most a save interval old, and one that is being written."""
-    if (fault.kind in DAMAGES and "checkpoints" in fault.operation.place) or fault.kind == "no-run":
+    if (fault.kind in DAMAGES and "checkpoints" in fault.operation.place) or _took_run(fault):
         return
     newest = max((step for step, whole in start.checkpoints.items() if whole), default=0)
     if start.last_logged - newest >= 2 * SAVE_EVERY:
