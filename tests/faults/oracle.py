@@ -175,11 +175,11 @@ def _may_differ(fault: Fault, reference: Reference, named: list[str]) -> tuple[s
     victim = fault.operation.place
     if fault.kind in DAMAGES and named and not reference.has_steps:
         return ("",)  # the command took another checkpoint, and said so
+    last = f"run/checkpoints/step-{max(reference.first.checkpoints, default=0):08d}/"
     if named and _took_run(fault):  # what it held but for the end is not made again
-        last = f"run/checkpoints/step-{max(reference.first.checkpoints):08d}/"
         return tuple(name for name in reference.first.digest if not name.startswith(last))
     unsaved = [step for line in named if "cannot be saved" in line for step in re.findall(r"step-\d{8}", line)[:1]]
-    allowed = tuple(f"run/checkpoints/{step}/" for step in unsaved)
+    allowed = tuple(name for step in unsaved if (name := f"run/checkpoints/{step}/") != last)
     if unsaved or any(" not published" in line for line in named):
         allowed += "hub", "run/published.json"
     if fault.kind not in DAMAGES:
