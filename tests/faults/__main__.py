@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.faults.campaign import campaign
 from tests.faults.cases import CASES, ONE, TWO
@@ -53,23 +53,50 @@ def main(arguments: list[str] | None = None) -> int:
                         print(f"{verdict.fault}  {wrong}", file=sys.stderr, flush=True)
     print(_table(verdicts, time.monotonic() - start))
     if args.out:
-        args.out.write_text(json.dumps(_values(verdicts, args), indent=1) + "\n")
+        args.out.write_text(json.dumps(_values(verdicts, args.seed), indent=1) + "\n")
     return int(any(verdict.wrong for verdict in verdicts))
 
 
-def _row(verdict: Verdict) -> tuple[str, str, str]:
-    fault = verdict.fault
-    return str(CASES[fault.case].ranks), KINDS[fault.kind].name, area(fault.operation.place)
+class Row(NamedTuple):
+    """A row of the table: what is alike in its tries, and how they ended."""
+
+    processes: int
+    fault: str
+    area: str
+    tries: int
+    survived: int
+    median_s: float | None
+    worst_s: float | None
+
+    def __str__(self) -> str:
+        median, worst = (f"{s:8.2f}" if s is not None else f"{'-':>8}" for s in (self.median_s, self.worst_s))
+        return (
+            f"{self.processes:9}  {self.fault:24}  {self.area:12}  {self.tries:5}  {self.survived:8}  {median}  {worst}"
+        )
+
+
+def _rows(verdicts: Iterable[Verdict]) -> list[Row]:
+    groups: dict[tuple[int, str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        fault = verdict.fault
+        processes = CASES[fault.case].ranks
+        row = processes, KINDS[fault.kind].name, area(fault.operation.place)
+        for group in (row, (processes, "all", "all")):
+            groups.setdefault(group, []).append(verdict)
+    rows = []
+    for group in sorted(groups, key=lambda group: (group[0], group[1] == "all", group)):
+        times = [verdict.recovered_s for verdict in groups[group] if verdict.recovered_s is not None]
+        survived = sum(not verdict.wrong for verdict in groups[group])
+        seconds = (statistics.median(times), max(times)) if times else (None, None)
+        rows.append(Row(*group, len(groups[group]), survived, *seconds))
+    return rows
 
 
 def _table(verdicts: Iterable[Verdict], seconds: float) -> str:
     reached = [verdict for verdict in verdicts if verdict.reached]
     missed = sum(not verdict.reached for verdict in verdicts)
-    lines = ["processes  fault                     area          tries  survived  median s  worst s"]
-    for row in sorted({_row(verdict) for verdict in reached}):
-        lines.append(_line(*row, [verdict for verdict in reached if _row(verdict) == row]))
-    for processes in sorted({_row(verdict)[0] for verdict in reached}):
-        lines.append(_line(processes, "all", "all", [v for v in reached if _row(v)[0] == processes]))
+    lines = ["processes  fault                     area          tries  survived  median s   worst s"]
+    lines += map(str, _rows(reached))
     lines.append(
         f"{len(reached)} faults in {seconds:.0f} s, {missed} more did not strike; seconds are from the restart to the "
         "first new step, without Python's imports"
@@ -81,20 +108,11 @@ def _table(verdicts: Iterable[Verdict], seconds: float) -> str:
     return "\n".join(lines)
 
 
-def _line(processes: str, kind: str, where: str, verdicts: list[Verdict]) -> str:
-    times = [verdict.recovered_s for verdict in verdicts if verdict.recovered_s is not None] or [float("nan")]
-    survived = sum(not verdict.wrong for verdict in verdicts)
-    return (
-        f"{processes:9}  {kind:24}  {where:12}  {len(verdicts):5}  {survived:8}  {statistics.median(times):8.2f}  "
-        f"{max(times):7.2f}"
-    )
-
-
-def _values(verdicts: Iterable[Verdict], args: argparse.Namespace) -> dict[str, Any]:
-    rows = [
-        {"fault": str(v.fault), "reached": v.reached, "wrong": v.wrong, "recovered_s": v.recovered_s} for v in verdicts
-    ]
-    return {"seed": args.seed, "tries": rows}
+def _values(verdicts: Iterable[Verdict], seed: int) -> dict[str, Any]:
+    """Return what the JSON holds."""
+    tries = [{**verdict._asdict(), "fault": str(verdict.fault)} for verdict in verdicts]
+    rows = [row._asdict() for row in _rows(verdict for verdict in verdicts if verdict.reached)]
+    return {"seed": seed, "rows": rows, "tries": tries}
 
 
 if __name__ == "__main__":

@@ -112,6 +112,8 @@ def judge(fault: Fault, reference: Reference, struck: Start, again: Start, resto
     if struck.status == 0 and not named:
         silent = _differences(reference.first, struck, may_differ)
         wrong += _told("silent", [what for what in silent if "/." not in what.partition(": ")[0]])  # a draft may wait
+    elif struck.status in (0, 2) and not any(_is_about(fault, line) for line in named):
+        wrong.append(f"nothing is said of {victim}: {named[0] if named else 'nothing new'}")
     if reference.refuses(again) and _took_run(fault):  # which nobody can put back
         return Verdict(fault, True, tuple(wrong if "run" in _error(again) else [*wrong, f"refused: {_error(again)}"]))
     last = again
@@ -225,6 +227,12 @@ def _is_read(place: str, reference: Reference) -> bool:
 def _names(place: str, line: str) -> bool:
     """Return whether a line names a file, or a folder that it is in."""
     return any(part in line for part in place.split("/"))
+
+
+def _is_about(fault: Fault, line: str) -> bool:
+    """Return whether a line tells of a fault: the place, what the system said, or that the Hub does not answer."""
+    words = ("No space left", "Input/output error", "Stale file handle", "Read-only", "Hub", "published", "has ended")
+    return _names(fault.operation.place, line) or any(word in line for word in words)
 
 
 def _error(start: Start) -> str:
