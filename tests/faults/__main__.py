@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import statistics
 import sys
 import time
@@ -45,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         with campaign(args.jobs, [name for names, _ in parts for name in names]) as opened:
             chance = Random(args.seed)
             faults = [fault for names, n in parts for fault in opened.faults(names, n, chance, args.kinds)]
+            chance.shuffle(faults)  # so that what was tried until an interruption is of all
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background ignores
             verdicts = []
             with suppress(KeyboardInterrupt):  # the table is of what was tried
                 for verdict in opened.tries(faults):

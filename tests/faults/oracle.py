@@ -110,8 +110,7 @@ def judge(fault: Fault, reference: Reference, struck: Start, again: Start, resto
     victim = fault.operation.place
     may_differ = _may_differ(fault, reference, named)
     if struck.status == 0 and not named:
-        silent = _differences(reference.first, struck, may_differ)
-        wrong += _told("silent", [what for what in silent if "/." not in what.partition(": ")[0]])  # a draft may wait
+        wrong += _told("silent", _without_drafts(_differences(reference.first, struck, may_differ)))
     elif struck.status in (0, 2) and not any(_is_about(fault, line) for line in named):
         wrong.append(f"nothing is said of {victim}: {named[0] if named else 'nothing new'}")
     if reference.refuses(again) and _took_run(fault):  # which nobody can put back
@@ -124,7 +123,8 @@ def judge(fault: Fault, reference: Reference, struck: Start, again: Start, resto
             wrong.append(f"the refusal does not name {victim}: {_error(again)}")
         last = restored or again
     wrong += [f"started again: {what}" for what in _ending_unstruck(last, reference)]
-    wrong += _told("not as without the fault", _differences(reference.first, last, may_differ))
+    differing = _differences(reference.first, last, may_differ)
+    wrong += _told("not as without the fault", differing if last.status == 0 else _without_drafts(differing))
     firsts = [one.first_step_s for one in last.ended if one.first_step_s is not None]
     return Verdict(fault, True, tuple(wrong), max(firsts) if firsts else max(one.seconds for one in last.ended))
 
@@ -190,6 +190,11 @@ def _may_differ(fault: Fault, reference: Reference, named: list[str]) -> tuple[s
         return (*allowed, *PLAIN)
     checkpoint = re.match(r"run/checkpoints/step-\d+/", victim)  # an older one is verified when it is needed
     return (*allowed, victim) if named or checkpoint or not _is_read(victim, reference) else allowed
+
+
+def _without_drafts(differences: list[str]) -> list[str]:
+    """Leave out what waits for the next start, which removes it."""
+    return [what for what in differences if "/." not in what.partition(": ")[0]]
 
 
 def _told(head: str, differences: list[str]) -> list[str]:
