@@ -13,6 +13,9 @@ from tests.faults.operations import Operation, normalised
 from tests.faults.server import Ended
 
 
+_BAR = re.compile(r"^\s*\d+%\|[^\]]*(\]|$)")  # of tqdm; a warning may follow it on its line
+
+
 class Start:
     """One start of a command: how its processes ended, what they said, what they left.
 
@@ -40,8 +43,8 @@ class Start:
     @property
     def lines(self) -> list[str]:
         """What people are told, line by line, without progress bars and empty lines."""
-        lines = (line.rpartition("\r")[2].strip() for line in self.output.splitlines())
-        return [line for line in lines if line and not re.match(r"\d+%\||step: ", line)]
+        lines = (_BAR.sub("", line.rpartition("\r")[2]).strip() for line in self.output.split("\n"))
+        return [line for line in lines if line]
 
 
 class Reference(NamedTuple):
