@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-
 from tests.faults.operations import normalised
 
 REPO = "alice/run"
@@ -132,6 +130,8 @@ def _steady(value: Any) -> Any:
 
 def _events(path: Path) -> Iterator[tuple[int, str]]:
     """Go through what a file of TensorBoard holds: step and tag."""
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader  # it takes a second
+
     for event in EventFileLoader(str(path)).Load():
         yield from ((event.step, value.tag) for value in event.summary.value if value.tag not in _UNSTEADY)
 

@@ -12,7 +12,6 @@ from tests.faults.kinds import DAMAGES, KILLS, Fault
 from tests.faults.operations import Operation, normalised
 from tests.faults.server import Ended
 
-
 _BAR = re.compile(r"^\s*\d+%\|[^\]]*(\]|$)")  # of tqdm; a warning may follow it on its line
 
 

@@ -1,5 +1,6 @@
 """A few faults of every kind in every area, and the oracle itself."""
 
+import sys
 from pathlib import Path
 from random import Random
 
@@ -15,6 +16,7 @@ CASES = ("train", "go-on", "two")
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="files are told by their descriptors in /proc")
 def test_faults_of_every_kind_in_every_area_are_survived(tmp_path: Path) -> None:
     """`make test-faults` tries hundreds; its line repeats one: `python -m tests.faults --repeat LINE`."""
     with Campaign(tmp_path, jobs=2, cases=CASES) as campaign:
