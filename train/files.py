@@ -3,13 +3,11 @@
 import errno
 import hashlib
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
 from filelock import FileLock, Timeout
 
 from sngan_cond.atomic import atomic_file
@@ -104,18 +102,6 @@ class Dispensable:
             if name in self._failing:
                 self.say(f"{name}: is written again")
             self._failing.discard(name)
-
-
-_DRAFT = re.compile(r"\..+\.(\d+)")
-
-
-def clean_drafts(folder: Path) -> None:
-    """Remove what `atomic_write` of processes that are gone left in a folder, as far as the system lets it."""
-    with suppress(OSError):
-        for path in list(folder.iterdir()):
-            draft = _DRAFT.fullmatch(path.name)
-            if draft and (int(draft[1]) == os.getpid() or not psutil.pid_exists(int(draft[1]))) and path.is_file():
-                path.unlink()
 
 
 def sync(path: Path) -> None:

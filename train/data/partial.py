@@ -24,6 +24,7 @@ import pydantic
 from filelock import FileLock
 from pydantic import Field
 
+from sngan_cond.atomic import remove_drafts
 from sngan_cond.stored import parse_json, read_json
 from sngan_cond.validation import one_line, short_repr
 from train.data.dataset import PARTIAL_SUFFIX
@@ -31,7 +32,7 @@ from train.data.info import IMAGES_NAME
 from train.data.sources.base import EARLIER_READING
 from train.data.workers import BadImage
 from train.errors import DataError
-from train.files import clean_drafts, lock, sync, write_text_atomically
+from train.files import lock, sync, write_text_atomically
 from train.stored import STRICT, check_as
 
 LAYOUT = 2  # of this folder; 1 had a row for every image, good or bad, and lines without a count
@@ -95,7 +96,7 @@ class Partial:
         except BlockingIOError as error:
             raise DataError(f"--out: {self.folder} is being written by another process") from error
         try:
-            clean_drafts(self.folder)
+            remove_drafts(self.folder)
             self._check_plan()
             self._read_done()
             yield
