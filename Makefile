@@ -2,6 +2,7 @@
 # make test   set up, run every check
 # make check  style, types, import contracts and the quick tests; make fix mends style; make bench measures speed
 # make docs   the documentation in site/; make tour runs its notebook and keeps the outputs
+# make audit  what is known of the packages that are installed: pip-audit asks a service on the network
 # make test-gpu  the tests that need a GPU, and no others
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,7 @@ PAGE ?= 1
 # glibc's default allocator returns large blocks to the system at every step, which costs training a third of its speed.
 ALLOCATOR := MALLOC_ARENA_MAX=1 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=200000000000
 
-.PHONY: demo test test-gpu check style quick fix bench docs tour browser clean
+.PHONY: demo test test-gpu check style quick fix bench docs audit tour browser clean
 .DELETE_ON_ERROR:
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
@@ -59,6 +60,9 @@ bench: $(VENV)/installed-dev
 
 docs: $(VENV)/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+audit: $(VENV)/installed-dev
+	$(BIN)/pip-audit --skip-editable
 
 tour: $(VENV)/installed-dev
 	$(BIN)/python -m tests.notebook

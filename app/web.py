@@ -33,6 +33,7 @@ PREVIEW_PX = (1200, 630)  # what those who show links ask for
 KEEP_S = 600  # for which a browser keeps an image
 
 _META = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>')
+_FETCHES = re.compile(r"/file[=/].*:/")  # `//` may come as one slash
 
 
 class Web:
@@ -162,7 +163,7 @@ def launch_options(web: "Web") -> dict[str, Any]:
         "theme": page_theme(),
         "css_paths": [STATIC / "page.css", STATIC / "sheet.css"],
         "favicon_path": STATIC / "favicon.svg",
-        "app_kwargs": {"routes": web.routes, "middleware": [Middleware(Head, web=web)]},
+        "app_kwargs": {"routes": web.routes, "middleware": [Middleware(NoProxy), Middleware(Head, web=web)]},
         "footer_links": ["api"],
         "run_history": False,
         "allowed_paths": [],
@@ -175,6 +176,21 @@ def launch_options(web: "Web") -> dict[str, Any]:
         "share": False,
         "ssr_mode": False,
     }
+
+
+class NoProxy:
+    """Middleware that fetches nothing from elsewhere: Gradio's address of a file would take any web address."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what asks for no web address."""
+        if scope["type"] == "http" and _FETCHES.search(scope["path"]):
+            answer = PlainTextResponse("files of this page are served, and nothing of other sites", status_code=403)
+            await answer(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 class Head:

@@ -252,11 +252,11 @@ class MemoryWatch:
         """Begin the part that `means_since_mark_mib` is about."""
         self._mark = len(self._seen)
 
-    def means_since_mark_mib(self) -> list[int]:
-        """Return the mean of each quarter of the time since the mark; flat memory has four alike."""
+    def means_since_mark_mib(self, count: int = 4) -> list[int]:
+        """Return the mean of each of so many parts of the time since the mark; flat memory has them alike."""
         seen = self._seen[self._mark :]
-        quarter = max(1, len(seen) // 4)
-        parts = [seen[i * quarter : (i + 1) * quarter] for i in range(4)]
+        part = max(1, len(seen) // count)
+        parts = [seen[i * part : (i + 1) * part] for i in range(count)]
         return [round(statistics.mean(part) / MIB) for part in parts if part]
 
     def stop(self) -> int:

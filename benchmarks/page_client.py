@@ -3,6 +3,7 @@
 It speaks as the page does: an event joins Gradio's queue, and its messages come as a stream of the session.
 """
 
+import copy
 import http.client
 import json
 import time
@@ -31,6 +32,18 @@ class PageClient:
         with urlopen(f"http://127.0.0.1:{port}/gradio_api/info") as answer:
             parameters = json.load(answer)["named_endpoints"]["/sample"]["parameters"]
         self._defaults = {entry["parameter_name"]: entry.get("parameter_default") for entry in parameters}
+
+    def another_session(self) -> "PageClient":
+        """Return a client of the same address in a session of its own."""
+        other = copy.copy(self)
+        other.session = uuid.uuid4().hex
+        return other
+
+    def leave(self, classes: list[str], count: int, *, seed: int) -> None:
+        """Ask for images, and go before they are there."""
+        self.join(classes, count, seed=seed)
+        with self._answer("GET", f"/gradio_api/queue/data?session_hash={self.session}") as stream:
+            stream.readline()
 
     def ask(self, classes: list[str], count: int, *, seed: int) -> tuple[float, str]:
         """Ask for images and wait for them.

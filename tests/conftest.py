@@ -68,3 +68,19 @@ def client(hub: HubStandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     home = tmp_path_factory.mktemp("home")
     with HubClient(hub.environment(home), home / "log.txt") as client:
         yield client
+
+
+IMPATIENT = """
+from sngan_cond.hub import errors, patience
+patience.ANSWER_S, patience.SILENCE_S, patience.GRACE_S, errors._PAUSES_S = 0.5, 1.2, 1.0, (0.01, 0.01)
+"""
+
+
+@pytest.fixture(scope="module")
+def impatient(hub: HubStandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubClient]:
+    """As `client`, and it waits little more than a second for an answer, over all its tries."""
+    home = tmp_path_factory.mktemp("impatient")
+    environment = hub.environment(home) | {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
+    with HubClient(environment, home / "log.txt") as client:
+        client.run(IMPATIENT)
+        yield client

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from train.run.allocator import reexec_with_fast_allocator
 
-if __name__ == "__main__":
-    reexec_with_fast_allocator("train")  # before torch is imported
+if __name__ == "__main__":  # before torch is imported
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # where a process is lost, a sentence says so; no C++ frames
+    reexec_with_fast_allocator("train")
 
 from sngan_cond.cli import OneLineParser, exit_status, print_text
 from train.cli import add_overrides

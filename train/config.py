@@ -69,6 +69,8 @@ class TrainConfig:
         sample_every: steps between sample grids, which are drawn at steps 0, 10 and 100 too.
         samples_per_class: columns of the sample grid.
         trackers: experiment trackers, by Accelerate's names; wandb and trackio are extras of their names.
+        process_timeout: seconds after which one of several processes that does not answer, or takes no step though it
+            neither scores nor publishes, is named and ends the run.
     """
 
     resolution: Positive = 128
@@ -104,6 +106,7 @@ class TrainConfig:
     keep_checkpoints: Annotated[int, Field(ge=2)] = 2
     samples_per_class: Positive = 8
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ("tensorboard",)
+    process_timeout: Annotated[float, Field(gt=0, le=86_400)] = 300.0
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     hub: HubConfig = field(default_factory=HubConfig)
@@ -148,6 +151,7 @@ FREE_KEYS = (
     "keep_checkpoints",
     "samples_per_class",
     "trackers",
+    "process_timeout",
     "monitor",
     "evaluation",
     "hub",

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ from train.evaluation.protocols import PROTOCOLS, protocol_named
 if TYPE_CHECKING:
     import torch
     from accelerate import PartialState
+
+_PROCESS_TIMEOUT_S = 300.0  # for which one of several processes may be silent
 
 EPILOG = """examples:
   python -m train.evaluate --model user/name --data data/imagenet-128 --protocol paper --out metrics.json
@@ -103,7 +106,18 @@ def _evaluate(args: argparse.Namespace) -> None:
     metrics_named(args.metrics or ())
     check_writable(args.out)
 
-    # After the flags are checked: importing torch takes seconds.
+    from train.run.watch import Watch  # after the flags are checked: importing torch takes seconds
+
+    state, device = _join_processes(args.device)
+    with Watch(state, longest_s=_PROCESS_TIMEOUT_S) as watch:
+        _score(args, state, device, before_collective=watch.meet)
+    state.destroy_process_group()
+
+
+def _score(
+    args: argparse.Namespace, state: "PartialState", device: "torch.device", *, before_collective: Callable[[], None]
+) -> None:
+    """Evaluate, write and print, in each of the processes."""
     from sngan_cond.hub.files import PretrainedError
     from sngan_cond.loading import load_generator
     from train.data.dataset import PreparedDataset
@@ -114,7 +128,6 @@ def _evaluate(args: argparse.Namespace) -> None:
     from train.evaluation.real_features import default_cache
     from train.sections import EvaluationConfig
 
-    state, device = _join_processes(args.device)
     dataset = PreparedDataset.open(args.data, verify=state.is_main_process)  # hashing it once is enough
     try:
         model = load_generator(args.model)
@@ -129,7 +142,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         seed=args.seed,
         truncation=args.truncation,
         cache=None if args.no_cache else args.cache or default_cache(),
-        processes=Processes(state),
+        processes=Processes(state, before_collective),
         progress=not args.no_progress,
     )
     work_dir = args.out.with_name(args.out.name + ".classes")
@@ -138,7 +151,6 @@ def _evaluate(args: argparse.Namespace) -> None:
         report.write(args.out)
         remove_class_files(work_dir)
         print("\n".join(report.lines()))
-    state.destroy_process_group()
 
 
 def _join_processes(device: str) -> "tuple[PartialState, torch.device]":
@@ -147,11 +159,11 @@ def _join_processes(device: str) -> "tuple[PartialState, torch.device]":
     from accelerate import PartialState
     from accelerate.utils import parse_flag_from_env
 
-    from train.run.launch import COLLECTIVE_TIMEOUT, set_num_threads
+    from train.run.launch import collective_timeout, set_num_threads
 
     check_device(device)
     on_cpu = device == "cpu" or not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
-    state = PartialState(cpu=on_cpu, timeout=COLLECTIVE_TIMEOUT)
+    state = PartialState(cpu=on_cpu, timeout=collective_timeout(_PROCESS_TIMEOUT_S))
     chosen = torch.device(state.device if device in ("auto", "cuda") else device)
     set_num_threads(chosen)
     return state, chosen

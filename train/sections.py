@@ -113,6 +113,10 @@ class HubConfig:
     license: LicenceId | None = None
 
     def __post_init__(self) -> None:
+        if self.repo is not None:
+            from sngan_cond.hub.files import parse_repo  # only here: the Hub's client takes a while to import
+
+            parse_repo(self.repo, argument="hub.repo")
         if self.license == "other":
             raise ValueError("hub.license=other: a licence with an id is allowed; train.publish takes others")
 

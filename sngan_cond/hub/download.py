@@ -11,8 +11,17 @@ from huggingface_hub import HfApi, constants, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.hf_api import ModelInfo
 
+from sngan_cond.hub import patience
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER, model_checkpoint
-from sngan_cond.hub.errors import HUB_ERRORS, PUSH_ERRORS, explain, is_outage, pretrained_error, with_retries
+from sngan_cond.hub.errors import (
+    HUB_ERRORS,
+    UnexpectedAnswerError,
+    check_commit,
+    explain,
+    is_outage,
+    pretrained_error,
+    with_retries,
+)
 from sngan_cond.hub.files import (
     BUNDLED,
     BUNDLED_FOLDER,
@@ -136,8 +145,8 @@ class _Hub:
                 "off (HF_HUB_OFFLINE=1 or local_files_only): load it once with the network, or unset it"
             )
         try:
-            ask = partial(self.api.model_info, self.repo, revision=self.revision, files_metadata=True)
-            info = with_retries(ask, again=cached is None)
+            longest_s = patience.SILENCE_S if cached is None else constants.HF_HUB_ETAG_TIMEOUT
+            info = patience.within(longest_s, lambda: with_retries(self._ask, again=cached is None))
         except HUB_ERRORS as error:
             if cached is None or not is_outage(error):
                 raise self._error(error) from error
@@ -145,24 +154,36 @@ class _Hub:
             return cached
         return self._download(info, again=again)
 
+    def _ask(self) -> ModelInfo:
+        timeout_s = constants.HF_HUB_ETAG_TIMEOUT  # the client's own, after which it looks into the cache
+        info = self.api.model_info(self.repo, revision=self.revision, files_metadata=True, timeout=timeout_s)
+        check_commit(info.sha)
+        for file in info.siblings or []:
+            if not isinstance(file.rfilename, str) or not isinstance(file.size, int | None):
+                raise UnexpectedAnswerError(f"a file of {short_repr(file.size)} bytes: {short_repr(file.rfilename)}")
+        return info
+
     def _download(self, info: ModelInfo, *, again: bool) -> Path:
         sizes = {file.rfilename: file.size for file in info.siblings or []}
         check_files(self.source, sizes, needed=self.needed, max_weights_bytes=self.max_weights_bytes)
         # From here on by commit, not by branch: somebody may push between two downloads.
-        commit = info.sha
-        assert commit is not None
+        commit = check_commit(info.sha)
         get = partial(self.api.hf_hub_download, self.repo, revision=commit, cache_dir=self.cache, force_download=again)
         try:
             if info.gated:  # anybody may list a gated repo's files, and what the cache has is taken without a request
                 url = hf_hub_url(self.repo, self.needed[0], revision=commit)
-                with_retries(partial(self.api.get_hf_file_metadata, url=url))
+                ask = partial(self.api.get_hf_file_metadata, url=url)
+                patience.within(patience.SILENCE_S, lambda: with_retries(ask))
             for name in (*(extra for extra in self.extras if extra in sizes), *self.needed):
-                path = with_retries(partial(get, name))
+                with patience.limited(
+                    size=2 * (sizes[name] or self.max_weights_bytes)
+                ):  # a download may begin anew once
+                    path = with_retries(partial(get, name))
             if self.revision != commit:  # downloads by commit leave no note of the branch, which `fetch` looks up
                 ref = self.cache / f"models--{self.repo.replace('/', '--')}" / "refs" / self.revision
                 ref.parent.mkdir(parents=True, exist_ok=True)
                 ref.write_text(commit)
-        except PUSH_ERRORS as error:  # a forced download's failure is a ValueError
+        except HUB_ERRORS as error:  # a forced download's failure is a ValueError
             raise self._error(error) from error
         return Path(path).parent
 
@@ -190,8 +211,11 @@ class _Hub:
         return explain(error) + (", and neither a folder nor the cache has the model" if is_outage(error) else "")
 
     def _revisions(self) -> str:
-        try:
+        def names() -> str:
             refs = self.api.list_repo_refs(self.repo)
+            return ", ".join([ref.name for ref in (*refs.branches, *refs.tags)][:8])
+
+        try:
+            return f"; it has {patience.within(patience.SILENCE_S, lambda: with_retries(names, again=False))}"
         except HUB_ERRORS:
             return ""
-        return f"; it has {', '.join([ref.name for ref in (*refs.branches, *refs.tags)][:8])}"

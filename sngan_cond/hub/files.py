@@ -7,6 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # some versions do not say so
+
 from sngan_cond.stored import MAX_TEXT_BYTES, read_json, read_text
 from sngan_cond.validation import short_repr
 
@@ -97,7 +100,16 @@ class ModelFiles:
 
 def is_repo(name: object) -> bool:
     """Return whether a name can be a repo's: "user/name"."""
-    return isinstance(name, str) and bool(_REPO.fullmatch(name)) and ".." not in name and "--" not in name
+    return isinstance(name, str) and bool(_REPO.fullmatch(name)) and not _broken_rule(name)
+
+
+def _broken_rule(repo: str) -> str:
+    """Return the Hub's rule that a name breaks, in the words of its client; "" where it breaks none."""
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        return str(error).partition(f": '{repo}'")[0]
+    return ""
 
 
 def parse_repo(repo: str, *, argument: str = "repo") -> str:
@@ -113,7 +125,8 @@ def parse_repo(repo: str, *, argument: str = "repo") -> str:
         start, more = "", ""
         if argument == "model":
             start, more = "no such folder, and no repo: ", f" or user/name@revision, an existing folder, or {BUNDLED!r}"
-        raise PretrainedError(f"{argument}={short_repr(repo)}: {start}user/name{more} is allowed; URLs are not")
+        rule = _broken_rule(repo) if isinstance(repo, str) and _REPO.fullmatch(repo) else "URLs are not"
+        raise PretrainedError(f"{argument}={short_repr(repo)}: {start}user/name{more} is allowed; {rule}")
     return repo
 
 

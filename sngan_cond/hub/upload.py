@@ -5,9 +5,12 @@ from pathlib import Path
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-from sngan_cond.hub.errors import PUSH_ERRORS, pretrained_error, with_retries
+from sngan_cond.hub import patience
+from sngan_cond.hub.errors import HUB_ERRORS, check_commit, pretrained_error, with_retries
 from sngan_cond.hub.files import CONFIG_FILE, MODEL_FILES, WEIGHTS_FILE, PretrainedError, parse_repo, parse_revision
 from sngan_cond.validation import short_repr
+
+PUSH_S, PUSH_BYTES_S = 600.0, 100_000.0  # what a push may take: so long, and its files at this rate
 
 
 def push_folder(
@@ -41,28 +44,35 @@ def push_folder(
         raise PretrainedError(f"{folder}: no model folder, which has {CONFIG_FILE} and {WEIGHTS_FILE}")
     revision = None if branch is None else parse_revision(branch)
     api = HfApi(token=token)
-    try:
+
+    def commit() -> CommitInfo:
+        remote = api.list_repo_files(repo, revision=revision)
+        stale = [name for name in MODEL_FILES if name in remote and name not in names]
+        # New operations at each try. The client compares an operation's file with the repo once: where the commit was
+        # made and only its answer got lost, new ones see that nothing is left to do, and no second commit is made.
+        additions = [CommitOperationAdd(name, str(folder / name)) for name in names]
+        for addition in additions:  # several at once the client sends from threads of its own, which know no limit
+            api.preupload_lfs_files(repo, [addition], revision=revision, free_memory=False)
+        made = api.create_commit(
+            repo,
+            [*additions, *(CommitOperationDelete(name) for name in stale)],
+            commit_message=title,
+            commit_description=description,
+            revision=revision,
+        )
+        check_commit(made.oid)
+        return made
+
+    def push() -> CommitInfo:
         with_retries(lambda: api.create_repo(repo, private=private, exist_ok=True))
         if revision not in (None, "main"):
             with_retries(lambda: api.create_branch(repo, branch=str(revision), exist_ok=True))
-        remote = with_retries(lambda: api.list_repo_files(repo, revision=revision))
-        stale = [name for name in MODEL_FILES if name in remote and name not in names]
-
-        def commit() -> CommitInfo:
-            # New operations at each try. The client compares an operation's file with the repo once: where the commit
-            # was made and only its answer got lost, new ones see that nothing is left to do, and no second commit is
-            # made.
-            additions = [CommitOperationAdd(name, str(folder / name)) for name in names]
-            return api.create_commit(
-                repo,
-                [*additions, *(CommitOperationDelete(name) for name in stale)],
-                commit_message=title,
-                commit_description=description,
-                revision=revision,
-            )
-
         return with_retries(commit)
-    except PUSH_ERRORS as error:
+
+    size = sum((folder / name).stat().st_size for name in names)
+    try:
+        return patience.within(PUSH_S + size / PUSH_BYTES_S, push)
+    except HUB_ERRORS as error:
         raise pretrained_error(f"repo={short_repr(repo)}", error) from error
 
 
@@ -78,10 +88,17 @@ def find_commit(repo: str, *, title: str, containing: str) -> str | None:
     Raises:
         PretrainedError: if the Hub refuses or does not answer.
     """
+    parse_repo(repo)
+
+    def find() -> str | None:
+        for commit in HfApi().list_repo_commits(repo):
+            if commit.title == title and containing in (commit.message or ""):
+                return check_commit(commit.commit_id)
+        return None
+
     try:
-        commits = HfApi().list_repo_commits(parse_repo(repo))
+        return patience.within(patience.SILENCE_S, lambda: with_retries(find, again=False))
     except (RepositoryNotFoundError, RevisionNotFoundError):
         return None
-    except PUSH_ERRORS as error:
+    except HUB_ERRORS as error:
         raise pretrained_error(f"repo={short_repr(repo)}", error) from error
-    return next((c.commit_id for c in commits if c.title == title and containing in (c.message or "")), None)

@@ -201,6 +201,16 @@ def test_no_file_of_the_server_is_served(address: str, tiny: Path, path: str) ->
     assert error.value.code in (403, 404)
 
 
+@pytest.mark.parametrize("path", ["gradio_api/file=", "file=", "file/"])
+@pytest.mark.parametrize("to", ["https://example.com/", "HTTP%3A//example.com/", "http:/example.com/"])
+def test_the_page_is_no_proxy(address: str, path: str, to: str) -> None:
+    """Gradio would fetch any web address for anybody, but those of private networks."""
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(f"{address}{path}{to}", timeout=20)
+    with error.value as answer:
+        assert (answer.code, answer.read()) == (403, b"files of this page are served, and nothing of other sites")
+
+
 def test_old_clients_can_read_what_is_described(address: str) -> None:
     """`gradio_client` 1.4 fails where a schema is a boolean, at components of the page's own too, as `gr.Image`'s."""
     described = []

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
+from tests.hub.faults import Fault
 from tests.hub.store import LFS_SUFFIXES, Commit, Repo, StoredFile, StoreError
 
 REPO = r"(?P<repo>[^/]+/[^/]+)"
@@ -30,14 +31,17 @@ ROUTES = {
     ("POST", f"/api/models/{REPO}/tag/{REV}"): "tag",
     ("POST", rf"/{REPO}\.git/info/lfs/objects/batch"): "lfs_batch",
     ("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})"): "lfs_put",
+    ("HEAD", f"/{REPO}/resolve/{REV}/(?P<path>.+)"): "head",
     ("GET", f"/{REPO}/resolve/{REV}/(?P<path>.+)"): "resolve",
 }
+ENDPOINTS = sorted(set(ROUTES.values()))
 
 
 class Handler(BaseHTTPRequestHandler):
     """Answers one connection's requests."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are written apart, and each would wait for the other's arrival
     server: Any
 
     def log_message(self, format: str, *args: object) -> None:
@@ -46,17 +50,20 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer any request, or fail it."""
         self.hub, self.store = self.server.hub, self.server.hub.store
-        method = "GET" if self.command == "HEAD" else self.command
         body = self._body()  # also before an error, or the connection's next request would begin inside it
         time.sleep(self.hub.latency_s)
         url = urlsplit(self.path)
+        name, groups = self._find(url.path)
+        self.fault = self.hub.faults.take(name) or Fault()
+        if self.fault.before(self):
+            return
         chance, fails = self.hub.random, self.hub.random.random() < self.hub.fail_rate
         is_commit = "/commit/" in url.path
         # An answer that is lost after the commit was made is what tempts a client into publishing twice.
         lost = is_commit and (self.hub.lose_answers > 0 or (fails and chance.random() < 0.5))
         if lost or not fails:
             try:
-                answer = self._route(method, url.path, body)
+                answer = self._route(name, groups, body)
             except StoreError as error:
                 self._refuse(error)
                 return
@@ -66,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
                 return
             self.hub.lose_answers = max(0, self.hub.lose_answers - 1)
         text = b'{"error": "Internal Error"}' if chance.random() < 0.5 else b"<html>Bad Gateway</html>"
-        self._send(chance.choice((500, 503)), text, {"Content-Type": "text/html"})
+        self.answer(chance.choice((500, 503)), text, {"Content-Type": "text/html"})
 
     do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815 - the standard library's names
 
@@ -86,24 +93,29 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(chunks)
 
-    def _route(self, method: str, path: str, body: bytes) -> object:
-        for (verb, pattern), name in ROUTES.items():
-            if verb == method and (match := re.fullmatch(pattern, path)):
-                groups = {key: unquote(value) for key, value in match.groupdict().items()}
-                return getattr(self, f"_{name}")(groups, body)
-        raise StoreError(404, None, f"Sorry, we can't find the page {method} {path}.")
+    def _find(self, path: str) -> tuple[str, dict[str, str]]:
+        for (method, pattern), name in ROUTES.items():
+            if method == self.command and (match := re.fullmatch(pattern, path)):
+                return name, {key: unquote(value) for key, value in match.groupdict().items()}
+        return "", {}
+
+    def _route(self, name: str, groups: dict[str, str], body: bytes) -> object:
+        if not name:
+            raise StoreError(404, None, f"Sorry, we can't find the page {self.command} {self.path}.")
+        return getattr(self, f"_{name}")(groups, body)
 
     def _json(self, value: object, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        self._send(status, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})})
+        self.answer(status, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})})
 
-    def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+    def answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        """Send an answer, its body as the request's fault does, and note it."""
         self.hub.requests.append((self.command, self.path, status))
         self.send_response(status)
         for key, value in {"Content-Length": str(len(content)), **headers}.items():
             self.send_header(key, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(content)
+            self.fault.send(self, content)
 
     # Who may do what
 
@@ -274,7 +286,9 @@ class Handler(BaseHTTPRequestHandler):
             start, status = int(wanted[1]), 206
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
             content = content[start:]
-        self._send(status, content, {"Content-Type": "application/octet-stream", **headers})
+        self.answer(status, content, {"Content-Type": "application/octet-stream", **headers})
+
+    _head = _resolve  # without the content
 
 
 def _front_matter(text: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.hub.endpoints import Handler
+from tests.hub.faults import Faults
 from tests.hub.store import Store
 
 TOKENS = {"hf_alice": "alice", "hf_bob": "bob"}
@@ -49,6 +50,7 @@ class HubStandIn:
         self.latency_s = latency_s
         self.random = random.Random(0)
         self.lose_answers = 0  # so many of the next commits are made and not confirmed
+        self.faults = Faults()
         self.before_download: Callable[[], object] = lambda: None
         self.requests: list[tuple[str, str, int]] = []
         self._server: _Server | None = None

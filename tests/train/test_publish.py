@@ -12,6 +12,7 @@ from tests.processes import output_of
 from tests.refusals import refused_command
 from tests.train.publishing.published_run import METRICS
 from train.evaluation.report import weights_sha256
+from train.files import lock
 from train.publish import main
 from train.publishing import by_hand
 from train.publishing.export import export_checkpoint
@@ -92,6 +93,38 @@ def test_a_model_folder_can_be_written_instead(run_dir: Path, tmp_path: Path) ->
     refused_command(main, [*options, "--branch", "v1"], "--branch v1: allowed with --repo")
 
 
+def test_a_full_disk_leaves_nothing(run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[object] = []
+
+    def copyfile(source: Path, target: Path) -> None:
+        if copied:
+            raise OSError(28, "No space left on device", str(target))
+        copied.append(target.write_bytes(source.read_bytes()))
+
+    monkeypatch.setattr(by_hand.shutil, "copyfile", copyfile)
+    options = ["--run-dir", run_dir, "--out", tmp_path / "out/my-model"]
+    refused_command(main, options, "my-model", "No space left on device")
+    assert copied
+    assert list((tmp_path / "out").iterdir()) == []
+    assert not list(run_dir.glob(".*"))
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_uses_is_not(run_dir: Path, tmp_path: Path) -> None:
+    for name in ("dead", "alive"):
+        (run_dir / f".publish-{name}/model").mkdir(parents=True)
+    held = lock(run_dir / ".publish-alive/lock")
+    assert held is not None
+    assert main(["--run-dir", str(run_dir), "--out", str(tmp_path / "my-model")]) == 0
+    assert [path.name for path in run_dir.glob(".publish-*")] == [".publish-alive"]
+    held.release()
+
+
+def test_what_is_written_shares_no_bytes_with_the_run(run_dir: Path, tmp_path: Path) -> None:
+    assert main(["--run-dir", str(run_dir), "--out", str(tmp_path / "my-model"), "--with-discriminator"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my-model", "run"]
+    assert {path.stat().st_nlink for path in (tmp_path / "my-model").iterdir()} == {1}
+
+
 def test_metrics_of_other_weights_are_refused(run_dir: Path, tmp_path: Path) -> None:
     measured = weights_sha256(Generator.from_pretrained(run_dir / "checkpoints/step-00000002"))
     (tmp_path / "metrics.json").write_text(json.dumps({**METRICS, "model": {"weights_sha256": measured}}))
@@ -107,6 +140,7 @@ def test_metrics_of_other_weights_are_refused(run_dir: Path, tmp_path: Path) -> 
     ("options", "words"),
     [
         (["--repo", "https://hub/x"], "repo='https://hub/x': user/name is allowed"),
+        (["--repo", "user/name.git"], "repo='user/name.git': user/name is allowed; Repo_id cannot end by '.git'"),
         (["--checkpoint", "3"], "--checkpoint 3: there is none of this step; there are 2, 4"),
         (["--run-dir", "nowhere"], "--run-dir nowhere: no run there"),
         (["--facts", "nowhere.yaml"], "--facts nowhere.yaml: cannot be read"),

@@ -1,7 +1,7 @@
 """An evaluation on several processes: each takes a shard of the work, and the results are put together again."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import torch
@@ -21,10 +21,15 @@ class Processes:
 
     Args:
         accelerator: of the launched program; None for this process alone.
+        before_collective: called before each, which some processes may reach hours after others.
     """
 
-    def __init__(self, accelerator: Accelerator | PartialState | None = None) -> None:
-        self._state = accelerator
+    def __init__(
+        self,
+        accelerator: Accelerator | PartialState | None = None,
+        before_collective: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._state, self._meet = accelerator, before_collective
         self.count = 1 if accelerator is None else accelerator.num_processes
         self.rank = 0 if accelerator is None else accelerator.process_index
         self.is_main = self.rank == 0
@@ -46,6 +51,7 @@ class Processes:
         if self.count == 1 or self._state is None:
             return rows
         # Collectives need equal shapes everywhere. Short shards are at the end, so all padding ends up behind `total`.
+        self._meet()
         size = -(-total // self.count)
         padded = rows.new_zeros(size, *rows.shape[1:])
         padded[: len(rows)] = rows
@@ -57,12 +63,16 @@ class Processes:
 
     def gather_list(self, items: list[T]) -> list[T]:
         """Concatenate the lists of all processes, in the order of their ranks."""
-        return items if self.count == 1 else gather_object(items)
+        if self.count == 1:
+            return items
+        self._meet()
+        return gather_object(items)
 
     def from_main(self, value: T) -> T:
         """Return the main process's value on every process."""
         if self.count == 1:
             return value
+        self._meet()
         return broadcast_object_list([value])[0]
 
     @contextlib.contextmanager

@@ -4,8 +4,11 @@ import argparse
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sngan_cond.atomic import atomic_folder
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from sngan_cond.hub.files import CARD_FILE, parse_repo, parse_revision
 from sngan_cond.hub.upload import push_folder
@@ -13,10 +16,13 @@ from sngan_cond.loading import LoadedModel, load_generator
 from sngan_cond.validation import short_repr
 from train.errors import TrainError
 from train.evaluation.report import weights_sha256
+from train.files import lock, sync
 from train.publishing.cards import GENERIC, Facts, load_facts, with_licence
 from train.publishing.export import commit_message, export_checkpoint, write_card
 from train.publishing.log import PublishLog
 from train.run.checkpoint import checkpoint_folder, newest_checkpoint, saved_steps
+
+_WORKSPACE, _LOCK = ".publish-", "lock"
 
 
 def publish(args: argparse.Namespace) -> None:
@@ -37,8 +43,8 @@ def publish(args: argparse.Namespace) -> None:
         raise TrainError(f"--out {args.out}: exists already; a new folder is allowed")
     facts = _facts(args)
     checkpoint, step = _find(args.run_dir, args.checkpoint)
-    with tempfile.TemporaryDirectory(prefix=".publish-", dir=args.run_dir) as holder:
-        folder = Path(holder) / "model"
+    with _workspace(args.run_dir) as workspace:
+        folder = workspace / "model"
         export_checkpoint(
             checkpoint, folder, run_dir=args.run_dir, metrics=args.metrics, with_discriminator=args.with_discriminator
         )
@@ -47,10 +53,37 @@ def publish(args: argparse.Namespace) -> None:
         if args.dry_run:
             _show(folder, repo, step)
         elif args.out is not None:
-            shutil.copytree(folder, args.out)
+            _copy(folder, args.out)
             print(f"step {step} written to {args.out}")
         else:
             _send(folder, step, args)
+
+
+@contextmanager
+def _workspace(run_dir: Path) -> Iterator[Path]:
+    """Make a folder for as long as the block lasts; those of killed processes, which hold no lock, are removed."""
+    for left in run_dir.glob(f"{_WORKSPACE}*"):
+        with suppress(OSError):
+            if (released := lock(left / _LOCK)) is not None:
+                released.release()
+                shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=_WORKSPACE, dir=run_dir) as workspace:
+        held = lock(Path(workspace, _LOCK))
+        try:
+            yield Path(workspace)
+        finally:
+            if held is not None:
+                held.release()
+
+
+def _copy(folder: Path, target: Path) -> None:
+    """Copy a folder's files, which share their bytes with the run's, to a folder that appears whole and on the disk."""
+    with atomic_folder(target) as draft:
+        for path in folder.iterdir():
+            shutil.copyfile(path, draft / path.name)
+        for path in (*draft.iterdir(), draft):
+            sync(path)
+    sync(target.parent)
 
 
 def _facts(args: argparse.Namespace) -> Facts:

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+from sngan_cond.hub.files import WEIGHTS_FILE, PretrainedError
 from sngan_cond.hub.upload import find_commit, push_folder
+from sngan_cond.hub.weights import read_header
 from train.errors import TrainError
 from train.files import write_text_atomically
 from train.publishing.cards import GENERIC, load_facts
@@ -40,6 +42,10 @@ class PublishLog:
             self._commits = kept
 
 
+class UnfitExportError(TrainError):
+    """An exported checkpoint that no Hub would take, now or later."""
+
+
 def publish_once(folder: Path, step: int, *, repo: str, private: bool) -> str:
     """Send one exported checkpoint, unless the Hub has these weights of this step already.
 
@@ -50,9 +56,15 @@ def publish_once(folder: Path, step: int, *, repo: str, private: bool) -> str:
         Full hash of the commit.
     Raises:
         PretrainedError: if the Hub refuses or does not answer.
+        UnfitExportError: if the export is damaged.
         TrainError: if the card cannot be written.
     """
-    write_card(folder, repo=repo, facts=load_facts(GENERIC))
+    facts = load_facts(GENERIC)
+    try:
+        read_header(folder / WEIGHTS_FILE)
+        write_card(folder, repo=repo, facts=facts)
+    except (TrainError, PretrainedError) as error:
+        raise UnfitExportError(str(error)) from error
     title, marker = commit_message(folder, step)
     # Also after an answer that got lost: the commit was made, and is not made again.
     known = find_commit(repo, title=title, containing=marker)

@@ -1,5 +1,6 @@
 """Publishing during a run: a thread sends checkpoints to the Hub, one commit a step, and never stops training."""
 
+import os
 import random
 import shutil
 import threading
@@ -7,12 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub.utils import disable_progress_bars, logging
 
-from sngan_cond.hub.files import HubUnavailableError, PretrainedError, parse_repo
-from train.errors import TrainError
+from sngan_cond.hub.files import HubUnavailableError
+from sngan_cond.validation import one_line
 from train.publishing.export import export_checkpoint
-from train.publishing.log import PublishLog, publish_once
+from train.publishing.log import PublishLog, UnfitExportError, publish_once
 from train.run.checkpoint import checkpoint_folder, remove_later, saved_steps
 from train.sections import HubConfig
 
@@ -23,7 +24,7 @@ PAUSE_S, PAUSE_MAX_S, CLOSING_PAUSE_MAX_S = 1.0, 300.0, 5.0  # after a first fai
 
 
 def open_publisher(hub: HubConfig, run_dir: Path, *, is_main: bool, log: Callable[[str], None]) -> "Publisher | None":
-    """Open a run's publisher; to be called on every process, so that all refuse an invalid repo name.
+    """Open a run's publisher; what an earlier start was to send to another repo is removed, and named.
 
     Args:
         is_main: whether this is the process that publishes; others get None.
@@ -31,15 +32,21 @@ def open_publisher(hub: HubConfig, run_dir: Path, *, is_main: bool, log: Callabl
     Returns:
         None where nothing is published.
     Raises:
-        TrainError: if the repo's name cannot be one, or `published.json` is damaged.
+        TrainError: if `published.json` is damaged.
     """
-    if hub.repo is None:
+    if not is_main:
         return None
-    try:
-        parse_repo(hub.repo, argument="hub.repo")
-    except PretrainedError as error:
-        raise TrainError(str(error)) from error
-    return Publisher(run_dir, hub.repo, private=hub.private, log=log) if is_main else None
+    for outbox in (run_dir / OUTBOX).glob("*--*"):
+        if (repo := outbox.name.replace("--", "/")) != hub.repo:
+            _give_up(outbox, repo, PublishLog(run_dir), log)
+    return None if hub.repo is None else Publisher(run_dir, hub.repo, private=hub.private, log=log)
+
+
+def _give_up(outbox: Path, repo: str, published: PublishLog, log: Callable[[str], None]) -> None:
+    left = ", ".join(str(step) for step in saved_steps(outbox) if published.commit(repo, step) is None)
+    if left:
+        log(f"not published to {repo}: step {left}; this run publishes there no more, python -m train.publish does")
+    shutil.rmtree(outbox, ignore_errors=True)
 
 
 def forget_published(run_dir: Path, step: int) -> None:
@@ -71,11 +78,13 @@ class Publisher:
         for step in saved_steps(self._outbox):
             if self._published.commit(repo, step) is not None:
                 self._remove(step)
+        self._found = self._waiting()  # of an earlier start
         self._random = random.Random(repo)
         self._change = threading.Condition()
         self._closing = self._gone = False
         self._sending: int | None = None  # the step whose folder the thread reads
-        disable_progress_bars()  # their bars would be drawn over the run's
+        disable_progress_bars()  # their bars would be drawn over the run's, and each of their tries told beside ours
+        logging.set_verbosity_error()
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
         self._thread.start()
 
@@ -89,12 +98,12 @@ class Publisher:
             return
         try:
             export_checkpoint(checkpoint, self._folder(step), run_dir=self.run_dir)
-        except (TrainError, PretrainedError) as error:
-            self.log(f"step {step} is not published: {error}")
-            return
-        with self._change:
-            self._give_way([old for old in self._waiting() if old != self._sending])
-            self._change.notify_all()
+            with self._change:
+                # What an earlier start left gives way only once the Hub has been asked and does not take it.
+                self._give_way([old for old in self._waiting() if old != self._sending and old not in self._found])
+                self._change.notify_all()
+        except Exception as error:  # whatever it is, no run ends because of its publications
+            self._say(f"step {step} is not published: {_reason(error)}")
 
     def drain(self) -> None:
         """Wait for minutes until all is sent; for a run that has reached its end."""
@@ -113,7 +122,7 @@ class Publisher:
             self._change.notify_all()
         if left:
             steps = ", ".join(map(str, left))
-            self.log(
+            self._say(
                 f"not published to {self.repo}: step {steps}; start the run again, or "
                 f"python -m train.publish --run-dir {self.run_dir} --repo {self.repo}"
             )
@@ -141,23 +150,31 @@ class Publisher:
 
     def _give_way(self, steps: list[int]) -> None:
         for old in steps[:-WAITING_MAX]:
-            self.log(f"step {old} is not published: newer ones wait and the Hub does not take them")
+            self._say(f"step {old} is not published: newer ones wait and the Hub does not take them")
             self._remove(old)
 
+    def _say(self, line: str) -> None:
+        with suppress(Exception):  # a terminal that is gone, or a log on a full disk
+            self.log(line)
+
     def _work(self) -> None:
-        failures = 0
-        while (step := self._next()) is not None:
+        failures, step = 0, None
+        while True:
             try:
+                if (step := self._next()) is None:
+                    return
                 commit = publish_once(self._folder(step), step, repo=self.repo, private=self.private)
                 self._published.note(self.repo, step, commit)
-            except (ValueError, OSError, RuntimeError) as error:
+                failures = 0
+                self._remove(step)
+                self._say(f"step {step} published to {self.repo}, commit {commit}")
+            except UnfitExportError as error:
+                self._say(f"step {step} is not published: {error}")
+                self._remove(step)
+            except BaseException as error:  # also one that nobody thought of: what follows is still to be sent
                 failures += 1
                 if not self._pause(step, failures, error):
                     return
-            else:
-                failures = 0
-                self._remove(step)
-                self.log(f"step {step} published to {self.repo}, commit {commit}")
 
     def _next(self) -> int | None:
         with self._change:
@@ -167,10 +184,10 @@ class Publisher:
             self._sending = next(iter(self._waiting()), None)
             return self._sending
 
-    def _pause(self, step: int, failures: int, error: Exception) -> bool:
+    def _pause(self, step: int | None, failures: int, error: BaseException) -> bool:
         """Wait a while after a failure; return whether to try again."""
         # Half of the pause is chance, so that many runs do not return to the Hub in step.
-        pause_s = min(PAUSE_MAX_S, PAUSE_S * 2 ** (failures - 1)) * (0.5 + 0.5 * self._random.random())
+        pause_s = min(PAUSE_MAX_S, PAUSE_S * 2 ** min(failures - 1, 30)) * (0.5 + 0.5 * self._random.random())
         with self._change:
             self._sending = None
             closing = self._closing
@@ -178,9 +195,16 @@ class Publisher:
                 return False  # it will not pass by itself, and nobody is there to mend it
             if closing:
                 pause_s = min(pause_s, CLOSING_PAUSE_MAX_S)
-            self._give_way(self._waiting())
-            if step in self._waiting():
-                self.log(f"step {step} is not published yet: {error}; next try in {pause_s:.0f} s")
+            with suppress(OSError):  # a disk that fails has been told, or will be with the next try
+                self._give_way(self._waiting())
+            if step is None or os.path.exists(self._folder(step)):  # noqa: PTH110 - Path's raises where a disk fails
+                what = "the outbox cannot be read" if step is None else f"step {step} is not published yet"
+                self._say(f"{what}: {_reason(error)}; next try in {pause_s:.0f} s")
             # A run that ends meanwhile is a reason for one more try now.
             self._change.wait_for(lambda: self._gone or self._closing != closing, pause_s)
             return not self._gone
+
+
+def _reason(error: BaseException) -> str:
+    expected = isinstance(error, ValueError | OSError | RuntimeError)
+    return one_line(error if expected else f"{type(error).__name__}: {error}")

@@ -35,7 +35,6 @@ from train.run.numerics import (
 )
 from train.run.trackers import TensorBoardFile
 
-COLLECTIVE_TIMEOUT = timedelta(hours=12)  # scoring or publishing holds a collective longer than the default
 _REFUSED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM, DistributedType.XLA)
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
@@ -59,8 +58,7 @@ def open_accelerator(config: TrainConfig, folder: Path) -> tuple[Accelerator, Nu
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
         torch.use_deterministic_algorithms(True, warn_only=True)
     on_cpu = not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
-    waits = config.evaluation.every or config.hub.repo is not None
-    state = PartialState(cpu=on_cpu, **({"timeout": COLLECTIVE_TIMEOUT} if waits else {}))
+    state = PartialState(cpu=on_cpu, timeout=collective_timeout(config.process_timeout))
     numerics = decide_numerics(
         config,
         launched=os.environ.get("ACCELERATE_MIXED_PRECISION", "no").lower(),
@@ -78,6 +76,11 @@ def open_accelerator(config: TrainConfig, folder: Path) -> tuple[Accelerator, Nu
     _check(accelerator)
     set_num_threads(accelerator.device)
     return accelerator, numerics
+
+
+def collective_timeout(process_timeout: float) -> timedelta:
+    """Return how long a collective may take: long enough for `Watch` to name the process that it waits for."""
+    return timedelta(seconds=2 * process_timeout + 60)
 
 
 def _weakest_gpu(state: PartialState) -> Gpu | None:

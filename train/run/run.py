@@ -4,10 +4,10 @@ import json
 import signal
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
@@ -20,13 +20,14 @@ from train.config import TrainConfig
 from train.errors import TrainError
 from train.files import Dispensable, lock, write_text_atomically
 from train.presets.load import config_to_dict, config_to_yaml, load_config
-from train.run.agreement import check_batches, flat, refuse_other_run
+from train.run.agreement import check_batches, check_device, flat, refuse_other_run
 from train.run.checkpoint import Checkpoint, remove_later, whole_checkpoints
 from train.run.launch import AnyRankFlag, open_accelerator
 from train.run.logs import Logs
 from train.run.lost import clean_up, move_aside, traces
 from train.run.numerics import TRAINING_FILE
 from train.run.provenance import commit, hardware, versions
+from train.run.watch import Watch
 
 T = TypeVar("T")
 
@@ -35,7 +36,7 @@ LOCK_FILE = ".lock"
 
 
 class Run:
-    """One training run's folder, processes and log.
+    """One training run's folder, processes and log; as a context it lets go of them.
 
     Args:
         folder: made if missing, continued if it holds the same configuration.
@@ -52,12 +53,6 @@ class Run:
         self.world_size = self.accelerator.num_processes
         self.is_main = self.accelerator.is_main_process
         self._lock: FileLock | None = None
-        check_batches(config, self.world_size)
-        if config.batch_norm == "synchronised" and self.accelerator.device.type == "cpu":
-            raise TrainError("batch_norm=synchronised: PyTorch synchronises batch norm on GPUs only; use per_process")
-        self.dispensable = Dispensable(self.print)
-        self.logs = Logs(self.accelerator, folder, self.dispensable)
-        self.config_before = self._open_folder()
         self.asked_to_stop = False
         self._stop_flag: AnyRankFlag | None = None
         self._started = time.monotonic()
@@ -66,6 +61,15 @@ class Run:
         self.rollbacks = 0  # each of which halved both learning rates
         self.bar: tqdm[Any] = tqdm(disable=True)  # until `start`
         self.begins_again = False  # in these processes, once it is closed
+        self.dispensable = Dispensable(self.print)
+        self.logs = Logs(self.accelerator, folder, self.dispensable)
+        with ExitStack() as opened:
+            opened.callback(self._let_go)
+            self.watch = opened.enter_context(Watch(self.accelerator, longest_s=config.process_timeout))
+            check_batches(config, self.world_size)
+            check_device(config, self.accelerator.device)
+            self.config_before = self._open_folder()
+            self._opened = opened.pop_all()
 
     @property
     def seconds(self) -> float:
@@ -79,7 +83,8 @@ class Run:
                 tqdm.write(line)
 
     def from_main(self, value: T) -> T:
-        """Return the main process's value in every process."""
+        """Return the main process's value in every process, however long it takes to come to it."""
+        self.watch.meet()
         return value if self.world_size == 1 else broadcast_object_list([value])[0]
 
     def on_main(self, act: Callable[[], object]) -> None:
@@ -113,6 +118,7 @@ class Run:
             found = next(whole_checkpoints(self.checkpoints, self.print, check=check), None)
         except TrainError as error:
             problem = str(error)
+        self.watch.meet()  # not all read equally fast
         if self.world_size > 1:
             seen = gather_object([(0 if found is None else found.step, problem)])
             problem = next((told for _, told in seen if told), None)
@@ -137,10 +143,8 @@ class Run:
             )
         if lost:
             self.accelerator.wait_for_everyone()  # all have looked
-            self.on_main(self._move_aside)
-
-    def _move_aside(self) -> None:
-        self.print(f"beginning anew; what was left of the run is in {move_aside(self.folder, keep=LOCK_FILE)}")
+            said = "beginning anew; what was left of the run is in"
+            self.on_main(lambda: self.print(f"{said} {move_aside(self.folder, keep=LOCK_FILE)}"))
 
     def start(self, step: int, before: "Run | None" = None) -> None:
         """Say what the run computes in, and open log, trackers and bar at a step.
@@ -179,16 +183,6 @@ class Run:
             line = {"step": step, "images_seen": images_seen, "seconds": round(self.seconds, 3), **values}
             self.logs.add(line, values)
         return values
-
-    def log_image(self, name: str, image: Tensor, *, step: int, now: int) -> None:
-        """Give every tracker an image; called on the main process alone.
-
-        Args:
-            image: (3, H, W) uint8 on the CPU.
-            step: that it shows.
-            now: step that is logged next, not before `step`.
-        """
-        self.logs.add_image(name, image, step=step, now=now)
 
     def show(self, step: int, images_per_second: float, d_loss: float) -> None:
         """Move the progress bar."""
@@ -254,10 +248,16 @@ class Run:
         for name in (CHECKPOINTS_FOLDER, "evaluations", "samples"):
             remove_later(self.folder / name, step)
 
-    def close(self) -> None:
-        """Close bar and trackers, and let others into the folder."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
         with suppress(OSError):
             self.bar.close()
+        self._opened.__exit__(*error)
+
+    def _let_go(self) -> None:
+        """Close the trackers, and let others into the folder."""
         if self.is_main:
             self.logs.close()
         self.accelerator.trackers.clear()

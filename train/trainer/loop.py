@@ -56,10 +56,14 @@ def train(config: TrainConfig, run_dir: Path, *, start_anew: bool = False, verif
                 WAITING.adapt()
                 factor = t.health.rate_factor * linear_decay(t.step, decay_from=config.decay_from, steps=config.steps)
                 updates.start_step(t.step, lr_g=config.optim_g.lr * factor, lr_d=config.optim_d.lr * factor)
-                g = updates.step_g(t.batches.of_g(t.step))
+                batch_g = t.batches.of_g(t.step)
+                t.run.watch.begin_update(t.step)
+                g = updates.step_g(batch_g)
                 for i in range(config.d_updates_per_step):
                     update = t.step * config.d_updates_per_step + i
-                    d = updates.step_d(t.batches.of_d(update), rng=t.batches.penalty_rng(update))
+                    batch_d = t.batches.of_d(update)
+                    t.run.watch.begin_update(t.step)
+                    d = updates.step_d(batch_d, rng=t.batches.penalty_rng(update))
                 # After D's updates, which move the running statistics of G's batch norms: the official snapshots have
                 # them. A few launches, outside the CUDA graphs: when the average starts is decided here, on the host.
                 t.networks.ema.update(updates.G, t.step)
@@ -96,7 +100,7 @@ class _Training:
     ) -> None:
         self.config = config
         self.run = run
-        stack.callback(run.close)
+        stack.enter_context(run)
         stack.callback(self._go_back)  # once all below is closed, and before others are let into the folder
         self.networks = Networks(config, run, dataset)
         self.step = self.networks.resume(start)
@@ -130,7 +134,8 @@ class _Training:
         if (publish := self._publication()) is not None and self.networks.writer.newest is not None:
             publish(self.networks.writer.newest)
         if self.evaluation is not None and self._scores():
-            self.evaluation.catch_up(self.networks, self.step, images_seen=self.images_seen)
+            with run.watch.long_work("scoring"):
+                self.evaluation.catch_up(self.networks, self.step, images_seen=self.images_seen)
         if self.step == 0:
             self.grids.save(0)
         self._restart_clock()
@@ -141,8 +146,9 @@ class _Training:
         self.networks.finish_saving()
         self.grids.wait()
         self.grids.send(self.step)
-        if self.step == self.config.steps and self.publisher is not None:
-            self.publisher.drain()
+        with self.run.watch.long_work("publishing"):
+            if self.step == self.config.steps and self.publisher is not None:
+                self.publisher.drain()
         self.goes_back = self.health.verdict == "rollback"
         self.run.begins_again = self.goes_back and not self.asked_to_stop
 
@@ -195,11 +201,12 @@ class _Training:
             if stopping:  # whoever sent the signal may kill the process seconds later
                 run.print(f"step {step}: not scored yet; the same command does it")
             else:
-                # Scores of a step that a kill takes back would pass for those of the next try.
-                if networks.is_saved():
-                    self.evaluation.score(networks, step, images_seen=self.images_seen)
-                else:
-                    run.print(f"step {step}: not scored, for its checkpoint could not be saved")
+                with run.watch.long_work("scoring"):
+                    # Scores of a step that a kill takes back would pass for those of the next try.
+                    if networks.is_saved():
+                        self.evaluation.score(networks, step, images_seen=self.images_seen)
+                    else:
+                        run.print(f"step {step}: not scored, for its checkpoint could not be saved")
                 self._restart_clock()
         return stopping
 

@@ -41,7 +41,7 @@ class EvaluationCallback:
             dataset if asked.data is None else PreparedDataset.open(asked.data),
             device=run.accelerator.device,
             seed=config.seed,
-            processes=Processes(run.accelerator),
+            processes=Processes(run.accelerator, before_collective=run.watch.meet),
             cache=default_cache(),
         )
         assert isinstance(networks.ema.network, Generator)
@@ -67,6 +67,7 @@ class EvaluationCallback:
 
         An evaluation that fails is reported, and the run goes on. Copies of the generators are evaluated.
         """
+        self.run.watch.meet()  # the main process may have waited for a checkpoint to be written
         try:
             reports = {
                 name: evaluate(self.evaluation, _shared_copy(network), model=f"step {step}, {name}")

@@ -35,11 +35,13 @@ def test_private_repo_and_tokens(client: HubClient, tmp_path: Path) -> None:
 
 
 def test_lost_answers_make_no_second_commit(hub: HubStandIn, client: HubClient) -> None:
-    client.run(SETUP + "HfApi().create_repo('alice/once')", seed=4)
+    """Also where the commit deleted a file, which the next try finds gone."""
+    push = SETUP + "G.push_to_hub('alice/once', commit_message=title, metrics=metrics)"
+    client.run(push, seed=4, title="first", metrics={"metrics": ROWS})
     hub.lose_answers = 1
-    client.run(SETUP + "G.push_to_hub('alice/once', commit_message='once')", seed=4)
+    client.run(push, seed=5, title="once", metrics=None)
     assert hub.lose_answers == 0
-    assert hub.titles("alice/once") == ["once", "initial commit"]
+    assert hub.titles("alice/once") == ["once", "first", "initial commit"]
 
 
 @pytest.mark.usefixtures("commits")

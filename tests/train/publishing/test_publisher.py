@@ -4,45 +4,18 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from sngan_cond.hub.files import HubUnavailableError, PretrainedError
-from sngan_cond.loading import load_generator
 from tests.train.launch import run_here, tiny_command
+from tests.train.publishing.fake_hub import FakeHub, opened, until
 from tests.train.publishing.published_run import add_checkpoint
-from train.publishing import log as publishing_log
 from train.publishing import publisher as publishing
-from train.publishing.cards import GENERIC, load_facts
-from train.publishing.export import export_checkpoint, write_card
+from train.publishing.export import export_checkpoint
 from train.publishing.publisher import Publisher, forget_published
-
-
-class FakeHub:
-    """Takes what is published; `answers` says for each attempt whether it fails, and how."""
-
-    def __init__(self, answers: dict[int, Exception] | None = None) -> None:
-        self.attempts: list[int] = []
-        self.published: list[int] = []
-        self.incomplete: list[int] = []
-        self.answers = answers or {}
-        self.open = threading.Event()
-        self.open.set()
-
-    def __call__(self, folder: Path, step: int, **_: object) -> str:
-        self.open.wait(20)
-        self.attempts.append(step)
-        if not {"config.json", "model.safetensors", "training.json"} <= {path.name for path in folder.glob("*")}:
-            self.incomplete.append(step)
-        if (error := self.answers.get(len(self.attempts))) is not None:
-            raise error
-        write_card(folder, repo="user/name", facts=load_facts(GENERIC))
-        assert load_generator(folder).step == step
-        self.published.append(step)
-        return f"{step:040x}"
 
 
 @pytest.fixture
@@ -51,19 +24,6 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     monkeypatch.setattr(publishing, "publish_once", fake)
     monkeypatch.setattr(publishing, "PAUSE_S", 0.01)
     return fake
-
-
-def opened(run_dir: Path) -> tuple[Publisher, list[str]]:
-    said: list[str] = []
-    return Publisher(run_dir, "user/name", log=said.append), said
-
-
-def until(condition: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if condition():
-            return
-        time.sleep(0.005)
-    raise AssertionError("it did not come to pass within 10 s")
 
 
 def test_steps_are_sent_in_order_while_their_checkpoints_vanish(run_dir: Path, hub: FakeHub) -> None:
@@ -102,45 +62,6 @@ def test_steps_that_a_run_takes_again_are_sent_again(run_dir: Path, hub: FakeHub
     forget_published(run_dir, 2)
     sent(2, 4)
     assert hub.published == [2, 4, 4]
-
-
-@pytest.mark.parametrize(
-    "error", [HubUnavailableError("away"), PretrainedError("forbidden"), OSError(28, "full"), RuntimeError("odd")]
-)
-def test_failures_are_told_and_tried_again(run_dir: Path, hub: FakeHub, error: Exception) -> None:
-    hub.answers = {1: error, 2: error}
-    publisher, said = opened(run_dir)
-    publisher.submit(run_dir / "checkpoints/step-00000002", 2)
-    until(lambda: hub.published == [2])
-    publisher.submit(run_dir / "checkpoints/step-00000004", 4)
-    assert publisher.close()
-    assert hub.attempts == [2, 2, 2, 4]
-    assert sum(f"step 2 is not published yet: {error}" in line for line in said) == 2
-
-
-def test_a_publication_that_cannot_be_noted_is_told_and_tried_again(
-    run_dir: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write, full = publishing_log.write_text_atomically, threading.Event()
-    full.set()
-
-    def write_if_there_is_room(path: Path, text: str) -> None:
-        if full.is_set():
-            raise OSError(28, "No space left on device")
-        write(path, text)
-
-    monkeypatch.setattr(publishing_log, "write_text_atomically", write_if_there_is_room)
-    publisher, said = opened(run_dir)
-    publisher.submit(run_dir / "checkpoints/step-00000002", 2)
-    until(lambda: any("step 2 is not published yet: [Errno 28]" in line for line in said))
-    assert not publisher.close()
-    assert "not published to user/name: step 2" in said[-1]
-    full.clear()
-    publisher, said = opened(run_dir)
-    assert publisher.close()
-    assert said == [f"step 2 published to user/name, commit {2:040x}"]
-    assert set(hub.published) == {2}
-    assert json.loads((run_dir / "published.json").read_text()) == {"user/name": {"2": f"{2:040x}"}}
 
 
 def test_pauses_grow_until_a_step_is_sent(run_dir: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,21 +103,6 @@ def test_an_export_that_a_kill_cut_off_is_no_step(run_dir: Path, hub: FakeHub) -
     assert publisher.close()
     assert hub.attempts == []
     assert not half.exists()
-
-
-def test_closing_does_not_wait_for_a_hub_that_is_away(
-    run_dir: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(publishing, "HURRIED_DRAIN_S", 0.3)
-    hub.answers = dict.fromkeys(range(1, 10_000), HubUnavailableError("away"))
-    publisher, said = opened(run_dir)
-    publisher.submit(run_dir / "checkpoints/step-00000002", 2)
-    start = time.monotonic()
-    assert not publisher.close()
-    assert 0.2 < time.monotonic() - start < 5
-    assert "step 2" in said[-1]
-    publisher._thread.join(10)
-    assert not publisher._thread.is_alive()
 
 
 def test_the_oldest_gives_way_when_too_many_wait(run_dir: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,6 +164,20 @@ def test_more_than_may_wait_give_way_after_a_failure(run_dir: Path, hub: FakeHub
     assert hub.attempts == [2, 4, 6, 8, 10]
     assert hub.published == [4, 6, 8, 10]
     assert said[0] == "step 2 is not published: newer ones wait and the Hub does not take them"
+
+
+def test_a_start_with_all_that_may_wait_drops_none(run_dir: Path, hub: FakeHub) -> None:
+    """It hands over its newest checkpoint before the thread has asked the Hub for anything."""
+    outbox = run_dir / "outbox/user--name"
+    for step in (1, 2, 3, 4, 6):
+        export_checkpoint(add_checkpoint(run_dir, step), outbox / f"step-{step:08d}", run_dir=run_dir)
+    hub.open.clear()
+    publisher, said = opened(run_dir)
+    publisher.submit(add_checkpoint(run_dir, 8), 8)
+    hub.open.set()
+    assert publisher.close()
+    assert hub.published == [1, 2, 3, 4, 6, 8]
+    assert len(said) == 6
 
 
 @pytest.mark.slow

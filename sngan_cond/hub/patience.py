@@ -1,0 +1,148 @@
+"""How long the Hub may take over what this package asks of it.
+
+huggingface_hub's client waits for ever for most answers, and for the next byte of any. `limited` ends that for the
+requests that its block makes in its own thread; those of anybody else in the process stay as they are. `within` ends
+what no limit of a request does: a status line byte by byte, or a transfer of the client's that is not in Python.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from huggingface_hub import get_session
+from huggingface_hub.utils import _http
+
+CONNECT_S = 10.0
+ANSWER_S = 60.0  # for the next byte of an answer: a commit takes the Hub longer than any other
+SILENCE_S = 60.0  # for a question and its answer, over all tries of the client
+GRACE_S = 5.0  # in which a call that has met its limit is to end by itself
+LEAST_BYTES_S = 1000.0  # slower than any line that a model is downloaded over
+
+T = TypeVar("T")
+
+
+class HubTooSlowError(TimeoutError):
+    """The Hub has not answered in full within what `limited` allows."""
+
+
+class _Limit:
+    def __init__(self, longest_s: float, size: int) -> None:
+        self._longest_s, self._size, self._ends = longest_s, size, time.monotonic() + longest_s
+
+    def left(self) -> float:
+        """Return the seconds left, more than 0."""
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise HubTooSlowError(f"no whole answer within {self._longest_s:.0f} s")
+        return left
+
+    def receive(self, size: int) -> None:
+        """Grant the time that these bytes may take, as far as they belong to what was asked for."""
+        credited = min(size, self._size)
+        self._size -= credited
+        self._ends = min(self._ends + credited / LEAST_BYTES_S, time.monotonic() + self._longest_s)
+
+
+_LIMIT: ContextVar[_Limit | None] = ContextVar("limit", default=None)
+
+
+@contextlib.contextmanager
+def limited(longest_s: float | None = None, *, size: int = 0) -> Iterator[None]:
+    """Let the Hub take so long and no longer over what this block asks of it, over all tries of the client.
+
+    Args:
+        longest_s: seconds; None takes `SILENCE_S`.
+        size: bytes that are downloaded; while they come at `LEAST_BYTES_S` or faster, they may take longer.
+    Raises:
+        HubTooSlowError: from a request of the block. One that waits for longer than `CONNECT_S` for a connection, or
+            `ANSWER_S` for anything else, raises what the client's HTTP library does for a timeout.
+    """
+    _watch_client()
+    token = _LIMIT.set(_Limit(SILENCE_S if longest_s is None else longest_s, size))
+    try:
+        yield
+    finally:
+        _LIMIT.reset(token)
+
+
+def within(longest_s: float, call: Callable[[], T]) -> T:
+    """Make a call as in `limited`, in a thread of its own, and leave it behind where it still does not end.
+
+    Args:
+        longest_s: seconds.
+        call: asks the Hub; its result is returned.
+    Raises:
+        HubTooSlowError: if it has not ended in time; and what it raises.
+    """
+    done: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            with limited(longest_s):
+                done.set_result(call())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=work, name="asks the Hub", daemon=True).start()
+    try:
+        return done.result(longest_s + GRACE_S)
+    except TimeoutError as error:
+        if done.done():  # it is the call's own
+            raise
+        raise HubTooSlowError(f"no end within {longest_s:.0f} s") from error
+
+
+def _watch_client() -> None:
+    """Have the client of huggingface_hub, and each that follows it, call our hooks.
+
+    `set_client_factory` would close the client, and cut off what other threads load with it; and a factory that the
+    user has set, for a proxy or certificates, stays in use inside ours.
+    """
+    factory = getattr(_http, "_GLOBAL_CLIENT_FACTORY", None)
+    if factory is not None and not isinstance(factory, _WatchedFactory):
+        _http._GLOBAL_CLIENT_FACTORY = _WatchedFactory(factory)
+    _watch(get_session())
+
+
+class _WatchedFactory:
+    def __init__(self, factory: Callable[[], Any]) -> None:
+        self._factory = factory
+
+    def __call__(self) -> Any:
+        return _watch(self._factory())
+
+
+def _watch(client: Any) -> Any:
+    for kind, hook in (("request", _before_request), ("response", _before_body)):
+        if hook not in client.event_hooks[kind]:
+            client.event_hooks[kind].append(hook)
+    return client
+
+
+def _before_request(request: Any) -> None:
+    if (limit := _LIMIT.get()) is not None:
+        left, timeouts = limit.left(), request.extensions.setdefault("timeout", {})
+        for phase, longest_s in (("connect", CONNECT_S), ("read", ANSWER_S), ("write", ANSWER_S), ("pool", ANSWER_S)):
+            given = timeouts.get(phase)
+            timeouts[phase] = min(left, longest_s if given is None else given)
+
+
+def _before_body(response: Any) -> None:
+    if (limit := _LIMIT.get()) is not None:
+        # An answer that comes byte by byte meets every timeout. All that reads a body does it through this method.
+        response.iter_raw = _Paced(response.iter_raw, limit)
+
+
+class _Paced:
+    def __init__(self, iter_raw: Callable[..., Iterator[bytes]], limit: _Limit) -> None:
+        self._iter_raw, self._limit = iter_raw, limit
+
+    def __call__(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        for chunk in self._iter_raw(chunk_size):
+            self._limit.receive(len(chunk))
+            self._limit.left()
+            yield chunk
