@@ -5,10 +5,10 @@ import os
 import shutil
 import signal
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from time import sleep  # the real one, whatever becomes of `time.sleep`
 from typing import Any, NamedTuple, NoReturn, Self
 
 from safetensors import SafetensorError
@@ -132,9 +132,9 @@ def _stall(_: Strike, deed: Deed) -> Any:
     """Let a disk take a second, and a Hub never answer: who set a time limit is told at once that it is over."""
     if isinstance(deed.path, socket.socket):
         if deed.path.gettimeout() is None:
-            time.sleep(FOR_EVER_S)  # shortened by nobody: the injector's own sleep is the real one
+            sleep(FOR_EVER_S)
         raise TimeoutError("timed out")
-    time.sleep(STALL_S)
+    sleep(STALL_S)
     return deed.do()
 
 
@@ -229,50 +229,52 @@ class Kind(NamedTuple):
     """A kind of fault.
 
     Args:
+        name: of its row in the table.
         act: strikes.
         at: kinds of operations.
-        there: what must be at the path: "file", "folder", "none" or nothing said.
-        name: its row in the table.
+        there: what must be at the path: "file", "folder", or "none" where there is nothing.
     """
 
+    name: str
     act: Callable[[Strike, Deed], Any]
     at: tuple[str, ...]
     there: tuple[str, ...] = ("file", "folder", "none")
-    name: str = ""
 
 
 _SEEN = ("open-read", "load", "close", "rename", "store", "stat")
+_NAMING = ("open-write", "mkdir", "link", "rename", "unlink", "rmdir")  # what a disk refuses that may only be read
+_USED = (*CHANGING, "open-read", "load")
+_REFUSALS = ("409 Conflict", "412 Precondition Failed", "413 Too Large", "429 Too Many", "500 No", "503 No")
 KINDS = {
-    "kill-before": Kind(_kill_before, (*CHANGING, *NETWORK, "open-read", "load"), name="kill"),
-    "kill-within": Kind(_kill_within, ("write", "store"), name="kill"),
-    "kill-after": Kind(_kill_after, (*CHANGING, *NETWORK), name="kill"),
-    "freeze": Kind(_freeze, (*CHANGING, "open-read", "load"), name="stop a rank"),
-    "stall": Kind(_stall, (*CHANGING, *NETWORK, "open-read", "load"), name="stall"),
-    "EIO": Kind(_error(errno.EIO), (*READING, *CHANGING), name="I/O error"),
-    "ESTALE": Kind(_error(errno.ESTALE), (*READING, *CHANGING), name="stale handle"),
-    "ENOSPC": Kind(_error(errno.ENOSPC), GROWING, name="disk full once"),
-    "EROFS": Kind(_error(errno.EROFS), ("open-write", "mkdir", "link", "rename", "unlink", "rmdir"), name="read-only"),
-    "short": Kind(_short, ("write", "store"), name="disk full within a write"),
-    "fill": Kind(_lasting(errno.ENOSPC, GROWING), GROWING, name="disk full from then on"),
-    "read-only": Kind(_lasting(errno.EROFS, ("open-write", "mkdir", "link", "rename", "unlink", "rmdir", "store")),
-                      ("open-write", "mkdir", "link", "rename", "unlink", "rmdir", "store"), name="read-only"),
-    "flip": Kind(_damage(_flip), _SEEN, ("file",), "bit flipped"),
-    "cut": Kind(_damage(_cut), _SEEN, ("file",), "file cut"),
-    "older": Kind(_damage(_as_older), ("close", "rename", "open-read"), ("file",), "older version"),
-    "gone": Kind(_damage(_remove), (*_SEEN, "list", "open-write", "unlink"), ("file", "folder"), "removed"),
-    "as-folder": Kind(_damage(_as_folder), (*_SEEN, "open-write", "unlink"), ("file",), "another kind"),
-    "as-file": Kind(_damage(_as_file), (*_SEEN, "list", "mkdir"), ("folder",), "another kind"),
-    "no-run": Kind(_without_run, (*CHANGING, "open-read"), name="run folder removed"),
-    "refused": Kind(_broken(ConnectionRefusedError, errno.ECONNREFUSED), ("connect",), name="connection broken"),
-    "reset": Kind(_broken(ConnectionResetError, errno.ECONNRESET), ("send", "answer"), name="connection broken"),
-    "hung-up": Kind(lambda _, __: b"", ("answer",), name="connection broken"),
+    "kill-before": Kind("kill", _kill_before, (*_USED, *NETWORK)),
+    "kill-within": Kind("kill", _kill_within, ("write", "store")),
+    "kill-after": Kind("kill", _kill_after, (*CHANGING, *NETWORK)),
+    "freeze": Kind("stop a rank", _freeze, _USED),
+    "stall": Kind("stall", _stall, (*_USED, *NETWORK)),
+    "EIO": Kind("I/O error", _error(errno.EIO), (*READING, *CHANGING)),
+    "ESTALE": Kind("stale handle", _error(errno.ESTALE), (*READING, *CHANGING)),
+    "ENOSPC": Kind("disk full once", _error(errno.ENOSPC), GROWING),
+    "short": Kind("disk full within a write", _short, ("write", "store")),
+    "fill": Kind("disk full from then on", _lasting(errno.ENOSPC, GROWING), GROWING),
+    "EROFS": Kind("read-only", _error(errno.EROFS), _NAMING),
+    "read-only": Kind("read-only", _lasting(errno.EROFS, (*_NAMING, "store")), (*_NAMING, "store")),
+    "flip": Kind("bit flipped", _damage(_flip), _SEEN, ("file",)),
+    "cut": Kind("file cut", _damage(_cut), _SEEN, ("file",)),
+    "older": Kind("older version", _damage(_as_older), ("close", "rename", "open-read"), ("file",)),
+    "gone": Kind("removed", _damage(_remove), (*_SEEN, "list", "open-write", "unlink"), ("file", "folder")),
+    "as-folder": Kind("another kind", _damage(_as_folder), (*_SEEN, "open-write", "unlink"), ("file",)),
+    "as-file": Kind("another kind", _damage(_as_file), (*_SEEN, "list", "mkdir"), ("folder",)),
+    "no-run": Kind("run folder removed", _without_run, (*CHANGING, "open-read")),
+    "refused": Kind("connection broken", _broken(ConnectionRefusedError, errno.ECONNREFUSED), ("connect",)),
+    "reset": Kind("connection broken", _broken(ConnectionResetError, errno.ECONNRESET), ("send", "answer")),
+    "hung-up": Kind("connection broken", lambda _, __: b"", ("answer",)),
     **{
-        f"answer-{status.split()[0]}": Kind(_answer(status, b'{"error": "no"}'), ("answer",), name="answer of the Hub")
-        for status in ("409 Conflict", "412 Precondition Failed", "413 Too Large", "429 Too Many", "500 No", "503 No")
+        f"answer-{status[:3]}": Kind("answer of the Hub", _answer(status, b'{"error": "no"}'), ("answer",))
+        for status in _REFUSALS
     },
-    "answer-list": Kind(_answer("200 OK", b"[]"), ("answer",), name="answer of the Hub"),
-    "answer-page": Kind(_answer("200 OK", b"<html>"), ("answer",), name="answer of the Hub"),
-}  # fmt: skip
+    "answer-list": Kind("answer of the Hub", _answer("200 OK", b"[]"), ("answer",)),
+    "answer-page": Kind("answer of the Hub", _answer("200 OK", b"<html>"), ("answer",)),
+}
 KILLS = ("kill-before", "kill-within", "kill-after")
 DAMAGES = ("flip", "cut", "older", "gone", "as-folder", "as-file", "no-run")
 OF_CONTENT = ("flip", "cut", "older")
