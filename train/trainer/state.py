@@ -178,7 +178,7 @@ class Networks:
             TrainError: if it could not be written.
         """
         if not self.is_saved():
-            raise TrainError(str(self.unsaved))
+            raise TrainError(str(self.unsaved)) if self.run.is_main else SystemExit(2)  # it is said once
 
     def _start(self, model: StartModel | None) -> None:
         if self.config.init_from is None:
