@@ -3,12 +3,14 @@
 import argparse
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 
 from train.run.allocator import reexec_with_fast_allocator
 
 if __name__ == "__main__":  # before torch is imported
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `main`: the imports would end in a traceback
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # where a process is lost, a sentence says so; no C++ frames
     reexec_with_fast_allocator("train")
 
@@ -67,6 +69,7 @@ def _explanation(args: argparse.Namespace) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = _parser()
     args = parser.parse_args(arguments)
     try:  # and not by `run_command`: who follows an update from here to the power iteration reads ten functions

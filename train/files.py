@@ -3,16 +3,15 @@
 import errno
 import hashlib
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
 from filelock import FileLock, Timeout
 
 from sngan_cond.atomic import atomic_file
+from sngan_cond.stored import open_regular
 from sngan_cond.validation import one_line
 
 
@@ -105,18 +104,6 @@ class Dispensable:
             self._failing.discard(name)
 
 
-_DRAFT = re.compile(r"\..+\.(\d+)")
-
-
-def clean_drafts(folder: Path) -> None:
-    """Remove what `atomic_write` of processes that are gone left in a folder, as far as the system lets it."""
-    with suppress(OSError):
-        for path in list(folder.iterdir()):
-            draft = _DRAFT.fullmatch(path.name)
-            if draft and (int(draft[1]) == os.getpid() or not psutil.pid_exists(int(draft[1]))) and path.is_file():
-                path.unlink()
-
-
 def sync(path: Path) -> None:
     """Wait until a file's content, or a folder's list of names, is on the disk."""
     on_windows = sys.platform == "win32"
@@ -130,8 +117,8 @@ def sync(path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
+    """Return the hexadecimal SHA-256 of a regular file."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from sngan_cond.atomic import remove_drafts
 from tests.full_disk import files_of_at_most
-from train.files import Dispensable, GrowingFile, clean_drafts, lock
+from train.files import Dispensable, GrowingFile, lock
 
 fcntl = pytest.importorskip("fcntl")
 
@@ -88,6 +89,6 @@ def test_drafts_go_whose_process_is_gone(tmp_path: Path) -> None:
     names = {".a.json.99999999", f".a.json.{os.getpid()}", f".a.json.{os.getppid()}", ".lock", "a.json", ".a.1.b"}
     for name in names:
         (tmp_path / name).touch()
-    clean_drafts(tmp_path)
-    clean_drafts(tmp_path / "none")
+    remove_drafts(tmp_path)
+    remove_drafts(tmp_path / "none")
     assert {path.name for path in tmp_path.iterdir()} == names - {".a.json.99999999", f".a.json.{os.getpid()}"}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sngan_cond.npy import map_npy
 from train.data.info import IMAGES_NAME, INFO_NAME, LABELS_NAME, DatasetInfo
 from train.errors import DataError
 from train.files import sha256
@@ -111,12 +112,14 @@ def _check_folder(folder: Path) -> None:
 
 def _open_array(path: Path, shape: tuple[int, ...], dtype: np.dtype, *, mapped: bool) -> np.ndarray:
     try:
-        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
+        array = map_npy(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a whole array ({error}); prepare the data set again") from error
     if array.shape != shape or array.dtype != dtype:
         raise DataError(f"{path}: array is {array.shape} {array.dtype}, {INFO_NAME} asks for {shape} {dtype}")
-    return array
+    if not array.flags.c_contiguous:
+        raise DataError(f"{path}: its values are in Fortran's order, not C's; prepare the data set again")
+    return array if mapped else np.array(array)
 
 
 def _check_labels(path: Path, labels: np.ndarray, info: DatasetInfo) -> None:

@@ -67,7 +67,9 @@ class DatasetInfo:
         """
         fields = read_json(path, error=DataError)
         if (version := fields.get("version")) != VERSION:
-            raise DataError(f"{path}: version is {version!r}, allowed is {VERSION}; prepare the data set again")
+            raise DataError(
+                f"{path}: version is {short_repr(version)}, allowed is {VERSION}; prepare the data set again"
+            )
         info = check_as(cls, fields, error=DataError, name=path)
         classes = len(info.class_names)
         per_class = f"a list of {classes} entries, one a class"

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from sngan_cond.atomic import remove_drafts
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER, checkpoint_folder, saved_steps
 from sngan_cond.stored import read_json
 from train.config import TrainConfig
-from train.files import clean_drafts
 from train.run.checkpoint import clean_leftovers
 from train.run.numerics import TRAINING_FILE
 from train.run.scalars import SCALARS_FILE, log_lines
@@ -41,7 +41,7 @@ def clean_up(folder: Path) -> None:
     clean_leftovers(folder / CHECKPOINTS_FOLDER)
     scored = folder / "evaluations"
     for drafted in (folder, folder / "samples", *(checkpoint_folder(scored, step) for step in saved_steps(scored))):
-        clean_drafts(drafted)
+        remove_drafts(drafted)
 
 
 def move_aside(folder: Path, *, keep: str) -> Path:
