@@ -65,6 +65,10 @@ class Logs:
             kept = [line for line, logged in log_lines(path) if logged is not None and wanted(logged)]
             write_text_atomically(path, "".join(f"{line}\n" for line in kept))
 
+    def forget(self, step: int, prefixes: tuple[str, ...]) -> None:
+        """Drop the lines of a step that hold a scalar whose name begins so."""
+        self.keep(lambda line: line["step"] != step or not any(key.startswith(prefixes) for key in line))
+
     def close(self) -> None:
         """Write what a full disk refused, and have every tracker finish."""
         with self.dispensable.trying(self._lines.path):

@@ -27,7 +27,7 @@ from train.run.logs import Logs
 from train.run.lost import clean_up, move_aside, traces
 from train.run.numerics import TRAINING_FILE
 from train.run.provenance import commit, hardware, versions
-from train.run.watch import Watch
+from train.run.watch import STATUS, Watch
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class Run:
         """Have the main process do what only it may, and wait for it.
 
         Raises:
-            TrainError: in every process, if it cannot be done.
+            TrainError: as `end_if` does, if it cannot be done.
         """
         problem: str | None = None
         if self.is_main:
@@ -101,8 +101,12 @@ class Run:
                 problem = str(error)
             except OSError as error:
                 problem = f"--run-dir {self.folder}: cannot be written ({error.strerror})"
-        if (problem := self.from_main(problem)) is not None:
-            raise TrainError(problem)
+        self.end_if(self.from_main(problem))
+
+    def end_if(self, problem: str | None) -> None:
+        """End every process if all know of a problem: by a TrainError in the main one, and silently elsewhere."""
+        if problem is not None:
+            raise TrainError(problem) if self.is_main else SystemExit(STATUS)
 
     def newest_checkpoint(self, check: Callable[[Checkpoint], None]) -> Checkpoint | None:
         """Find the newest whole checkpoint, the same one in every process; nothing is changed.
@@ -110,8 +114,7 @@ class Run:
         Args:
             check: as for `whole_checkpoints`.
         Raises:
-            TrainError: if processes see unlike ones, as on nodes that do not share the folder, if the system cannot
-                read them now, or if the run had checkpoints and none is whole, unless it may begin anew.
+            TrainError: if processes see unlike ones, they cannot be read now, or none is whole of a run that had some.
         """
         found, problem = None, None
         try:
@@ -124,12 +127,11 @@ class Run:
             problem = next((told for _, told in seen if told), None)
             steps = [step for step, _ in seen]
             if problem is None and len(set(steps)) > 1:
-                raise TrainError(
+                problem = (
                     f"--run-dir {self.folder}: its newest checkpoints are of steps {steps}, process by process; a "
                     "folder that every node shares is needed"
                 )
-        if problem is not None:
-            raise TrainError(problem)
+        self.end_if(problem)
         if found is None:
             self._begin_anew()
         return found
@@ -234,11 +236,7 @@ class Run:
 
     def forget(self, step: int, prefixes: tuple[str, ...]) -> None:
         """Drop the log lines of a step that hold a scalar whose name begins so, to be written again."""
-
-        def others(line: dict[str, Any]) -> bool:
-            return line["step"] != step or not any(key.startswith(prefixes) for key in line)
-
-        self.on_main(lambda: self.logs.keep(others))
+        self.on_main(lambda: self.logs.forget(step, prefixes))
 
     def forget_after(self, step: int) -> None:
         """Remove, on the main process, what the folder has of later steps: checkpoints, newest first, grids, scores."""

@@ -177,8 +177,8 @@ class Networks:
         Raises:
             TrainError: if it could not be written.
         """
-        if not self.is_saved():
-            raise TrainError(str(self.unsaved)) if self.run.is_main else SystemExit(2)  # it is said once
+        self.is_saved()
+        self.run.end_if(self.unsaved)
 
     def _start(self, model: StartModel | None) -> None:
         if self.config.init_from is None:
