@@ -2,6 +2,7 @@
 # make test   set up, run every check
 # make check  style, types, import contracts and the quick tests; make fix mends style; make bench measures speed
 # make docs   the documentation in site/; make tour runs its notebook and keeps the outputs
+# make test-faults  600 faults at file operations and network calls of the commands, in about 20 minutes
 # make audit  what is known of the packages that are installed: pip-audit asks a service on the network
 # make test-gpu  the tests that need a GPU, and no others
 PYTHON ?= python3
@@ -12,7 +13,7 @@ PAGE ?= 1
 # glibc's default allocator returns large blocks to the system at every step, which costs training a third of its speed.
 ALLOCATOR := MALLOC_ARENA_MAX=1 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=200000000000
 
-.PHONY: demo test test-gpu check style quick fix bench docs audit tour browser clean
+.PHONY: demo test test-faults test-gpu check style quick fix bench docs audit tour browser clean
 .DELETE_ON_ERROR:
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
@@ -38,6 +39,9 @@ test: $(VENV)/installed-dev browser check
 
 test-gpu: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m gpu
+
+test-faults: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults
 
 check: $(VENV)/installed-dev  # types are checked on one core, beside the tests
 	$(MAKE) --jobs 2 style quick

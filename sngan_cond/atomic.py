@@ -40,7 +40,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "a file of this name is in the way of the folder", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_drafts(path)
+    remove_drafts(path.parent, path.name)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.{os.getpid()}.", dir=path.parent) as holder:
         # A folder inside it, because the temporary one is readable by its owner only, and a rename would keep that.
         draft = Path(holder) / path.resolve().name
@@ -53,19 +53,28 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             file.replace(path / file.name)
 
 
-def remove_drafts(path: Path) -> None:
-    """Remove what killed processes have left of their attempts at a path.
+def remove_drafts(folder: Path, name: str | None = None) -> None:
+    """Remove what killed processes have left of their attempts at a file or folder.
 
     For `atomic_file` its callers do so where a folder is not large: it is listed each time.
+
+    Args:
+        folder: where it is.
+        name: of what they attempted; None is all that is there, as where a lock tells that nobody else writes.
     """
-    named = re.compile(rf"\.{re.escape(path.name)}\.(\d+)(\.\w+)?")
+    drafts = re.compile(rf"\.{'.+' if name is None else re.escape(name)}\.(\d+)(\.\w+)?")
     with contextlib.suppress(OSError):  # of a folder that is not there, or may not be listed or written
-        drafts = [(draft, found) for draft in path.parent.iterdir() if (found := named.fullmatch(draft.name))]
-        for draft in [draft for draft, found in drafts if not _is_alive(int(found[1]))]:
-            if draft.is_dir():
-                shutil.rmtree(draft, ignore_errors=True)
-            else:
-                draft.unlink(missing_ok=True)
+        for draft in list(folder.iterdir()):
+            if not (found := drafts.fullmatch(draft.name)):
+                continue
+            process = int(found[1])
+            if not _is_alive(process) or (
+                name is None and process == os.getpid()
+            ):  # a container's is the same each time
+                if draft.is_dir():
+                    shutil.rmtree(draft, ignore_errors=True)
+                else:
+                    draft.unlink(missing_ok=True)
 
 
 def _is_alive(process: int) -> bool:

@@ -78,7 +78,7 @@ class Destination:
             names: of the files in a folder, without their ending.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        remove_drafts(self.path)
+        remove_drafts(self.path.parent, self.path.name)
         if self.ending in self._grids:
             save_image(to_grid(torch.cat(list(batches)), columns=self.columns or columns), self.path)
         elif self.ending in self._animations:

@@ -39,6 +39,13 @@ def _parser() -> argparse.ArgumentParser:
         help="print the resolved configuration, with what the preset says of itself as comments, and stop",
     )
     add(
+        "--start-anew",
+        action="store_true",
+        help="where a run has lost its checkpoints, begin at step 0; what is left of it is moved to DIR/lost-1. A run "
+        "that has a whole checkpoint goes on",
+    )
+    add("--verify-data", action="store_true", help="read every byte of the prepared data set first, however large")
+    add(
         "--explain",
         nargs="?",
         const="",
@@ -81,8 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error("--run-dir: a folder is needed, for example --run-dir runs/a")
         from train.trainer.loop import train  # after the flags are checked: importing torch takes seconds
 
-        end = train(config, args.run_dir)
-    except (KeyboardInterrupt, TrainError) as error:
+        end = train(config, args.run_dir, start_anew=args.start_anew, verify_data=args.verify_data)
+    except (KeyboardInterrupt, TrainError, OSError) as error:
         return exit_status(error)
     gc.collect()  # of several processes: gloo's threads end with the networks, and may not outlive the interpreter
     return SICK if end.sick else 0

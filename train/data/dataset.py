@@ -43,13 +43,25 @@ class PreparedDataset:
         images = _open_array(folder / IMAGES_NAME, (info.count, side, side, 3), np.dtype(np.uint8), mapped=True)
         labels = _open_array(folder / LABELS_NAME, (info.count,), np.dtype(np.int64), mapped=False)
         _check_labels(folder / LABELS_NAME, labels, info)
+        dataset = cls(folder, images, labels, info)
         if verify:
-            for name, expected in info.sha256.items():
-                if (found := sha256(folder / name)) != expected:
-                    raise DataError(
-                        f"{folder / name}: sha256 is {found}, {INFO_NAME} says {expected}; the file has changed"
-                    )
-        return cls(folder, images, labels, info)
+            dataset.verify()
+        return dataset
+
+    def verify(self) -> None:
+        """Recompute the sha256 of both arrays, which reads every byte.
+
+        Raises:
+            DataError: if one is not what dataset.json says, or cannot be read.
+        """
+        for name, expected in self.info.sha256.items():
+            path = self.folder / name
+            try:
+                found = sha256(path)
+            except OSError as error:
+                raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+            if found != expected:
+                raise DataError(f"{path}: sha256 is {found}, {INFO_NAME} says {expected}; the file has changed")
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -1,6 +1,7 @@
 """`dataset.json`: what a prepared data set says about itself, written once and read strictly."""
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -51,6 +52,11 @@ class DatasetInfo:
         """Write as indented JSON; equal contents give equal bytes. Not atomic: the file is part of a folder that is."""
         text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
         path.write_text(text, encoding="utf-8")
+
+    def identity(self) -> dict[str, str | int]:
+        """Return what two data sets have in common if training cannot tell them apart, wherever they lie."""
+        names = json.dumps([self.class_names, self.class_ids]).encode()
+        return {"count": self.count, **self.sha256, "class_names": hashlib.sha256(names).hexdigest()}
 
     @classmethod
     def read(cls, path: Path) -> Self:

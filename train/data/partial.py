@@ -24,6 +24,7 @@ import pydantic
 from filelock import FileLock
 from pydantic import Field
 
+from sngan_cond.atomic import remove_drafts
 from sngan_cond.stored import parse_json, read_json
 from sngan_cond.validation import one_line, short_repr
 from train.data.dataset import PARTIAL_SUFFIX
@@ -95,6 +96,7 @@ class Partial:
         except BlockingIOError as error:
             raise DataError(f"--out: {self.folder} is being written by another process") from error
         try:
+            remove_drafts(self.folder)
             self._check_plan()
             self._read_done()
             yield

@@ -13,9 +13,9 @@ from train.errors import TrainError
 from train.files import write_text_atomically
 from train.publishing.cards import GENERIC, load_facts
 from train.publishing.export import commit_message, write_card
+from train.run.lost import PUBLISHED_FILE
 from train.stored import read_as
 
-PUBLISHED_FILE = "published.json"
 _Step = Annotated[str, Field(pattern="^[0-9]{1,18}$")]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import torch
+import torch.distributed as dist
 from accelerate import Accelerator, PartialState
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import (
@@ -21,6 +22,7 @@ from accelerate.utils import (
 from torch import Tensor
 
 from sngan_cond.transfer import HostCopy
+from sngan_cond.validation import one_line
 from train.config import TrainConfig
 from train.errors import TrainError
 from train.processes import processors
@@ -33,6 +35,7 @@ from train.run.numerics import (
     precision_of_checkpoints,
     set_numerics,
 )
+from train.run.trackers import TensorBoardFile
 
 _REFUSED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM, DistributedType.XLA)
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
@@ -42,8 +45,8 @@ def open_accelerator(config: TrainConfig, folder: Path) -> tuple[Accelerator, Nu
     """Join the processes of a run that is kept in a folder, and decide what it computes in.
 
     Raises:
-        TrainError: if the launch asks for something that a run of two networks cannot use, a tracker is missing, or the
-            precision cannot be had.
+        TrainError: if the launch asks for something that a run of two networks cannot use, a tracker is missing, the
+            precision cannot be had, or a process does not come.
     """
     known = {tracker.value for tracker in get_available_trackers()}
     for tracker in config.trackers:
@@ -57,7 +60,7 @@ def open_accelerator(config: TrainConfig, folder: Path) -> tuple[Accelerator, Nu
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
         torch.use_deterministic_algorithms(True, warn_only=True)
     on_cpu = not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
-    state = PartialState(cpu=on_cpu, timeout=collective_timeout(config.process_timeout))
+    state = _join(config, on_cpu=on_cpu)
     numerics = decide_numerics(
         config,
         launched=os.environ.get("ACCELERATE_MIXED_PRECISION", "no").lower(),
@@ -65,10 +68,11 @@ def open_accelerator(config: TrainConfig, folder: Path) -> tuple[Accelerator, Nu
         gpu=_weakest_gpu(state),
     )
     set_numerics(state.device, tf32=numerics.tf32, cudnn_benchmark=numerics.cudnn_benchmark)
+    board = TensorBoardFile(folder / "trackers" / folder.resolve().name)
     accelerator = Accelerator(
         cpu=on_cpu,
         mixed_precision=MIXED_PRECISION[numerics.precision],
-        log_with=list(config.trackers) or None,
+        log_with=[board if name == board.name else name for name in config.trackers] or None,
         project_config=ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder / "trackers")),
     )
     _check(accelerator)
@@ -79,6 +83,18 @@ def open_accelerator(config: TrainConfig, folder: Path) -> tuple[Accelerator, Nu
 def collective_timeout(process_timeout: float) -> timedelta:
     """Return how long a collective may take: long enough for `Watch` to name the process that it waits for."""
     return timedelta(seconds=2 * process_timeout + 60)
+
+
+def _join(config: TrainConfig, *, on_cpu: bool) -> PartialState:
+    """Meet the other processes of the launch; one that never comes is waited for as long as for a collective."""
+    timeout = collective_timeout(config.process_timeout)
+    try:
+        return PartialState(cpu=on_cpu, timeout=timeout)
+    except dist.DistError as error:
+        raise TrainError(
+            f"the processes of the launch do not meet within {timeout.total_seconds():g} s ({one_line(error, 200)}); "
+            "start the same command again"
+        ) from error
 
 
 def _weakest_gpu(state: PartialState) -> Gpu | None:

@@ -2,6 +2,7 @@
 
 import ast
 import os
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,6 +38,17 @@ def test_a_tracker_that_is_not_installed_is_refused(
     monkeypatch.setattr("train.run.launch.get_available_trackers", lambda: [])
     command = tiny_command(tiny_data, tmp_path / "run", "trackers=[wandb]")
     refused_run(command, "trackers=wandb: the package is not installed; pip install -e '.[wandb]' brings it")
+
+
+def test_a_process_that_never_comes_is_said_in_one_line(
+    tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "0")
+    for name, value in (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 2), ("LOCAL_WORLD_SIZE", 2)):
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr("train.run.launch.collective_timeout", lambda _: timedelta(seconds=1))
+    refused_run(tiny_command(tiny_data, tmp_path / "run"), "the processes of the launch do not meet within 1 s (Timed ")
 
 
 def test_deterministic_asks_pytorch_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
