@@ -1,15 +1,19 @@
 """Files that would hang their reader or fill its memory: each is refused in one line, at once."""
 
 import gzip
+import io
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from sngan_cond import Generator
 from sngan_cond.atomic import atomic_folder
@@ -21,7 +25,7 @@ from sngan_cond.stored import read_json
 from tests.command_line import save_conditional
 from tests.processes import ROOT
 from tests.refusals import refused
-from train.data.image import BadImageError, decode
+from train.data.image import BadImageError, decode, size_of
 from train.data.sources import open_source
 from train.data.sources.base import SourceRequest
 from train.data.sources.idx import read_idx
@@ -178,6 +182,17 @@ def test_a_compressed_array_of_bytes_is_not_read_past_what_its_header_states(tmp
     refused(lambda: read_idx(path, 3), "holds more than 24 bytes", by=DataError)
     path.write_bytes(gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12))
     refused(lambda: read_idx(path, 3), "its header asks for 79,228,162", by=DataError)
+
+
+def test_the_size_of_an_image_that_is_too_large_is_read_without_its_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a report does; Pillow looks for the orientation of a PNG behind its pixels."""
+    made = io.BytesIO()
+    Image.new("L", (2, 2)).save(made, "PNG")
+    content = bytearray(made.getvalue())
+    content[16:24] = (20_000).to_bytes(4, "big") * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    monkeypatch.setattr(PngImageFile, "load", lambda _: pytest.fail("decoded"))
+    assert size_of(io.BytesIO(content)) == (20_000, 20_000)
 
 
 def _classifier(path: Path, **changed: object) -> Path:

@@ -154,7 +154,8 @@ def size_of(file: Path | IO[bytes]) -> tuple[int, int]:
         BadImageError: if the header is unreadable.
     """
     with opened(file) as image:
-        return image.size[::-1] if _lies_on_its_side(image) else image.size
+        too_large = image.width * image.height > MAX_PIXELS  # of a PNG, Pillow decodes the pixels to see how it lies
+        return image.size[::-1] if not too_large and _lies_on_its_side(image) else image.size
 
 
 @contextlib.contextmanager

@@ -136,10 +136,10 @@ READERS = (
         share=2,
     ),
     Reader(
-        "metrics.json", *_metrics, (ValueError,), (cards.check_metrics, describing.contents), mutate_json, share=0.3
+        "metrics.json", *_metrics, (ValueError,), (cards.check_metrics, describing.contents), mutate_json, share=0.15
     ),
-    Reader("training.json", *_training, (ValueError,), (describing, ModelFiles), mutate_json, share=0.3),
-    Reader("README.md", *_readme, (ValueError,), (describing.card, describing.plain), mutate_text, share=0.3),
+    Reader("training.json", *_training, (ValueError,), (describing, ModelFiles), mutate_json, share=0.15),
+    Reader("README.md", *_readme, (ValueError,), (describing.card, describing.plain), mutate_text, share=0.15),
     Reader(
         "weights",
         _weights_seeds,
@@ -176,6 +176,6 @@ READERS = (
         (convert,),
         of_members(unzip, zip_again, mutate_bytes),
         (*NPY_TOKENS, b"block2/c1/W", b"l_y/W", b"l1/W", b"u", b".npy", b"/"),
-        share=0.5,
+        share=0.2,
     ),
 )

@@ -51,7 +51,7 @@ READERS = (
         (stored.read_yaml, stored.parse_yaml, stored._Loader),
         mutate_text,
         YAML_TOKENS,
-        share=1.5,
+        share=0.7,
     ),
     Reader(
         "preset",
@@ -61,7 +61,7 @@ READERS = (
         (load,),
         mutate_text,
         (*YAML_TOKENS, *_KEYS, b"extends: tiny"),
-        share=0.8,
+        share=0.4,
     ),
     Reader(
         "set",
@@ -75,7 +75,7 @@ READERS = (
         (load.load_config, load._Settings, load._share_keys),
         mutate_text,
         (b"\x1f", b"=", b".", b"loss.kind", b"generator.channels", b"num_classes=auto", *_KEYS),
-        share=0.8,
+        share=0.4,
     ),
     Reader(
         "facts",

@@ -196,7 +196,7 @@ READERS = (
         _files,
         _zips,
         (b"PK\x01\x02", b"PK\x05\x06", b"../", b"\\", b".png", b"dataset.json"),
-        share=0.4,
+        share=0.3,
     ),
     Reader(
         "tar",
@@ -206,7 +206,7 @@ READERS = (
         _files,
         _tars,
         (b"ustar\0", b"././@LongLink", b"../", b"77777777777", b".cls"),
-        share=0.4,
+        share=0.3,
     ),
     Reader(
         "png",
@@ -226,6 +226,6 @@ READERS = (
         (),
         (colour,),
         tokens=(b"acsp", b"mft1", b"mft2", b"mAB ", b"curv", b"para", b"RGB ", b"GRAY", b"CMYK"),
-        share=0.3,
+        share=0.15,
     ),
 )
