@@ -27,12 +27,14 @@ from app.requests.base import Request
 from app.service import Progress, Result, Service
 from app.turns import Visitor
 from sngan_cond.images import save_animation, save_png, to_grid
+from sngan_cond.stored import parse_json
 
 FRAME_MS = 120
 VIDEO_PX = 256  # at least: players blur smaller images
 SWEEP_S = 60  # between two looks for expired folders: a look at thousands of them takes as long as an image
 
-_IMAGE = re.compile(r"[a-z]+(-seed[0-9]+)?-[0-9]{2}-[a-z0-9-]+\.png")
+_STEM = re.compile(r"[a-z]+(-seed[0-9]+)?")
+_IMAGE = re.compile(rf"{_STEM.pattern}-[0-9]{{2}}-[a-z0-9-]+\.png")
 _NAME = re.compile(r"sngan-[0-9a-f]{32}")
 _swept: dict[Path, float] = {}  # when each root was looked through, by the clock that never goes back
 
@@ -77,11 +79,13 @@ class ResultFolder:
             if time.time() - folder.path.stat().st_mtime > LIMITS.keep_results_s:
                 raise FileNotFoundError
             recipe = folder._read("recipe.json")
+            folder._stem = _stem(str(recipe["kind"]), recipe)
+            if not _STEM.fullmatch(folder._stem):
+                raise ValueError(folder._stem)
             for path in (*folder.path.glob("[!.]*"), folder.path):  # Gradio looks at each file's age
                 os.utime(path)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, ValueError, LookupError) as error:  # the latter two of a damaged recipe
             raise InvalidRequest("these images are no longer kept: make them again") from error
-        folder._stem = _stem(recipe["kind"], recipe)
         return folder
 
     @classmethod
@@ -184,12 +188,11 @@ class ResultFolder:
         return self._read("layout.json")
 
     def _read(self, name: str) -> dict[str, Any]:
-        values: dict[str, Any] = json.loads((self.path / name).read_text())
-        return values
+        return parse_json((self.path / name).read_text(encoding="utf-8"), name=name)
 
     def _write(self, name: str, values: dict[str, Any]) -> None:
         with _draft(self.path / name) as draft:
-            draft.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+            draft.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def results_root() -> Path:

@@ -3,6 +3,9 @@
 import contextlib
 import errno
 import os
+import re
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +40,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "a file of this name is in the way of the folder", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as holder:
+    remove_drafts(path.parent, path.name)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.{os.getpid()}.", dir=path.parent) as holder:
         # A folder inside it, because the temporary one is readable by its owner only, and a rename would keep that.
         draft = Path(holder) / path.resolve().name
         draft.mkdir()
@@ -47,3 +51,39 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             return
         for file in list(draft.iterdir()):
             file.replace(path / file.name)
+
+
+def remove_drafts(folder: Path, name: str | None = None) -> None:
+    """Remove what killed processes have left of their attempts at a file or folder.
+
+    For `atomic_file` its callers do so where a folder is not large: it is listed each time.
+
+    Args:
+        folder: where it is.
+        name: of what they attempted; None is all that is there, as where a lock tells that nobody else writes.
+    """
+    drafts = re.compile(rf"\.{'.+' if name is None else re.escape(name)}\.(\d+)(\.\w+)?")
+    with contextlib.suppress(OSError):  # of a folder that is not there, or may not be listed or written
+        for draft in list(folder.iterdir()):
+            if not (found := drafts.fullmatch(draft.name)):
+                continue
+            process = int(found[1])
+            if not _is_alive(process) or (
+                name is None and process == os.getpid()
+            ):  # a container's is the same each time
+                if draft.is_dir():
+                    shutil.rmtree(draft, ignore_errors=True)
+                else:
+                    draft.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    if sys.platform == "win32":  # where this signal ends a process
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True

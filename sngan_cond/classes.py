@@ -3,7 +3,6 @@
 import difflib
 import functools
 import importlib.resources
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import SupportsIndex, overload
 
 from sngan_cond.config import GeneratorConfig
+from sngan_cond.stored import parse_json
 from sngan_cond.validation import integer, plain, short_repr
 
 Class = SupportsIndex | str  # what `resolve_class` takes; SupportsIndex are integers, NumPy's and PyTorch's included
@@ -27,7 +27,7 @@ _SAME_WORD_IN_WORDNET = {"n02012849": "crane", "n03710721": "maillot"}
 def imagenet_classes() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the names and the WordNet ids of ImageNet's 1,000 classes, in label order (ids sorted)."""
     text = importlib.resources.files("sngan_cond").joinpath("assets/imagenet_classes.json").read_text("utf-8")
-    rows = sorted(json.loads(text), key=lambda row: row["index"])
+    rows = sorted(parse_json(text, list, name="imagenet_classes.json"), key=lambda row: row["index"])
     return tuple(row["name"] for row in rows), tuple(row["wnid"] for row in rows)
 
 

@@ -7,7 +7,9 @@ import argparse
 import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
@@ -87,7 +89,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status, as of `run_command`.
     """
     args = _parser().parse_args(argv)
-    return run_command(lambda: _run(args), (ValueError, OSError), name=f"sngan-cond {args.verb}: ")
+    with _cleaning_up():
+        return run_command(lambda: _run(args), (ValueError, OSError), name=f"sngan-cond {args.verb}: ")
+
+
+@contextlib.contextmanager
+def _cleaning_up() -> Iterator[None]:
+    """Let SIGTERM unwind the command, which removes what it had begun to write, instead of ending the process at once.
+
+    The status is then 143, as shells call that of a process that the signal ended.
+    """
+    if threading.current_thread() is not threading.main_thread():  # no other may set a handler
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
-from sngan_cond.validation import Allowed, NotNegative, StrictConfig, between
+from sngan_cond.validation import Allowed, NotNegative, StrictConfig, between, short_repr
 
 Architecture = Literal["resnet", "cnn", "dcgan", "mnist"]
 Latent = Literal["normal", "uniform"]
@@ -135,7 +135,7 @@ class DiscriminatorConfig(StrictConfig):
         if self.head == "reconstruction" and self.architecture != "cnn":
             raise ValueError(f"head='reconstruction' with architecture={self.architecture!r}: cnn is allowed")
         if self.score_bias not in (None, True, False):
-            raise ValueError(f"score_bias={self.score_bias!r}: true, false or null is allowed")
+            raise ValueError(f"score_bias={short_repr(self.score_bias)}: true, false or null is allowed")
 
     @property
     def width(self) -> int:
@@ -159,7 +159,7 @@ class LossConfig(StrictConfig):
             CIFAR-10 runs of hinge losses); 0 is off.
         lecam_decay: weight of the old ones in LeCam's averages of D's scores, per D update; they start at 0.
     Raises:
-        ValueError: if a value is not allowed.
+        ValueError: if a value is not allowed, or sets an option of another loss or of what is off.
     """
 
     kind: Literal["hinge", "non_saturating", "minimax", "wasserstein", "began", "ebgan"] = "hinge"
@@ -170,6 +170,17 @@ class LossConfig(StrictConfig):
     margin: NotNegative = 1.0
     lecam: NotNegative = 0.0
     lecam_decay: Annotated[float, Allowed(lambda value: 0 <= value < 1, "a number from 0 to below 1")] = 0.99
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, used, otherwise in (
+            ("diversity", self.kind == "began", f"kind={self.kind}: only began has one"),
+            ("balance_rate", self.kind == "began", f"kind={self.kind}: only began has one"),
+            ("margin", self.kind == "ebgan", f"kind={self.kind}: only ebgan has one"),
+            ("lecam_decay", self.lecam > 0, "lecam=0: only LeCam's averages have one"),
+        ):
+            if not used and (value := getattr(self, name)) != getattr(LossConfig, name):
+                raise ValueError(f"{name}={value} with {otherwise}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,8 +209,8 @@ class AugmentConfig(StrictConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         known = get_args(Transformation)
-        if not isinstance(self.policy, tuple) or not set(self.policy) <= set(known):
-            raise ValueError(f"policy={self.policy!r}: a list of {', '.join(known)} is allowed")
+        if not isinstance(self.policy, tuple) or not all(name in known for name in self.policy):
+            raise ValueError(f"policy={short_repr(self.policy)}: a list of {', '.join(known)} is allowed")
         if self.adaptive and self.strength != 1:
             raise ValueError(f"strength={self.strength} with adaptive=True: an adaptive strength starts at 0")
         if not self.policy and (self.adaptive or self.strength != 1):

@@ -1,16 +1,16 @@
 """The official Chainer code's snapshots (pfnet-research/sngan_projection) as networks of this package.
 
 A snapshot is an `.npz` of arrays under paths like "block2/c1/W". It holds no configuration: the sizes, the head and the
-number of classes are read off the arrays' shapes. Nothing is unpickled, and a file that does not fit is refused whole.
+number of classes are read off the arrays' headers. Nothing is unpickled, and a file that does not fit is refused whole,
+before its values are read.
 """
 
 import contextlib
 import re
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from sngan_cond.constraints.config import ConstraintConfig
 from sngan_cond.networks.discriminator import Discriminator
 from sngan_cond.networks.generator import Generator
 from sngan_cond.networks.layers import BatchNorm2d, ConditionalBatchNorm2d
+from sngan_cond.npy import NpyError, NpyHeader, read_npy_header
+from sngan_cond.stored import ARCHIVE_ERRORS, open_regular
 from sngan_cond.validation import one_line
 
 # Number of the last residual block to side in pixels, of gen_models/resnet*.py (where numbering starts at 2) and
@@ -30,6 +32,10 @@ from sngan_cond.validation import one_line
 _RESOLUTION_OF_LAST_BLOCK = {4: 32, 5: 64, 6: 128, 7: 256}
 _IMAGENET_CLASSES = 1000
 _LISTED = 5  # keys named in one message
+_MAX_KEYS = 10_000  # of a file; the largest snapshot has some hundred
+# How often its bytes on the disk a file's arrays may have: weights hardly shrink, and a new network's are partly 0.
+_MAX_EXPANSION = 100
+_FREE_BYTES = 2**26  # that they may have whatever the file has
 
 # Our names to the official ones: parts of a residual block, then the arrays of each kind of layer.
 _PARTS = {"norm1": "b1", "norm2": "b2", "conv1": "c1", "conv2": "c2", "skip": "c_sc"}
@@ -160,7 +166,8 @@ class _Snapshot:
     def __init__(self, npz: str | Path, *, network: Literal["generator", "discriminator"]) -> None:
         self.path = npz
         self.network = network
-        self.arrays = _read(npz)
+        self.arrays = self._headers()
+        self._tensors: dict[str, Tensor] = {}
 
     def plan(self) -> tuple[int, StagePlan]:
         """Return the resolution in pixels, which the number of residual blocks tells, and its plan."""
@@ -181,13 +188,13 @@ class _Snapshot:
         """Return the shape of an array that has `axes` axes."""
         if key not in self.arrays:
             raise ValueError(f"{self.path}: the key {key!r} is missing; the file's keys are {_few(self.arrays)}")
-        shape: tuple[int, ...] = self.arrays[key].shape
+        shape = self.arrays[key].shape
         if len(shape) != axes:
             raise ValueError(f"{self.path}: {key!r} has shape {shape}; {axes} axes are allowed")
         return shape
 
     def check(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        """Refuse unknown keys, missing keys, other shapes, other types, and numbers that are not finite."""
+        """Read all arrays, but refuse unknown and missing keys, other shapes and types, and what no network holds."""
         unknown, missing = set(self.arrays) - set(shapes), set(shapes) - set(self.arrays)
         wrong = [f"unknown keys {_few(unknown)}"] if unknown else []
         wrong += [f"missing keys {_few(missing)}"] if missing else []
@@ -201,17 +208,44 @@ class _Snapshot:
         if wrong:
             more = f"; {len(wrong) - _LISTED} more do not fit" if len(wrong) > _LISTED else ""
             raise ValueError(f"{self.path}: {'; '.join(wrong[:_LISTED])}{more}")
-        for key, array in self.arrays.items():
-            if array.dtype.kind not in ("iu" if key.endswith("/N") else "f"):
-                raise ValueError(f"{self.path}: {key!r} is of type {array.dtype}; numbers as Chainer saves are allowed")
-            if not self.tensor(key).isfinite().all():
+        for key, header in self.arrays.items():
+            if header.dtype.kind not in ("iu" if key.endswith("/N") else "f"):
+                what = f"is of type {header.dtype}; numbers as Chainer saves are allowed"
+                raise ValueError(f"{self.path}: {key!r} {what}")
+        with self._opened() as archive:
+            self._tensors = {key: _tensor(archive, key) for key in self.arrays}
+        for key, tensor in self._tensors.items():
+            if not tensor.isfinite().all():
                 raise ValueError(f"{self.path}: {key!r} holds values that are not finite")
+            if key.endswith("/avg_var") and tensor.numel() and tensor.min() < 0:
+                raise ValueError(f"{self.path}: {key!r} holds {tensor.min():.4g}: no variance is below 0")
 
     def tensor(self, key: str) -> Tensor:
-        """Return a copy of one array: float32, or int64 for a counter."""
-        array = self.arrays[key]
-        with np.errstate(over="ignore"):  # what overflows float32 becomes infinite, which `check` refuses
-            return torch.from_numpy(array.astype(np.float32 if array.dtype.kind == "f" else np.int64))
+        """Return one array, once all were checked: float32, or int64 for a counter."""
+        return self._tensors[key]
+
+    def _headers(self) -> dict[str, NpyHeader]:
+        """Read what each array is, without its values."""
+        with self._opened() as archive:
+            keys = [name.removesuffix(".npy") for name in archive.namelist()]
+            if len(keys) > _MAX_KEYS:
+                raise ValueError(f"{len(keys):,} arrays, at most {_MAX_KEYS:,} are read")
+            headers = {key: _header(archive, key) for key in keys}
+            total = sum(header.size for header in headers.values())
+            allowed = max(_FREE_BYTES, _MAX_EXPANSION * Path(self.path).stat().st_size)
+            if total > allowed:
+                raise ValueError(f"its arrays have {total:,} bytes; of a file of this size {allowed:,} are read")
+            return headers
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[zipfile.ZipFile]:
+        try:
+            with open_regular(self.path) as file, zipfile.ZipFile(file) as archive:
+                yield archive
+        except FileNotFoundError as error:
+            raise ValueError(f"{self.path}: no such file") from error
+        except ARCHIVE_ERRORS as error:
+            raise ValueError(f"{self.path}: not a readable .npz snapshot ({one_line(error, 200)})") from error
 
     @contextlib.contextmanager
     def named_in_errors(self) -> Iterator[None]:
@@ -222,19 +256,20 @@ class _Snapshot:
             raise ValueError(f"{self.path}: {str(error).removeprefix(f'{self.path}: ')}") from error
 
 
-def _read(npz: str | Path) -> dict[str, np.ndarray[Any, Any]]:
-    """Read every array of a file; object arrays, which would be unpickled, are refused."""
+def _header(archive: zipfile.ZipFile, key: str) -> NpyHeader:
     try:
-        with Path(npz).open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if not isinstance(loaded, np.lib.npyio.NpzFile):
-                raise ValueError("one array, not an .npz")
-            with loaded:
-                return {key: loaded[key] for key in loaded.files}
-    except FileNotFoundError as error:
-        raise ValueError(f"{npz}: no such file") from error
-    except (OSError, EOFError, ValueError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{npz}: not a readable .npz snapshot ({one_line(error, 200)})") from error
+        with archive.open(f"{key}.npy") as file:
+            return read_npy_header(file)
+    except NpyError as error:
+        raise ValueError(f"{key!r} {error}") from error
+
+
+def _tensor(archive: zipfile.ZipFile, key: str) -> Tensor:
+    with archive.open(f"{key}.npy") as file:
+        header = read_npy_header(file)
+        array = header.array(file.read(header.size))
+    with np.errstate(over="ignore"):  # what overflows float32 becomes infinite, which is refused
+        return torch.from_numpy(array.astype(np.float32 if array.dtype.kind == "f" else np.int64))
 
 
 def _few(keys: Iterable[str]) -> str:

@@ -27,6 +27,13 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
     return parse
 
 
+def path(text: str) -> Path:
+    """Return a path to write to; an empty text would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("'': a path is allowed")
+    return Path(text)
+
+
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the model, and quiet."""
     parser.add_argument("--model", required=True, metavar="M", help=_MODEL)
@@ -120,7 +127,7 @@ def add_out(parser: argparse.ArgumentParser, pictures: str, *, arrays: str) -> N
     parser.add_argument(
         "-o",
         "--out",
-        type=Path,
+        type=path,
         required=True,
         metavar="PATH",
         help=f"{pictures}; .npz: arr_0, images (N, R, R, 3) uint8, and arr_1, {arrays}; .npy: the images alone; a name "

@@ -213,7 +213,7 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="snapshot of pfnet-research/sngan_projection, such as ResNetGenerator_450000.npz (32, 64, 128 or 256 px)",
     )
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    parser.add_argument("-o", "--out", type=groups.path, required=True, metavar="DIR", help="folder to write")
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
@@ -236,5 +236,10 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         help="store and compute in float16: half the size, images within 0.1 of the model's instead of 0.001",
     )
     parser.add_argument(
-        "-o", "--out", type=Path, required=True, metavar="FILE", help="ends in .onnx, or in .pt2 for torch-export"
+        "-o",
+        "--out",
+        type=groups.path,
+        required=True,
+        metavar="FILE",
+        help="ends in .onnx, or in .pt2 for torch-export",
     )

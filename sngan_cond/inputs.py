@@ -10,6 +10,7 @@ from sngan_cond.ancestry import named_latent
 from sngan_cond.blends import class_row, class_weights
 from sngan_cond.classes import Class, resolve_class
 from sngan_cond.config import GeneratorConfig
+from sngan_cond.flag_groups import MAX_IMAGES
 from sngan_cond.latents import check_seed, check_truncation, draw_latents, fractions, moved, random_source
 from sngan_cond.networks.generator import Generator
 from sngan_cond.validation import check_fraction, integer, plain, short_repr, whole_number
@@ -79,7 +80,7 @@ def mixture_inputs(
     latent: str | None = None,
 ) -> Inputs:
     """Draw the inputs of `sampling.mixture`, whose arguments these are."""
-    config, count = generator_in(G).config, whole_number("n", n, 1)
+    config, count = generator_in(G).config, whole_number("n", n, 1, MAX_IMAGES)
     y = class_weights(config, weights).repeat(count, 1)
     if latent is not None and count > 1:
         raise ValueError(f"n={short_repr(n)} with latent={short_repr(latent)}: a latent has one image of a mixture")
@@ -115,7 +116,11 @@ def vary_inputs(
     seed: int | None = None,
 ) -> Inputs:
     """Draw the inputs of `variations.vary`, whose arguments these are."""
-    config, count, fraction = generator_in(G).config, whole_number("n", n, 1), check_fraction("radius", radius)
+    config, count, fraction = (
+        generator_in(G).config,
+        whole_number("n", n, 1, MAX_IMAGES),
+        check_fraction("radius", radius),
+    )
     y = _one_class(config, in_class, count)
     start, ends = named_latent(config, latent), _latents(config, count, seed, None, None, None)
     return torch.cat([moved(start, end, fraction, latent=config.latent) for end in ends[:, None]]), y
@@ -188,7 +193,7 @@ def _labels(config: GeneratorConfig, classes: ClassOrClasses | None, n: int | No
     if not config.num_classes:
         if classes is not None:
             raise ValueError("classes are given: a generator without classes takes n, the number of images")
-        return whole_number("n", 1 if n is None else n, 1), None
+        return whole_number("n", 1 if n is None else n, 1, MAX_IMAGES), None
     if classes is None:
         raise ValueError(f"classes=None: this model has {config.num_classes} classes; one, or one per image, is needed")
     given = plain(classes)
@@ -200,7 +205,7 @@ def _labels(config: GeneratorConfig, classes: ClassOrClasses | None, n: int | No
                 f"n={n!r} with {len(given)} classes: leave n out: there is one image per class in the list"
             )
         return len(given), torch.tensor([resolve_class(config, single) for single in given], device="cpu")
-    count = whole_number("n", 1 if n is None else n, 1)
+    count = whole_number("n", 1 if n is None else n, 1, MAX_IMAGES)
     return count, torch.full((count,), resolve_class(config, given), device="cpu")
 
 

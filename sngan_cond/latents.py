@@ -6,6 +6,7 @@ import sys
 import torch
 from torch import Tensor
 
+from sngan_cond.flag_groups import MAX_IMAGES
 from sngan_cond.validation import plain, short_repr, whole_number
 
 MIN_TRUNCATION = 0.05
@@ -134,6 +135,6 @@ def fractions(steps: int) -> list[float]:
         ValueError: if `steps` is not an integer from 2.
     """
     alphas: list[float] = torch.linspace(
-        0, 1, whole_number("steps", steps, 2), dtype=torch.float32, device="cpu"
+        0, 1, whole_number("steps", steps, 2, MAX_IMAGES), dtype=torch.float32, device="cpu"
     ).tolist()
     return alphas

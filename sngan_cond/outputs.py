@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sngan_cond.atomic import atomic_folder
+from sngan_cond.atomic import atomic_folder, remove_drafts
 from sngan_cond.images import check_grid, endings, save_animation, save_arrays, save_image, to_grid
 
 _ARRAYS = (".npy", ".npz")
@@ -35,6 +35,8 @@ class Destination:
         files, is_folder = [*self._grids, *self._animations, *_ARRAYS], self.path.is_dir()
         if (self.path.suffix and self.ending not in files and not is_folder) or str(self.path) == "-":
             raise ValueError(f"--out {self.path}: a file ending in {', '.join(files)}, or a folder, is allowed")
+        if self.path.name.lower() in files and not is_folder:
+            raise ValueError(f"--out {self.path}: is an ending alone; a name before it is allowed")
         if is_folder and self.ending in files:
             raise ValueError(f"--out {self.path}: is a folder, and its ending is that of a file")
         if self.columns is not None and self.ending not in self._grids:
@@ -76,6 +78,7 @@ class Destination:
             names: of the files in a folder, without their ending.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        remove_drafts(self.path.parent, self.path.name)
         if self.ending in self._grids:
             save_image(to_grid(torch.cat(list(batches)), columns=self.columns or columns), self.path)
         elif self.ending in self._animations:

@@ -1,10 +1,18 @@
-"""Reading JSON that anybody may have written: nothing in a file can exhaust the memory or the stack of who reads it."""
+"""Reading files that anybody may have written: none can exhaust the memory or the stack, or make its reader wait."""
 
+import errno
 import json
+import lzma
 import math
+import os
 import re
+import stat
+import struct
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,8 +21,46 @@ T = TypeVar("T")
 MAX_TEXT_BYTES = 16 * 2**20  # of a JSON file or card: 100,000 class names fit
 MAX_DEPTH = 64
 MAX_DIGITS = 20  # of an integer: seeds of 64 bits fit
+# What reading a damaged archive raises: there is no common base class.
+ARCHIVE_ERRORS = (
+    *(OSError, EOFError, ValueError, LookupError, OverflowError, RuntimeError),
+    *(struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile),
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can escape half a character, which no terminal or file can show
 _NAMES: dict[type, str] = {dict: "object", list: "list"}
+
+
+def open_regular(path: str | Path) -> BufferedReader:
+    """Open a file to read its bytes.
+
+    Raises:
+        OSError: if it cannot be opened, or is no regular file: a pipe would be waited for, and a device may never end.
+    """
+    check_regular(path)
+    return Path(path).open("rb")
+
+
+def check_regular(path: str | Path) -> None:
+    """Raise an OSError if a path leads to no regular file; for readers that open their file themselves."""
+    mode = os.stat(path).st_mode  # noqa: PTH116 - Path's differs between versions where a name is too long
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+
+
+def read_bytes(path: Path, form: str, *, error: type[ValueError], name: object = None, limit: int) -> bytes:
+    """Read a file; arguments and errors are those of `read_text`."""
+    name = path if name is None else name
+    try:
+        with open_regular(path) as file:
+            content = file.read(limit + 1)
+            size = max(os.fstat(file.fileno()).st_size, len(content))
+    except (OSError, ValueError) as reason:  # the latter of a name with a zero byte
+        raise error(f"{name}: cannot be read as {form} ({getattr(reason, 'strerror', None) or reason})") from reason
+    if len(content) > limit:
+        raise error(f"{name}: {size:,} bytes, at most {limit:,} are read")
+    return content
 
 
 def read_text(path: Path, form: str, *, error: type[ValueError], name: object = None, limit: int) -> str:
@@ -26,17 +72,13 @@ def read_text(path: Path, form: str, *, error: type[ValueError], name: object = 
         name: what its message begins with; None takes the path.
         limit: bytes that a file may have.
     Raises:
-        ValueError: the given kind of it, if the file is missing, too large or no text.
+        ValueError: the given kind of it, if the file is missing, no regular file, too large or no text.
     """
-    name = path if name is None else name
+    content = read_bytes(path, form, error=error, name=name, limit=limit)
     try:
-        if (size := path.stat().st_size) > limit:
-            raise error(f"{name}: {size:,} bytes, at most {limit:,} are read")
-        return path.read_bytes().decode("utf-8-sig")  # editors on Windows write a byte order mark
-    except OSError as reason:
-        raise error(f"{name}: cannot be read as {form} ({reason.strerror})") from reason
+        return content.decode("utf-8-sig")  # editors on Windows write a byte order mark
     except UnicodeDecodeError as reason:
-        raise error(f"{name}: cannot be read as {form} ({reason})") from reason
+        raise error(f"{path if name is None else name}: cannot be read as {form} ({reason})") from reason
 
 
 def read_json(

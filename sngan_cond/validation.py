@@ -145,12 +145,12 @@ def check(name: str, value: object, kind: Any) -> None:
     """
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
-            raise ValueError(f"{name}={value!r}: {allowed_names(value, get_args(kind))}")
+            raise ValueError(f"{name}={short_repr(value)}: {allowed_names(value, get_args(kind))}")
     elif get_origin(kind) is Annotated:
         number, allowed = get_args(kind)
         is_number = isinstance(value, (int, number)) and not isinstance(value, bool)  # 1 is a float too
         if not is_number or not allowed.test(value):
-            raise ValueError(f"{name}={value!r}: {allowed.words} is allowed")
+            raise ValueError(f"{name}={short_repr(value)}: {allowed.words} is allowed")
     elif get_origin(kind) in (Union, UnionType) and value is not None:
         for other in get_args(kind):
             check(name, value, other)
@@ -187,7 +187,9 @@ class StrictConfig:
         for key in values:
             if key not in names:
                 meant = did_you_mean(key, names, form=_MEANT)
-                raise ValueError(f"{cls.__name__} has no field {key!r}{meant}; its fields are {', '.join(names)}")
+                raise ValueError(
+                    f"{cls.__name__} has no field {short_repr(key)}{meant}; its fields are {', '.join(names)}"
+                )
         missing = [name for name in names if name not in values]
         if missing:
             raise ValueError(f"{cls.__name__} misses the field {', '.join(missing)}")

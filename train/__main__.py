@@ -3,12 +3,14 @@
 import argparse
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 
 from train.run.allocator import reexec_with_fast_allocator
 
 if __name__ == "__main__":  # before torch is imported
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `main`: the imports would end in a traceback
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # where a process is lost, a sentence says so; no C++ frames
     reexec_with_fast_allocator("train")
 
@@ -37,6 +39,13 @@ def _parser() -> argparse.ArgumentParser:
         help="print the resolved configuration, with what the preset says of itself as comments, and stop",
     )
     add(
+        "--start-anew",
+        action="store_true",
+        help="where a run has lost its checkpoints, begin at step 0; what is left of it is moved to DIR/lost-1. A run "
+        "that has a whole checkpoint goes on",
+    )
+    add("--verify-data", action="store_true", help="read every byte of the prepared data set first, however large")
+    add(
         "--explain",
         nargs="?",
         const="",
@@ -60,6 +69,7 @@ def _explanation(args: argparse.Namespace) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = _parser()
     args = parser.parse_args(arguments)
     try:  # and not by `run_command`: who follows an update from here to the power iteration reads ten functions
@@ -78,8 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error("--run-dir: a folder is needed, for example --run-dir runs/a")
         from train.trainer.loop import train  # after the flags are checked: importing torch takes seconds
 
-        end = train(config, args.run_dir)
-    except (KeyboardInterrupt, TrainError) as error:
+        end = train(config, args.run_dir, start_anew=args.start_anew, verify_data=args.verify_data)
+    except (KeyboardInterrupt, TrainError, OSError) as error:
         return exit_status(error)
     gc.collect()  # of several processes: gloo's threads end with the networks, and may not outlive the interpreter
     return SICK if end.sick else 0

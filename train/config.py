@@ -156,4 +156,5 @@ FREE_KEYS = (
     "evaluation",
     "hub",
     "speed.capture",  # so that a run goes on where recording fails
+    "data.path",  # checkpoints know the images by checksum
 )

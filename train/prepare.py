@@ -35,6 +35,8 @@ examples:
   python -m train.prepare --source hf:zh-plus/tiny-imagenet --resolution 64 --out data/tiny-imagenet-64
   python -m train.prepare --source shapes:10 --resolution 32 --limit 20000 --out data/shapes-32
 
+  python -m train.prepare --verify data/shapes-32
+
 The same command after a kill goes on where it stopped; after it is done it does nothing. The result depends on neither
 --workers nor interruptions."""
 
@@ -49,9 +51,9 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = p.add_argument
-    add("--source", required=True, metavar="S", help=f"where images come from: {FORMS}")
-    add("--resolution", required=True, type=int, metavar="PX", help="side of the result in pixels, integer")
-    add("--out", required=True, type=_path, metavar="DIR", help="folder to be made; DIR.partial until it is whole")
+    add("--source", metavar="S", help=f"where images come from: {FORMS}")
+    add("--resolution", type=int, metavar="PX", help="side of the result in pixels, integer")
+    add("--out", type=_path, metavar="DIR", help="folder to be made; DIR.partial until it is whole")
     add(
         "--split",
         metavar="NAME",
@@ -137,7 +139,15 @@ def parser() -> argparse.ArgumentParser:
         help="write an HTML page of what DIR holds: images a class, sizes, samples, duplicates, what was left out; "
         "also of a DIR that is already there",
     )
-    add("--verify", action="store_true", help="recompute the sha256 of a DIR that is already there")
+    add(
+        "--verify",
+        nargs="?",
+        const=True,
+        type=_path,
+        metavar="DIR",
+        help="read every byte of a prepared data set, say whether it is as it was made, and stop; without DIR that of "
+        "an --out that is already there",
+    )
     return p
 
 
@@ -170,6 +180,9 @@ def _prepare(options: argparse.Namespace, command: str) -> None:
     from train.data.remarks import remarks
     from train.data.report.page import check_path, write_report
 
+    if isinstance(options.verify, Path):
+        print(f"{report(PreparedDataset.open(options.verify, verify=True), True)}; every byte is as it was made")
+        return
     _check(options)
     if options.report:
         check_path(options.report)
@@ -179,7 +192,7 @@ def _prepare(options: argparse.Namespace, command: str) -> None:
         print(f"note: {printable(one_line(remark))}", file=sys.stderr)
     request = Request(asked, _fitting(options, source), options.on_bad_image)
     was_there = build(source, request, options.out, workers=options.workers)
-    dataset = PreparedDataset.open(options.out, verify=was_there and options.verify)
+    dataset = PreparedDataset.open(options.out, verify=was_there and options.verify is not None)
     print(report(dataset, was_there))
     for remark in remarks(dataset.info, TrainConfig()):
         print(f"note: {remark}", file=sys.stderr)
@@ -188,7 +201,9 @@ def _prepare(options: argparse.Namespace, command: str) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Check the ranges, which argparse does not."""
+    """Check what is needed without --verify DIR, and the ranges, which argparse does not."""
+    if missing := [f"--{name}" for name in ("source", "resolution", "out") if getattr(options, name) is None]:
+        raise DataError(f"the following arguments are required: {', '.join(missing)}; or --verify DIR alone")
     for name, value, low, high in (
         ("--resolution", options.resolution, 4, MAX_RESOLUTION),
         ("--min-side", options.min_side, 1, None),

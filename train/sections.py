@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from sngan_cond.config import ConvBackend, Switch
+from sngan_cond.validation import one_line, short_repr
 
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -25,8 +26,8 @@ def _as_texts(choices: object) -> object:
     for name, chosen in lists.items():
         if not chosen or any(isinstance(one, bool) or not isinstance(one, str | int) for one in (name, *chosen)):
             raise ValueError(
-                f"{name}={choices[name]!r}: classes are names (in quotes where YAML reads more into them), WordNet ids "
-                "or indices; one or a list is allowed"
+                f"{one_line(name, 100)}={short_repr(choices[name])}: classes are names (in quotes where YAML reads "
+                "more into them), WordNet ids or indices; one or a list is allowed"
             )
     return {str(name): [str(one) for one in chosen] for name, chosen in lists.items()}
 

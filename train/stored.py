@@ -15,7 +15,8 @@ from train.errors import TrainError
 
 T = TypeVar("T")
 
-MAX_YAML_BYTES = 2**20  # the parser reads about a megabyte a second
+MAX_YAML_BYTES = 2**20  # the parser reads a tenth of it in a second, or more
+MAX_NUMBER = 100  # digits of a number
 STRICT = ConfigDict(extra="forbid", strict=True)  # of the models: a number is no text, a list no number
 
 _MISFITS = {"missing": "missing", "extra_forbidden": "unknown", "unexpected_keyword_argument": "unknown"}
@@ -63,12 +64,12 @@ def check_as(model: type[T], values: Mapping[str, Any], *, error: type[ValueErro
     except ValidationError as reason:
         first = reason.errors(include_url=False)[0]
         known = getattr(model, "__pydantic_fields__", {})  # of dataclasses and models alike; a plain type has none
-        field = ".".join(str(part) for part in first["loc"])
+        field = one_line(".".join(str(part) for part in first["loc"]), 100, more="…")
         if kind := _MISFITS.get(first["type"]):
             listed = f"; allowed are exactly {', '.join(sorted(known))}" if len(first["loc"]) == 1 else ""
             raise error(f"{name}: field {field!r} is {kind}{listed}") from reason
         if first["type"] == "value_error":  # one of ours, whose words name the value already
-            raise error(f"{name}: {first['ctx']['error']}") from reason
+            raise error(f"{name}: {one_line(first['ctx']['error'], 400, more='…')}") from reason
         value, described = first["input"], getattr(known.get(first["loc"][0]), "description", None)
         if described:  # of the whole field, whichever entry or kind of it is wrong
             field = str(first["loc"][0])
@@ -108,7 +109,7 @@ def parse_yaml(text: str, *, error: type[ValueError] = TrainError, name: str) ->
         return values
     except RecursionError as reason:
         raise error(f"{name} (nested too deeply)") from reason
-    except (yaml.YAMLError, ValueError, LookupError) as reason:  # the last of values that are not of their tag
+    except (yaml.YAMLError, ValueError, ArithmeticError, LookupError) as reason:  # the last of what is not of its tag
         raise error(f"{name} ({one_line(reason, 200)})") from reason
 
 
@@ -120,6 +121,12 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=self.peek_event().start_mark)
         return super().compose_node(parent, index)
 
+    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+        if node.tag in _NUMBERS and len(node.value) > MAX_NUMBER:  # 1:59:59:59... is a number too, and takes its time
+            problem = f"a number of more than {MAX_NUMBER} digits"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return super().construct_scalar(node)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         values = super().construct_mapping(node, deep=deep)
         if len(values) < len(node.value):
@@ -128,6 +135,7 @@ class _Loader(yaml.SafeLoader):
         return values
 
 
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _PLAIN = ("null", "bool", "int", "float", "str", "seq", "map")
 _Loader.yaml_constructors = {
     tag: build

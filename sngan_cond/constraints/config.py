@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from sngan_cond.validation import Allowed, NotNegative, Positive, StrictConfig, between
+from sngan_cond.validation import Allowed, NotNegative, Positive, StrictConfig, between, short_repr
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class ConstraintConfig(StrictConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.exclude, tuple) or not all(isinstance(name, str) for name in self.exclude):
-            raise ValueError(f"exclude={self.exclude!r}: a list of layer names is allowed")
+            raise ValueError(f"exclude={short_repr(self.exclude)}: a list of layer names is allowed")
         self._check_together()
 
     def _check_together(self) -> None:

@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from sngan_cond.validation import short_repr
+
 _KINDS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)
 
 
@@ -17,7 +19,7 @@ def normalised_layers(network: nn.Module, exclude: tuple[str, ...] = ()) -> list
     layers = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, _KINDS)]
     for name in exclude:
         if name not in dict(layers):
-            raise ValueError(f"exclude={name!r}: no such layer; layers are {', '.join(dict(layers))}")
+            raise ValueError(f"exclude={short_repr(name)}: no such layer; layers are {', '.join(dict(layers))}")
     return [(name, layer) for name, layer in layers if name not in exclude]
 
 

@@ -14,6 +14,7 @@ from huggingface_hub import EvalResult, ModelCardData, hf_hub_url
 from sngan_cond.classes import class_label
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.hub.files import SAMPLES_FILE, PretrainedError, is_repo
+from sngan_cond.validation import one_line
 
 LIBRARY_NAME = "sngan-cond"
 # The Hub has no task for images of a chosen class; its nearest is this one, and a tag says the rest.
@@ -87,7 +88,9 @@ def check_metrics(values: Mapping[str, Any]) -> list[dict[str, Any]]:
                 raise PretrainedError(f"metrics.json: a metric's {key} is {row.get(key)!r:.60}; a string is expected")
         value = row.get("value")
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise PretrainedError(f"metrics.json: {row['name']} is {value!r:.60}; a finite number is expected")
+            raise PretrainedError(
+                f"metrics.json: {one_line(row['name'], 100)} is {value!r:.60}; a finite number is expected"
+            )
     return rows
 
 

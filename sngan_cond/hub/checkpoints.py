@@ -1,15 +1,20 @@
 """The folder of a training run, as far as a model is taken from it: where its checkpoints lie, and which is whole."""
 
 import hashlib
+import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sngan_cond.hub.files import PretrainedError
-from sngan_cond.stored import read_json
+from sngan_cond.stored import MAX_TEXT_BYTES, parse_json, read_text
 from sngan_cond.validation import short_repr
 
 CHECKPOINTS_FOLDER = "checkpoints"
 STATE_FILE = "state.json"
+_SEALED_FORMAT = 2  # 1 had no sha256 of its own
+_SEAL = "sha256"
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +54,35 @@ def model_checkpoint(run: Path, needed: tuple[str, ...]) -> Path:
     raise PretrainedError(f"model={short_repr(str(run))}: a run, and {found}")
 
 
+def state_text(state: Mapping[str, Any]) -> str:
+    """Write down what a checkpoint says of itself, and behind it the sha256 of all that, without which a flipped bit in
+    a number would be believed.
+
+    Args:
+        state: of plain values, without the sha256.
+    """
+    end = '"\n}\n'
+    body = json.dumps({**state, _SEAL: ""}, indent=2).removesuffix('"\n}')
+    return body + hashlib.sha256(body.encode()).hexdigest() + end
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read what `state_text` wrote, or an earlier version without the sha256.
+
+    Raises:
+        ValueError: if it is no JSON object, or not what was written.
+    """
+    text = read_text(path, "JSON", error=ValueError, name=path.name, limit=MAX_TEXT_BYTES)
+    state: dict[str, Any] = parse_json(text, name=path.name)
+    if state.get("format") == _SEALED_FORMAT or _SEAL in state:  # one flip takes no more than one of these away
+        rest = {key: value for key, value in state.items() if key != _SEAL}
+        if text != state_text(rest):
+            raise ValueError(f"{path.name}: damaged, its content is not that of its own sha256")
+    return state
+
+
 def _verify(folder: Path, needed: tuple[str, ...]) -> None:
-    noted: object = read_json(folder / STATE_FILE, name=STATE_FILE).get("files")
+    noted: object = read_state(folder / STATE_FILE).get("files")
     for name in needed:
         with (folder / name).open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()

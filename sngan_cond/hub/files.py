@@ -1,5 +1,6 @@
 """What a model folder or repo may hold, how models are named, and what is refused before it is read."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,6 +97,17 @@ class ModelFiles:
     def _path(self, name: str) -> Path | None:
         path = self.folder / name
         return path if path.is_file() else None
+
+
+def folder_to_write(save_directory: object) -> Path:
+    """Check and return where `save_pretrained` writes.
+
+    Raises:
+        PretrainedError: if it is no path.
+    """
+    if not isinstance(save_directory, str | os.PathLike) or not os.fspath(save_directory):
+        raise PretrainedError(f"save_directory={short_repr(save_directory)}: the path of a folder is allowed")
+    return Path(save_directory)
 
 
 def is_repo(name: object) -> bool:

@@ -6,6 +6,8 @@ what no limit of a request does: a status line byte by byte, or a transfer of th
 """
 
 import contextlib
+import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +42,10 @@ class _Limit:
             raise HubTooSlowError(f"no whole answer within {self._longest_s:.0f} s")
         return left
 
+    def end(self) -> None:
+        """Let no further request be made."""
+        self._ends = -math.inf
+
     def receive(self, size: int) -> None:
         """Grant the time that these bytes may take, as far as they belong to what was asked for."""
         credited = min(size, self._size)
@@ -61,8 +67,14 @@ def limited(longest_s: float | None = None, *, size: int = 0) -> Iterator[None]:
         HubTooSlowError: from a request of the block. One that waits for longer than `CONNECT_S` for a connection, or
             `ANSWER_S` for anything else, raises what the client's HTTP library does for a timeout.
     """
+    with _under(_Limit(SILENCE_S if longest_s is None else longest_s, size)):
+        yield
+
+
+@contextlib.contextmanager
+def _under(limit: _Limit) -> Iterator[None]:
     _watch_client()
-    token = _LIMIT.set(_Limit(SILENCE_S if longest_s is None else longest_s, size))
+    token = _LIMIT.set(limit)
     try:
         yield
     finally:
@@ -79,10 +91,11 @@ def within(longest_s: float, call: Callable[[], T]) -> T:
         HubTooSlowError: if it has not ended in time; and what it raises.
     """
     done: Future[T] = Future()
+    limit = _Limit(longest_s, 0)
 
     def work() -> None:
         try:
-            with limited(longest_s):
+            with _under(limit):
                 done.set_result(call())
         except BaseException as error:
             done.set_exception(error)
@@ -94,6 +107,8 @@ def within(longest_s: float, call: Callable[[], T]) -> T:
         if done.done():  # it is the call's own
             raise
         raise HubTooSlowError(f"no end within {longest_s:.0f} s") from error
+    finally:
+        limit.end()  # also after Ctrl-C: what is left behind asks for nothing more
 
 
 def _watch_client() -> None:
@@ -135,6 +150,9 @@ def _before_body(response: Any) -> None:
     if (limit := _LIMIT.get()) is not None:
         # An answer that comes byte by byte meets every timeout. All that reads a body does it through this method.
         response.iter_raw = _Paced(response.iter_raw, limit)
+        for name in ("Retry-After", "RateLimit"):  # the client would sleep for as many seconds, however many they are
+            if any(int(number) > limit.left() for number in re.findall(r"\d+", response.headers.get(name, "")[:99])):
+                del response.headers[name]
 
 
 class _Paced:

@@ -5,6 +5,7 @@ half written; here each of these is an error or cannot happen.
 """
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -30,12 +31,14 @@ from sngan_cond.hub.files import (
     WEIGHTS_FILE,
     ModelFiles,
     PretrainedError,
+    folder_to_write,
     parse_repo,
 )
 from sngan_cond.hub.loadable import Loadable
 from sngan_cond.hub.upload import push_folder
 from sngan_cond.hub.weights import read_config, read_weights, save_weights, shape_of
 from sngan_cond.stored import parse_json
+from sngan_cond.validation import short_repr
 
 
 class WritesWeights(Protocol):
@@ -85,9 +88,11 @@ class PretrainedMixin(Loadable, PyTorchModelHubMixin):  # type: ignore[misc]  # 
         Raises:
             PretrainedError: if the weights are not a plain generator's, or a file cannot be read or written.
         """
-        target = Path(save_directory)
-        if samples is not None and not Path(samples).is_file():
-            raise PretrainedError(f"samples={str(samples)!r}: no such file; a PNG is allowed")
+        target = folder_to_write(save_directory)
+        if samples is not None and not (isinstance(samples, str | os.PathLike) and Path(samples).is_file()):
+            raise PretrainedError(f"samples={short_repr(str(samples))}: no such file; a PNG is allowed")
+        if discriminator is not None and not hasattr(discriminator, "write"):
+            raise PretrainedError(f"discriminator={short_repr(discriminator)}: a Discriminator or None is allowed")
         try:
             with atomic_folder(target) as draft:
                 for name, values in ((METRICS_FILE, metrics), (TRAINING_FILE, training)):

@@ -16,8 +16,8 @@ from torch.overrides import TorchFunctionMode
 
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.hub.files import PretrainedError
-from sngan_cond.stored import MAX_TEXT_BYTES, read_json
-from sngan_cond.validation import nearest
+from sngan_cond.stored import MAX_TEXT_BYTES, check_regular, read_json
+from sngan_cond.validation import nearest, one_line
 
 _FOREIGN = {
     "_class_name": "diffusers",
@@ -28,6 +28,7 @@ _FOREIGN = {
     "pretrained_cfg": "timm",
 }
 _FLOATS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
+_LARGEST = math.sqrt(torch.finfo(torch.float32).max)  # of a weight; flipped bits of damaged files exceed it
 _DTYPES = {**_FLOATS, "I64": torch.int64}
 
 _TEXT = "sngan_cond"  # key of a file's metadata
@@ -72,9 +73,10 @@ def read_weights(path: Path, expected: Mapping[str, Tensor], dtype: torch.dtype)
         Name to tensor on the CPU.
     Raises:
         PretrainedError: if the file is damaged, or a weight is missing, unknown, of another shape or kind, not finite,
-            or a negative variance.
+            beyond what float32 can square, or a negative variance.
     """
     try:
+        check_regular(path)
         with safe_open(str(path), framework="pt") as file:
             found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
             shapes = {name: tuple(part.get_shape()) for name, part in found.items()}
@@ -122,7 +124,8 @@ def _compare(
 
 
 def _damaged(path: Path, error: Exception) -> PretrainedError:
-    return PretrainedError(f"{path}: damaged or not safetensors ({error}); download or save it again")
+    reason = one_line(error, 200, more="…")
+    return PretrainedError(f"{path}: damaged or not safetensors ({reason}); download or save it again")
 
 
 def _check_values(path: Path, name: str, weight: Tensor) -> None:
@@ -135,20 +138,28 @@ def _check_values(path: Path, name: str, weight: Tensor) -> None:
             f"{path}: weight {name} holds NaN or infinity in {_name_of(weight.dtype)}: {count:,} of its "
             f"{weight.numel():,} values are not finite"
         )
+    if max(-low, high) > _LARGEST:
+        raise PretrainedError(
+            f"{path}: weight {name} holds {max(low, high, key=abs):.4g}: beyond {_LARGEST:.2g} the product of two is "
+            "infinite in float32, and no network has such weights"
+        )
     if name.endswith("running_var") and low < 0:
         raise PretrainedError(f"{path}: weight {name} holds {low:.4g}: no variance is below 0")
 
 
-def read_header(path: Path) -> tuple[str | None, int]:
-    """Return the text that `save_weights` gave a file, and how many numbers the file holds.
+def read_header(path: Path, key: str = _TEXT) -> tuple[str | None, int]:
+    """Return a text that a file carries, None if it does not, and how many numbers the file holds.
 
+    Args:
+        key: of the text; that of `save_weights` unless another is given.
     Raises:
         PretrainedError: if the file is damaged, or the text too long.
     """
     try:
+        check_regular(path)
         with safe_open(str(path), framework="pt") as file:
             shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118 - it is no mapping
-            text = (file.metadata() or {}).get(_TEXT)
+            text = (file.metadata() or {}).get(key)
     except (OSError, SafetensorError) as error:
         raise _damaged(path, error) from error
     if text is not None and len(text) > MAX_TEXT_BYTES:
@@ -230,4 +241,4 @@ def _name_of(dtype: torch.dtype) -> str:
 
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"weight{'s' * (len(names) > 1)} {', '.join(name[:80] for name in names[:3])}{more}"
+    return f"weight{'s' * (len(names) > 1)} {', '.join(one_line(name, 80) for name in names[:3])}{more}"

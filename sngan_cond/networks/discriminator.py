@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sngan_cond.atomic import atomic_folder
 from sngan_cond.config import DiscriminatorConfig
 from sngan_cond.constraints.config import OFF, ConstraintConfig
-from sngan_cond.hub.files import DISCRIMINATOR_FILE, TRAINING_FILE, ModelFiles, PretrainedError
+from sngan_cond.hub.files import DISCRIMINATOR_FILE, TRAINING_FILE, ModelFiles, PretrainedError, folder_to_write
 from sngan_cond.hub.loadable import Loadable
 from sngan_cond.hub.weights import read_weights, save_weights
 from sngan_cond.networks.arguments import Array, take_labels, take_rows
@@ -108,7 +108,7 @@ class Discriminator(nn.Module, Loadable):
             PretrainedError: if the weights are not those of the config and constraint, or the folder cannot be written.
         """
         try:
-            with atomic_folder(Path(save_directory)) as draft:
+            with atomic_folder(folder_to_write(save_directory)) as draft:
                 self.write(draft / DISCRIMINATOR_FILE, half=half)
         except OSError as error:
             raise PretrainedError(f"{save_directory}: cannot be written ({error.strerror or error})") from error

@@ -2,6 +2,7 @@
 
 In a test: `with HubStandIn(tmp_path) as hub:` and `hub.environment()` for a subprocess, since the client reads
 HF_ENDPOINT when it is imported. In a shell: `python -m tests.hub.stand_in --port 0 --store DIR`.
+`hub.faults` makes its endpoints fail one by one (`tests/hub/faults.py`).
 Large files travel by git-lfs' basic transfer, so HF_HUB_DISABLE_XET=1 has to be set.
 """
 

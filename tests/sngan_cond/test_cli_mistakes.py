@@ -1,6 +1,9 @@
 """Mistakes made with the `sngan-cond` command: one line each, status 2, nothing written."""
 
+import os
 import re
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from PIL import Image
 from sngan_cond import sampling
 from sngan_cond.cli import main
 from tests.command_line import build, refused, save_conditional
+from tests.processes import called
 from tests.reference.fixtures import OFFICIAL
 from tests.reference.synthetic import discriminator_arrays, generator_arrays, save
 
@@ -105,6 +109,8 @@ def test_missing_models(verb: str, tmp_path: Path) -> None:
 
 def test_wrong_places_to_write(model: str, tmp_path: Path) -> None:
     common = ("--model", model, "--class", "0", "--n", "1", "--out")
+    assert "argument -o/--out: '': a path is allowed" in refused("sample", *common, "")
+    assert ".png: is an ending alone; a name before it is allowed" in refused("sample", *common, tmp_path / ".png")
     for name in ("grid.tif", "grid.gif", "-"):
         out = name if name == "-" else tmp_path / name
         assert f"{out}: a file ending in .png, .jpg, " in refused("sample", *common, out)
@@ -163,6 +169,24 @@ def test_a_full_disk_leaves_nothing(model: str, tmp_path: Path, monkeypatch: pyt
     calls.append(None)
     assert "No space left on device" in refused("sample", *common, tmp_path / "grid.png")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["folder", "grid.npy"])
+def test_a_command_that_is_asked_to_end_leaves_nothing(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def asked(*_: object, **__: object) -> Iterator[torch.Tensor]:
+        yield torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+        assert list(tmp_path.iterdir()) != []
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+
+    monkeypatch.setattr(sampling, "generate", asked)
+    before = signal.getsignal(signal.SIGTERM)
+    status, out, err = called(main, "sample", "--model", model, "--class", 0, "-n", 2, "--out", tmp_path / name)
+    assert (status, out, err) == (143, "", "")
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_convert_refuses_what_is_no_generator(tmp_path: Path) -> None:

@@ -92,6 +92,9 @@ REFUSED: dict[type, list[tuple[dict[str, object], str]]] = {
         ({"classification_g": float("inf")}, "classification_g=inf: "),
         ({"classification_g": "much"}, "classification_g='much': "),
         ({"lecam_decay": 1.0}, "lecam_decay=1.0: a number from 0 to below 1"),
+        ({"lecam_decay": 0.5}, "lecam_decay=0.5 with lecam=0: "),
+        ({"diversity": 0.5}, "diversity=0.5 with kind=hinge: only began has one"),
+        ({"kind": "began", "margin": 2.0}, "margin=2.0 with kind=began: only ebgan has one"),
     ],
     AugmentConfig: [
         ({"policy": ("colour",)}, "policy=('colour',): a list of color, translation, cutout is allowed"),

@@ -96,9 +96,9 @@ def _check_closed(path: Any) -> None:
 
 
 def main(program: str, arguments: list[str]) -> None:
-    if program == "train":  # imported before, for they choose by platform and not by what is there
-        for name in ("torch", "torch._dynamo", "accelerate", "torchvision", "psutil", "torch.utils.tensorboard"):
-            importlib.import_module(name)
+    of_training = ("torch", "torch._dynamo", "accelerate", "torchvision", "torch.utils.tensorboard")
+    for name in ("psutil", *(of_training if program == "train" else ())):
+        importlib.import_module(name)  # before, for they choose by platform and not by what is there
     play()
     importlib.import_module("train.trainer.loop" if program == "train" else "train.data.build")
     called = importlib.import_module("train.__main__" if program == "train" else "train.prepare")

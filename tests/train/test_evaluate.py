@@ -186,7 +186,12 @@ def test_a_classifier_judges_samples_by_their_class(folder: Path, tmp_path: Path
 
 def test_files_that_are_no_classifier(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "wrong.safetensors"
-    for metadata, word in ((None, "'classifier'"), ("{", "as JSON"), ("[" * 10**5, "too deeply"), ("{}", "is missing")):
+    for metadata, word in (
+        (None, "does not say what"),
+        ("{", "as JSON"),
+        ("[" * 10**5, "too deeply"),
+        ("{}", "is missing"),
+    ):
         save_file({"a": torch.ones(1)}, path, metadata and {"classifier": metadata})
         words = (f"--classifier {path}: not a classifier (", word, "make one with")
         refused_command(command.main, flags(folder, "--classifier", path), *words)

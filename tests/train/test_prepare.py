@@ -68,6 +68,10 @@ def test_verify_finds_damage_in_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "out" / "images.npy").write_bytes(content)
     assert prepare(*line)[0] == 0
     assert "images.npy: sha256 is" in refusal(*line, "--verify")
+    assert "images.npy: sha256 is" in refusal("--verify", tmp_path / "out")
+    content[-1] ^= 1
+    (tmp_path / "out" / "images.npy").write_bytes(content)
+    assert "10 images of 8x8 px, 10 classes of 1, 0.0 MB; every byte" in prepare("--verify", tmp_path / "out")[1]
 
 
 def test_shapes_through_the_command(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sngan_cond.npy import map_npy
 from train.data.info import IMAGES_NAME, INFO_NAME, LABELS_NAME, DatasetInfo
 from train.errors import DataError
 from train.files import sha256
@@ -42,13 +43,25 @@ class PreparedDataset:
         images = _open_array(folder / IMAGES_NAME, (info.count, side, side, 3), np.dtype(np.uint8), mapped=True)
         labels = _open_array(folder / LABELS_NAME, (info.count,), np.dtype(np.int64), mapped=False)
         _check_labels(folder / LABELS_NAME, labels, info)
+        dataset = cls(folder, images, labels, info)
         if verify:
-            for name, expected in info.sha256.items():
-                if (found := sha256(folder / name)) != expected:
-                    raise DataError(
-                        f"{folder / name}: sha256 is {found}, {INFO_NAME} says {expected}; the file has changed"
-                    )
-        return cls(folder, images, labels, info)
+            dataset.verify()
+        return dataset
+
+    def verify(self) -> None:
+        """Recompute the sha256 of both arrays, which reads every byte.
+
+        Raises:
+            DataError: if one is not what dataset.json says, or cannot be read.
+        """
+        for name, expected in self.info.sha256.items():
+            path = self.folder / name
+            try:
+                found = sha256(path)
+            except OSError as error:
+                raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+            if found != expected:
+                raise DataError(f"{path}: sha256 is {found}, {INFO_NAME} says {expected}; the file has changed")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -99,12 +112,14 @@ def _check_folder(folder: Path) -> None:
 
 def _open_array(path: Path, shape: tuple[int, ...], dtype: np.dtype, *, mapped: bool) -> np.ndarray:
     try:
-        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
+        array = map_npy(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a whole array ({error}); prepare the data set again") from error
     if array.shape != shape or array.dtype != dtype:
         raise DataError(f"{path}: array is {array.shape} {array.dtype}, {INFO_NAME} asks for {shape} {dtype}")
-    return array
+    if not array.flags.c_contiguous:
+        raise DataError(f"{path}: its values are in Fortran's order, not C's; prepare the data set again")
+    return array if mapped else np.array(array)
 
 
 def _check_labels(path: Path, labels: np.ndarray, info: DatasetInfo) -> None:

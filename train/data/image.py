@@ -11,6 +11,8 @@ from typing import IO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from sngan_cond.stored import check_regular, open_regular
+from sngan_cond.validation import one_line
 from train.data.colour import to_rgb
 
 FILTERS = {
@@ -43,12 +45,12 @@ class BadImageError(Exception):
 
     Args:
         reason: one of REASONS.
-        detail: what exactly; line breaks become spaces.
+        detail: what exactly; put on one line, and cut where it is long.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, " ".join(detail.split())
+        self.reason, self.detail = reason, one_line(detail, 400, more="…")
+        super().__init__(f"{reason}: {self.detail}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,6 +169,8 @@ def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on odd metadata; errors in pixels are exceptions
+            if isinstance(file, Path):
+                check_regular(file)
             with Image.open(file, formats=(*FORMATS, "HEIF") if heif_version() else FORMATS) as image:
                 yield image
     except BadImageError:
@@ -218,7 +222,7 @@ def _why(file: Path | IO[bytes], error: Exception) -> tuple[str, str]:
 
 def _is_heif(file: Path | IO[bytes]) -> bool:
     if isinstance(file, Path):
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             return _is_heif(opened)
     file.seek(0)
     return begins_as_heif(file.read(12))

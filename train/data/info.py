@@ -1,6 +1,7 @@
 """`dataset.json`: what a prepared data set says about itself, written once and read strictly."""
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -52,6 +53,11 @@ class DatasetInfo:
         text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
         path.write_text(text, encoding="utf-8")
 
+    def identity(self) -> dict[str, str | int]:
+        """Return what two data sets have in common if training cannot tell them apart, wherever they lie."""
+        names = json.dumps([self.class_names, self.class_ids]).encode()
+        return {"count": self.count, **self.sha256, "class_names": hashlib.sha256(names).hexdigest()}
+
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read and check types, ranges and mutual agreement of the fields.
@@ -61,7 +67,9 @@ class DatasetInfo:
         """
         fields = read_json(path, error=DataError)
         if (version := fields.get("version")) != VERSION:
-            raise DataError(f"{path}: version is {version!r}, allowed is {VERSION}; prepare the data set again")
+            raise DataError(
+                f"{path}: version is {short_repr(version)}, allowed is {VERSION}; prepare the data set again"
+            )
         info = check_as(cls, fields, error=DataError, name=path)
         classes = len(info.class_names)
         per_class = f"a list of {classes} entries, one a class"

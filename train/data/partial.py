@@ -24,7 +24,9 @@ import pydantic
 from filelock import FileLock
 from pydantic import Field
 
+from sngan_cond.atomic import remove_drafts
 from sngan_cond.stored import parse_json, read_json
+from sngan_cond.validation import one_line, short_repr
 from train.data.dataset import PARTIAL_SUFFIX
 from train.data.info import IMAGES_NAME
 from train.data.sources.base import EARLIER_READING
@@ -94,6 +96,7 @@ class Partial:
         except BlockingIOError as error:
             raise DataError(f"--out: {self.folder} is being written by another process") from error
         try:
+            remove_drafts(self.folder)
             self._check_plan()
             self._read_done()
             yield
@@ -119,7 +122,7 @@ class Partial:
         raise DataError(f"--out: {self.folder} was begun {why}, or delete it to start anew")
 
     def _read_done(self) -> None:
-        content = self._done.read_bytes() if self._done.exists() else b""
+        content = self._done.read_bytes() if self._done.is_file() else b""
         whole, newline, torn = content.rpartition(b"\n")
         if torn:
             os.truncate(self._done, len(whole + newline))  # otherwise the next line would be appended to the torn one
@@ -216,5 +219,5 @@ def first_difference(begun: dict[str, Any], asked: dict[str, Any]) -> str | None
             if inner := first_difference(old, new):
                 return inner
         elif old != new:
-            return f"{name} {old!r}, not {new!r}"
+            return f"{one_line(name, 100)} {short_repr(old)}, not {short_repr(new)}"
     return None

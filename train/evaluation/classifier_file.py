@@ -2,16 +2,18 @@
 
 import json
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import pydantic
 import torch
-from safetensors import SafetensorError, safe_open
+from pydantic import Field
 from torch import Tensor, nn
 
-from sngan_cond.hub.weights import save_tensors
+from sngan_cond.hub.weights import read_header, read_weights, save_tensors, shape_of
 from sngan_cond.stored import parse_json
+from sngan_cond.validation import one_line
 from train.errors import EvaluationError
 from train.files import atomic_write, sha256
 from train.stored import STRICT, check_as
@@ -35,9 +37,9 @@ class ClassifierMetadata:
         seed: of initialisation and shuffling.
     """
 
-    num_classes: int
-    resolution: int
-    width: int
+    num_classes: Annotated[int, Field(ge=1, le=100_000)]
+    resolution: Annotated[int, Field(ge=2 * TOP_SIDE_PX, le=1024)]
+    width: Annotated[int, Field(ge=1, le=4096)]
     class_names: list[str]
     train_sha256: str
     train_count: int
@@ -112,17 +114,22 @@ def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> Loa
     Raises:
         EvaluationError: if the file is missing, damaged or no classifier.
     """
+    path = Path(path)
     try:
-        digest = sha256(Path(path))
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {})[METADATA_KEY]
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # a file, not a dict
-        metadata = check_as(ClassifierMetadata, parse_json(text, name="its metadata"), name="its metadata")
-        classifier = Classifier(metadata.num_classes, metadata.resolution, metadata.width)
-        classifier.load_state_dict(weights)
-    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        text, _ = read_header(path, METADATA_KEY)
+        if text is None:
+            raise ValueError("it does not say what it is")
+        name = "its metadata"
+        metadata = check_as(ClassifierMetadata, parse_json(text, name=name), name=name)
+        if len(metadata.class_names) != metadata.num_classes:
+            raise ValueError(f"it has {metadata.num_classes} classes and {len(metadata.class_names)} names of them")
+        classifier = shape_of(partial(Classifier, metadata.num_classes, metadata.resolution), metadata.width)
+        # The shapes are compared before anything is allocated.
+        classifier.load_state_dict(read_weights(path, classifier.state_dict(), torch.float32), assign=True)
+        digest = sha256(path)
+    except (OSError, ValueError) as error:
+        reason = one_line(error).removeprefix(f"{path}: ")
         raise EvaluationError(
-            f"--classifier {path}: not a classifier ({str(error).splitlines()[0]}); make one with "
-            "python -m train.evaluation.classifier"
+            f"--classifier {path}: not a classifier ({reason}); make one with python -m train.evaluation.classifier"
         ) from error
     return LoadedClassifier(classifier.eval().to(device), metadata, digest)

@@ -14,7 +14,7 @@ from torch_fidelity.metric_fid import fid_features_to_statistics
 
 from sngan_cond.cache import cache_folder
 from sngan_cond.hub.weights import save_tensors
-from sngan_cond.stored import parse_json
+from sngan_cond.stored import check_regular, parse_json
 from train.evaluation.features import extract
 from train.evaluation.job import Evaluation
 from train.evaluation.streams import REALS_SEED, Group, RealStream, real_indices
@@ -102,13 +102,20 @@ def cache_key(job: Evaluation, label: int | None) -> dict[str, Any]:
 def _load(path: Path, key: dict[str, Any]) -> dict[str, Tensor]:
     """Read cached rows; none if there is no file, it is damaged, or its key is another."""
     try:
+        check_regular(path)
         with safe_open(path, framework="pt") as file:
             if parse_json((file.metadata() or {}).get(KEY, "null"), object, name=path) != key:
                 return {}
             rows = {name: file.get_tensor(name) for name in ("features", *MOMENTS)}
     except (OSError, SafetensorError, ValueError):
         return {}
-    return rows if len(rows["features"]) == key["count"] else {}
+    side = rows["features"].shape[1:]
+    shapes = {"features": (key["count"], *side), "mu": side, "sigma": 2 * side}
+    fits = len(side) == 1 and all(
+        rows[name].shape == shape and rows[name].is_floating_point() and bool(rows[name].isfinite().all())
+        for name, shape in shapes.items()
+    )
+    return rows if fits else {}
 
 
 def _save(path: Path, key: dict[str, Any], rows: dict[str, Tensor]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sngan_cond.validation import one_line
 from train import files
 from train.errors import EvaluationError
 
@@ -74,7 +75,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # other bytes may raise anything, even from deep inside the restricted unpickler
-        reason = [*str(error).strip().splitlines(), type(error).__name__][0]
+        reason = one_line([*str(error).strip().splitlines(), type(error).__name__][0], 200, more="…")
         raise EvaluationError(f"--weights {path}: not a file of tensors written by torch.save ({reason})") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise EvaluationError(f"--weights {path}: holds {type(state).__name__}; a state dict of tensors is allowed")

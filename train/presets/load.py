@@ -10,13 +10,14 @@ from typing import Any, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from sngan_cond.validation import did_you_mean, nearest
+from sngan_cond.stored import read_text
+from sngan_cond.validation import did_you_mean, nearest, one_line, short_repr
 from train.config import SHARED_KEYS, TrainConfig
 from train.errors import TrainError
 from train.presets.index import TablePreset, table_presets
 from train.presets.tables import Values
 from train.sections import DataConfig
-from train.stored import parse_yaml, read_yaml
+from train.stored import MAX_YAML_BYTES, parse_yaml, read_yaml
 
 FOLDER = Path(__file__).parent
 _ADAPTER = TypeAdapter(TrainConfig)
@@ -36,6 +37,7 @@ _ALLOWED = {
     "literal_error": "{expected} is allowed",
     "string_pattern_mismatch": "an id of a licence, such as mit, is allowed",  # the one text of a given form
 }
+_MAX_DOTS = 8  # of a key; sections hold sections no deeper
 AUTO = "auto"  # as `num_classes`, until the data set is asked
 
 
@@ -49,7 +51,8 @@ def preset_notes(preset: str) -> tuple[str, ...]:
     found = _find(preset, f"--preset {preset}")
     if isinstance(found, TablePreset):
         return found.about
-    head = itertools.takewhile(lambda line: line.startswith("#"), found.read_text(encoding="utf-8").splitlines())
+    text = read_text(found, "YAML", error=TrainError, limit=MAX_YAML_BYTES)
+    head = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
     return tuple(line.lstrip("# ") for line in head)
 
 
@@ -70,9 +73,12 @@ def load_config(
         settings.read(preset)
     for override in overrides:
         key, separator, text = override.partition("=")
+        asked = f"--set {_shown(override)}"
         if not separator or not key:
-            raise TrainError(f"--set {override}: key=value is allowed, for example --set batch_total=64")
-        value = parse_yaml(text, name=f"--set {override}: the value is not YAML")
+            raise TrainError(f"{asked}: key=value is allowed, for example --set batch_total=64")
+        if key.count(".") > _MAX_DOTS:
+            raise TrainError(f"{asked}: no such key; keys have at most {_MAX_DOTS} dots")
+        value = parse_yaml(text, name=f"{asked}: the value is not YAML")
         settings.add({key: value}, "--set")
     return settings.config(count_classes)
 
@@ -125,7 +131,7 @@ def _find(preset: str, asked: str, *, beside: Path = Path()) -> TablePreset | Pa
     """
     if preset.endswith((".yaml", ".yml")):
         path = beside / os.path.expanduser(preset)  # noqa: PTH111 - Path's fails without a home
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113 - Path's raises where a name is too long
             raise TrainError(f"{asked}: no such file{'' if str(path) == preset else f' ({path})'}")
         return path
     names = preset_names()
@@ -149,7 +155,7 @@ class _Settings:
 
     def read(self, preset: str) -> None:
         """Add a row of a table, or a file over what it extends, which may be a file beside it."""
-        self._read(_find(preset, f"--preset {preset}"), ())
+        self._read(_find(preset, f"--preset {_shown(preset)}"), ())
 
     def _read(self, found: TablePreset | Path, extended_by: tuple[Path, ...]) -> None:
         if isinstance(found, TablePreset):
@@ -158,7 +164,7 @@ class _Settings:
         own = read_yaml(found)
         parent = own.pop("extends", None)
         if parent is not None:
-            asked, chain = f"{found}: extends={parent!r}", (*extended_by, found.resolve())
+            asked, chain = f"{found}: extends={short_repr(parent)}", (*extended_by, found.resolve())
             below = _find(str(parent), asked, beside=found.parent)
             if isinstance(below, Path) and below.resolve() in chain:
                 raise TrainError(f"{asked}: a preset that does not extend this one again is allowed")
@@ -198,12 +204,12 @@ class _Settings:
             first = error.errors(include_url=False)[0]
             path = tuple(str(part) for part in first["loc"])
             if first["type"] == "value_error":  # one of ours, whose words name the value already
-                message = str(first["ctx"]["error"])
+                message = one_line(first["ctx"]["error"], 400, more="…")
                 raise TrainError(f"{self._where(path)}: {message}" if path else message) from error
             allowed = (
                 _ALLOWED[kind].format(**first.get("ctx", {})) if (kind := first["type"]) in _ALLOWED else first["msg"]
             )
-            raise TrainError(f"{self._where(path)}={first['input']!r}: {allowed}") from error
+            raise TrainError(f"{self._where(path)}={short_repr(first['input'])}: {allowed}") from error
 
     def _count_classes(self, count: Callable[[str], int]) -> None:
         """Replace `num_classes: auto` by a number; without classes the default head, which needs some, goes too."""
@@ -226,16 +232,21 @@ class _Settings:
                 raise TrainError(f"{self._where(path)}: no such key; {hint}")
             if dataclasses.is_dataclass(hints[key]):
                 if not isinstance(value, Mapping):
-                    raise TrainError(f"{self._where(path)}={value!r}: a mapping of keys is allowed")
+                    raise TrainError(f"{self._where(path)}={short_repr(value)}: a mapping of keys is allowed")
                 self._check_keys(hints[key], value, path)
 
     def _where(self, path: KeyPath) -> str:
         """Return a dotted key behind what set it, or set the nearest section above it."""
-        key = ".".join(path)
+        key = _shown(".".join(path))
         source = next((self.sources[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.sources), None)
         if source is None:
             return key
         return f"--set {key}" if source == "--set" else f"{source}: {key}"
+
+
+def _shown(text: str) -> str:
+    """Return a key, an override or a name for a message."""
+    return one_line(text, 100, more="…")
 
 
 def _share_keys(values: Values) -> Values:
@@ -247,7 +258,7 @@ def _share_keys(values: Values) -> Values:
         for key in SHARED_KEYS:
             if key in own and own[key] != shared[key]:
                 raise TrainError(
-                    f"{section}.{key}={own[key]!r}: say {key} once, at the top; there it is {shared[key]!r}"
+                    f"{section}.{key}={short_repr(own[key])}: say {key} once, at the top; there it is {shared[key]!r}"
                 )
         full[section] = {**shared, **own}
     return full

@@ -31,10 +31,10 @@ from train.errors import TrainError
 from train.files import sha256
 from train.grids import grid_inputs
 from train.publishing.cards import Facts, flat, render_card
-from train.run.checkpoint import STATE_FILE, StateFile
+from train.run.checkpoint import STATE_FILE, state_of
 from train.run.provenance import without_folders
 from train.sections import NotNegative, Positive
-from train.stored import check_as, read_as
+from train.stored import check_as
 
 
 class _GridConfig(BaseModel):
@@ -61,14 +61,14 @@ def export_checkpoint(
     Raises:
         TrainError: if the checkpoint lacks a file, or the disk refuses.
     """
-    state = read_as(StateFile, checkpoint / STATE_FILE)
+    state = state_of(checkpoint)
     try:
         with atomic_folder(target) as draft:
             for name in (CONFIG_FILE, WEIGHTS_FILE, *([DISCRIMINATOR_FILE] if with_discriminator else [])):
                 _link(checkpoint / name, draft / name)
                 state.check_file(checkpoint / name, sha256(draft / name))
             training = read_json(checkpoint / TRAINING_FILE, error=TrainError)
-            _write(draft / TRAINING_FILE, training | _data(training))
+            _write(draft / TRAINING_FILE, _data(training) | training)
             if metrics is not None or (checkpoint / METRICS_FILE).exists():
                 _write(draft / METRICS_FILE, read_json(metrics or checkpoint / METRICS_FILE, error=TrainError))
             grid = run_dir / "samples" / f"step-{state.step:08d}.png"
@@ -111,7 +111,9 @@ def _write(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def _data(training: Mapping[str, Any]) -> dict[str, Any]:
-    """Say what the run was trained on, where the prepared data set is still there."""
+    """Say what a run of an earlier version was trained on, where the prepared data set is still there."""
+    if "data" in training:
+        return {}
     run = flat(training)
     path = Path(str(run.get("config.data.path", "")), "dataset.json")
     if not path.is_file():

@@ -2,6 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from sngan_cond.hub.files import WEIGHTS_FILE, PretrainedError
 from sngan_cond.hub.upload import find_commit, push_folder
@@ -10,9 +13,10 @@ from train.errors import TrainError
 from train.files import write_text_atomically
 from train.publishing.cards import GENERIC, load_facts
 from train.publishing.export import commit_message, write_card
+from train.run.lost import PUBLISHED_FILE
 from train.stored import read_as
 
-PUBLISHED_FILE = "published.json"
+_Step = Annotated[str, Field(pattern="^[0-9]{1,18}$")]
 
 
 class PublishLog:
@@ -21,7 +25,7 @@ class PublishLog:
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / PUBLISHED_FILE
         try:
-            self._commits = read_as(dict[str, dict[str, str]], self._path) if self._path.exists() else {}
+            self._commits = read_as(dict[str, dict[_Step, str]], self._path) if self._path.exists() else {}
         except TrainError as error:
             raise TrainError(f"{error}; remove it to publish again") from error
 

@@ -158,8 +158,9 @@ class Publisher:
             self.log(line)
 
     def _work(self) -> None:
-        failures, step = 0, None
+        failures = 0
         while True:
+            step = None
             try:
                 if (step := self._next()) is None:
                     return
@@ -169,8 +170,11 @@ class Publisher:
                 self._remove(step)
                 self._say(f"step {step} published to {self.repo}, commit {commit}")
             except UnfitExportError as error:
+                failures += 1
                 self._say(f"step {step} is not published: {error}")
                 self._remove(step)
+                if os.path.exists(self._folder(step)) and not self._pause(step, failures, error):  # noqa: PTH110
+                    return
             except BaseException as error:  # also one that nobody thought of: what follows is still to be sent
                 failures += 1
                 if not self._pause(step, failures, error):
@@ -192,14 +196,16 @@ class Publisher:
             self._sending = None
             closing = self._closing
             if closing and not isinstance(error, HubUnavailableError):
+                self._say(f"step {step} is not published: {_reason(error)}")
                 return False  # it will not pass by itself, and nobody is there to mend it
             if closing:
                 pause_s = min(pause_s, CLOSING_PAUSE_MAX_S)
             with suppress(OSError):  # a disk that fails has been told, or will be with the next try
                 self._give_way(self._waiting())
-            if step is None or os.path.exists(self._folder(step)):  # noqa: PTH110 - Path's raises where a disk fails
-                what = "the outbox cannot be read" if step is None else f"step {step} is not published yet"
-                self._say(f"{what}: {_reason(error)}; next try in {pause_s:.0f} s")
+            what = "the outbox cannot be read" if step is None else f"step {step} is not published yet"
+            if step is not None and not os.path.exists(self._folder(step)):  # noqa: PTH110 - Path's raises on bad disks
+                what = f"the last try of step {step} failed"  # which has given way
+            self._say(f"{what}: {_reason(error)}; next try in {pause_s:.0f} s")
             # A run that ends meanwhile is a reason for one more try now.
             self._change.wait_for(lambda: self._gone or self._closing != closing, pause_s)
             return not self._gone

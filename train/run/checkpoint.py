@@ -1,6 +1,6 @@
 """Checkpoints: folders written beside their final name, synced to disk, renamed, and verified before use."""
 
-import json
+import errno
 import os
 import re
 import shutil
@@ -11,23 +11,28 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from sngan_cond.hub.checkpoints import STATE_FILE, checkpoint_folder, saved_steps
+from sngan_cond.hub.checkpoints import STATE_FILE, checkpoint_folder, read_state, saved_steps, state_text
 from sngan_cond.hub.weights import header, save_tensors
-from sngan_cond.stored import read_json
 from sngan_cond.validation import one_line
 from train.errors import TrainError
 from train.files import sha256, sync
 from train.sections import NotNegative, Positive
 from train.stored import STRICT, check_as
 
-FORMAT = 1
+FORMAT = 2
+_READ = (1, FORMAT)  # 1 had neither a sha256 of its own nor one of the data
 _PARTIAL = ".partial-"
 _DELETING = ".deleting-"
 _STEP = re.compile(r"step-(\d{8,})(\.\w+)?")
+# What the system says of a file that is not there or is something else; whatever else it says may pass by itself.
+_DAMAGE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
+
+FileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.(json|safetensors)$")]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -38,15 +43,19 @@ class StateFile:
         images_seen: real images shown to D.
         seconds: spent in the run, over all its starts.
         files: names of all other files to their sha256.
+        data: what the run trains on, as of `DatasetInfo.identity`; None in checkpoints of an earlier version.
+        sha256: of all that stands above it.
     """
 
     format: int
     step: NotNegative
     images_seen: NotNegative
-    seconds: Annotated[float, Field(ge=0)]
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     world_size: Positive
     config: dict[str, Any]
-    files: dict[str, str]
+    files: dict[FileName, Sha256]
+    data: dict[str, str | int] | None = None
+    sha256: Sha256 | None = None
 
     def check_file(self, path: Path, found: str) -> None:
         """Raise a TrainError if a file of the checkpoint has another sha256 than it was saved with."""
@@ -71,6 +80,20 @@ class Checkpoint(NamedTuple):
         Copies: what is loaded maps the file, and an optimiser keeps it so. Windows removes no file that is mapped.
         """
         return {key: t.clone() for key, t in load_file(self.folder / f"{name}.safetensors").items()}
+
+    def shapes(self, name: str) -> dict[str, tuple[int, ...]]:
+        """Read the shapes of one file of tensors, and nothing else.
+
+        Raises:
+            ValueError: if the checkpoint has no such file, or it is none of tensors.
+        """
+        if (file := f"{name}.safetensors") not in self.state.files:
+            raise ValueError(f"{STATE_FILE}: files lacks {file}")
+        try:
+            with safe_open(self.folder / file, framework="pt") as tensors:
+                return {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(f"{file}: {error}") from error
 
 
 def save_checkpoint(
@@ -111,7 +134,7 @@ def save_checkpoint(
             (partial / name).write_text(text, encoding="utf-8")
         files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
         noted = {"format": FORMAT, **state, "files": files}
-        (partial / STATE_FILE).write_text(json.dumps(noted, indent=2) + "\n", encoding="utf-8")
+        (partial / STATE_FILE).write_text(state_text(noted), encoding="utf-8")
         # Contents, the list of their names, the rename, then the list of the folder around it: a power
         # cut between any two leaves either no checkpoint of this name or a whole one.
         for path in (*partial.iterdir(), partial):
@@ -132,22 +155,42 @@ def newest_checkpoint(root: Path, warn: Callable[[str], None]) -> Checkpoint | N
     return next(whole_checkpoints(root, warn), None)
 
 
-def whole_checkpoints(root: Path, warn: Callable[[str], None]) -> Iterator[Checkpoint]:
+def whole_checkpoints(
+    root: Path, warn: Callable[[str], None], *, check: Callable[[Checkpoint], None] | None = None
+) -> Iterator[Checkpoint]:
     """Go through the whole checkpoints, newest first; damaged ones are named, skipped and left in place.
 
     Args:
         root: folder of all checkpoints.
         warn: called with one line for each damaged checkpoint.
+        check: raises a ValueError for one that is of no use though its bytes are as they were written.
+    Raises:
+        TrainError: if the system cannot read one now, which says nothing of whether it is whole.
     """
-    for step in reversed(saved_steps(root)):
+    for step in reversed(_steps(root)):
         folder = checkpoint_folder(root, step)
         try:
-            state = _read_state(folder)
-            _verify(folder, state)
+            checkpoint = Checkpoint(folder, _read_own_state(folder))
+            _verify(checkpoint)
+            if check is not None:
+                check(checkpoint)
         except (OSError, ValueError) as error:
+            _refuse_unreadable(folder, error)
             warn(f"{folder}: damaged checkpoint skipped ({_reason(error)})")
         else:
-            yield Checkpoint(folder, state)
+            yield checkpoint
+
+
+def state_of(folder: Path) -> StateFile:
+    """Read what a checkpoint, or a copy of one under another name, says of itself.
+
+    Raises:
+        TrainError: if it is damaged.
+    """
+    try:
+        return _read_state(folder)
+    except ValueError as error:
+        raise TrainError(f"{folder}{os.sep}{error}") from error
 
 
 def remove_later(root: Path, step: int) -> None:
@@ -169,24 +212,55 @@ def clean_leftovers(root: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _steps(root: Path) -> list[int]:
+    """Return `saved_steps`, which takes a folder that cannot be listed for an empty one."""
+    try:
+        list(root.iterdir())
+    except OSError as error:
+        _refuse_unreadable(root, error)
+    return saved_steps(root)
+
+
+def _refuse_unreadable(path: Path, error: BaseException) -> None:
+    """Raise a TrainError if it was the system that could not read: going on from an older checkpoint would then drop a
+    newer one that is whole."""
+    system = error if isinstance(error, OSError) else error.__cause__
+    if isinstance(system, OSError) and system.errno not in _DAMAGE:
+        raise TrainError(
+            f"{system.filename or path}: cannot be read now ({system.strerror}), which may pass; nothing was changed"
+        ) from error
+
+
 def _read_state(folder: Path) -> StateFile:
-    state = read_json(folder / STATE_FILE, name=STATE_FILE)
-    if state.get("format") != FORMAT:
-        raise ValueError(f"{STATE_FILE}: format {FORMAT} is expected")
+    state = read_state(folder / STATE_FILE)
+    if state.get("format") not in _READ:
+        raise ValueError(f"{STATE_FILE}: format {' or '.join(map(str, _READ))} is expected")
     return check_as(StateFile, state, name=STATE_FILE)
 
 
-def _verify(folder: Path, state: StateFile) -> None:
-    for name, expected in state.files.items():
-        found = sha256(folder / name)
+def _read_own_state(folder: Path) -> StateFile:
+    state = _read_state(folder)
+    if checkpoint_folder(folder.parent, state.step).name != folder.name:
+        raise ValueError(f"{STATE_FILE}: step {state.step}, which is not the folder's")
+    return state
+
+
+def _verify(checkpoint: Checkpoint) -> None:
+    for name, expected in checkpoint.state.files.items():
+        if not (path := checkpoint.folder / name).is_file():
+            raise ValueError(f"{name}: no such file")
+        found = sha256(path)
         if found != expected:
             raise ValueError(f"{name}: sha256 {found:.12}, expected {expected:.12}")
 
 
 def _looks_whole(folder: Path) -> bool:
-    """Check format and files without reading gigabytes; only a start of the run asks for every byte."""
+    """Check format and files without reading gigabytes; only a start of the run asks for every byte.
+
+    One that cannot be read now does not count, so that nothing is removed in its place.
+    """
     try:
-        return all((folder / name).is_file() for name in _read_state(folder).files)
+        return all((folder / name).is_file() for name in _read_own_state(folder).files)
     except (OSError, ValueError):
         return False
 

@@ -35,6 +35,7 @@ from train.run.numerics import (
     precision_of_checkpoints,
     set_numerics,
 )
+from train.run.trackers import TensorBoardFile
 
 _REFUSED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM, DistributedType.XLA)
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
@@ -67,10 +68,11 @@ def open_accelerator(config: TrainConfig, folder: Path) -> tuple[Accelerator, Nu
         gpu=_weakest_gpu(state),
     )
     set_numerics(state.device, tf32=numerics.tf32, cudnn_benchmark=numerics.cudnn_benchmark)
+    board = TensorBoardFile(folder / "trackers" / folder.resolve().name)
     accelerator = Accelerator(
         cpu=on_cpu,
         mixed_precision=MIXED_PRECISION[numerics.precision],
-        log_with=list(config.trackers) or None,
+        log_with=[board if name == board.name else name for name in config.trackers] or None,
         project_config=ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder / "trackers")),
     )
     _check(accelerator)

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
+from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER, checkpoint_folder, saved_steps
 from sngan_cond.stored import read_json
 from sngan_cond.validation import one_line
 from train.config import TrainConfig
@@ -108,8 +109,10 @@ def precision_of_checkpoints(folder: Path) -> Precision | None:
     Raises:
         TrainError: if `training.json` cannot be read.
     """
-    path = folder / TRAINING_FILE
-    if not path.exists():
+    root = folder / CHECKPOINTS_FOLDER
+    own = [checkpoint_folder(root, step) / TRAINING_FILE for step in reversed(saved_steps(root))]
+    path = next((path for path in (folder / TRAINING_FILE, *own) if path.exists()), None)
+    if path is None:
         return None
     try:
         facts = read_json(path, name=TRAINING_FILE)

@@ -4,29 +4,32 @@ import json
 import signal
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast_object_list, gather_object
 from filelock import FileLock
 from torch import Tensor
 from tqdm import tqdm
 
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
-from train.config import FREE_KEYS, TrainConfig
+from train.config import TrainConfig
 from train.errors import TrainError
-from train.files import lock, write_text_atomically
+from train.files import Dispensable, lock, write_text_atomically
 from train.presets.load import config_to_dict, config_to_yaml, load_config
-from train.run.checkpoint import Checkpoint, clean_leftovers, newest_checkpoint, remove_later
+from train.run.agreement import check_batches, flat, refuse_other_run
+from train.run.checkpoint import Checkpoint, remove_later, whole_checkpoints
 from train.run.launch import AnyRankFlag, open_accelerator
+from train.run.logs import Logs
+from train.run.lost import clean_up, move_aside, traces
 from train.run.numerics import TRAINING_FILE
 from train.run.provenance import commit, hardware, versions
-from train.run.scalars import SCALARS_FILE, log_lines
-from train.run.trackers import send_config, send_image
 from train.run.watch import Watch
+
+T = TypeVar("T")
 
 CONFIG_FILE = "config.yaml"
 LOCK_FILE = ".lock"
@@ -37,13 +40,14 @@ class Run:
 
     Args:
         folder: made if missing, continued if it holds the same configuration.
+        start_anew: whether a run that has lost its checkpoints begins again, beside what is left of it.
     Raises:
         TrainError: if the folder holds a run of another configuration or another process trains in it, or the
             processes cannot share the batch.
     """
 
-    def __init__(self, config: TrainConfig, folder: Path) -> None:
-        self.config = config
+    def __init__(self, config: TrainConfig, folder: Path, *, start_anew: bool = False) -> None:
+        self.config, self.start_anew = config, start_anew
         self.folder, self.checkpoints = folder, folder / CHECKPOINTS_FOLDER
         self.accelerator, self.numerics = open_accelerator(config, folder)
         self.world_size = self.accelerator.num_processes
@@ -57,6 +61,8 @@ class Run:
         self.rollbacks = 0  # each of which halved both learning rates
         self.bar: tqdm[Any] = tqdm(disable=True)  # until `start`
         self.begins_again = False  # in these processes, once it is closed
+        self.dispensable = Dispensable(self.print)
+        self.logs = Logs(self.accelerator, folder, self.dispensable)
         with ExitStack() as opened:
             opened.callback(self._let_go)
             self.watch = opened.enter_context(Watch(self.accelerator, longest_s=config.process_timeout))
@@ -65,7 +71,7 @@ class Run:
                 raise TrainError(
                     "batch_norm=synchronised: PyTorch synchronises batch norm on GPUs only; use per_process"
                 )
-            self._open_folder()
+            self.config_before = self._open_folder()
             self._opened = opened.pop_all()
 
     @property
@@ -74,28 +80,77 @@ class Run:
         return self.seconds_before + time.monotonic() - self._started
 
     def print(self, line: str) -> None:
-        """Print a line from the main process, above the progress bar."""
+        """Print a line from the main process, above the progress bar; where it cannot be printed, it is lost."""
         if self.is_main:
-            tqdm.write(line)
+            with suppress(OSError):  # a closed pipe, or a file on a full disk
+                tqdm.write(line)
 
-    def newest_checkpoint(self) -> Checkpoint | None:
-        """Find the newest whole checkpoint, the same one in every process.
+    def from_main(self, value: T) -> T:
+        """Return the main process's value in every process."""
+        if self.world_size == 1:
+            return value
+        self.watch.meet()  # the main process may have waited for its disk
+        return broadcast_object_list([value])[0]
+
+    def on_main(self, act: Callable[[], object]) -> None:
+        """Have the main process do what only it may, and wait for it.
 
         Raises:
-            TrainError: if processes see unlike ones, as on nodes that do not share the folder.
+            TrainError: in every process, if it cannot be done.
         """
+        problem: str | None = None
         if self.is_main:
-            clean_leftovers(self.checkpoints)
-        self.accelerator.wait_for_everyone()
-        found = newest_checkpoint(self.checkpoints, self.print)
+            try:
+                act()
+            except TrainError as error:
+                problem = str(error)
+            except OSError as error:
+                problem = f"--run-dir {self.folder}: cannot be written ({error.strerror})"
+        if (problem := self.from_main(problem)) is not None:
+            raise TrainError(problem)
+
+    def newest_checkpoint(self, check: Callable[[Checkpoint], None]) -> Checkpoint | None:
+        """Find the newest whole checkpoint, the same one in every process; nothing is changed.
+
+        Args:
+            check: as for `whole_checkpoints`.
+        Raises:
+            TrainError: if processes see unlike ones, as on nodes that do not share the folder, if the system cannot
+                read them now, or if the run had checkpoints and none is whole, unless it may begin anew.
+        """
+        found, problem = None, None
+        try:
+            found = next(whole_checkpoints(self.checkpoints, self.print, check=check), None)
+        except TrainError as error:
+            problem = str(error)
         if self.world_size > 1:
-            steps = gather_object([0 if found is None else found.step])
-            if len(set(steps)) > 1:
+            seen = gather_object([(0 if found is None else found.step, problem)])
+            problem = next((told for _, told in seen if told), None)
+            steps = [step for step, _ in seen]
+            if problem is None and len(set(steps)) > 1:
                 raise TrainError(
                     f"--run-dir {self.folder}: its newest checkpoints are of steps {steps}, process by process; a "
                     "folder that every node shares is needed"
                 )
+        if problem is not None:
+            raise TrainError(problem)
+        if found is None:
+            self._begin_anew()
         return found
+
+    def _begin_anew(self) -> None:
+        lost = traces(self.folder, self.config_before)
+        if lost and not self.start_anew:
+            raise TrainError(
+                f"--run-dir {self.folder}: the run has no whole checkpoint ({'; '.join(lost)}). Nothing was changed. "
+                "Bring one back, or begin at step 0 with --start-anew, which keeps what is left in a folder of its own"
+            )
+        if lost:
+            self.accelerator.wait_for_everyone()  # all have looked
+            self.on_main(self._move_aside)
+
+    def _move_aside(self) -> None:
+        self.print(f"beginning anew; what was left of the run is in {move_aside(self.folder, keep=LOCK_FILE)}")
 
     def start(self, step: int, before: "Run | None" = None) -> None:
         """Say what the run computes in, and open log, trackers and bar at a step.
@@ -107,12 +162,10 @@ class Run:
             before: the run as these processes had it open until now, which may have been asked to stop meanwhile.
         """
         self.print(self.numerics.line())
+        self.on_main(lambda: self._prepare_folder(step))
+        self.accelerator.init_trackers(self.folder.resolve().name)
         if self.is_main:
-            self._keep_scalars(lambda line: line["step"] <= step)
-        purge = {"tensorboard": {"purge_step": step + 1}} if "tensorboard" in self.config.trackers else {}
-        self.accelerator.init_trackers(self.folder.resolve().name, init_kwargs=purge)
-        for tracker in self.accelerator.trackers if self.is_main else ():
-            send_config(tracker, _flatten(config_to_dict(self.config)))
+            self.logs.begin(step, flat(config_to_dict(self.config)))
         self.bar = tqdm(
             total=self.config.steps, initial=step, unit="step", disable=not self.is_main, dynamic_ncols=True
         )
@@ -134,9 +187,7 @@ class Run:
             values |= dict(zip(names, mean.tolist(), strict=True))
         if self.is_main:
             line = {"step": step, "images_seen": images_seen, "seconds": round(self.seconds, 3), **values}
-            with (self.folder / SCALARS_FILE).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        self.accelerator.log(values, step=step)
+            self.logs.add(line, values)
         return values
 
     def log_image(self, name: str, image: Tensor, *, step: int, now: int) -> None:
@@ -147,13 +198,13 @@ class Run:
             step: that it shows.
             now: step that is logged next, not before `step`.
         """
-        for tracker in self.accelerator.trackers:
-            send_image(tracker, name, image.permute(1, 2, 0).numpy(), step=step, now=now)
+        self.logs.add_image(name, image, step=step, now=now)
 
     def show(self, step: int, images_per_second: float, d_loss: float) -> None:
         """Move the progress bar."""
         self.bar.set_postfix_str(f"{images_per_second:,.0f} img/s, D loss {d_loss:.3f}", refresh=False)
-        self.bar.update(step - self.bar.n)
+        with suppress(OSError):  # as of a line
+            self.bar.update(step - self.bar.n)
 
     def should_stop(self) -> bool:
         """Return whether every process should stop now; with several, a request takes effect a step later."""
@@ -162,13 +213,14 @@ class Run:
         earlier, self._stop_flag = self._stop_flag, AnyRankFlag(self.accelerator, self.asked_to_stop)
         return earlier is not None and earlier.read()
 
-    def training_record(self, images_seen: int, step: int) -> str:
-        """Return what a model card says about the training until now."""
+    def training_record(self, images_seen: int, step: int, *, data: Mapping[str, Any]) -> str:
+        """Return what a model card says about the training until now, on these data."""
         facts = {
             "step": step,
             "images_seen": images_seen,
             "seconds": round(self.seconds, 1),
             "config": config_to_dict(self.config),
+            "data": data,
             **({} if self.started_from is None else {"init_from": self.started_from}),
             **({"rollbacks": self.rollbacks} if self.rollbacks else {}),
             "commit": commit(),
@@ -179,24 +231,36 @@ class Run:
         return json.dumps(facts, indent=2) + "\n"
 
     def write_training_record(self, text: str) -> None:
-        """Keep a `training_record` in the run's folder.
+        """Keep a `training_record` in the run's folder; for a run that once had a checkpoint, if the disk takes it."""
+        with self.dispensable.trying(self.folder / TRAINING_FILE):
+            write_text_atomically(self.folder / TRAINING_FILE, text)
+
+    def mend_folder(self, step: int) -> None:
+        """Make the run's folder again if somebody removed it; called on the main process alone.
 
         Raises:
-            TrainError: if the disk refuses.
+            TrainError: if another process trains in it meanwhile.
         """
-        path = self.folder / TRAINING_FILE
-        try:
-            write_text_atomically(path, text)
-        except OSError as error:
-            raise TrainError(f"{path}: cannot be written ({error.strerror})") from error
+        if (self.folder / LOCK_FILE).exists():
+            return
+        with self.dispensable.trying(self.folder):
+            self._lock_folder()
+            self._write_config()
+            self.logs.begin(step, flat(config_to_dict(self.config)))
 
     def forget(self, step: int, prefixes: tuple[str, ...]) -> None:
         """Drop the log lines of a step that hold a scalar whose name begins so, to be written again."""
-        if self.is_main:
-            self._keep_scalars(lambda line: line["step"] != step or not any(key.startswith(prefixes) for key in line))
+
+        def others(line: dict[str, Any]) -> bool:
+            return line["step"] != step or not any(key.startswith(prefixes) for key in line)
+
+        self.on_main(lambda: self.logs.keep(others))
 
     def forget_after(self, step: int) -> None:
-        """Remove what the folder has of later steps: checkpoints, from the newest on, grids and scores."""
+        """Remove, on the main process, what the folder has of later steps: checkpoints, newest first, grids, scores."""
+        if not step:  # or else what is left would tell of lost checkpoints, after a kill
+            (self.folder / TRAINING_FILE).unlink(missing_ok=True)
+            self.logs.keep(lambda line: line["step"] <= step)
         for name in (CHECKPOINTS_FOLDER, "evaluations", "samples"):
             remove_later(self.folder / name, step)
 
@@ -204,15 +268,16 @@ class Run:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self.bar.close()
+        with suppress(OSError):
+            self.bar.close()
         self._opened.__exit__(*error)
 
     def _let_go(self) -> None:
         """Close the trackers, and let others into the folder."""
-        if self.begins_again:  # the processes stay together
-            for tracker in self.accelerator.trackers:
-                tracker.finish()
-        else:
+        if self.is_main:
+            self.logs.close()
+        self.accelerator.trackers.clear()
+        if not self.begins_again:  # else the processes stay together
             self.accelerator.end_training()
         if self._lock is not None:
             self._lock.release()
@@ -222,56 +287,27 @@ class Run:
         when = "after this step" if self.world_size == 1 else "within two steps"
         self.print(f"{signal.Signals(number).name}: stopping {when}")
 
-    def _open_folder(self) -> None:
-        path = self.folder / CONFIG_FILE
+    def _open_folder(self) -> TrainConfig:
+        """Take the folder, and return the configuration that its run had."""
+        path, config = self.folder / CONFIG_FILE, self.config
         if path.exists():
-            self._refuse_other_run(load_config(str(path)))
-        if self.is_main:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                self._lock = lock(self.folder / LOCK_FILE)
-                write_text_atomically(path, config_to_yaml(self.config))
-            except BlockingIOError as error:
-                raise TrainError(f"--run-dir {self.folder}: another process trains in it") from error
-            except OSError as error:
-                raise TrainError(f"--run-dir {self.folder}: cannot be written ({error.strerror})") from error
-        self.accelerator.wait_for_everyone()
+            config = load_config(str(path))
+            refuse_other_run(self.folder, config, self.config)
+        self.on_main(self._lock_folder)
+        return config
 
-    def _refuse_other_run(self, config: TrainConfig) -> None:
-        """Raise if the folder's configuration is another one; keys that it lacks, for they are newer, are defaults."""
-        before, now = (_flatten(config_to_dict(either)) for either in (config, self.config))
-        for key in sorted(before.keys() | now.keys()):  # `init_classes` has the keys that a user gave it
-            was, wanted = before.get(key), now.get(key)
-            if was != wanted and not {key, key.split(".")[0]} & set(FREE_KEYS):
-                raise TrainError(
-                    f"--run-dir {self.folder}: holds a run with {key}={was!r}, asked for is {wanted!r}; "
-                    "give the same configuration to continue it, or another --run-dir"
-                )
+    def _lock_folder(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock = lock(self.folder / LOCK_FILE)
+        except BlockingIOError as error:
+            raise TrainError(f"--run-dir {self.folder}: another process trains in it") from error
 
-    def _keep_scalars(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
-        path = self.folder / SCALARS_FILE
-        if path.exists():
-            kept = [line for line, logged in log_lines(path) if logged is not None and wanted(logged)]
-            write_text_atomically(path, "".join(f"{line}\n" for line in kept))
+    def _prepare_folder(self, step: int) -> None:
+        """Write the configuration, and remove what killed processes and later steps have left."""
+        self._write_config()
+        clean_up(self.folder)
+        self.logs.keep(lambda line: line["step"] <= step)
 
-
-def check_batches(config: TrainConfig, processes: int) -> None:
-    """Raise a TrainError if processes and micro-batches cannot share the images of an update equally."""
-    parts = processes * config.accumulate
-    for name in ("batch_total", "fakes_per_step"):
-        value = getattr(config, name)
-        if value % parts:
-            raise TrainError(
-                f"{name}={value}: a multiple of {parts} is allowed "
-                f"({processes} processes x accumulate={config.accumulate})"
-            )
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value if isinstance(value, bool | int | float | str) else json.dumps(value)
-    return flat
+    def _write_config(self) -> None:
+        write_text_atomically(self.folder / CONFIG_FILE, config_to_yaml(self.config))

@@ -23,6 +23,7 @@ from train.errors import TrainError
 
 BEAT_S = 1.0
 _MEETING_BEAT_S = 0.05  # while others are waited for
+_LEAVING_S = 2.0  # in which a process tells the others that it leaves
 STATUS = 2  # with which all processes end
 _STARTING = "starting"  # kernels are compiled and chosen in the first steps, for as long as that takes
 _ENDED = "ended"
@@ -142,29 +143,33 @@ class Watch:
             raise TrainError(self._sentence(lost, "has ended")) if self._is_speaker(lost) else SystemExit(STATUS)
 
     def _missing(self) -> list[int]:
-        """Return who is gone, after a collective has failed: who is not heard of for a moment, or has said so."""
-        time.sleep(4 * BEAT_S)
-        if self._store_is_gone:
-            return [0]
-        recently = time.monotonic() - 3 * BEAT_S
-        return [
-            rank
-            for rank in range(self.count)
-            if rank != self.rank and (self._heard[rank] < recently or self._beats[rank].long_work == _ENDED)
-        ]
+        """Return who is gone, after a collective has failed: who is not heard of for three beats, or has said so."""
+        for _ in range(10):
+            time.sleep(BEAT_S)
+            recently = time.monotonic() - 3 * BEAT_S
+            if self._store_is_gone:
+                return [0]
+            gone = [
+                rank
+                for rank in range(self.count)
+                if rank != self.rank and (self._heard[rank] < recently or self._beats[rank].long_work == _ENDED)
+            ]
+            if gone:
+                return gone
+        return []
 
     def _leave(self) -> None:
         """Tell the others, who need not wait to find out."""
         self._closing = True
         self._speak.set()
-        self._talker.join(BEAT_S)
+        self._talker.join(_LEAVING_S)
         self._own = self._own._replace(long_work=_ENDED)
         if self._talker.is_alive() or self._store_is_gone:  # the main process, which has the store, is lost
             return
         with suppress(RuntimeError):
             self._exchange()
             if self.rank == 0:
-                time.sleep(2 * BEAT_S)  # in which the others read it
+                time.sleep(_LEAVING_S)
 
     def _talk(self) -> None:
         """Say what this process does, and hear what the others do, once a second."""

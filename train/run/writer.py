@@ -30,14 +30,14 @@ class CheckpointWriter:
         self._buffers: dict[tuple[str, str], Tensor] = {}  # by file and name
         # Its thread is no daemon: the interpreter waits for it, however the run ends short of a kill.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint-writer")
-        self._writing: Future[Path] | None = None
+        self._writing: Future[Path | None] | None = None
 
-    def save(self, tensors: Mapping[str, Mapping[str, Tensor]], write: Callable[[Tensors], Path]) -> None:
+    def save(self, tensors: Mapping[str, Mapping[str, Tensor]], write: Callable[[Tensors], Path | None]) -> None:
         """Copy tensors and have the copies written; waits for the last write only.
 
         Args:
             tensors: by file and name; one name's shape is always the same.
-            write: called in the thread with the copies; returns the folder, which is whole.
+            write: called in the thread with the copies; returns the folder, which is whole, or None for none.
         Raises:
             TrainError: if the last write failed.
         """
@@ -47,7 +47,7 @@ class CheckpointWriter:
         if copied is not None:
             copied.record()
 
-        def write_copies() -> Path:
+        def write_copies() -> Path | None:
             if copied is not None:
                 copied.synchronize()
             return write(copies)
@@ -67,7 +67,7 @@ class CheckpointWriter:
         """
         writing, self._writing = self._writing, None
         if writing is not None:
-            self.newest = writing.result()
+            self.newest = writing.result() or self.newest
 
     def settle(self) -> None:
         """Wait as `wait` does where another error is about to end the run: a failure is logged instead of raised."""

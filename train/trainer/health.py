@@ -13,11 +13,10 @@ from sngan_cond.hub.checkpoints import checkpoint_folder, saved_steps
 from sngan_cond.randomness import rng_for
 from train.config import TrainConfig
 from train.data.feed import RealBatches
-from train.errors import TrainError
 from train.monitor.labels import chance_of_labels
 from train.monitor.look import SIDE, FixedSample, Labelled, Movement, overfitting, shrunk, spread
 from train.monitor.monitor import Finding, Monitor, MonitorState
-from train.monitor.record import Noted, Rollback, read_record
+from train.monitor.record import HEALTH_FILE, Noted, Rollback, read_record
 from train.monitor.symptoms import NOT_FINITE, symptoms_of
 from train.run.numerics import exact_float32
 from train.run.run import Run
@@ -123,7 +122,7 @@ class Health:
         """Return what a run says at its end of what it suffers from, "" if it is well."""
         if not self.monitor.state.found:
             return ""
-        newest = self._last_healthy()
+        newest = self.last_healthy()
         kept = checkpoint_folder(self.run.checkpoints, newest) if newest else "none"
         stopped = f"stopped by monitor.action={self.action}; monitor.action=warn goes on\n" if self.verdict else ""
         return f"{stopped}the run is not well: {self._found()}. Last healthy checkpoint: {kept}"
@@ -133,28 +132,23 @@ class Health:
         if self.monitor.state.found:
             self.run.print(f"step {step}: not well when it was saved: {self._found()}")
 
-    def roll_back(self, step: int) -> int:
+    def roll_back(self, step: int) -> None:
         """Have the folder forget what came after the last healthy checkpoint, and note that the run goes on from there.
 
         A kill in between costs nothing: whatever checkpoint is left, the run comes to the same finding from there, and
         goes back to the same step.
-
-        Returns:
-            The step that the run goes on from.
         """
-        to = self._last_healthy()
+        to = self.last_healthy()
         names = tuple(name for name in self.monitor.state.found if self.monitor.symptoms[name].mends)
         self.record = self.record.with_rollback(Rollback(step=step, to=to, because=names))
-        if self.run.is_main:
-            self.run.forget_after(to)
-            self.record.write(self.run.folder)
+        self.run.on_main(lambda: (self.run.forget_after(to), self.record.write(self.run.folder)))
         self.run.print(
             f"step {step}: back to step {to}, learning rates x {self.record.rate_factor:g} "
             f"(rollback {len(self.record.rollbacks)} of {MAX_ROLLBACKS})"
         )
-        return to
 
-    def _last_healthy(self) -> int:
+    def last_healthy(self) -> int:
+        """Return the step of the last healthy checkpoint, 0 for none."""
         steps = [step for step in saved_steps(self.run.checkpoints) if step <= self.monitor.state.healthy]
         return steps[-1] if steps else 0
 
@@ -186,10 +180,8 @@ class Health:
     def _write(self, noted: Noted) -> None:
         self.record = self.record.with_finding(noted)
         if self.run.is_main:
-            try:
+            with self.run.dispensable.trying(self.run.folder / HEALTH_FILE):
                 self.record.write(self.run.folder)
-            except OSError as error:
-                raise TrainError(f"{self.run.folder}: cannot be written ({error.strerror})") from error
 
     def _found(self) -> str:
         state, symptoms = self.monitor.state, self.monitor.symptoms

@@ -14,9 +14,8 @@ from sngan_cond.fast.waiting import WAITING
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
-from train.data.info import counted
 from train.data.remarks import remarks
-from train.errors import DataError, TrainError
+from train.errors import TrainError
 from train.publishing.publisher import forget_published, open_publisher
 from train.run.checkpoint import saved_steps
 from train.run.run import Run
@@ -24,6 +23,7 @@ from train.trainer.batches import Batches
 from train.trainer.ending import RunEnd, summary
 from train.trainer.freezing import check_frozen
 from train.trainer.health import Health
+from train.trainer.known_data import check_data, open_data
 from train.trainer.samples import EARLY, SampleGrids
 from train.trainer.schedule import linear_decay
 from train.trainer.start import StartModel, open_model
@@ -33,19 +33,22 @@ if TYPE_CHECKING:
     from train.trainer.scoring import EvaluationCallback
 
 
-def train(config: TrainConfig, run_dir: Path) -> RunEnd:
+def train(config: TrainConfig, run_dir: Path, *, start_anew: bool = False, verify_data: bool = False) -> RunEnd:
     """Train, or continue, a run until its last step, a request to stop, or its monitor's.
 
     Args:
         run_dir: where the run is kept; the same call continues it.
+        start_anew: as for `Run`.
+        verify_data: read every byte of the data set first.
     Raises:
         TrainError: if something the user can mend is wrong.
         DataError: if the data set cannot be used.
     """
-    dataset, run = _open_dataset(config), None
+    dataset, run = open_data(config, verify=verify_data), None
     while True:  # again where it goes back to an older checkpoint
         with ExitStack() as stack:
-            t = _Training(config, run_dir, dataset, _find_start(config, run_dir, dataset), stack, run)
+            start = _find_start(config, run_dir, dataset, start_anew=start_anew)
+            t = _Training(config, Run(config, run_dir, start_anew=start_anew), dataset, start, stack, run)
             updates, stopping = t.networks.updates, t.health.verdict is not None
             if t.step >= config.steps:
                 t.run.print(f"step {t.step} of {config.steps} was taken before; with more steps the run goes on")
@@ -89,18 +92,21 @@ class _Training:
     def __init__(
         self,
         config: TrainConfig,
-        run_dir: Path,
+        run: Run,
         dataset: PreparedDataset,
         start: StartModel | None,
         stack: ExitStack,
         before: Run | None,
     ) -> None:
         self.config = config
-        self.run = run = Run(config, run_dir)
+        self.run = run
         stack.enter_context(run)
         stack.callback(self._go_back)  # once all below is closed, and before others are let into the folder
         self.networks = Networks(config, run, dataset)
         self.step = self.networks.resume(start)
+        data = check_data(run, dataset, self.networks.data_before, step=self.step)
+        if self.networks.writer.newest is not None:
+            run.print(f"continuing at step {self.step} from {self.networks.writer.newest}")
         self.batches = Batches(
             config,
             dataset,
@@ -116,12 +122,12 @@ class _Training:
             from train.trainer.scoring import EvaluationCallback  # it takes longer to import than all others
 
             self.evaluation = EvaluationCallback(config, dataset, run, self.networks)
-        self.publisher = open_publisher(config.hub, run_dir, is_main=run.is_main, log=run.print)
+        self.publisher = open_publisher(config.hub, run.folder, is_main=run.is_main, log=run.print)
         if self.publisher is not None:
             stack.callback(self.publisher.close)
         stack.enter_context(self.networks.writer)  # closed before the publisher, which it calls, and the folder's lock
-        for line in () if before else remarks(dataset.info, config):
-            run.print(f"note: {line}")
+        for line in () if before else (data, *(f"note: {remark}" for remark in remarks(dataset.info, config))):
+            run.print(line)
         run.start(self.step, before)
         self.health.print_found(self.step)
         # The run may have been killed after saving a step and before publishing or scoring it; both skip what is done.
@@ -157,10 +163,9 @@ class _Training:
 
     def _go_back(self) -> None:
         if self.goes_back:
-            to = self.health.roll_back(self.step)
-            if self.run.is_main:
-                forget_published(self.run.folder, to)
-            self.run.accelerator.wait_for_everyone()
+            # First: published steps without a checkpoint tell of lost ones.
+            self.run.on_main(lambda: forget_published(self.run.folder, self.health.last_healthy()))
+            self.health.roll_back(self.step)
 
     @property
     def images_seen(self) -> int:
@@ -196,9 +201,12 @@ class _Training:
             if stopping:  # whoever sent the signal may kill the process seconds later
                 run.print(f"step {step}: not scored yet; the same command does it")
             else:
+                # Scores of a step that a kill takes back would pass for those of the next try.
                 with run.watch.long_work("scoring"):
-                    networks.writer.wait()  # scores of a step that a kill takes back would pass for the next try's
-                    self.evaluation.score(networks, step, images_seen=self.images_seen)
+                    if networks.is_saved():
+                        self.evaluation.score(networks, step, images_seen=self.images_seen)
+                    else:
+                        run.print(f"step {step}: not scored, for its checkpoint could not be saved")
                 self._restart_clock()
         return stopping
 
@@ -253,28 +261,9 @@ class _Training:
         return self.config.evaluation.every > 0 and self.step > 0 and self.step % self.config.evaluation.every == 0
 
 
-def _open_dataset(config: TrainConfig) -> PreparedDataset:
-    """Open the prepared data set of a run and check that it fits."""
-    try:
-        dataset = PreparedDataset.open(config.data.path)
-    except DataError as error:
-        raise DataError(f"data.path={error}") from error
-    if dataset.resolution != config.resolution:
-        raise TrainError(
-            f"data.path={config.data.path}: images of {dataset.resolution} px, resolution={config.resolution}; --set "
-            f"resolution={dataset.resolution} fits, or another folder of train.prepare --resolution {config.resolution}"
-        )
-    if config.num_classes and dataset.num_classes != config.num_classes:
-        raise TrainError(
-            f"data.path={config.data.path}: {counted(dataset.num_classes, 'class')}, num_classes={config.num_classes}; "
-            f"--set num_classes={dataset.num_classes} fits"
-        )
-    return dataset
-
-
-def _find_start(config: TrainConfig, run_dir: Path, dataset: PreparedDataset) -> StartModel | None:
+def _find_start(config: TrainConfig, run_dir: Path, dataset: PreparedDataset, *, start_anew: bool) -> StartModel | None:
     """Read the model that a run starts from, before its folder is made; one with checkpoints needs it no more."""
-    if config.init_from is None or saved_steps(run_dir / CHECKPOINTS_FOLDER):
+    if config.init_from is None or (saved_steps(run_dir / CHECKPOINTS_FOLDER) and not start_anew):
         return None
     start = open_model(config.init_from, with_names(config.generator, dataset), config.init_classes)
     check_frozen(config, start)

@@ -11,7 +11,6 @@ from torch import Tensor
 from sngan_cond.images import save_png, to_grid
 from sngan_cond.sampling import generate_on_device
 from sngan_cond.transfer import HostCopy
-from train.errors import TrainError
 from train.grids import grid_inputs
 from train.run.numerics import exact_float32
 from train.run.run import Run
@@ -43,11 +42,7 @@ class SampleGrids:
         self._unsent: list[Grid] = []
 
     def save(self, step: int) -> None:
-        """Generate the grid of a step and have it written.
-
-        Raises:
-            TrainError: if the one before could not be written.
-        """
+        """Generate the grid of a step and have it written; where it cannot be, the run goes on without."""
         if not self.run.is_main:
             return
         self.wait()
@@ -86,21 +81,15 @@ class SampleGrids:
             self.run.print(str(failure))  # the other error ends the run
 
     def wait(self) -> None:
-        """Wait until the last grid is on the disk.
-
-        Raises:
-            TrainError: if it could not be written.
-        """
+        """Wait until the last grid is on the disk, or refused."""
         writing, self._writing = self._writing, None
         if writing is not None:
-            self._unsent.append(writing.result())
+            with self.run.dispensable.trying(self.run.folder / "samples"):
+                self._unsent.append(writing.result())
 
 
 def _write(images: HostCopy, columns: int, folder: Path, step: int) -> Grid:
-    path, grid = folder / f"step-{step:08d}.png", to_grid(images.get(), columns=columns)
-    try:
-        folder.mkdir(exist_ok=True)
-        save_png(grid, path)
-    except OSError as error:
-        raise TrainError(f"{path}: the sample grid cannot be written ({error.strerror})") from error
+    grid = to_grid(images.get(), columns=columns)
+    folder.mkdir(exist_ok=True)
+    save_png(grid, folder / f"step-{step:08d}.png")
     return Grid(step, grid)

@@ -67,7 +67,6 @@ class EvaluationCallback:
 
         An evaluation that fails is reported, and the run goes on. Copies of the generators are evaluated.
         """
-        self.run.watch.meet()  # the main process may have waited for a checkpoint to be written
         try:
             reports = {
                 name: evaluate(self.evaluation, _shared_copy(network), model=f"step {step}, {name}")

@@ -17,9 +17,8 @@ from sngan_cond.stored import read_json
 from train.config import SHARED_KEYS
 from train.errors import TrainError
 from train.files import sha256, write_text_atomically
-from train.run.checkpoint import STATE_FILE, StateFile
+from train.run.checkpoint import STATE_FILE, state_of
 from train.sections import ClassChoices
-from train.stored import read_as
 from train.trainer.matching import Match, Sources, match_classes, match_networks, place, take
 
 START_FILE = "init_from.json"
@@ -92,25 +91,29 @@ def open_model(name: str, config: GeneratorConfig, choices: ClassChoices | None 
     raise TrainError(f"init_from={name}: its files were removed while they were read; a model that stays is allowed")
 
 
-def note_start(folder: Path, facts: dict[str, Any]) -> None:
-    """Write down in a run's folder what it starts from; a start before the first checkpoint finds it again.
+def note_start(folder: Path, facts: dict[str, Any]) -> str | None:
+    """Write down in a run's folder what it starts from.
 
+    Returns:
+        What is to be said if a start that was killed before the first checkpoint began with other weights, as where the
+        model still trains: nothing is left of it.
     Raises:
-        TrainError: if the run began with other weights.
+        TrainError: if the disk refuses.
     """
-    path = folder / START_FILE
+    path, said = folder / START_FILE, None
     if path.exists():
-        before = read_json(path, error=TrainError).get("sha256")
-        if before != facts["sha256"]:
-            raise TrainError(
-                f"--run-dir {folder}: its run began with other weights behind init_from={facts['source']} "
-                f"({START_FILE} has their sha256); give those, or another --run-dir"
-            )
-        return
+        before = read_json(path, error=TrainError)
+        if before.get("sha256") == facts["sha256"]:
+            return None
+        said = (
+            f"note: the start before, which came to no checkpoint, began with other weights behind "
+            f"init_from={facts['source']}: step {before.get('step')}, now step {facts['step']}"
+        )
     try:
         write_text_atomically(path, json.dumps(facts, indent=2) + "\n")
     except OSError as error:
         raise TrainError(f"{path}: cannot be written ({error.strerror})") from error
+    return said
 
 
 def start_from(model: StartModel, G: nn.Module, D: Discriminator, config: GeneratorConfig) -> Started:
@@ -176,7 +179,7 @@ def _read(files: ModelFiles, config: GeneratorConfig, choices: ClassChoices) -> 
     except ValueError as error:
         raise TrainError(f"init_classes.{error}") from error
     if (files.folder / STATE_FILE).is_file():
-        state = read_as(StateFile, files.folder / STATE_FILE)
+        state = state_of(files.folder)
         for name, found in sums.items():
             state.check_file(files.folder / name, found)
     facts = {"source": files.source, "repo": files.repo, "commit": files.commit_hash, "step": step, "sha256": sums}

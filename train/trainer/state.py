@@ -5,11 +5,11 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from accelerate.utils import broadcast
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sngan_cond import Discriminator, Ema, Generator, GeneratorConfig, build_constraint
@@ -27,6 +27,8 @@ from train.run.run import Run
 from train.run.writer import CheckpointWriter, Tensors
 from train.sections import AdamConfig
 from train.trainer.freezing import freeze
+from train.trainer.known_data import facts, noted
+from train.trainer.moments import check_moments, check_shapes, load_moments, moments
 from train.trainer.speed import lay_out
 from train.trainer.start import StartModel, note_start, start_from
 from train.trainer.update import Updates
@@ -41,8 +43,10 @@ class Networks:
     """
 
     def __init__(self, config: TrainConfig, run: Run, dataset: PreparedDataset) -> None:
-        self.config = config
-        self.run = run
+        self.config, self.run = config, run
+        self._data, self._data_facts = noted(dataset), facts(dataset, config)
+        self.data_before: Mapping[str, str | int] | None = None  # identity of what a checkpoint was trained on
+        self.unsaved: str | None = None  # why the last checkpoint is not whole
         self.generator_config = with_names(config.generator, dataset)
         device = run.accelerator.device
         # What torch.compile makes is kept, so that a resumed run starts warm; a folder that the user chose stays.
@@ -84,22 +88,22 @@ class Networks:
         Returns:
             Number of steps that were taken.
         Raises:
-            TrainError: if its weights do not fit the networks, or the run began from another model.
+            TrainError: as `Run.newest_checkpoint` does.
         """
-        checkpoint = self.run.newest_checkpoint()
+        checkpoint = self.run.newest_checkpoint(self._check)
         if checkpoint is None:
             self._start(start)
             return 0
+        self.data_before = checkpoint.state.data
         try:
             self._load(checkpoint)
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError, SafetensorError) as error:
             reason = one_line(error, 300)
             raise TrainError(f"{checkpoint.folder}: does not fit this configuration ({reason})") from error
         if self.config.init_from is not None:
             self.run.started_from = read_json(checkpoint.folder / TRAINING_FILE, error=TrainError).get("init_from")
         self.run.seconds_before = checkpoint.state.seconds
         self.writer.newest = checkpoint.folder
-        self.run.print(f"continuing at step {checkpoint.step} from {checkpoint.folder}")
         return checkpoint.step
 
     def save(
@@ -113,46 +117,60 @@ class Networks:
     ) -> None:
         """Have the main process write a checkpoint of this instant while training goes on.
 
-        The folder is a model folder too: `config.json` and `model.safetensors` hold the averaged generator.
+        The folder is a model folder too: `config.json` and `model.safetensors` hold the averaged generator. Where the
+        disk refuses, the run goes on, and its next save tries again.
 
         Args:
             images_seen: real images shown to D.
             healthy: as for `save_checkpoint`.
             texts: further files, by name.
             then: called on the main process, in a thread, with the folder once it is whole.
-        Raises:
-            TrainError: if the last checkpoint could not be written.
         """
         if not self.run.is_main:
             return
+        self.run.mend_folder(step)
         state = {
             "step": step,
             "images_seen": images_seen,
             "seconds": self.run.seconds,
             "world_size": self.run.world_size,
             "config": config_to_dict(self.config),
+            "data": self._data,
         }
-        record = self.run.training_record(images_seen, step)
+        record = self.run.training_record(images_seen, step, data=self._data_facts)
         texts = {"config.json": self.generator_config.to_json(), TRAINING_FILE: record, **(texts or {})}
         headers = {"discriminator": self.updates.D.stored_config}
 
-        def write(tensors: Tensors) -> Path:
+        def write(tensors: Tensors) -> Path | None:
+            try:
+                folder = save_checkpoint(
+                    self.run.checkpoints,
+                    state=state,
+                    tensors=tensors,
+                    texts=texts,
+                    headers=headers,
+                    keep=self.config.keep_checkpoints,
+                    healthy=healthy,
+                )
+            except TrainError as error:
+                self.unsaved = f"{error}; the newest one is {self.writer.newest or 'none yet'}"
+                self.run.print(f"warning: {self.unsaved}; if the run goes on, its next save tries again")
+                return None
+            if self.unsaved is not None:
+                self.run.print(f"{folder}: saved, as the one before was not")
+            self.unsaved = None
             self.run.write_training_record(record)
-            keep = self.config.keep_checkpoints
-            folder = save_checkpoint(
-                self.run.checkpoints,
-                state=state,
-                tensors=tensors,
-                texts=texts,
-                headers=headers,
-                keep=keep,
-                healthy=healthy,
-            )
             if then is not None:
                 then(folder)
             return folder
 
         self.writer.save(self._tensors(), write)
+
+    def is_saved(self) -> bool:
+        """Wait, in every process, until the last checkpoint is written; return whether it is whole."""
+        self.writer.wait()
+        self.unsaved = self.run.from_main(self.unsaved)
+        return self.unsaved is None
 
     def finish_saving(self) -> None:
         """Wait, in every process, until the last checkpoint is whole.
@@ -160,19 +178,16 @@ class Networks:
         Raises:
             TrainError: if it could not be written.
         """
-        self.writer.wait()
-        self.run.accelerator.wait_for_everyone()
+        if not self.is_saved():
+            raise TrainError(str(self.unsaved))
 
     def _start(self, model: StartModel | None) -> None:
         if self.config.init_from is None:
             return
-        if model is None:
-            raise TrainError(
-                f"{self.run.checkpoints}: no checkpoint there is whole; remove them to begin anew from init_from"
-            )
+        assert model is not None  # it is read where there is no checkpoint, or the run may begin anew
         G, D = self.updates.G, self.updates.D
+        self.run.on_main(lambda: self._note_start(model))
         if self.run.is_main:
-            note_start(self.run.folder, model.facts)
             started = start_from(model, G, D, self.generator_config)
             for line in started.table:
                 self.run.print(line)
@@ -181,6 +196,18 @@ class Networks:
         for network in (G, D):
             shared(network)
         self.ema.network.load_state_dict(G.state_dict())
+
+    def _note_start(self, model: StartModel) -> None:
+        if was := note_start(self.run.folder, model.facts):
+            self.run.print(was)
+
+    def _check(self, checkpoint: Checkpoint) -> None:
+        """Raise a ValueError if the tensors of a checkpoint are not those of the networks; nothing is loaded."""
+        for name, network in self._networks.items():
+            check_shapes(checkpoint, name, network.state_dict())
+        check_shapes(checkpoint, "objective", self.updates.objective_state)
+        for name, (network, _) in self._optimised.items():
+            check_moments(checkpoint, name, network)
 
     def _tensors(self) -> Tensors:
         tensors = {name: network.state_dict() for name, network in self._networks.items()}
@@ -248,29 +275,3 @@ def _adam(network: nn.Module, config: AdamConfig) -> torch.optim.Adam:
     return torch.optim.Adam(
         network.parameters(), lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps, fused=True
     )
-
-
-def moments(network: nn.Module, optimizer: Any) -> dict[str, Tensor]:
-    """Name the optimiser's state by parameter, so that no order and no pickle is needed to read it back."""
-    state = optimizer.state
-    return {
-        f"{name}/{key}": tensor
-        for name, parameter in network.named_parameters()
-        for key, tensor in state.get(parameter, {}).items()
-    }
-
-
-def load_moments(network: nn.Module, optimizer: Any, tensors: dict[str, Tensor]) -> None:
-    """Put back what `moments` returned, in place."""
-    saved = optimizer.state_dict()
-    names = [name for name, _ in network.named_parameters()]
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        name, _, field = key.rpartition("/")
-        state.setdefault(names.index(name), {})[field] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": saved["param_groups"]})
-    # Files hold contiguous tensors; fused optimisers want moments that lie in memory as their parameters do.
-    for parameter, loaded in optimizer.state.items():
-        for key, value in loaded.items():
-            if value.shape == parameter.shape and value.stride() != parameter.stride():
-                loaded[key] = torch.empty_like(parameter).copy_(value)

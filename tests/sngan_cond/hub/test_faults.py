@@ -49,7 +49,7 @@ def _refused_load(client: HubClient, cache: Path, *words: str) -> None:
     [
         *(("info", fault) for fault in (*SILENT, DripHeaders(0.1))),
         ("head", Stall()),
-        *(("resolve", fault) for fault in (*SILENT, Reset())),
+        *(("resolve", fault) for fault in (*SILENT, Reset(), Answer(429, headers={"Retry-After": "3600"}))),
     ],
     ids=_kind,
 )
@@ -64,19 +64,17 @@ def test_a_load_ends_soon_and_the_next_one_works(
 
 
 @pytest.mark.slow
-def test_a_command_ends_in_one_line(hub: HubStandIn, tmp_path: Path) -> None:
+def test_a_command_ends_in_one_line(hub: HubStandIn, impatient: HubClient, tmp_path: Path) -> None:
+    assert load(impatient, 1, "alice/toy", tmp_path / "cache")[0]
+    hub.faults.set("info", Stall())
     command = ["-m", "sngan_cond", "sample", "--model", "alice/toy", "--class", 0, "--out", tmp_path / "grid.png"]
     environment = hub.environment(tmp_path / "home") | {"HF_HUB_ETAG_TIMEOUT": "1"}
-    hub.faults.set("info", Stall())
+    note, *_ = python(*command, **environment, HF_HUB_CACHE=str(tmp_path / "cache")).stderr.splitlines()
+    assert "alice/toy@main: the Hub does not answer; using commit" in note
     done = python(*command, status=2, **environment)
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith("sngan-cond sample: error: model='alice/toy@main': the Hub at")
-    hub.faults.clear()
-    python(*command, **environment)
-    hub.faults.set("info", Stall())
-    note, *_ = python(*command, **environment).stderr.splitlines()
-    assert "the Hub does not answer; using commit" in note
 
 
 def test_a_large_download_may_take_longer_than_a_question(
@@ -153,10 +151,39 @@ def test_a_refused_commit_is_tried_again_where_that_may_help(
     assert hub.titles(name) == ([] if words else ["one"]) + ["initial commit"]
 
 
+INTERRUPTED = """
+import signal
+from sngan_cond.hub.upload import push_folder
+G.save_pretrained(folder)
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.5)
+try:
+    push_folder(Path(folder), name, title="one")
+except KeyboardInterrupt:
+    result = "interrupted"
+"""
+
+
+def test_a_push_that_is_interrupted_makes_no_commit(hub: HubStandIn, impatient: HubClient, tmp_path: Path) -> None:
+    """It would take a second and a half."""
+    hub.latency_s = 0.1
+    values = {"seed": 50, "name": "alice/interrupted", "folder": str(tmp_path / "model")}
+    try:
+        assert impatient.run(SETUP + INTERRUPTED, **values) == "interrupted"
+        time.sleep(0.5)  # the request that was being made, and a few more if there were any
+        asked = len(hub.requests)
+        time.sleep(0.5)
+    finally:
+        hub.latency_s = 0.0
+    assert len(hub.requests) == asked
+    assert hub.titles("alice/interrupted") == ["initial commit"]
+
+
 FOREIGN = """
 import time
 from huggingface_hub import get_session, set_client_factory
 from huggingface_hub.utils import _http
+from sngan_cond.hub import patience
 made = []
 def factory():
     made.append(_http.default_client_factory())
@@ -165,8 +192,9 @@ set_client_factory(factory)
 before = get_session()
 Generator.from_pretrained("alice/toy", cache_dir=cache)
 result = [get_session() is before is made[-1], len(made)]
-_http.close_session()
-Generator.from_pretrained("alice/toy", cache_dir=cache, force_download=True)
+with patience.limited():
+    _http.close_session()  # as the client does after a connection that was refused
+    result.append(get_session().get(url[:-3]).request.extensions["timeout"]["read"])
 start = time.monotonic()
 reply = get_session().get(url)
 result += [len(made), time.monotonic() - start, reply.request.extensions["timeout"]["read"]]
@@ -178,6 +206,6 @@ def test_the_requests_of_others_are_left_alone(hub: HubStandIn, impatient: HubCl
     """Neither their client, nor their factory, nor an answer of theirs that comes slowly."""
     hub.faults.set("whoami", Drip(0.03))
     values = {"url": f"{hub.url}/api/whoami-v2", "cache": str(tmp_path)}
-    same, first, second, seconds, timeout = impatient.run(SETUP + FOREIGN, seed=1, **values)
-    assert (same, first, second, timeout) == (True, 1, 2, None)
+    same, first, ours, second, seconds, timeout = impatient.run(SETUP + FOREIGN, seed=1, **values)
+    assert (same, first, ours, second, timeout) == (True, 1, 0.5, 2, None)
     assert seconds > 1.3  # longer than our own would wait

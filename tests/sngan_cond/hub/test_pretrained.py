@@ -101,6 +101,25 @@ def test_samples_that_are_not_there_are_refused_before_anything_is_written(tmp_p
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.parametrize(
+    ("target", "options", "words"),
+    [
+        (None, {}, "save_directory=None: the path of a folder is allowed"),
+        ("", {}, "save_directory='': the path of a folder"),
+        ("m", {"discriminator": 3}, "discriminator=3: a Discriminator or None is allowed"),
+        ("m", {"discriminator": DiscriminatorConfig()}, "discriminator=DiscriminatorConfig("),
+        ("m", {"samples": 3}, "samples='3': no such file"),
+        ("m", {"metrics": [1]}, "metrics.json: a JSON object is expected"),
+    ],
+)
+def test_what_cannot_be_saved_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: Any, options: dict[str, Any], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused(lambda: make().save_pretrained(target, **options), words, by=PretrainedError)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_files_of_older_weights_go_when_new_ones_come(tmp_path: Path) -> None:
     (tmp_path / "grid.png").write_bytes(b"an image")
     older: dict[str, Any] = {"metrics": METRICS, "training": {"step": 1}, "samples": tmp_path / "grid.png"}

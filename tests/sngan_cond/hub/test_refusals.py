@@ -103,6 +103,10 @@ WEIGHT_CASES: dict[str, tuple[Callable[[dict[str, torch.Tensor]], object], list[
         ["network.norm.running_mean", "1 of its 4 values"],
     ),
     "infinity in half": (lambda t: t.update({FIRST: (t[FIRST] + 1e5).half()}), [FIRST, "NaN or infinity"]),
+    "a flipped bit of an exponent": (
+        lambda t: t[FIRST][1, 0, 0, 0].fill_(-1.5 * 2.0**125),
+        [FIRST, "holds -6.38e+37: beyond 1.8e+19 the product of two is infinite in float32"],
+    ),
     "a negative variance": (
         lambda t: t["network.norm.running_var"][0].fill_(-0.5),
         ["network.norm.running_var holds -0.5: no variance is below 0"],

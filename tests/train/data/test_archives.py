@@ -87,6 +87,33 @@ def test_links_in_tars_are_what_they_point_at(tmp_path: Path) -> None:
         items["cat/away.png"].load()
 
 
+def test_symbolic_links_in_zips_are_what_they_point_at(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "it", CLASSES)
+    with zipfile.ZipFile(path, "a") as archive:
+        for name, target in (
+            ("cat/soft.png", "../dog/a.png"),
+            ("cat/away.png", "/etc/passwd"),
+            ("cat/dir.png", "../dog"),
+        ):
+            member = zipfile.ZipInfo(name)
+            member.create_system, member.external_attr = 3, 0o120777 << 16
+            archive.writestr(member, target)
+    source = opened(path)
+    items = {item.name: item for item in source.items(np.arange(len(source.labels)))}
+    assert items["cat/soft.png"].load().getpixel((0, 0))[0] == CLASSES["dog/a.png"]
+    for name in ("away", "dir"):
+        with pytest.raises(BadImageError, match="unreadable"):
+            items[f"cat/{name}.png"].load()
+
+
+def test_a_tar_that_states_long_names_is_refused_before_room_is_made_for_them(tmp_path: Path) -> None:
+    name = tarfile.TarInfo("long")
+    name.type, name.size = tarfile.GNUTYPE_LONGNAME, 1 << 33
+    path = tmp_path / "it.tar"
+    path.write_bytes(name.tobuf(tarfile.GNU_FORMAT) + bytes(10240))
+    refused(lambda: opened(path), "a header of 8,589,934,592 bytes", by=DataError)
+
+
 def test_no_member_reaches_outside(tmp_path: Path) -> None:
     """Names that climb are taken for names below; nothing is written anywhere."""
     path = tarred(tmp_path / "it", {"../../dog/a.png": 1, "/cat/b.png": 2})

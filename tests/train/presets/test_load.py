@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -82,10 +83,19 @@ def test_one_top_level_resolution_serves_both_networks() -> None:
         (["batch_total=65", "accumulate=2"], "batch_total=65: a multiple of accumulate=2 is allowed"),
         (["steps"], "--set steps: key=value is allowed"),
         (["steps=[1"], "--set steps=[1: the value is not YAML"),
+        (["loss.lecam_decay=0.9"], "loss: lecam_decay=0.9 with lecam=0: only LeCam's averages have one"),
+        (["loss.kind=ebgan", "loss.balance_rate=0.1"], "balance_rate=0.1 with kind=ebgan: only began has one"),
+        ([f"steps{'.x' * 5000}=1"], "no such key; keys have at most 8 dots"),
+        ([f"steps={'[' * 5000}"], "the value is not YAML (nested too deeply)"),
+        ([f"{'k' * 10**5}=1"], "no such key; keys here are"),
+        ([f"steps={'v' * 10**5}"], "(100002 characters): a whole number is allowed"),
+        (["v" * 10**5], "key=value is allowed"),
     ],
+    ids=lambda given: str(given)[:40],
 )
 def test_a_bad_override_is_named_with_what_is_allowed(overrides: list[str], message: str) -> None:
-    refused_command(main, ["--preset", "imagenet_128_projection", "--dry-run", "--set", *overrides], message)
+    line = refused_command(main, ["--preset", "imagenet_128_projection", "--dry-run", "--set", *overrides], message)
+    assert re.search(r"(k|v|\.x){200}", line) is None
 
 
 def test_an_adaptive_strength_goes_with_losses_whose_scores_have_a_sign() -> None:
@@ -108,6 +118,7 @@ def test_what_a_discriminators_update_applies_is_refused_for_a_generator(field: 
         ("imagenet_128", "did you mean imagenet_128_projection?"),
         ("table2/cifar10_spectral_norm", "did you mean sngan/table2/cifar10_spectral_norm?"),
         ("nowhere.yaml", "--preset nowhere.yaml: no such file"),
+        ("x" * 5000 + ".yaml", "xxx…: no such file"),
     ],
 )
 def test_a_misspelt_preset_is_named_with_the_nearest(preset: str, message: str) -> None:
@@ -134,6 +145,11 @@ def test_a_mistake_in_a_file_names_the_file(tmp_path: Path, text: str, message: 
     path = tmp_path / "mine.yaml"
     path.write_text(f"{text}\n")
     assert refused(lambda: load_config(str(path)), message, by=TrainError).startswith(f"{path}: ")
+
+
+def test_a_preset_that_is_no_text_is_refused_before_its_notes_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_bytes(b"# \xe9\nsteps: 3\n")
+    refused_command(main, ["--dry-run", "--preset", tmp_path / "mine.yaml"], "cannot be read as YAML ('utf-8' codec")
 
 
 def test_a_preset_extends_files_beside_it_and_those_that_extend_others(

@@ -10,6 +10,7 @@ from tests.hub.stand_in import HubStandIn
 from tests.train.publishing.published_run import add_checkpoint
 
 PUBLISH = """
+import threading
 import time
 from pathlib import Path
 from sngan_cond.hub import upload
@@ -24,7 +25,8 @@ while not any("published to" in line for line in said):
     assert time.monotonic() < deadline, said
     time.sleep(0.01)
 assert publisher.close()
-result = said
+# Threads of the client's own would go on without a limit, and Python waits for them at its end.
+result = said, [thread.name for thread in threading.enumerate() if "ThreadPool" in thread.name]
 """
 ENDPOINTS = ("commits", "create", "tree", "validate_yaml", "preupload", "lfs_batch", "lfs_put", "commit")
 
@@ -48,11 +50,11 @@ def test_a_step_is_published_after_all(
     checkpoint = add_checkpoint(tmp_path / "run", 4, seed=seed)
     tries = 3 if endpoint == "preupload" and not isinstance(fault, Stall) else 1
     hub.faults.set(endpoint, fault, times=tries)  # which the push makes by itself
-    said = impatient.run(PUBLISH, run_dir=str(tmp_path / "run"), repo=repo, checkpoint=str(checkpoint))
+    (told, done), threads = impatient.run(PUBLISH, run_dir=str(tmp_path / "run"), repo=repo, checkpoint=str(checkpoint))
     assert [met for met, _ in hub.faults.met] == [endpoint] * tries
     hub.faults.clear()
     assert hub.titles(repo) == ["Step 4", "initial commit"]
-    told, done = said
+    assert threads == []
     assert told.startswith(f"step 4 is not published yet: repo='{repo}': the Hub")
     assert done.startswith(f"step 4 published to {repo}, commit ")
 

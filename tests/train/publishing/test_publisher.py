@@ -164,6 +164,7 @@ def test_more_than_may_wait_give_way_after_a_failure(run_dir: Path, hub: FakeHub
     assert hub.attempts == [2, 4, 6, 8, 10]
     assert hub.published == [4, 6, 8, 10]
     assert said[0] == "step 2 is not published: newer ones wait and the Hub does not take them"
+    assert said[1].startswith("the last try of step 2 failed: away; next try in")
 
 
 def test_a_start_with_all_that_may_wait_drops_none(run_dir: Path, hub: FakeHub) -> None:

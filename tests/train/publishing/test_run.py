@@ -46,7 +46,7 @@ def test_a_run_publishes_through_failures_and_an_outage(hub: HubStandIn, tiny_da
     train = [*ONE, "--cpu", *train[1:]]
     environment = hub.environment(tmp_path / "home") | {"HF_HUB_DOWNLOAD_TIMEOUT": "5"}
     hub.random.seed(0)
-    hub.fail_rate = 0.3
+    hub.fail_rate = 0.2
     with started(train, tmp_path / "log.txt", env=environment) as process:
         wait_for(lambda: "alice/tiny" in hub.store.repos and "Step 2" in hub.titles("alice/tiny"), process)
         hub.stop()

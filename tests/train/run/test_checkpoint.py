@@ -1,6 +1,7 @@
 import errno
+import io
 import json
-import re
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,9 @@ import torch
 from safetensors import SafetensorError
 
 import train.run.checkpoint
+from sngan_cond.hub.checkpoints import checkpoint_folder, state_text
 from tests.durability import assert_durable, disk_events
+from tests.refusals import refused
 from train.errors import TrainError
 from train.run.checkpoint import (
     clean_leftovers,
@@ -18,6 +21,7 @@ from train.run.checkpoint import (
     remove_later,
     save_checkpoint,
     saved_steps,
+    state_of,
     whole_checkpoints,
 )
 
@@ -76,23 +80,53 @@ def test_steps_are_in_the_order_of_numbers(tmp_path: Path) -> None:
     assert saved_steps(tmp_path) == [100_000_000]
 
 
+def resealed(**changes: object) -> Callable[[bytes], bytes]:
+    """Damage that a program did, which wrote the file anew."""
+
+    def change(data: bytes) -> bytes:
+        state = {key: value for key, value in json.loads(data).items() if key != "sha256"} | changes
+        return state_text({key: value for key, value in state.items() if value != "absent"}).encode()
+
+    return change
+
+
+def by_an_earlier_version(state: Path) -> None:
+    """Give a state the form that it had before it had a sha256 of its own."""
+    values = {**json.loads(state.read_text()), "format": 1}
+    del values["sha256"]
+    state.write_text(json.dumps(values, indent=2) + "\n")
+
+
+NO_SUM = "state.json: damaged, its content is not that of its own sha256"
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "reason"),
     [
         ("generator.safetensors", lambda data: data[:-1] + bytes([data[-1] ^ 1]), "generator.safetensors: sha256"),
         ("generator.safetensors", lambda data: data[:-4], "generator.safetensors: sha256"),
-        ("generator.safetensors", None, "No such file or directory"),
+        ("generator.safetensors", None, "generator.safetensors: no such file"),
         ("state.json", None, "state.json: cannot be read as JSON (No such file or directory)"),
         ("state.json", lambda _: b"{", "state.json: cannot be read as JSON"),
         ("state.json", lambda _: b"[" * 100_000, "state.json: cannot be read as JSON (nested too deeply)"),
+        ("state.json", lambda _: b'{"a": ' * 65 + b"0" + b"}" * 65, "nested too deeply, at most 64 levels are read"),
         ("state.json", lambda _: b"[]", "state.json: a JSON object is expected, there is a list"),
-        ("state.json", lambda data: data.replace(b'"format": 1', b'"format": 2'), "state.json: format 1 is expected"),
-        ("state.json", lambda data: data.replace(b'"files"', b'"f"'), "state.json: field 'files' is missing"),
-        ("state.json", lambda data: re.sub(rb'"files": {.*?}', b'"files": []', data, flags=re.S), "files is []"),
-        ("state.json", lambda data: data.replace(b'"step": 2', b'"step": "2"'), "state.json: step is '2'"),
-        ("state.json", lambda data: data.replace(b'"seconds": 0.5', b'"seconds": -1'), "state.json: seconds is -1"),
+        ("state.json", lambda data: data.replace(b'"step": 2', b'"step": 1'), NO_SUM),
+        ("state.json", lambda data: data + b"\n", NO_SUM),
+        ("state.json", resealed(format=3), "state.json: format 1 or 2 is expected"),
+        ("state.json", resealed(files="absent"), "state.json: field 'files' is missing"),
+        ("state.json", resealed(extra=1), "state.json: field 'extra' is unknown"),
+        ("state.json", resealed(files=[]), "files is []"),
+        ("state.json", resealed(files={"../config.json": "0" * 64}), "a string like ^[a-z]"),
+        ("state.json", resealed(files={"config.json": "0"}), "files.config.json is '0'"),
+        ("state.json", resealed(files={}), "state.json: files lacks generator.safetensors"),
+        ("state.json", resealed(step="2"), "state.json: step is '2'"),
+        ("state.json", resealed(step=1), "state.json: step 1, which is not the folder's"),
+        ("state.json", resealed(seconds=-1), "state.json: seconds is -1"),
+        ("state.json", resealed(config=[]), "state.json: config is []"),
+        ("config.json", lambda _: b"{ }", "config.json: sha256"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_checkpoint_is_named_skipped_and_left(
     tmp_path: Path, name: str, damage: Callable[[bytes], bytes] | None, reason: str
 ) -> None:
@@ -103,8 +137,7 @@ def test_a_damaged_checkpoint_is_named_skipped_and_left(
     else:
         (newest / name).write_bytes(damage((newest / name).read_bytes()))
     warnings: list[str] = []
-    found = newest_checkpoint(tmp_path, warn=warnings.append)
-    assert found is not None
+    found = next(whole_checkpoints(tmp_path, warnings.append, check=lambda found: found.shapes("generator") and None))
     assert found.step == 1
     (warning,) = warnings
     assert warning.startswith(f"{newest}: damaged checkpoint skipped (")
@@ -114,6 +147,55 @@ def test_a_damaged_checkpoint_is_named_skipped_and_left(
     again = save(tmp_path, 2, 3.0)  # the run comes to this step again
     assert newest_checkpoint(tmp_path, warn=pytest.fail).folder == again  # type: ignore[union-attr]
     assert list(tmp_path.glob("damaged-*"))
+
+
+def test_a_checkpoint_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    by_an_earlier_version(save(tmp_path, 7) / "state.json")
+    found = newest_checkpoint(tmp_path, warn=pytest.fail)
+    assert found is not None
+    assert (found.step, found.state.data, found.state.sha256) == (7, None, None)
+
+
+def test_every_flipped_bit_of_a_state_is_refused(tmp_path: Path) -> None:
+    """One in a white space or in the sum itself as much as one that makes another step."""
+    path = save(tmp_path, 6) / "state.json"
+    text = bytearray(path.read_bytes())
+    for place in range(8 * len(text)):
+        text[place // 8] ^= 1 << place % 8
+        path.write_bytes(text)
+        with pytest.raises(TrainError):
+            state_of(path.parent)
+        text[place // 8] ^= 1 << place % 8
+    path.write_bytes(text)
+    assert state_of(path.parent).step == 6
+
+
+@pytest.mark.parametrize("what", ["state.json", "generator.safetensors", "the folder of all"])
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_what_cannot_be_read_now_is_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, what: str
+) -> None:
+    """Else an older checkpoint would be gone on from, and whole ones go."""
+    for step in (1, 2, 3):
+        save(tmp_path, step, keep=9)
+    unreadable = tmp_path if what == "the folder of all" else checkpoint_folder(tmp_path, 3) / what
+
+    def failing(real: Callable[..., object]) -> Callable[..., object]:
+        def call(path: object, *args: object, **options: object) -> object:
+            if str(path) == str(unreadable):
+                raise OSError(code, os.strerror(code), str(path))
+            return real(path, *args, **options)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for owner, name in ((Path, "open"), (io, "open"), (Path, "iterdir")):
+            patch.setattr(owner, name, failing(getattr(owner, name)))
+        said = f"{unreadable}: cannot be read now ({os.strerror(code)}), which may pass; nothing was changed"
+        refused(lambda: newest_checkpoint(tmp_path, pytest.fail), said, by=TrainError)
+        save(tmp_path, 4, keep=2)
+    # One of whose state nobody knows neither counts nor goes; which files are there is known all the same.
+    assert saved_steps(tmp_path) == ([2, 3, 4] if what == "state.json" else [3, 4])
 
 
 @pytest.mark.parametrize("damage", ["missing file", "another format", "no state"])

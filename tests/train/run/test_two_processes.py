@@ -67,11 +67,19 @@ def test_a_run_of_two_processes_finishes_and_loads_in_one(tmp_path: Path, tiny_d
 
 
 @pytest.mark.slow
-def test_a_checkpoint_that_the_main_process_cannot_write_ends_all(tmp_path: Path, tiny_data: Path) -> None:
-    """The other waits in an update for its gradients."""
+def test_a_last_checkpoint_that_the_main_process_cannot_write_ends_all_in_one_line(
+    tmp_path: Path, tiny_data: Path
+) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run/checkpoints").write_text("in the way")
-    sets = ("steps=100000", "save_every=3", "log_every=10")
+    sets = ("steps=4", "decay_from=3", "save_every=3", "log_every=10")
     done = run([*TWO, *tiny_command(tiny_data, tmp_path / "run", *sets)[1:]], status=1)
-    assert "step-00000003: the checkpoint cannot be saved (" in done.stderr
+    for step in (3, 4):
+        assert (
+            f"warning: {tmp_path}/run/checkpoints/step-0000000{step}: the checkpoint cannot be saved (" in done.stdout
+        )
+    said = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(said) == 2  # one of each
+    assert all("step-00000004: the checkpoint cannot be saved (" in line for line in said)
+    assert "gloo" not in done.stderr
     assert "model:" not in done.stdout

@@ -21,14 +21,14 @@ from train.errors import TrainError
 from train.run import watch as module
 from train.run.watch import Watch
 
-LONGEST_S = 1.0
+LONGEST_S = 1.5  # and not less: others may keep the processors busy
 
 
 class Pair:
     """Two watches, and what each was told to say at its end."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "BEAT_S", 0.05)
+        monkeypatch.setattr(module, "BEAT_S", 0.1)
         stores = [dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)]
         stores.append(dist.TCPStore("127.0.0.1", stores[0].port, wait_for_workers=False, timeout=timedelta(seconds=9)))
         monkeypatch.setattr(module, "_open_store", lambda state, _timeout: stores[state.process_index])
@@ -72,7 +72,7 @@ def test_the_process_that_the_others_wait_for_is_named(pair: Pair) -> None:
     assert silent is None
     assert said is not None
     assert f"process 1 of 2 (pid {os.getpid()} on " in said
-    assert "has begun no update for 1 s; all processes end" in said
+    assert "has begun no update for 1.5 s; all processes end" in said
 
 
 def test_a_process_that_does_not_answer_is_named(pair: Pair) -> None:
@@ -80,7 +80,7 @@ def test_a_process_that_does_not_answer_is_named(pair: Pair) -> None:
     pair.watches[1]._exchange = frozen.wait  # type: ignore[method-assign]  # as one that was stopped, or has no network
     wait_for(lambda: pair.ends[0], longest_s=20)
     assert "process 1 of 2" in str(pair.ends[0])
-    assert "has not answered for 1 s" in str(pair.ends[0])
+    assert "has not answered for 1.5 s" in str(pair.ends[0])
     pair.watches[1]._beats = pair.watches[0]._beats
     pair.watches[0]._closing = pair.watches[1]._closing = True
 
@@ -92,20 +92,21 @@ def test_who_hears_no_store_names_its_process(pair: Pair) -> None:
     pair.watches[0]._closing = pair.watches[1]._closing = True
 
 
+@pytest.mark.slow
 def test_long_work_is_waited_for(pair: Pair) -> None:
-    """Three times as long as a process may take no step; compiling, before the third step, is such work too."""
-    time.sleep(1.5 * LONGEST_S)
+    """Twice as long as a process may take no step; compiling, before the third step, is such work too."""
+    time.sleep(1.2 * LONGEST_S)
     pair.take_steps((3, 3))
     left = {}
 
     def work(rank: int) -> None:
         with pair.watches[rank].long_work("scoring"):
-            time.sleep(3 * LONGEST_S * rank)
+            time.sleep(2 * LONGEST_S * rank)
         left[rank] = time.monotonic()
 
     began = time.monotonic()
     pair.both(work)
-    assert min(left.values()) - began >= 3 * LONGEST_S
+    assert min(left.values()) - began >= 2 * LONGEST_S
     pair.close()
     assert pair.ends == {0: [], 1: []}
 

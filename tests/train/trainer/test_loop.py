@@ -12,13 +12,16 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sngan_cond import Generator, sample
-from tests.processes import python, run
+from sngan_cond.hub.checkpoints import state_text
+from tests.processes import called, python, run
 from tests.refusals import refused
 from tests.train.launch import logged, refused_run, run_here, tiny_command, weights
+from train.__main__ import main
 from train.config import TrainConfig
 from train.errors import TrainError
 from train.publishing.export import export_checkpoint
-from train.run.run import LOCK_FILE, check_batches
+from train.run.agreement import check_batches
+from train.run.run import LOCK_FILE
 from train.trainer.schedule import linear_decay
 
 
@@ -161,12 +164,21 @@ def test_a_checkpoint_of_other_networks_is_refused(
     other, wider = tmp_path / "other", ()
     shutil.copytree(finished, other)
     if lacks_a_file:
-        state = other / "checkpoints/step-00000006/state.json"
-        state.write_text(json.dumps({**json.loads(state.read_text()), "files": {}}))
-        state.with_name("generator.safetensors").unlink()
+        for state in other.glob("checkpoints/*/state.json"):
+            noted = {**json.loads(state.read_text()), "files": {}}
+            del noted["sha256"]
+            state.write_text(state_text(noted))
+            state.with_name("generator.safetensors").unlink()
     else:
         config = (other / "config.yaml").read_text()
         (other / "config.yaml").write_text(config.replace("  channels: 4\n", "  channels: 5\n"))
         wider = ("generator.channels=5", "discriminator.channels=5")
-    command = tiny_command(tiny_data, other, "trackers=[tensorboard]", *wider)
-    refused_run(command, "step-00000006: does not fit this configuration")
+    before = {path: path.stat().st_mtime_ns for path in other.rglob("*")}
+    status, out, err = called(main, *tiny_command(tiny_data, other, "trackers=[tensorboard]", *wider)[3:])
+    assert status == 2
+    skipped = "state.json: files lacks generator.safetensors" if lacks_a_file else "generator.safetensors: does not fit"
+    assert [line.partition(f": damaged checkpoint skipped ({skipped}")[0] for line in out.splitlines()] == [
+        str(other / f"checkpoints/step-0000000{step}") for step in (6, 4)
+    ]
+    assert "the run has no whole checkpoint (damaged are those of step 4, 6; it had come to step 6)" in err
+    assert {path: path.stat().st_mtime_ns for path in other.rglob("*")} == before

@@ -1,24 +1,24 @@
 """Checkpoints are written while a run goes on: what waits for them, and what they hold."""
 
 import os
-import resource
+import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import wait
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from threading import Event, current_thread, main_thread
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sngan_cond import ConstraintConfig, Discriminator
+from tests.full_disk import files_of_at_most
 from tests.train.launch import logged, run_here, tiny_command, weights
 from train.run.checkpoint import save_checkpoint
 from train.run.run import Run
-from train.run.writer import CheckpointWriter
 from train.trainer import loop, samples, scoring, state
 from train.trainer.state import Networks
 from train.trainer.update import Updates
@@ -203,42 +203,81 @@ def test_a_step_is_scored_once_no_kill_can_take_it_back(
     assert scored == [2, 4]
 
 
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """Have the system refuse longer files, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        yield resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@pytest.mark.parametrize(("full_at", "steps", "kept"), [(2, [1, 2], []), (4, [1, 2, 3, 4], [2])])
-def test_a_refused_checkpoint_ends_the_run_before_another_step_is_logged(
+@pytest.mark.parametrize(("full_at", "status", "kept"), [(2, 0, [4]), (4, 2, [2])])
+def test_a_refused_checkpoint_is_said_and_the_next_save_tries_again(
     tmp_path: Path,
     tiny_data: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     full_at: int,
-    steps: list[int],
+    status: int,
     kept: list[int],
 ) -> None:
-    check = CheckpointWriter.check
+    """The last one of a run has no next."""
 
     def full(root: Path, *, state: dict[str, int], **options: object) -> Path:
         with files_of_at_most(5_000) if state["step"] == full_at else nullcontext():
             return save_checkpoint(root, state=state, **options)  # type: ignore[arg-type]
 
-    def check_after_the_write(writer: CheckpointWriter) -> None:
-        wait([] if writer._writing is None else [writer._writing])
-        check(writer)
-
     monkeypatch.setattr(state, "save_checkpoint", full)
-    monkeypatch.setattr(CheckpointWriter, "check", check_after_the_write)
-    assert run_here(tiny_command(tiny_data, tmp_path, *OFTEN, "save_every=2")) == 2
+    assert run_here(tiny_command(tiny_data, tmp_path, *OFTEN, "save_every=2")) == status
     out, err = capsys.readouterr()
-    assert f"error: {checkpoint(tmp_path, full_at)}: the checkpoint cannot be saved (" in err
-    assert "File too large" in err
-    assert "model:" not in out
-    assert [line["step"] for line in logged(tmp_path)] == steps
+    refused = f"{checkpoint(tmp_path, full_at)}: the checkpoint cannot be saved ("
+    newest = checkpoint(tmp_path, 2) if status else "none yet"
+    assert f"warning: {refused}" in out
+    assert f"File too large (os error 27)); the newest one is {newest}; if the run goes on, its next save" in out
+    assert (f"{checkpoint(tmp_path, 4)}: saved, as the one before was not\n" in out) == (not status)
+    assert (f"error: {refused}" in err) == bool(status)
+    assert ("model:" in out) == (not status)
+    assert [line["step"] for line in logged(tmp_path)] == [1, 2, 3, 4]
     assert list((tmp_path / "checkpoints").iterdir()) == [checkpoint(tmp_path, step) for step in kept]
+
+
+MANY = (*OFTEN[2:], "sample_every=1", "steps=6", "save_every=3", "trackers=[tensorboard]")
+
+
+def test_a_full_disk_between_saves_costs_nothing_but_pictures(
+    tmp_path: Path,
+    tiny_data: Path,
+    capsys: pytest.CaptureFixture[str],
+    after_each_step: Callable[[Callable[[int], None]], None],
+) -> None:
+    disk, log = ExitStack(), tmp_path / "scalars.jsonl"
+
+    def fill(step: int) -> None:
+        if step == 2:
+            disk.enter_context(files_of_at_most(log.stat().st_size + 10))  # the next line is cut
+        if step == 4:
+            disk.close()
+
+    after_each_step(fill)
+    assert run_here(tiny_command(tiny_data, tmp_path, *MANY)) == 0
+    out = capsys.readouterr().out
+    for what in (f"{tmp_path / 'scalars.jsonl'}", f"{tmp_path / 'samples'}", "tracker tensorboard"):
+        assert out.count(f"warning: {what}: cannot be written (File too large") == 1
+        assert out.count(f"{what}: is written again") == 1
+    assert out.count("warning: ") == 4  # of the checkpoint, too
+    assert [line["step"] for line in logged(tmp_path)] == [1, 2, 3, 4, 5, 6]
+    events = EventAccumulator(str(tmp_path / "trackers" / tmp_path.name)).Reload()
+    assert [event.step for event in events.Scalars("lr_g")] == [1, 2, 3, 4, 5, 6]
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000006"]
+    assert not list(tmp_path.rglob(".step-*"))
+
+
+def test_a_folder_that_was_removed_comes_back_with_the_next_checkpoint(
+    tmp_path: Path,
+    tiny_data: Path,
+    capsys: pytest.CaptureFixture[str],
+    after_each_step: Callable[[Callable[[int], None]], None],
+) -> None:
+    folder = tmp_path / "run"
+    after_each_step(lambda step: shutil.rmtree(folder) if step == 4 else None)
+    command = tiny_command(tiny_data, folder, *MANY)
+    assert run_here(command) == 0
+    out = capsys.readouterr().out
+    assert f"warning: {folder / 'scalars.jsonl'}: cannot be written (No such file or directory); the run goes on" in out
+    assert [line["step"] for line in logged(folder)] == [5, 6]
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-00000006"]
+    assert {"config.yaml", ".lock", "training.json"} <= {path.name for path in folder.iterdir()}
+    assert run_here([*command, "steps=7"]) == 0
+    assert "continuing at step 6" in capsys.readouterr().out

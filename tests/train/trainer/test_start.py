@@ -427,8 +427,11 @@ def test_a_run_starts_from_the_bundled_model_and_then_needs_it_no_more(
     refused_run([*command, "init_classes={new: sneaker}"], "holds a run with init_classes.new=None, asked for is ")
     for step in (2, 3):
         (run_dir / f"checkpoints/step-{step:08d}/discriminator.safetensors").unlink()
+    shutil.copytree(BUNDLED_FOLDER, model)
     assert run_here(command) == 2
-    assert "no checkpoint there is whole; remove them to begin anew from init_from" in capsys.readouterr().err
+    assert "the run has no whole checkpoint (damaged are those of step 2, 3; " in capsys.readouterr().err
+    assert run_here([*command[:3], "--start-anew", *command[3:]]) == 0
+    assert f"beginning anew; what was left of the run is in {run_dir / 'lost-1'}\n" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -468,9 +471,10 @@ def test_every_process_starts_from_the_model(
 
 
 @pytest.mark.slow
-def test_a_start_before_the_first_checkpoint_has_the_same_weights_or_is_refused(
-    tmp_path: Path, tiny_data: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_start_before_the_first_checkpoint_has_the_same_weights_or_says_so(
+    tmp_path: Path, tiny_data: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """As where the model is a run that trains on; nothing is left of the start before."""
     command = tiny_command(tiny_data, tmp_path / "run", f"init_from={model}")
 
     def killed(*_: object) -> None:
@@ -480,4 +484,9 @@ def test_a_start_before_the_first_checkpoint_has_the_same_weights_or_is_refused(
         patch.setattr(Run, "start", killed)
         assert [run_here(command), run_here(command)] == [130, 130]
     randomised(Discriminator.from_pretrained(model)).save_pretrained(model)
-    refused_run(command, "its run began with other weights behind init_from=")
+    assert "other weights" not in capsys.readouterr().out
+    assert run_here(command) == 0
+    assert f"came to no checkpoint, began with other weights behind init_from={model}" in capsys.readouterr().out
+    assert json.loads((tmp_path / "run/init_from.json").read_text())["sha256"] == {
+        path.name: sha256(path) for path in sorted(model.glob("*.safetensors"), reverse=True)
+    }

@@ -53,10 +53,14 @@ def skipped(folder: Path) -> list[tuple[str, str, str]]:
     A name may hold tabs and line breaks, the two others hold none.
     """
     path = folder / SKIPPED_NAME
-    if not path.exists():
+    if not path.is_file():
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").partition("\n")[2]
-    return re.findall(r"(.*?)\t(\w+)\t([^\t\n]*)\n", lines, re.DOTALL)
+    found, start = [], 0
+    for end in re.finditer(r"\t(\w+)\t([^\t\n]*)\n", lines):
+        found.append((lines[start : end.start()], *end.groups()))
+        start = end.end()
+    return found
 
 
 @dataclasses.dataclass(frozen=True)

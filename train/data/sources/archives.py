@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import posixpath
+import stat
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from train.data.sources.files import ERRORS, Files, archive_files, folder_files
 from train.errors import DataError
 
 MAX_MEMBER_BYTES = 1 << 30  # of a file in an archive, which is held in memory
+MAX_HEADER_BYTES = 1 << 20  # of a tar's own entries, such as long names
+MAX_LINK_BYTES = 4096  # of the path in a zip's symbolic link
 UTF_8_NAME, ENCRYPTED = 0x800, 0x1  # bits of a zip member's flags
 WINDOWS = 0  # a zip member's create_system
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
@@ -58,9 +61,19 @@ def open_files(path: Path) -> Files:
 
 
 def _zip_files(path: Path) -> Files:
-    archive = zipfile.ZipFile(path)
-    with archive:
+    with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
+        _check_zip(path, members)
+        links = {_zip_name(member): _target(archive, member) for member in members if _is_link(member)}
+    known = Archive(path, path.stat().st_mtime_ns)
+    places = {_zip_name(member): member.filename for member in members}
+    # A link has the place of what it points at; one that points outside, or at a folder, is reported where it is read.
+    places |= {name: places.get(_resolved(name, target), target) for name, target in links.items()}
+    named = ((name, None if name.endswith("/") else place) for name, place in places.items())
+    return archive_files(path, named, lambda name: functools.partial(_from_zip, known, name))
+
+
+def _check_zip(path: Path, members: list[zipfile.ZipInfo]) -> None:
     locked = [member.filename for member in members if member.flag_bits & ENCRYPTED]
     foreign = [member for member in members if member.compress_type not in METHODS]
     if locked:
@@ -73,10 +86,21 @@ def _zip_files(path: Path) -> Files:
             f"--source imagefolder: {printable(path)}: {printable(foreign[0].filename)} is compressed by method "
             f"{foreign[0].compress_type}, which Python does not read; unpack it and give the folder"
         )
-    known = Archive(path, path.stat().st_mtime_ns)
-    named = ((_zip_name(member), member.filename) for member in members)
-    places = ((name, None if name.endswith("/") else place) for name, place in named)
-    return archive_files(path, places, lambda name: functools.partial(_from_zip, known, name))
+
+
+def _is_link(member: zipfile.ZipInfo) -> bool:
+    return stat.S_ISLNK(member.external_attr >> 16)
+
+
+def _target(archive: zipfile.ZipFile, link: zipfile.ZipInfo) -> str:
+    """Return what a symbolic link points at, which is its content."""
+    with archive.open(link) as file:
+        return file.read(MAX_LINK_BYTES).decode("utf-8", "replace")
+
+
+def _resolved(link: str, target: str) -> str:
+    """Return the name that a link points at."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(link), target))
 
 
 def _zip_name(member: zipfile.ZipInfo) -> str:
@@ -106,11 +130,29 @@ def _from_zip(archive: Archive, name: str) -> io.BytesIO:
 
 def _tar_files(path: Path) -> Files:
     compressed = _opener(path) is not open
-    with _opener(path)(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
+    with _opener(path)(path, "rb") as file, tarfile.open(fileobj=_Headers(file), mode="r:") as archive:
         members = list(_tar_members(archive))
     known = Archive(path, path.stat().st_mtime_ns)
     read = _from_compressed_tar if compressed else _from_tar
     return archive_files(path, members, lambda place: functools.partial(read, known, place), in_order=compressed)
+
+
+class _Headers:
+    """A file of which no more is read at once than headers have: a tar may state any length of them.
+
+    Args:
+        file: open for reading.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, count: int) -> bytes:
+        """Read as a file does."""
+        if count > MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {count:,} bytes, at most {MAX_HEADER_BYTES:,} are read")
+        return self._file.read(count)
 
 
 def _tar_members(archive: tarfile.TarFile) -> Iterator[tuple[str, Place | None]]:
@@ -122,8 +164,7 @@ def _tar_members(archive: tarfile.TarFile) -> Iterator[tuple[str, Place | None]]
         if member.isdir():
             yield name, None
         elif member.islnk() or member.issym():
-            base = posixpath.dirname(name) if member.issym() else ""
-            links.append((name, posixpath.normpath(posixpath.join(base, member.linkname))))
+            links.append((name, _resolved(name if member.issym() else "", member.linkname)))
         elif member.isreg() and not member.issparse():
             places[name] = Place(member.offset_data, member.size)
             yield name, places[name]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sngan_cond.npy import map_npy
 from sngan_cond.stored import read_json
 from train.data.sources.base import Source, SourceRequest, arrays_source, printable
 from train.errors import DataError
@@ -35,10 +36,10 @@ def arrays(request: SourceRequest) -> Source:
 
 def _load(path: Path) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        return map_npy(path)
     except FileNotFoundError as error:
         raise DataError(f"--source arrays: {printable(path)} is missing") from error
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"--source arrays: {printable(path)} is not a whole array ({error})") from error
 
 

@@ -2,18 +2,15 @@
 
 import dataclasses
 import io
-import lzma
 import os
 import posixpath
-import struct
 import tarfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sngan_cond.stored import ARCHIVE_ERRORS, open_regular
 from train.data.image import BadImageError
 from train.data.sources.base import printable
 from train.errors import DataError
@@ -32,21 +29,7 @@ JUNK_FOLDERS = {
     "__pycache__",
 }
 JUNK_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "icon\r"}
-# What reading a damaged archive raises: there is no common base class.
-ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    IndexError,
-    KeyError,
-    OverflowError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    lzma.LZMAError,
-    zipfile.BadZipFile,
-    tarfile.TarError,
-)
+ERRORS = (*ARCHIVE_ERRORS, tarfile.TarError)  # what reading a damaged archive raises
 Content = Callable[[], Path | io.BytesIO]  # gives what `decode` reads; pickled, for workers call it
 Read = TypeVar("Read")
 Reader = Callable[[Path | io.BytesIO], Read]
@@ -112,7 +95,7 @@ class Files:
         """
         try:
             content = self.content(self.prefix + name)()
-            with content.open("rb") if isinstance(content, Path) else content as file:
+            with open_regular(content) if isinstance(content, Path) else content as file:
                 return file.read(count)
         except ERRORS as error:
             raise DataError(f"--source imagefolder: {printable(self.where / name)} cannot be read ({error})") from error

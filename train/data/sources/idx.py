@@ -1,15 +1,18 @@
 """MNIST's idx files, compressed or not, wherever below a folder people keep them."""
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 
 import numpy as np
 
+from sngan_cond.stored import open_regular
 from train.data.sources.base import printable
 from train.errors import DataError
 
 PREFIXES = {"train": "train", "test": "t10k"}
+MAX_BYTES = 1 << 30  # of an array; MNIST's largest has 47 million
 UINT8 = 8  # the idx code of the only element type that the MNIST family uses
 
 
@@ -43,17 +46,22 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     Raises:
         DataError: if the file is unreadable, cut short, or of another kind.
     """
+    start = 4 + 4 * dimensions
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with open_regular(path) as raw:
+            file = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
+            head = file.read(start)
+            if len(head) < start or head[:4] != bytes([0, 0, UINT8, dimensions]):
+                what = f"starts with {head[:4].hex()}, allowed is 000008{dimensions:02x} (idx)"
+                raise DataError(f"{printable(path)}: {what}")
+            shape = tuple(np.frombuffer(head, ">u4", dimensions, 4).tolist())
+            expected = math.prod(shape)
+            if max(expected, *shape) > MAX_BYTES:
+                raise DataError(f"{printable(path)}: its header asks for {expected:,} bytes, {MAX_BYTES:,} are allowed")
+            content = file.read(expected + 1)  # one more, which there must not be
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{printable(path)}: cannot be read ({error})") from error
-    header = 4 + 4 * dimensions
-    if len(content) < header or content[:4] != bytes([0, 0, UINT8, dimensions]):
-        raise DataError(f"{printable(path)}: starts with {content[:4].hex()}, allowed is 000008{dimensions:02x} (idx)")
-    shape = tuple(np.frombuffer(content, ">u4", dimensions, 4).tolist())
-    expected = int(np.prod(shape, dtype=np.int64))
-    if len(content) != header + expected:
-        raise DataError(
-            f"{printable(path)}: holds {len(content) - header} bytes, its header {shape} asks for {expected}"
-        )
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    if len(content) != expected:
+        held = f"more than {expected}" if len(content) > expected else len(content)
+        raise DataError(f"{printable(path)}: holds {held} bytes, its header {shape} asks for {expected}")
+    return np.frombuffer(content, np.uint8).reshape(shape)

@@ -3,6 +3,7 @@
 import posixpath
 from pathlib import Path
 
+from sngan_cond.stored import open_regular
 from train.data.sources.base import SourceRequest, printable
 from train.data.sources.files import Files
 from train.data.sources.labels import Entries, labels_of, read_entries
@@ -83,7 +84,7 @@ def _named(given: str, top: Files) -> tuple[str, bytes]:
     if not path.is_file() and given in top.names:
         return printable(given), top.read(given, MAX_BYTES)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         what = f"{error.strerror}; allowed are a file, also one in {printable(top.where)}, and {FOLDERS!r}"

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from sngan_cond.stored import parse_json
-from sngan_cond.validation import short_repr
+from sngan_cond.validation import one_line, short_repr
 from train.data.sources.base import printable
 from train.errors import DataError
 
@@ -86,7 +86,7 @@ def _csv(text: str, name: str) -> list[dict[str, Any]]:
 def _columns(columns: Sequence[str], name: str, asked: str | None) -> tuple[str, str]:
     """Return the columns of file names and of labels."""
     by_key = {_key(column): column for column in reversed(columns) if column}
-    there = ", ".join(short_repr(column) for column in columns)
+    there = one_line(", ".join(short_repr(column) for column in columns), 400, more="…")
     if asked is not None and asked not in columns:
         raise DataError(f"--label-column is {asked!r}; allowed are the columns of {name}: {there}")
     files = [by_key[key] for key in FILE_COLUMNS if key in by_key and by_key[key] != asked]
@@ -117,6 +117,10 @@ def _text(value: object, name: str) -> str:
     return str(value).strip()
 
 
+def _shown(path: str) -> str:
+    return one_line(printable(path), 200, more="…")
+
+
 def labels_of(entries: Entries, images: Sequence[str], name: str, where: str) -> tuple[dict[str, str], list[str]]:
     """Find the label of each image.
 
@@ -136,7 +140,7 @@ def labels_of(entries: Entries, images: Sequence[str], name: str, where: str) ->
     named = [(_normal(file), label) for file, label in entries if file]
     found, key = _matched([file for file, _ in named], images, where)
     if not found:
-        first = f", the first {printable(named[0][0])}," if named else ""
+        first = f", the first {_shown(named[0][0])}," if named else ""
         raise DataError(f"{name}: none of its {len(named):,} files{first} is an image below {where}")
     labels: dict[str, str] = {}
     missing: list[str] = []
@@ -146,21 +150,19 @@ def labels_of(entries: Entries, images: Sequence[str], name: str, where: str) ->
         if not candidates:
             missing.append(file)
         elif len(candidates) > 1:
-            which = " or ".join(printable(image) for image in candidates[:2])
-            raise DataError(f"{name}: {printable(file)} may be {which}; allowed are paths that tell them apart")
+            which = " or ".join(_shown(image) for image in candidates[:2])
+            raise DataError(f"{name}: {_shown(file)} may be {which}; allowed are paths that tell them apart")
         elif label and labels.setdefault(candidates[0], label) != label:
-            several.append(f"{printable(file)} is {labels[candidates[0]]!r} and {label!r}")
+            several.append(f"{_shown(file)} is {short_repr(labels[candidates[0]])} and {short_repr(label)}")
     if several:
         raise DataError(f"{name}: gives {len(several):,} times an image a second label, the first time {several[0]}")
     if not labels:
         raise DataError(f"{name}: gives no image a label; pass --label-column, or --unlabelled")
     remarks = []
     if missing:
-        remarks.append(f"{name} lists {len(missing):,} files that are no image here, the first {printable(missing[0])}")
+        remarks.append(f"{name} lists {len(missing):,} files that are no image here, the first {_shown(missing[0])}")
     if without := [image for image in images if image not in labels]:
-        remarks.append(
-            f"left out: {len(without):,} images without a label in {name}, the first {printable(without[0])}"
-        )
+        remarks.append(f"left out: {len(without):,} images without a label in {name}, the first {_shown(without[0])}")
     return labels, remarks
 
 

@@ -1,0 +1,1 @@
+"""The readers, by rooms of the product."""
