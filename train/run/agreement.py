@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from train.config import FREE_KEYS, TrainConfig
 from train.errors import TrainError
 from train.presets.load import config_to_dict
@@ -20,6 +22,12 @@ def check_batches(config: TrainConfig, processes: int) -> None:
                 f"{name}={value}: a multiple of {parts} is allowed "
                 f"({processes} processes x accumulate={config.accumulate})"
             )
+
+
+def check_device(config: TrainConfig, device: torch.device) -> None:
+    """Raise a TrainError if a device cannot do what is asked for."""
+    if config.batch_norm == "synchronised" and device.type == "cpu":
+        raise TrainError("batch_norm=synchronised: PyTorch synchronises batch norm on GPUs only; use per_process")
 
 
 def refuse_other_run(folder: Path, config: TrainConfig, asked: TrainConfig) -> None:

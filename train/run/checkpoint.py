@@ -78,8 +78,14 @@ class Checkpoint(NamedTuple):
         """Read one file of tensors, named without its suffix, onto the CPU.
 
         Copies: what is loaded maps the file, and an optimiser keeps it so. Windows removes no file that is mapped.
+
+        Raises:
+            ValueError: if the file is none of tensors any more.
         """
-        return {key: t.clone() for key, t in load_file(self.folder / f"{name}.safetensors").items()}
+        try:
+            return {key: t.clone() for key, t in load_file(self.folder / f"{name}.safetensors").items()}
+        except SafetensorError as error:
+            raise ValueError(f"{name}.safetensors: {one_line(error)}") from error
 
     def shapes(self, name: str) -> dict[str, tuple[int, ...]]:
         """Read the shapes of one file of tensors, and nothing else.

@@ -48,7 +48,13 @@ class Logs:
         self._serve(lambda tracker: tracker.log(dict(values), step=line["step"]))
 
     def add_image(self, name: str, image: Tensor, *, step: int, now: int) -> None:
-        """Give every tracker an image, as `Run.log_image` says."""
+        """Give every tracker an image.
+
+        Args:
+            image: (3, H, W) uint8 on the CPU.
+            step: that it shows.
+            now: step that is logged next, not before `step`.
+        """
         pixels = image.permute(1, 2, 0).numpy()
         self._serve(lambda tracker: send_image(tracker, name, pixels, step=step, now=now))
 

@@ -20,7 +20,7 @@ from train.config import TrainConfig
 from train.errors import TrainError
 from train.files import Dispensable, lock, write_text_atomically
 from train.presets.load import config_to_dict, config_to_yaml, load_config
-from train.run.agreement import check_batches, flat, refuse_other_run
+from train.run.agreement import check_batches, check_device, flat, refuse_other_run
 from train.run.checkpoint import Checkpoint, remove_later, whole_checkpoints
 from train.run.launch import AnyRankFlag, open_accelerator
 from train.run.logs import Logs
@@ -67,10 +67,7 @@ class Run:
             opened.callback(self._let_go)
             self.watch = opened.enter_context(Watch(self.accelerator, longest_s=config.process_timeout))
             check_batches(config, self.world_size)
-            if config.batch_norm == "synchronised" and self.accelerator.device.type == "cpu":
-                raise TrainError(
-                    "batch_norm=synchronised: PyTorch synchronises batch norm on GPUs only; use per_process"
-                )
+            check_device(config, self.accelerator.device)
             self.config_before = self._open_folder()
             self._opened = opened.pop_all()
 
@@ -86,11 +83,9 @@ class Run:
                 tqdm.write(line)
 
     def from_main(self, value: T) -> T:
-        """Return the main process's value in every process."""
-        if self.world_size == 1:
-            return value
-        self.watch.meet()  # the main process may have waited for its disk
-        return broadcast_object_list([value])[0]
+        """Return the main process's value in every process, however long it takes to come to it."""
+        self.watch.meet()
+        return value if self.world_size == 1 else broadcast_object_list([value])[0]
 
     def on_main(self, act: Callable[[], object]) -> None:
         """Have the main process do what only it may, and wait for it.
@@ -123,6 +118,7 @@ class Run:
             found = next(whole_checkpoints(self.checkpoints, self.print, check=check), None)
         except TrainError as error:
             problem = str(error)
+        self.watch.meet()  # not all read equally fast
         if self.world_size > 1:
             seen = gather_object([(0 if found is None else found.step, problem)])
             problem = next((told for _, told in seen if told), None)
@@ -147,10 +143,8 @@ class Run:
             )
         if lost:
             self.accelerator.wait_for_everyone()  # all have looked
-            self.on_main(self._move_aside)
-
-    def _move_aside(self) -> None:
-        self.print(f"beginning anew; what was left of the run is in {move_aside(self.folder, keep=LOCK_FILE)}")
+            said = "beginning anew; what was left of the run is in"
+            self.on_main(lambda: self.print(f"{said} {move_aside(self.folder, keep=LOCK_FILE)}"))
 
     def start(self, step: int, before: "Run | None" = None) -> None:
         """Say what the run computes in, and open log, trackers and bar at a step.
@@ -189,16 +183,6 @@ class Run:
             line = {"step": step, "images_seen": images_seen, "seconds": round(self.seconds, 3), **values}
             self.logs.add(line, values)
         return values
-
-    def log_image(self, name: str, image: Tensor, *, step: int, now: int) -> None:
-        """Give every tracker an image; called on the main process alone.
-
-        Args:
-            image: (3, H, W) uint8 on the CPU.
-            step: that it shows.
-            now: step that is logged next, not before `step`.
-        """
-        self.logs.add_image(name, image, step=step, now=now)
 
     def show(self, step: int, images_per_second: float, d_loss: float) -> None:
         """Move the progress bar."""

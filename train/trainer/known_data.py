@@ -61,6 +61,7 @@ def check_data(run: Run, dataset: PreparedDataset, before: Mapping[str, str | in
         DataError: if a file has changed.
     """
     now, path = dataset.info.identity(), run.config.data.path
+    run.watch.meet()
     if run.world_size > 1 and any(other != now for other in gather_object([now])):
         raise TrainError(f"data.path={path}: processes have unlike data sets; equal ones are allowed")
     if before is not None:

@@ -201,8 +201,8 @@ class _Training:
             if stopping:  # whoever sent the signal may kill the process seconds later
                 run.print(f"step {step}: not scored yet; the same command does it")
             else:
-                # Scores of a step that a kill takes back would pass for those of the next try.
                 with run.watch.long_work("scoring"):
+                    # Scores of a step that a kill takes back would pass for those of the next try.
                     if networks.is_saved():
                         self.evaluation.score(networks, step, images_seen=self.images_seen)
                     else:

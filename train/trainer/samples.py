@@ -67,7 +67,7 @@ class SampleGrids:
             self.wait()
         while self._unsent:
             grid = self._unsent.pop(0)
-            self.run.log_image("samples", grid.image, step=grid.step, now=now)
+            self.run.logs.add_image("samples", grid.image, step=grid.step, now=now)
 
     def __enter__(self) -> Self:
         return self

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from accelerate.utils import broadcast
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sngan_cond import Discriminator, Ema, Generator, GeneratorConfig, build_constraint
@@ -97,7 +96,7 @@ class Networks:
         self.data_before = checkpoint.state.data
         try:
             self._load(checkpoint)
-        except (OSError, RuntimeError, KeyError, ValueError, SafetensorError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
             reason = one_line(error, 300)
             raise TrainError(f"{checkpoint.folder}: does not fit this configuration ({reason})") from error
         if self.config.init_from is not None:
@@ -179,7 +178,7 @@ class Networks:
             TrainError: if it could not be written.
         """
         if not self.is_saved():
-            raise TrainError(str(self.unsaved))
+            raise TrainError(str(self.unsaved)) if self.run.is_main else SystemExit(2)  # it is said once
 
     def _start(self, model: StartModel | None) -> None:
         if self.config.init_from is None:
