@@ -81,14 +81,16 @@ class Campaign:
     """All that is made once: the base, and for every case what happens without a fault."""
 
     def __init__(self, folder: Path, jobs: int, cases: Sequence[str]) -> None:
-        self.folder, self._stack = folder, contextlib.ExitStack()
+        self.folder = folder
         self._slots: Queue[Slot] = Queue()
-        self._pool = ThreadPoolExecutor(jobs)
-        for slot in self._pool.map(lambda i: Slot(folder / f"slot-{i}"), range(jobs)):
-            self._slots.put(self._stack.enter_context(slot))
         self._tries, self._count_lock = 0, threading.Lock()
-        self._make_base(cases)
-        self.references = dict(zip(cases, self._pool.map(self._reference, cases), strict=True))
+        with contextlib.ExitStack() as opened:
+            self._pool = opened.enter_context(ThreadPoolExecutor(jobs))
+            for slot in self._pool.map(lambda i: Slot(folder / f"slot-{i}"), range(jobs)):
+                self._slots.put(opened.enter_context(slot))
+            self._make_base(cases)
+            self.references = dict(zip(cases, self._pool.map(self._reference, cases), strict=True))
+            self._opened = opened.pop_all()
 
     def faults(
         self, cases: Sequence[str], count: int, random: Random, kinds: Sequence[str] = tuple(KINDS)
@@ -135,7 +137,7 @@ class Campaign:
 
     def __exit__(self, *error: Any) -> None:
         self._pool.shutdown(cancel_futures=True)
-        self._stack.close()
+        self._opened.close()
 
     @contextlib.contextmanager
     def _slot(self) -> Iterator[tuple[Slot, Path]]:

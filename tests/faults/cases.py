@@ -71,10 +71,10 @@ BASE = {  # what the campaign makes first, in this order: a case, the fault that
 ONE = [name for name, case in CASES.items() if case.ranks == 1]
 TWO = [name for name, case in CASES.items() if case.ranks == 2]
 
-# What a run writes for people, without checksums, and never reads to train: the log, scores, grids, trackers.
+# What a run writes without checksums, and never reads to train: log, scores, grids, trackers, what was published.
 PLAIN = (
     *("run/scalars.jsonl", "run/evaluations/", "run/samples/", "run/trackers/", "events", "out/samples.png"),
-    "run/training.json",
+    *("run/training.json", "run/published.json"),
 )
 
 _VOLATILE = ("seconds", "images_per_second", "created", "date", "command", "commit", "versions", "hardware")

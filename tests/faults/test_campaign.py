@@ -12,7 +12,7 @@ from tests.faults.operations import Operation, area
 from tests.faults.oracle import Reference, Start, judge
 from tests.faults.server import Ended
 
-CASES = ("train", "go-on", "two")
+CASES = ("go-on", "two")
 
 
 @pytest.mark.slow
@@ -20,23 +20,25 @@ CASES = ("train", "go-on", "two")
 def test_faults_of_every_kind_in_every_area_are_survived(tmp_path: Path) -> None:
     """`make test-faults` tries hundreds; its line repeats one: `python -m tests.faults --repeat LINE`."""
     with Campaign(tmp_path, jobs=2, cases=CASES) as campaign:
-        one = campaign.faults(CASES[:2], 10**6, Random(18))
-        two = campaign.faults(CASES[2:], 10**6, Random(18), ["kill-after", "EIO", "freeze"])
-        verdicts = list(campaign.tries([*_spread(one), *_spread(two)[:3]]))
-    assert len(verdicts) > 20
+        one = campaign.faults(CASES[:1], 10**6, Random(18))
+        two = campaign.faults(CASES[1:], 10**6, Random(18), ["kill-after", "EIO", "freeze"])
+        verdicts = list(campaign.tries([*_spread(one), *_spread(two)[:2]]))
+    assert len(verdicts) > 15
     wrong = [f"{v.fault}: {what}" for v in verdicts for what in v.wrong]
     assert not wrong, "\n".join(wrong)
     assert sum(v.reached for v in verdicts) > 0.8 * len(verdicts)  # threads may ask the disk once more or less
 
 
 def _spread(faults: list[Fault]) -> list[Fault]:
-    """Take faults in turn that are the first of their kind, or the first in their area."""
-    chosen, seen = [], set()
-    for fault in faults:
-        features = {KINDS[fault.kind].name, area(fault.operation.place)}
-        if not features <= seen:
-            chosen.append(fault)
-            seen |= features
+    """Take few faults that are of every kind and in every area: first those that are new in both."""
+    chosen: list[Fault] = []
+    seen: set[str] = set()
+    for new in (2, 1):
+        for fault in faults:
+            features = {KINDS[fault.kind].name, area(fault.operation.place)}
+            if len(features - seen) >= new:
+                chosen.append(fault)
+                seen |= features
     return chosen
 
 
