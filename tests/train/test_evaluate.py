@@ -209,7 +209,7 @@ def test_one_process_that_cannot_go_on_ends_all(folder: Path) -> None:
     more = ("--model", folder / "broken", "--no-cache", "--metrics", "diversity", "--device", "cpu")
     done = run([*TWO, "-m", "train.evaluate", *flags(folder, *more, out="broken.json")], status=None)
     assert done.returncode != 0
-    assert done.stderr.count("error: class 1: the generator makes images that are not finite") == 2
+    assert "error: class 1: the generator makes images that are not finite" in done.stderr
     assert not (folder / "broken.json").exists()
 
 
