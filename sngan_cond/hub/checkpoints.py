@@ -1,5 +1,6 @@
 """The folder of a training run, as far as a model is taken from it: where its checkpoints lie, and which is whole."""
 
+import errno
 import hashlib
 import json
 import logging
@@ -8,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from sngan_cond.hub.files import PretrainedError
-from sngan_cond.stored import MAX_TEXT_BYTES, parse_json, read_text
+from sngan_cond.stored import MAX_TEXT_BYTES, open_regular, parse_json, read_text
 from sngan_cond.validation import short_repr
 
 CHECKPOINTS_FOLDER = "checkpoints"
 STATE_FILE = "state.json"
 _SEALED_FORMAT = 2  # 1 had no sha256 of its own
 _SEAL = "sha256"
+# What the system says of a file that is not there or is something else; whatever else it says may pass by itself.
+_DAMAGE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,12 @@ def saved_steps(root: Path) -> list[int]:
     return sorted(int(rest) for rest in rests if rest.isdecimal() and rest == f"{int(rest):08d}")
 
 
+def unreadable_now(error: BaseException) -> OSError | None:
+    """Return the error of the system in another, if it says nothing of whether a file is whole: it could not read."""
+    system = error if isinstance(error, OSError) else error.__cause__
+    return system if isinstance(system, OSError) and system.errno not in _DAMAGE else None
+
+
 def model_checkpoint(run: Path, needed: tuple[str, ...]) -> Path:
     """Return a run's newest checkpoint whose model files are whole; damaged ones are named in the log and skipped.
 
@@ -37,7 +46,7 @@ def model_checkpoint(run: Path, needed: tuple[str, ...]) -> Path:
         run: the run's folder.
         needed: names of the files that are to be read; the others are not looked at.
     Raises:
-        PretrainedError: if there is none.
+        PretrainedError: if there is none, or the system cannot read one now.
     """
     root = run / CHECKPOINTS_FOLDER
     steps = saved_steps(root)
@@ -46,6 +55,9 @@ def model_checkpoint(run: Path, needed: tuple[str, ...]) -> Path:
         try:
             _verify(folder, needed)
         except (OSError, ValueError) as error:
+            if (system := unreadable_now(error)) is not None:
+                where = short_repr(str(system.filename or folder))
+                raise PretrainedError(f"{where}: cannot be read now ({system.strerror}), which may pass") from error
             logger.warning("%s: damaged checkpoint skipped (%s)", folder, getattr(error, "strerror", None) or error)
         else:
             logger.info("%s: a run; its newest checkpoint is taken, %s", run, folder.name)
@@ -84,7 +96,7 @@ def read_state(path: Path) -> dict[str, Any]:
 def _verify(folder: Path, needed: tuple[str, ...]) -> None:
     noted: object = read_state(folder / STATE_FILE).get("files")
     for name in needed:
-        with (folder / name).open("rb") as file:
+        with open_regular(folder / name) as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         expected = noted.get(name) if isinstance(noted, dict) else None
         if found != expected:

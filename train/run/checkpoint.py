@@ -1,6 +1,5 @@
 """Checkpoints: folders written beside their final name, synced to disk, renamed, and verified before use."""
 
-import errno
 import os
 import re
 import shutil
@@ -15,7 +14,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from sngan_cond.hub.checkpoints import STATE_FILE, checkpoint_folder, read_state, saved_steps, state_text
+from sngan_cond.hub.checkpoints import (
+    STATE_FILE,
+    checkpoint_folder,
+    read_state,
+    saved_steps,
+    state_text,
+    unreadable_now,
+)
 from sngan_cond.hub.weights import header, save_tensors
 from sngan_cond.validation import one_line
 from train.errors import TrainError
@@ -28,8 +34,6 @@ _READ = (1, FORMAT)  # 1 had neither a sha256 of its own nor one of the data
 _PARTIAL = ".partial-"
 _DELETING = ".deleting-"
 _STEP = re.compile(r"step-(\d{8,})(\.\w+)?")
-# What the system says of a file that is not there or is something else; whatever else it says may pass by itself.
-_DAMAGE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
 
 FileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.(json|safetensors)$")]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -230,8 +234,7 @@ def _steps(root: Path) -> list[int]:
 def _refuse_unreadable(path: Path, error: BaseException) -> None:
     """Raise a TrainError if it was the system that could not read: going on from an older checkpoint would then drop a
     newer one that is whole."""
-    system = error if isinstance(error, OSError) else error.__cause__
-    if isinstance(system, OSError) and system.errno not in _DAMAGE:
+    if (system := unreadable_now(error)) is not None:
         raise TrainError(
             f"{system.filename or path}: cannot be read now ({system.strerror}), which may pass; nothing was changed"
         ) from error

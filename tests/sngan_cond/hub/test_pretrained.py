@@ -1,11 +1,13 @@
 """Saving and loading in folders: what comes back is what was saved."""
 
+import errno
 import hashlib
 import json
 import os
 from pathlib import Path
 from stat import S_IMODE
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -306,7 +308,9 @@ def test_a_discriminator_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     refused(lambda: D.save_pretrained(tmp_path / "e"), "carries more than its constraint", by=PretrainedError)
 
 
-def test_a_run_means_its_newest_whole_checkpoint(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_means_its_newest_whole_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO", "sngan_cond")
     root = tmp_path / "run" / "checkpoints"
     root.mkdir(parents=True)
@@ -327,6 +331,10 @@ def test_a_run_means_its_newest_whole_checkpoint(tmp_path: Path, caplog: pytest.
     assert loaded.provenance.folder == root / "step-00000008"
     assert "step-00000100: damaged checkpoint skipped (model.safetensors: sha256" in caplog.messages[0]
     assert Discriminator.from_pretrained(tmp_path / "run").provenance.folder == root / "step-00000100"  # it is whole
+    with monkeypatch.context() as patch:  # a disk that fails now says nothing of the newest, and no older one is taken
+        patch.setattr(Path, "open", mock.Mock(side_effect=OSError(errno.EIO, "Input/output error", "state.json")))
+        words = "'state.json': cannot be read now (Input/output error), which may pass"
+        refused(lambda: Generator.from_pretrained(tmp_path / "run"), words, by=PretrainedError)
     (root / "step-00000008" / "state.json").unlink()
     refused(lambda: Generator.from_pretrained(tmp_path / "run"), "none of its 2 checkpoints is whole")
 
