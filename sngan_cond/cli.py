@@ -38,12 +38,14 @@ def run_command(
         errors: what the user can mend, which is said in one line without a traceback.
         name: what that line begins with.
     Returns:
-        The status of `work`, 2 after one of the errors, 130 after Ctrl-C.
+        The status of `work`, 2 after one of the errors or one of the system, 130 after Ctrl-C.
     """
     try:
         return work() or 0
     except KeyboardInterrupt as error:
         return exit_status(error)
+    except OSError as error:
+        return exit_status(error, name=name)
     except errors as error:
         return exit_status(error, name=name)
 
@@ -90,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = _parser().parse_args(argv)
     with _cleaning_up():
-        return run_command(lambda: _run(args), (ValueError, OSError), name=f"sngan-cond {args.verb}: ")
+        return run_command(lambda: _run(args), ValueError, name=f"sngan-cond {args.verb}: ")
 
 
 @contextlib.contextmanager

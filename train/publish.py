@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     from train.errors import TrainError
     from train.publishing.by_hand import publish
 
-    return run_command(lambda: publish(args), (TrainError, PretrainedError, OSError))
+    return run_command(lambda: publish(args), (TrainError, PretrainedError))
 
 
 if __name__ == "__main__":
