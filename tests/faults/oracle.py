@@ -146,6 +146,8 @@ def _ending(fault: Fault, start: Start, reference: Reference) -> Iterator[str]:
             yield f"{who}hangs"
         elif one.status == -signal.SIGTERM and not struck:
             continue  # the launcher's
+        elif one.status == -signal.SIGBUS and fault.kind == "cut" and fault.operation.place.startswith("data/"):
+            continue  # a mapped file that ends before it did; nothing can be said then, and the next start says it
         elif one.status not in (0, 2) and not (struck and fault.kind in (*KILLS, "freeze")):
             yield f"{who}ends with status {one.status}"
         if "Traceback" in said:

@@ -1,5 +1,6 @@
 """Mistakes made with the `sngan-cond` command: one line each, status 2, nothing written."""
 
+import errno
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 
 from sngan_cond import sampling
-from sngan_cond.cli import main
+from sngan_cond.cli import main, run_command
 from tests.command_line import build, refused, save_conditional
 from tests.processes import called
 from tests.reference.fixtures import OFFICIAL
@@ -217,3 +218,11 @@ def test_other_faults_are_not_called_a_lack_of_memory(
     monkeypatch.setattr(sampling, "generate", lambda *_, **__: [torch.ones(2) @ torch.ones(3)])
     with pytest.raises(RuntimeError, match="inconsistent tensor size"):
         main(["sample", "--model", model, "--class", "0", "--out", str(tmp_path / "grid.png")])
+
+
+def test_an_error_of_the_system_is_one_line_whatever_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        raise OSError(errno.EIO, "Input/output error", "data/images.npy")
+
+    assert run_command(work, (), name="evaluate: ") == 2
+    assert capsys.readouterr().err == "evaluate: error: data/images.npy: Input/output error\n"

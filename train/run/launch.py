@@ -82,7 +82,7 @@ def open_accelerator(config: TrainConfig, folder: Path) -> tuple[Accelerator, Nu
 
 def collective_timeout(process_timeout: float) -> timedelta:
     """Return how long a collective may take: long enough for `Watch` to name the process that it waits for."""
-    return timedelta(seconds=2 * process_timeout + 60)
+    return timedelta(seconds=3 * process_timeout)
 
 
 def _join(config: TrainConfig, *, on_cpu: bool) -> PartialState:

@@ -168,8 +168,8 @@ def _read(files: ModelFiles, config: GeneratorConfig, choices: ClassChoices) -> 
     try:
         G, step = Generator.from_files(files), files.step
         _check_structure(files.source, G, config)
-        D = Discriminator.from_files(files) if path.is_file() else None
-        sums = {file.name: sha256(file) for file in (files.folder / WEIGHTS_FILE, path) if file.is_file()}
+        D = Discriminator.from_files(files) if path.exists() else None
+        sums = {file.name: sha256(file) for file in (files.folder / WEIGHTS_FILE, *([path] if D else []))}
     except PretrainedError as error:
         raise TrainError(f"init_from: {error}") from error
     except OSError as error:

@@ -338,7 +338,10 @@ def test_a_width_at_which_blocks_of_another_resolution_fit_is_said(tmp_path: Pat
             refused(lambda: open_model(str(tmp_path / "model"), config), said, by=TrainError)  # noqa: B023
 
 
-@pytest.mark.parametrize("words", ["damaged or not safetensors", "weight trunk.blocks.0.conv1.bias holds NaN"])
+@pytest.mark.parametrize(
+    "words",
+    ["damaged or not safetensors", "weight trunk.blocks.0.conv1.bias holds NaN", "cannot be read (Is a directory)"],
+)
 def test_a_damaged_discriminator_is_refused(tmp_path: Path, words: str) -> None:
     Generator(OLD).save_pretrained(tmp_path / "model")
     D = discriminator(4, "projection", ConstraintConfig(), seed=1)
@@ -347,6 +350,9 @@ def test_a_damaged_discriminator_is_refused(tmp_path: Path, words: str) -> None:
     path = tmp_path / "model/discriminator.safetensors"
     if "damaged" in words:
         path.write_bytes(path.read_bytes()[:-1])
+    elif "directory" in words:  # and not taken for a model without one
+        path.unlink()
+        path.mkdir()
     refused(lambda: open_model(str(tmp_path / "model"), OLD), f"init_from: {path}: {words}", by=TrainError)
 
 
