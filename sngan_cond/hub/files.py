@@ -96,7 +96,7 @@ class ModelFiles:
 
     def _path(self, name: str) -> Path | None:
         path = self.folder / name
-        return path if path.is_file() else None
+        return path if path.exists() else None  # a folder in its place is there, and for its reader to refuse
 
 
 def folder_to_write(save_directory: object) -> Path:

@@ -229,6 +229,7 @@ class Run:
         """
         if (self.folder / LOCK_FILE).exists():
             return
+        self.print(f"warning: {self.folder}: was removed; it is made again, without what it held")
         with self.dispensable.trying(self.folder):
             self._lock_folder()
             self._write_config()

@@ -99,8 +99,10 @@ class Networks:
         except (OSError, RuntimeError, KeyError, ValueError) as error:
             reason = one_line(error, 300)
             raise TrainError(f"{checkpoint.folder}: does not fit this configuration ({reason})") from error
-        if self.config.init_from is not None:
-            self.run.started_from = read_json(checkpoint.folder / TRAINING_FILE, error=TrainError).get("init_from")
+        record = read_json(checkpoint.folder / TRAINING_FILE, error=TrainError)
+        self.run.started_from = record.get("init_from")
+        if self.run.is_main:  # a kill may have come between the two
+            self.run.write_training_record((checkpoint.folder / TRAINING_FILE).read_text(encoding="utf-8"))
         self.run.seconds_before = checkpoint.state.seconds
         self.writer.newest = checkpoint.folder
         return checkpoint.step

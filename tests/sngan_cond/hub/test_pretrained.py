@@ -15,6 +15,7 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 
 from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig, sample
+from sngan_cond.hub.download import locate
 from sngan_cond.hub.files import PretrainedError
 from sngan_cond.hub.weights import save_tensors
 from sngan_cond.loading import load_generator
@@ -337,6 +338,14 @@ def test_a_run_means_its_newest_whole_checkpoint(
         refused(lambda: Generator.from_pretrained(tmp_path / "run"), words, by=PretrainedError)
     (root / "step-00000008" / "state.json").unlink()
     refused(lambda: Generator.from_pretrained(tmp_path / "run"), "none of its 2 checkpoints is whole")
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    """And not taken for a model without that file."""
+    make().save_pretrained(tmp_path)
+    (tmp_path / "training.json").mkdir()
+    files = locate(tmp_path, extras=("training.json",))
+    refused(lambda: files.step, "training.json: cannot be read as JSON (Is a directory)", by=PretrainedError)
 
 
 def test_a_folder_that_shadows_a_repo_is_said(

@@ -276,8 +276,14 @@ def test_a_folder_that_was_removed_comes_back_with_the_next_checkpoint(
     assert run_here(command) == 0
     out = capsys.readouterr().out
     assert f"warning: {folder / 'scalars.jsonl'}: cannot be written (No such file or directory); the run goes on" in out
+    assert out.count(f"warning: {folder}: was removed; it is made again, without what it held\n") == 1
     assert [line["step"] for line in logged(folder)] == [5, 6]
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-00000006"]
     assert {"config.yaml", ".lock", "training.json"} <= {path.name for path in folder.iterdir()}
+    record = (folder / "training.json").read_text()
+    (folder / "training.json").write_text(record.replace('"step": 6', '"step": 4'))  # a kill left the one before
+    assert run_here(command) == 0
+    assert (folder / "training.json").read_text() == record
+    capsys.readouterr()
     assert run_here([*command, "steps=7"]) == 0
     assert "continuing at step 6" in capsys.readouterr().out
