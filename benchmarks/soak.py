@@ -30,7 +30,8 @@ from benchmarks.page_client import PageClient
 
 ADDRESSES = 60
 CAPACITY_CLIENTS = 8
-THREADS = 400  # requests under way at most; a visitor of a full page is answered sooner than they run out
+THREADS = 1500  # requests under way at most: more than the page lets wait, so that it has to refuse
+STACK_BYTES = 256 * 1024  # of one
 IMAGES = [f"/sngan/image.png?class={label}&seed={seed}" for label in (0, 3) for seed in (1, 2)]
 QUEUES_OWN = ("let some finish",)  # what the page says to one request too many
 LEAVES, MALFORMED = 0.10, 0.05  # shares
@@ -117,6 +118,7 @@ class Crowd:
     def come(self, per_s: float, seconds: float) -> None:
         """Send requests for some seconds, then wait for the last answers."""
         started = time.perf_counter()
+        threading.stack_size(STACK_BYTES)
         with ThreadPoolExecutor(THREADS) as pool:
             for number in range(int(per_s * seconds)):
                 time.sleep(max(0.0, started + number / per_s - time.perf_counter()))
