@@ -19,7 +19,7 @@ CASES = ("go-on", "two")
 @pytest.mark.skipif(sys.platform != "linux", reason="files are told by their descriptors in /proc")
 def test_faults_of_every_kind_in_every_area_are_survived(tmp_path: Path) -> None:
     """`make test-faults` tries hundreds; its line repeats one: `python -m tests.faults --repeat LINE`."""
-    with Campaign(tmp_path, jobs=2, cases=CASES) as campaign:
+    with Campaign(tmp_path, jobs=1, cases=CASES) as campaign:
         one = campaign.faults(CASES[:1], 10**6, Random(18))
         two = campaign.faults(CASES[1:], 10**6, Random(18), ["kill-after", "EIO", "freeze"])
         verdicts = list(campaign.tries([*_spread(one), *_spread(two)[:2]]))

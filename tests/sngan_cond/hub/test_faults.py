@@ -17,6 +17,8 @@ SILENT = [Stall(), StallInBody(), Drip(0.1)]
 SOON_S = 5  # a second over all tries, another for one of the client's own pauses, and what a busy machine takes
 PUSH = """
 from sngan_cond.hub import upload
+
+pytestmark = pytest.mark.slow  # it waits for limits of time, which other tests can use
 upload.PUSH_S = longest_s
 result = G.push_to_hub(name, commit_message='one').oid
 """
@@ -63,7 +65,6 @@ def test_a_load_ends_soon_and_the_next_one_works(
     assert load(impatient, 1, "alice/toy", tmp_path)[0]
 
 
-@pytest.mark.slow
 def test_a_command_ends_in_one_line(hub: HubStandIn, impatient: HubClient, tmp_path: Path) -> None:
     assert load(impatient, 1, "alice/toy", tmp_path / "cache")[0]
     hub.faults.set("info", Stall())

@@ -16,6 +16,8 @@ from pathlib import Path
 from sngan_cond.hub import upload
 from train.publishing import publisher as publishing
 
+pytestmark = pytest.mark.slow  # it waits for limits of time, which other tests can use
+
 publishing.PAUSE_S, upload.PUSH_S = 0.05, 1.2
 said = []
 publisher = publishing.Publisher(Path(run_dir), repo, log=said.append)

@@ -21,6 +21,8 @@ from train.errors import TrainError
 from train.run import watch as module
 from train.run.watch import Watch
 
+pytestmark = pytest.mark.slow  # it waits for limits of time, which other tests can use
+
 LONGEST_S = 1.5  # and not less: others may keep the processors busy
 
 
@@ -99,7 +101,6 @@ def test_who_hears_no_store_names_its_process(pair: Pair) -> None:
     pair.watches[0]._closing = pair.watches[1]._closing = True
 
 
-@pytest.mark.slow
 def test_long_work_is_waited_for(pair: Pair) -> None:
     """Twice as long as a process may take no step; compiling, before the third step, is such work too."""
     time.sleep(1.2 * LONGEST_S)
@@ -150,7 +151,6 @@ def two_processes(tmp_path: Path, data: Path, *sets: str) -> Iterator[tuple[Any,
         yield launcher, ranks, log
 
 
-@pytest.mark.slow
 def test_a_process_that_was_stopped_ends_the_run_by_name(tmp_path: Path, tiny_data: Path) -> None:
     with two_processes(tmp_path, tiny_data, "process_timeout=3") as (launcher, ranks, log):
         ranks["1"].suspend()
@@ -164,7 +164,6 @@ def test_a_process_that_was_stopped_ends_the_run_by_name(tmp_path: Path, tiny_da
     ]
 
 
-@pytest.mark.slow
 def test_the_survivor_of_a_killed_process_says_one_sentence(tmp_path: Path, tiny_data: Path) -> None:
     with two_processes(tmp_path, tiny_data) as (launcher, ranks, log):
         ranks["1"].send_signal(signal.SIGKILL)
