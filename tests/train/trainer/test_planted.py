@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tests.train.launch import logged, run_here, tiny_command
 from train.data.feed import RealBatches
+from train.files import sha256
 from train.trainer.update import Updates
 
 SETS = ("decay_from=null", "log_every=5", "save_every=10", "sample_every=1000")
@@ -36,6 +37,9 @@ def labels_shuffled(data: Path, patch: pytest.MonkeyPatch) -> Path:
     patch.chdir(shutil.copytree(data, data.with_name("shuffled"), dirs_exist_ok=True).parent)
     labels = np.load(data / "labels.npy")
     np.save("shuffled/labels.npy", np.random.default_rng(0).permutation(labels))
+    info = json.loads((data / "dataset.json").read_text())
+    info["sha256"]["labels.npy"] = sha256(Path("shuffled/labels.npy"))  # as by a preparation that took wrong labels
+    Path("shuffled/dataset.json").write_text(json.dumps(info))
     return data.with_name("shuffled")
 
 
