@@ -138,7 +138,9 @@ class Crowd:
                 outcome = refusal or "answered"
                 if not refusal:
                     self.taken.append(seconds)
-        except (OSError, http.client.HTTPException, KeyError) as error:  # the last: no answer under the request's id
+        except KeyError:  # its stream ended without an answer under its id
+            outcome = "no answer"
+        except (OSError, http.client.HTTPException) as error:
             outcome = f"{type(error).__name__}: {error}"
         with self._lock:
             self.outcomes[" ".join("N" if word.isdigit() else word for word in outcome.split())] += 1
