@@ -13,12 +13,13 @@ from tests.processes import python
 from tests.refusals import refused
 from tests.sngan_cond.hub.session import SETUP, load
 
+pytestmark = pytest.mark.slow  # it waits for limits of time, which other tests can use
+
 SILENT = [Stall(), StallInBody(), Drip(0.1)]
 SOON_S = 5  # a second over all tries, another for one of the client's own pauses, and what a busy machine takes
 PUSH = """
 from sngan_cond.hub import upload
 
-pytestmark = pytest.mark.slow  # it waits for limits of time, which other tests can use
 upload.PUSH_S = longest_s
 result = G.push_to_hub(name, commit_message='one').oid
 """

@@ -9,14 +9,14 @@ from tests.hub.faults import JSON_OF_ANOTHER_SHAPE, Answer, Drip, Fault, Stall
 from tests.hub.stand_in import HubStandIn
 from tests.train.publishing.published_run import add_checkpoint
 
+pytestmark = pytest.mark.slow  # it waits for limits of time, which other tests can use
+
 PUBLISH = """
 import threading
 import time
 from pathlib import Path
 from sngan_cond.hub import upload
 from train.publishing import publisher as publishing
-
-pytestmark = pytest.mark.slow  # it waits for limits of time, which other tests can use
 
 publishing.PAUSE_S, upload.PUSH_S = 0.05, 1.2
 said = []
