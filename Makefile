@@ -2,7 +2,7 @@
 # make test   set up, run every check
 # make check  style, types, import contracts and the quick tests; make fix mends style; make bench measures speed
 # make docs   the documentation in site/; make tour runs its notebook and keeps the outputs
-# make test-faults  600 faults at file operations and network calls of the commands, in about 20 minutes
+# make test-faults  600 faults at file operations and network calls of the commands, in 16 minutes
 # make audit  what is known of the packages that are installed: pip-audit asks a service on the network
 # make test-gpu  the tests that need a GPU, and no others
 PYTHON ?= python3
