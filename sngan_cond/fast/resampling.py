@@ -101,8 +101,10 @@ def window_means(weight: Tensor) -> Tensor:
     Returns:
         (C_out, C_in, 4, 4), laid out as the weight is; so is the weight's gradient.
     """
-    # Sums, by `divisor_override=1`, would save a multiplication, but the average pooling of ONNX cannot take them.
-    return F.avg_pool2d(weight, 2, stride=1, padding=1)
+    # Sums, by `divisor_override=1`, would save a multiplication, but the average pooling of ONNX cannot take them. Nor
+    # does the pooling pad: on CUDA its gradient of channels-last memory is then wrong before PyTorch's pull request
+    # 188345, 2.11 included (by two thirds, on an H100).
+    return F.avg_pool2d(F.pad(weight, (1, 1, 1, 1)), 2, stride=1)
 
 
 def _blocks(x: Tensor) -> Tensor:

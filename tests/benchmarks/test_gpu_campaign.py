@@ -27,7 +27,7 @@ def test_short_time_is_shared_and_long_time_goes_to_training() -> None:
     assert limit(stages, 10_000, "cuda") == MOST * 30
 
 
-@pytest.mark.parametrize(("device", "minutes"), [("cuda", 18.5), ("cpu", 3)])
+@pytest.mark.parametrize(("device", "minutes"), [("cuda", 21), ("cpu", 3)])
 def test_the_usual_minutes_give_every_stage_what_it_wants(device: str, minutes: float) -> None:
     assert sum(stage.wanted_s(device) for stage in STAGES) <= 60 * minutes - command.LAST_SECONDS
 

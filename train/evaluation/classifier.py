@@ -70,7 +70,7 @@ def train_classifier(
     _check_pair(data, test)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "classifier"))
-        classifier = Classifier(data.num_classes, data.resolution, width).to(device)
+        classifier = Classifier(data.num_classes, data.resolution, width).to(device, non_blocking=True)
     optimiser = torch.optim.AdamW(classifier.parameters(), lr=PEAK_RATE)
     updates = -(-len(data) // TRAIN_BATCH) * epochs
     warm_up = 0.25 if updates > 4 else 0.0  # OneCycleLR divides by (warm-up updates - 1), which must not be 0

@@ -90,11 +90,15 @@ def _batch_norm(device: torch.device, dtype: torch.dtype, channels: int) -> floa
 
 
 def _convolution(form: partial[Tensor], device: torch.device, dtype: torch.dtype, c_in: int, c_out: int) -> float:
-    """Return how far a form is from the plain one in float64."""
-    x = torch.randn(4, c_in, 16, 16, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
-    weight = (torch.randn(c_out, c_in, 3, 3, device=device) / (3 * c_in**0.5)).to(dtype)
-    exact = form.func(x.double(), weight.double(), None, "plain")
-    return _error(form(x, weight, None), exact)
+    """Return how far a form's result and its gradients are from the plain one's in float64."""
+    given = torch.randn(4, c_in, 16, 16, device=device), torch.randn(c_out, c_in, 3, 3, device=device) / (3 * c_in**0.5)
+    results: list[tuple[Tensor, ...]] = []
+    for convolve, kind in ((form, dtype), (partial(form.func, backend="plain"), torch.float64)):
+        x, weight = (tensor.to(dtype).to(kind, memory_format=torch.channels_last).requires_grad_() for tensor in given)
+        y = convolve(x, weight, None)
+        grad = torch.linspace(-1, 1, y.numel(), device=device).to(dtype).to(kind).view(y.shape)
+        results.append((y, *torch.autograd.grad(y, (x, weight), grad)))
+    return max(_error(ours, theirs) for ours, theirs in zip(*results, strict=True))
 
 
 def _error(ours: Tensor, exact: Tensor) -> float:
