@@ -15,6 +15,7 @@ from app.recipe import weights_differ
 from app.requests.base import Query, Request, request_of
 from app.results import Results
 from app.service import Service
+from app.sessions import keep_waiting_sessions
 from app.summary import facts_html
 from app.tabs.about import AboutTab
 from app.tabs.classes import ClassesTab
@@ -191,4 +192,5 @@ def build_demo(service: Service) -> tuple[gr.Blocks, Web]:
         Ui(service, results).connect(demo)
         add_api(service)
     demo.queue(max_size=None, default_concurrency_limit=None)
+    keep_waiting_sessions(demo)
     return demo, Web(service, results, [part.kind for part in TABS])
