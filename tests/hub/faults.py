@@ -102,7 +102,7 @@ class Answer(Fault):
 
     Args:
         status: of HTTP.
-        content: the body.
+        content: sent after the headers, whole.
         headers: beside its type, HTML where it begins with "<", JSON else.
     """
 

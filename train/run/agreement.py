@@ -35,8 +35,9 @@ def refuse_other_run(folder: Path, config: TrainConfig, asked: TrainConfig) -> N
     defaults.
 
     Args:
-        folder: of the run.
-        config: that it has.
+        folder: the run's, which the message names.
+        config: that it has, from its first start.
+        asked: of this start.
     """
     before, now = (flat(config_to_dict(either)) for either in (config, asked))
     for key in sorted(before.keys() | now.keys()):  # `init_classes` has the keys that a user gave it

@@ -19,7 +19,7 @@ class Logs:
 
     Args:
         accelerator: whose trackers are served.
-        folder: of the run.
+        folder: the run's, where `scalars.jsonl` grows.
         dispensable: says what cannot be written.
     """
 
