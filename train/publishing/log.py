@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sngan_cond.hub.checkpoints import unreadable_now
 from sngan_cond.hub.files import WEIGHTS_FILE, PretrainedError
 from sngan_cond.hub.upload import find_commit, push_folder
 from sngan_cond.hub.weights import read_header
@@ -62,13 +63,17 @@ def publish_once(folder: Path, step: int, *, repo: str, private: bool) -> str:
     Raises:
         PretrainedError: if the Hub refuses or does not answer.
         UnfitExportError: if the export is damaged.
-        TrainError: if the card cannot be written.
+        TrainError: if the system cannot read the export now.
+        OSError: if the card cannot be written.
     """
     facts = load_facts(GENERIC)
     try:
         read_header(folder / WEIGHTS_FILE)
         write_card(folder, repo=repo, facts=facts)
     except (TrainError, PretrainedError) as error:
+        if (system := unreadable_now(error)) is not None:
+            where, reason = system.filename or folder, system.strerror or system
+            raise TrainError(f"{where}: cannot be read now ({reason}), which may pass") from error
         raise UnfitExportError(str(error)) from error
     title, marker = commit_message(folder, step)
     # Also after an answer that got lost: the commit was made, and is not made again.

@@ -19,6 +19,7 @@ from train.sections import HubConfig
 
 DRAIN_S, HURRIED_DRAIN_S = 300.0, 20.0  # a machine that is taken away gives a process about half a minute
 OUTBOX = "outbox"
+_NO_OUTBOX = "the outbox cannot be read"
 WAITING_MAX = 4  # steps, while the Hub does not answer; the oldest gives way to a new one
 PAUSE_S, PAUSE_MAX_S, CLOSING_PAUSE_MAX_S = 1.0, 300.0, 5.0  # after a first failure, twice as long after each further
 
@@ -94,9 +95,9 @@ class Publisher:
         Args:
             checkpoint: folder of a whole checkpoint.
         """
-        if self._published.commit(self.repo, step) is not None or self._folder(step).exists():
-            return
         try:
+            if self._published.commit(self.repo, step) is not None or self._folder(step).exists():
+                return
             export_checkpoint(checkpoint, self._folder(step), run_dir=self.run_dir)
             with self._change:
                 # What an earlier start left gives way only once the Hub has been asked and does not take it.
@@ -118,8 +119,12 @@ class Publisher:
         self._finish(HURRIED_DRAIN_S)
         with self._change:
             self._gone = True
-            left = self._waiting()
             self._change.notify_all()
+        try:
+            left = self._waiting()
+        except OSError as error:
+            self._say(f"what is not published to {self.repo} yet is not known: {_NO_OUTBOX}: {_reason(error)}")
+            return False
         if left:
             steps = ", ".join(map(str, left))
             self._say(
@@ -196,13 +201,14 @@ class Publisher:
             self._sending = None
             closing = self._closing
             if closing and not isinstance(error, HubUnavailableError):
-                self._say(f"step {step} is not published: {_reason(error)}")
+                what = _NO_OUTBOX if step is None else f"step {step} is not published"
+                self._say(f"{what}: {_reason(error)}")
                 return False  # it will not pass by itself, and nobody is there to mend it
             if closing:
                 pause_s = min(pause_s, CLOSING_PAUSE_MAX_S)
             with suppress(OSError):  # a disk that fails has been told, or will be with the next try
                 self._give_way(self._waiting())
-            what = "the outbox cannot be read" if step is None else f"step {step} is not published yet"
+            what = _NO_OUTBOX if step is None else f"step {step} is not published yet"
             if step is not None and not os.path.exists(self._folder(step)):  # noqa: PTH110 - Path's raises on bad disks
                 what = f"the last try of step {step} failed"  # which has given way
             self._say(f"{what}: {_reason(error)}; next try in {pause_s:.0f} s")

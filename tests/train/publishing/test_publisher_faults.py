@@ -1,13 +1,18 @@
 """What goes wrong in the publishing thread: each is told, and it goes on. Only the Hub is faked here."""
 
+import errno
+import itertools
 import json
+import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from sngan_cond.hub import weights
 from sngan_cond.hub.files import HubUnavailableError, PretrainedError
 from tests.train.publishing.fake_hub import FakeHub, opened, until
 from train.publishing import log as publishing_log
@@ -107,6 +112,53 @@ def test_an_export_that_no_hub_would_take_is_named_and_removed(
     assert name in said[0]
     assert said[1:] == [f"step 4 published to user/name, commit {'a' * 40}"]
     assert list(outbox.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("model.safetensors", errno.EIO), ("config.json", errno.ESTALE), ("training.json", errno.EACCES)],
+)
+def test_what_cannot_be_read_now_is_told_and_tried_again(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int
+) -> None:
+    folder = run_dir / "outbox/user--name/step-00000002"
+    export_checkpoint(run_dir / "checkpoints/step-00000002", folder, run_dir=run_dir)
+    tries = itertools.count()
+
+    def failing_once(real: Callable[..., object]) -> Callable[..., object]:
+        def call(path: object, *args: object, **options: object) -> object:
+            if str(path) == str(folder / name) and next(tries) == 0:
+                raise OSError(code, os.strerror(code), str(path))
+            return real(path, *args, **options)
+
+        return call
+
+    for owner, function in ((Path, "open"), (weights, "check_regular")):
+        monkeypatch.setattr(owner, function, failing_once(getattr(owner, function)))
+    monkeypatch.setattr(publishing, "PAUSE_S", 0.01)
+    monkeypatch.setattr(publishing_log, "find_commit", lambda *_, **__: None)
+    monkeypatch.setattr(publishing_log, "push_folder", lambda *_, **__: SimpleNamespace(oid="a" * 40))
+    publisher, said = opened(run_dir)
+    until(lambda: len(said) == 2)
+    assert publisher.close()
+    reason = f"{folder / name}: cannot be read now ({os.strerror(code)}), which may pass; next try in"
+    assert said[0].startswith(f"step 2 is not published yet: {reason}")
+    assert said[1] == f"step 2 published to user/name, commit {'a' * 40}"
+
+
+def test_a_disk_that_fails_ends_neither_a_save_nor_a_run(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    publisher, said = opened(run_dir)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", failing)
+        patch.setattr(publishing, "saved_steps", failing)
+        publisher.submit(run_dir / "checkpoints/step-00000002", 2)
+        assert not publisher.close()
+    reason = "the outbox cannot be read: [Errno 5] Input/output error"
+    assert "step 2 is not published: [Errno 5] Input/output error" in said
+    assert said[-2:] == [reason, f"what is not published to user/name yet is not known: {reason}"]
 
 
 def test_a_disk_or_a_terminal_that_fails_does_not_end_publishing(
