@@ -156,7 +156,8 @@ def save_checkpoint(
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise TrainError(f"{final}: the checkpoint cannot be saved ({_reason(error)})") from error
-    _remove_oldest(root, keep, newest=state["step"], healthy=healthy)
+    with suppress(OSError):  # of a folder that cannot be listed now: this one is saved, and the next save looks again
+        _remove_oldest(root, keep, newest=state["step"], healthy=healthy)
     return final
 
 
