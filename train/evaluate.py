@@ -156,14 +156,13 @@ def _score(
 def _join_processes(device: str) -> "tuple[PartialState, torch.device]":
     """Return the launched program's processes, and this one's device; "auto" and "cuda" leave its choice to them."""
     import torch
-    from accelerate import PartialState
     from accelerate.utils import parse_flag_from_env
 
-    from train.run.launch import collective_timeout, set_num_threads
+    from train.run.launch import join_processes, set_num_threads
 
     check_device(device)
     on_cpu = device == "cpu" or not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
-    state = PartialState(cpu=on_cpu, timeout=collective_timeout(_PROCESS_TIMEOUT_S))
+    state = join_processes(_PROCESS_TIMEOUT_S, on_cpu=on_cpu)
     chosen = torch.device(state.device if device in ("auto", "cuda") else device)
     set_num_threads(chosen)
     return state, chosen

@@ -60,7 +60,7 @@ def open_accelerator(config: TrainConfig, folder: Path) -> tuple[Accelerator, Nu
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
         torch.use_deterministic_algorithms(True, warn_only=True)
     on_cpu = not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
-    state = _join(config, on_cpu=on_cpu)
+    state = join_processes(config.process_timeout, on_cpu=on_cpu)
     numerics = decide_numerics(
         config,
         launched=os.environ.get("ACCELERATE_MIXED_PRECISION", "no").lower(),
@@ -85,9 +85,16 @@ def collective_timeout(process_timeout: float) -> timedelta:
     return timedelta(seconds=3 * process_timeout)
 
 
-def _join(config: TrainConfig, *, on_cpu: bool) -> PartialState:
-    """Meet the other processes of the launch; one that never comes is waited for as long as for a collective."""
-    timeout = collective_timeout(config.process_timeout)
+def join_processes(process_timeout: float, *, on_cpu: bool) -> PartialState:
+    """Meet the other processes of the launch; one that never comes is waited for as long as for a collective.
+
+    Args:
+        process_timeout: seconds, as for `collective_timeout`.
+        on_cpu: leave the GPUs alone.
+    Raises:
+        TrainError: if a process does not come.
+    """
+    timeout = collective_timeout(process_timeout)
     try:
         return PartialState(cpu=on_cpu, timeout=timeout)
     except dist.DistError as error:

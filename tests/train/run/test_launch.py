@@ -11,7 +11,9 @@ import torch
 
 from sngan_cond import Generator, GeneratorConfig
 from tests.processes import ROOT, run
+from tests.refusals import refused_command
 from tests.train.launch import TWO, refused_run, tiny_command
+from train import evaluate
 from train.config import TrainConfig
 from train.run.launch import AnyRankFlag, open_accelerator
 from train.trainer.state import synchronised
@@ -40,15 +42,21 @@ def test_a_tracker_that_is_not_installed_is_refused(
     refused_run(command, "trackers=wandb: the package is not installed; pip install -e '.[wandb]' brings it")
 
 
+@pytest.mark.parametrize("program", ["train", pytest.param("train.evaluate", marks=pytest.mark.slow)])
 def test_a_process_that_never_comes_is_said_in_one_line(
-    tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("MASTER_PORT", "0")
     for name, value in (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 2), ("LOCAL_WORLD_SIZE", 2)):
         monkeypatch.setenv(name, str(value))
     monkeypatch.setattr("train.run.launch.collective_timeout", lambda _: timedelta(seconds=1))
-    refused_run(tiny_command(tiny_data, tmp_path / "run"), "the processes of the launch do not meet within 1 s (Timed ")
+    words = "the processes of the launch do not meet within 1 s (Timed "
+    if program == "train":
+        refused_run(tiny_command(tiny_data, tmp_path / "run"), words)
+    else:
+        arguments = ["--model", "bundled", "--data", tiny_data, "--protocol", "quick", "--out", tmp_path / "m.json"]
+        refused_command(evaluate.main, arguments, words)
 
 
 def test_deterministic_asks_pytorch_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
