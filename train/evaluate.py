@@ -148,7 +148,10 @@ def _score(
     work_dir = args.out.with_name(args.out.name + ".classes")
     report = evaluate(job, model.generator.to(device), model=model.public_name, work_dir=work_dir)
     if state.is_main_process:
-        report.write(args.out)
+        try:
+            report.write(args.out)
+        except EvaluationError as error:
+            raise EvaluationError(f"--out {error}") from error
         remove_class_files(work_dir)
         print("\n".join(report.lines()))
 

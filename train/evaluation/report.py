@@ -50,7 +50,7 @@ class Report:
         try:
             write_text_atomically(path, text)
         except OSError as error:
-            raise EvaluationError(f"--out {path}: cannot be written ({error.strerror})") from error
+            raise EvaluationError(f"{path}: cannot be written ({error.strerror})") from error
 
     def lines(self) -> list[str]:
         """Return one line for each score, as the command prints them."""

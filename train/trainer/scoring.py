@@ -65,7 +65,8 @@ class EvaluationCallback:
     def score(self, networks: Networks, step: int, *, images_seen: int) -> None:
         """Log every score, and write `evaluations/step-XXXXXXXX/{ema,generator}.json`.
 
-        An evaluation that fails is reported, and the run goes on. Copies of the generators are evaluated.
+        An evaluation that fails, or a file that cannot be written, is reported, and the run goes on. Copies of the
+        generators are evaluated.
         """
         try:
             reports = {
@@ -74,11 +75,15 @@ class EvaluationCallback:
             }
             values = {f"{name}/{row['name']}": float(row["value"]) for name in reports for row in reports[name].metrics}
             self.run.log(step, images_seen, values)  # first: a step with its files has its scores in the log
+        except EvaluationError as error:
+            self.run.print(f"step {step}: not scored: {error}")
+            return
+        try:
             if self.run.is_main:
                 for name, report in reports.items():
                     report.write(self._file(step, name))
         except EvaluationError as error:
-            self.run.print(f"step {step}: not scored: {error}")
+            self.run.print(f"step {step}: scores are in the log; {error}")
 
     def _file(self, step: int, name: str) -> Path:
         return self.run.folder / "evaluations" / f"step-{step:08d}" / f"{name}.json"

@@ -129,7 +129,10 @@ def test_a_score_that_cannot_be_kept_does_not_end_the_run(tmp_path: Path, tiny_d
     (tmp_path / "run").mkdir()
     (tmp_path / "run/evaluations").write_text("in the way")
     done = run(tiny_command(tiny_data, tmp_path / "run", *EVALUATION))
-    assert "step 6: not scored: --out" in done.stdout + done.stderr
+    file = tmp_path / "run/evaluations/step-00000006/ema.json"
+    assert f"step 6: scores are in the log; {file}: cannot be written (" in done.stdout + done.stderr
+    assert "not scored" not in done.stdout + done.stderr
+    assert [line["step"] for line in scored(tmp_path / "run")] == [3, 6]
     assert (tmp_path / "run/checkpoints/step-00000006").is_dir()
 
 
