@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from huggingface_hub import HfApi, constants, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.hf_api import ModelInfo
 
+from sngan_cond.atomic import atomic_file, remove_drafts
 from sngan_cond.hub import patience
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER, model_checkpoint
 from sngan_cond.hub.errors import (
@@ -175,17 +177,25 @@ class _Hub:
                 ask = partial(self.api.get_hf_file_metadata, url=url)
                 patience.within(patience.SILENCE_S, lambda: with_retries(ask))
             for name in (*(extra for extra in self.extras if extra in sizes), *self.needed):
-                with patience.limited(
-                    size=2 * (sizes[name] or self.max_weights_bytes)
-                ):  # a download may begin anew once
-                    path = with_retries(partial(get, name))
-            if self.revision != commit:  # downloads by commit leave no note of the branch, which `fetch` looks up
-                ref = self.cache / f"models--{self.repo.replace('/', '--')}" / "refs" / self.revision
-                ref.parent.mkdir(parents=True, exist_ok=True)
-                ref.write_text(commit)
+                download = partial(with_retries, partial(get, name))
+                size = 2 * (sizes[name] or self.max_weights_bytes)  # a download may begin anew once
+                path = patience.within(patience.SILENCE_S, download, size=size)
         except HUB_ERRORS as error:  # a forced download's failure is a ValueError
             raise self._error(error) from error
+        if self.revision != commit:
+            self._note(commit)
         return Path(path).parent
+
+    def _note(self, commit: str) -> None:
+        """Note what a branch means, which `fetch` looks up in the cache: downloads by commit leave no note of it."""
+        ref = self.cache / f"models--{self.repo.replace('/', '--')}" / "refs" / self.revision
+        # A cache that cannot be written, as one that many share, has the files all the same; an older note stays whole.
+        with suppress(OSError):
+            if not ref.is_file() or ref.read_bytes() != commit.encode():
+                ref.parent.mkdir(parents=True, exist_ok=True)
+                remove_drafts(ref.parent, ref.name)  # the client takes each file there for a note
+                with atomic_file(ref) as draft:
+                    draft.write_text(commit)
 
     def _cached(self) -> Path | None:
         paths = [self._in_cache(name) for name in self.needed]

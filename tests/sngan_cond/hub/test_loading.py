@@ -217,6 +217,43 @@ def test_a_download_that_breaks_off_leaves_the_older_commit_usable(
         hub.start()
 
 
+READ_ONLY = """
+import errno, sys
+on = [True]
+def refuse(event, values):
+    writes = event == "os.mkdir" or (event == "open" and values[2] & (os.O_WRONLY | os.O_RDWR))
+    if on and writes and str(values[0]).startswith(cache):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), values[0])
+sys.addaudithook(refuse)
+try:
+    result = [load_generator(name, cache_dir=cache).commit_hash for name in names]
+finally:
+    on.clear()
+"""
+FULL = """
+from tests.full_disk import files_of_at_most
+with files_of_at_most(0):
+    result = load_generator("alice/toy", cache_dir=cache).commit_hash
+"""
+
+
+def test_a_cache_that_cannot_be_written_serves_and_keeps_its_note(
+    hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path
+) -> None:
+    for seed, name in ((1, f"alice/toy@{commits[0]}"), (2, "alice/toy")):
+        assert load(client, seed, name, tmp_path)[0]
+    values = {"seed": 1, "cache": str(tmp_path)}
+    assert client.run(SETUP + READ_ONLY, names=["alice/toy", "alice/toy@v1"], **values) == commits[::-1]
+    branches = hub.store.repos["alice/toy"].branches
+    branches["main"] = commits[0]
+    try:
+        assert client.run(SETUP + FULL, **values) == commits[0]
+    finally:
+        branches["main"] = commits[1]
+    (note,) = tmp_path.glob("*/refs/*")
+    assert (note.name, note.read_text()) == ("main", commits[1])
+
+
 def test_local_files_only_asks_nobody(hub: HubStandIn, client: HubClient, commits: list[str], tmp_path: Path) -> None:
     code = f"{SETUP}result = Generator.from_pretrained('alice/toy', cache_dir=cache, local_files_only=only)"
     code += ".provenance.commit_hash"
