@@ -102,13 +102,20 @@ class Ui:
         """Open another model: what is being made of the old one ends, and its images go."""
         self._leave(http_request)
         try:
-            return self._shown(self.service.open(name, revision, again=bool(revision)), None, tab)
+            return self._staying(tab, self._shown(self.service.open(name, revision, again=bool(revision)), None, tab))
         except InvalidRequest as error:
             return {self.facts: facts_html(None, problem=str(error)), self.run: ""}
 
     def _arrive(self, http_request: gr.Request) -> dict[Any, Any]:
         """Show what the address asks for, or the first model."""
-        return self._followed({key: http_request.query_params.getlist(key) for key in http_request.query_params})
+        query = {key: http_request.query_params.getlist(key) for key in http_request.query_params}
+        return self._staying(TABS[0].kind.tab, self._followed(query))
+
+    def _staying(self, tab: str, updates: dict[Any, Any]) -> dict[Any, Any]:
+        """Leave out the choice of the tab that is shown: a visitor who has gone on to another would be taken back."""
+        if self.tabs in updates and updates[self.tabs].selected == tab:
+            del updates[self.tabs]
+        return updates
 
     def _go(self, event: gr.EventData) -> dict[Any, Any]:
         """Show what a link asks for that was followed within the page."""
