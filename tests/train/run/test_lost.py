@@ -10,6 +10,8 @@ import torch
 
 from tests.train.launch import logged, refused_run, run_here, tiny_command, weights
 from train.config import TrainConfig
+from train.run.checkpoint import save_checkpoint
+from train.run.lock import FolderLock
 from train.run.lost import move_aside, traces
 from train.run.run import LOCK_FILE, Run
 from train.sections import HubConfig
@@ -110,3 +112,27 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(
     assert run_here(command) == 0
     assert [line["step"] for line in logged(tmp_path / "run")] == [1, 2, 3, 4]
     assert not draft.exists()
+
+
+def test_a_folder_that_another_run_has_by_now_is_left_to_it(
+    tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the one would rotate the checkpoints of the other away."""
+    folder, other, should_stop = tmp_path / "run", FolderLock(tmp_path / "run" / LOCK_FILE), Run.should_stop
+
+    def replaced(run: Run) -> bool:
+        if run.bar.n == 4:
+            folder.rename(tmp_path / "removed")
+            other.take()
+            for step in (1, 2):
+                begun = {"step": step, "images_seen": 1, "seconds": 0.0, "world_size": 1, "config": {}}
+                save_checkpoint(folder / "checkpoints", state=begun, tensors={}, texts={}, keep=2)
+        return should_stop(run)
+
+    monkeypatch.setattr(Run, "should_stop", replaced)
+    sets = ("steps=8", "save_every=4", "log_every=1", "sample_every=100", "keep_checkpoints=2")
+    assert run_here(tiny_command(tiny_data, folder, *sets)) == 2
+    other.release()
+    assert f"error: --run-dir {folder}: another process trains in it\n" in capsys.readouterr().err
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["step-00000001", "step-00000002"]
+    assert {path.name for path in folder.iterdir()} == {LOCK_FILE, "checkpoints"}
