@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -115,6 +115,7 @@ def save_checkpoint(
     headers: Mapping[str, str] | None = None,
     keep: int,
     healthy: int | None = None,
+    damaged: Set[int] = frozenset(),
 ) -> Path:
     """Write a checkpoint so that it is there whole or not at all, then remove the oldest ones.
 
@@ -126,6 +127,7 @@ def save_checkpoint(
         headers: name of a file of tensors, without suffix, to a text that it carries.
         keep: number of whole checkpoints kept.
         healthy: step whose checkpoint, or else the last one before it, is kept too; None knows of none.
+        damaged: steps of earlier ones that are known to be so, though it takes every byte to see it.
     Returns:
         The folder.
     Raises:
@@ -156,7 +158,7 @@ def save_checkpoint(
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise TrainError(f"{final}: the checkpoint cannot be saved ({_reason(error)})") from error
-    _remove_oldest(root, keep, newest=state["step"], healthy=healthy)
+    _remove_oldest(root, keep, newest=state["step"], healthy=healthy, damaged=damaged)
     return final
 
 
@@ -274,11 +276,10 @@ def _looks_whole(folder: Path) -> bool:
         return False
 
 
-def _remove_oldest(root: Path, keep: int, *, newest: int, healthy: int | None) -> None:
+def _remove_oldest(root: Path, keep: int, *, newest: int, healthy: int | None, damaged: Set[int]) -> None:
     """Keep some checkpoints that can be continued; damaged ones do not count, and stay."""
-    steps = [
-        step for step in reversed(saved_steps(root)) if step <= newest and _looks_whole(checkpoint_folder(root, step))
-    ]
+    sound = [step for step in reversed(saved_steps(root)) if step <= newest and step not in damaged]
+    steps = [step for step in sound if _looks_whole(checkpoint_folder(root, step))]
     last_healthy = next((step for step in steps if healthy is not None and step <= healthy), None)
     for folder in [checkpoint_folder(root, step) for step in steps[keep:] if step != last_healthy]:
         # Renamed first: a kill leaves no half of a checkpoint under its name. One that cannot be renamed, since another

@@ -14,7 +14,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor
 from tqdm import tqdm
 
-from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
+from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER, saved_steps
 from train.config import TrainConfig
 from train.errors import TrainError
 from train.files import Dispensable, write_text_atomically
@@ -53,6 +53,7 @@ class Run:
         self.world_size = self.accelerator.num_processes
         self.is_main = self.accelerator.is_main_process
         self._lock = FolderLock(folder / LOCK_FILE)
+        self.damaged: set[int] = set()  # steps of checkpoints that were found so
         self.asked_to_stop = False
         self._stop_flag: AnyRankFlag | None = None
         self._started = time.monotonic()
@@ -134,6 +135,8 @@ class Run:
         self.end_if(problem)
         if found is None:
             self._begin_anew()
+        else:
+            self.damaged = {step for step in saved_steps(self.checkpoints) if step > found.step}
         return found
 
     def _begin_anew(self) -> None:

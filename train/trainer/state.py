@@ -152,6 +152,7 @@ class Networks:
                     headers=headers,
                     keep=self.config.keep_checkpoints,
                     healthy=healthy,
+                    damaged=self.run.damaged,
                 )
             except TrainError as error:
                 self.unsaved = f"{error}; the newest one is {self.writer.newest or 'none yet'}"
@@ -160,6 +161,7 @@ class Networks:
             if self.unsaved is not None:
                 self.run.print(f"{folder}: saved, as the one before was not")
             self.unsaved = None
+            self.run.damaged.discard(step)
             self.run.write_training_record(record)
             if then is not None:
                 then(folder)
