@@ -270,5 +270,6 @@ def _exit(sentence: str | None) -> NoReturn:
     if sentence is None:
         time.sleep(BEAT_S)  # the launcher ends all when the first has ended: whoever speaks goes first
     else:
-        print(f"\nerror: {sentence}", file=sys.stderr, flush=True)
+        with suppress(OSError, ValueError):  # a closed pipe, a file on a full disk, or one that was closed
+            print(f"\nerror: {sentence}", file=sys.stderr, flush=True)
     os._exit(STATUS)

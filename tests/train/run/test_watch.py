@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -138,6 +139,18 @@ def test_an_error_of_the_program_stays_what_it_is(patient_pair: Pair) -> None:
     error = RuntimeError("mat1 and mat2 shapes cannot be multiplied")
     patient_pair.watches[0].__exit__(RuntimeError, error, None)
     patient_pair.watches[1].__exit__(RuntimeError, error, None)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), BrokenPipeError(), ValueError("closed")])
+def test_a_process_ends_though_nobody_can_be_told(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def refuse(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=refuse, flush=lambda: None))
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with pytest.raises(SystemExit) as end:
+        module._exit("process 1 of 2 has ended")
+    assert end.value.code == module.STATUS
 
 
 @contextmanager
