@@ -218,7 +218,7 @@ def remove_later(root: Path, step: int) -> None:
 
 
 def clean_leftovers(root: Path) -> None:
-    """Remove what a killed process left half-written or half-deleted in the folder of all checkpoints."""
+    """Remove what a killed process left half-written or half-deleted in a folder of `step-NUMBER`."""
     for prefix in (_PARTIAL, _DELETING):
         for folder in root.glob(f"{prefix}*"):
             shutil.rmtree(folder, ignore_errors=True)

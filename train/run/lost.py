@@ -10,7 +10,7 @@ from train.run.checkpoint import clean_leftovers
 from train.run.numerics import TRAINING_FILE
 from train.run.scalars import SCALARS_FILE, log_lines
 
-PUBLISHED_FILE = "published.json"
+PUBLISHED_FILE, OUTBOX = "published.json", "outbox"
 _LEFT = "lost-"  # what was left of a run, by number
 
 
@@ -38,8 +38,9 @@ def traces(folder: Path, config: TrainConfig) -> list[str]:
 
 def clean_up(folder: Path) -> None:
     """Remove what killed processes left half-done in the folder of a run, which no other trains in."""
-    clean_leftovers(folder / CHECKPOINTS_FOLDER)
     scored = folder / "evaluations"
+    for emptied in (folder / CHECKPOINTS_FOLDER, scored, *(folder / OUTBOX).glob("*")):
+        clean_leftovers(emptied)
     for drafted in (folder, folder / "samples", *(checkpoint_folder(scored, step) for step in saved_steps(scored))):
         remove_drafts(drafted)
 

@@ -4,15 +4,18 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from tests.train.launch import logged, refused_run, run_here, tiny_command, weights
 from train.config import TrainConfig
+from train.publishing.publisher import forget_published
 from train.run.checkpoint import save_checkpoint
 from train.run.lock import FolderLock
-from train.run.lost import move_aside, traces
+from train.run.lost import clean_up, move_aside, traces
 from train.run.run import LOCK_FILE, Run
 from train.sections import HubConfig
 
@@ -65,6 +68,16 @@ def test_what_is_moved_aside_is_all_but_the_lock_and_what_was_moved_before(tmp_p
         ]
         assert (tmp_path / f"lost-{number}/training.json").read_text() == str(number)
     assert {path.name for path in tmp_path.iterdir()} == {LOCK_FILE, "lost-1", "lost-2"}
+
+
+def test_a_kill_while_a_run_goes_back_leaves_nothing_in_the_way_of_the_next_time(tmp_path: Path) -> None:
+    for name in (CHECKPOINTS_FOLDER, "evaluations", "outbox/user--name"):
+        for left in (".deleting-step-00000006", "step-00000006"):
+            (tmp_path / name / left / "files").mkdir(parents=True)
+    clean_up(tmp_path)
+    Run.forget_after(SimpleNamespace(folder=tmp_path), 4)  # type: ignore[arg-type]
+    forget_published(tmp_path, 4)
+    assert not [path for path in tmp_path.rglob("*") if "step" in path.name]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
