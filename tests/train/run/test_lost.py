@@ -12,12 +12,17 @@ import torch
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from tests.train.launch import logged, refused_run, run_here, tiny_command, weights
 from train.config import TrainConfig
+from train.monitor.record import HEALTH_FILE
 from train.publishing.publisher import forget_published
+from train.reproduction.runner import RESULT_FILE
 from train.run.checkpoint import save_checkpoint
 from train.run.lock import FolderLock
-from train.run.lost import clean_up, move_aside, traces
-from train.run.run import LOCK_FILE, Run
+from train.run.lost import PUBLISHED_FILE, clean_up, move_aside, traces
+from train.run.numerics import TRAINING_FILE
+from train.run.run import CONFIG_FILE, LOCK_FILE, Run
+from train.run.scalars import SCALARS_FILE
 from train.sections import HubConfig
+from train.trainer.start import START_FILE
 
 CONFIG = TrainConfig(save_every=10)
 
@@ -78,6 +83,20 @@ def test_a_kill_while_a_run_goes_back_leaves_nothing_in_the_way_of_the_next_time
     Run.forget_after(SimpleNamespace(folder=tmp_path), 4)  # type: ignore[arg-type]
     forget_published(tmp_path, 4)
     assert not [path for path in tmp_path.rglob("*") if "step" in path.name]
+
+
+def test_drafts_of_all_that_a_run_writes_go_and_hidden_files_of_others_stay(tmp_path: Path) -> None:
+    scored = tmp_path / "evaluations/step-00000006"
+    for folder in (tmp_path / "samples", scored):
+        folder.mkdir(parents=True)
+    names = (CONFIG_FILE, TRAINING_FILE, SCALARS_FILE, PUBLISHED_FILE, HEALTH_FILE, START_FILE, RESULT_FILE)
+    written = [tmp_path / name for name in names]
+    written += [tmp_path / "samples/step-00000006.png", scored / "ema.json", scored / "generator.json"]
+    others = [folder / ".backup.99999999" for folder in (tmp_path, tmp_path / "samples", scored)]
+    for path in (*(path.with_name(f".{path.name}.99999999") for path in written), *others):
+        path.touch()
+    clean_up(tmp_path)
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(others)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
