@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -117,6 +117,19 @@ def test_long_work_is_waited_for(pair: Pair) -> None:
     pair.both(work)
     assert min(left.values()) - began >= 2 * LONGEST_S
     pair.close()
+    assert pair.ends == {0: [], 1: []}
+
+
+def test_who_is_busy_alone_is_waited_for(pair: Pair) -> None:
+    """As a main process that publishes while the others are at their end."""
+    pair.take_steps((3, 3))
+
+    def end(rank: int) -> None:
+        with pair.watches[rank].busy("publishing") if rank == 0 else nullcontext():
+            time.sleep(2 * LONGEST_S * (rank == 0))
+        pair.watches[rank].__exit__(None, None, None)
+
+    pair.both(end)
     assert pair.ends == {0: [], 1: []}
 
 
