@@ -224,6 +224,12 @@ def clean_leftovers(root: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def unreadable(path: Path, error: OSError) -> TrainError:
+    """Return what to raise where the system cannot read now; the path is named where its own error names none."""
+    where = error.filename or path
+    return TrainError(f"{where}: cannot be read now ({_reason(error)}), which may pass; nothing was changed")
+
+
 def _steps(root: Path) -> list[int]:
     """Return `saved_steps`, which takes a folder that cannot be listed for an empty one."""
     try:
@@ -237,9 +243,7 @@ def _refuse_unreadable(path: Path, error: BaseException) -> None:
     """Raise a TrainError if it was the system that could not read: going on from an older checkpoint would then drop a
     newer one that is whole."""
     if (system := unreadable_now(error)) is not None:
-        raise TrainError(
-            f"{system.filename or path}: cannot be read now ({system.strerror}), which may pass; nothing was changed"
-        ) from error
+        raise unreadable(path, system) from error
 
 
 def _read_state(folder: Path) -> StateFile:

@@ -20,7 +20,7 @@ from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
 from train.errors import TrainError
 from train.presets.load import config_to_dict
-from train.run.checkpoint import Checkpoint, save_checkpoint
+from train.run.checkpoint import Checkpoint, save_checkpoint, unreadable
 from train.run.numerics import TRAINING_FILE
 from train.run.run import Run
 from train.run.writer import CheckpointWriter, Tensors
@@ -96,7 +96,9 @@ class Networks:
         self.data_before = checkpoint.state.data
         try:
             self._load(checkpoint)
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except OSError as error:  # since it was found whole
+            raise unreadable(checkpoint.folder, error) from error
+        except (RuntimeError, KeyError, ValueError) as error:
             reason = one_line(error, 300)
             raise TrainError(f"{checkpoint.folder}: does not fit this configuration ({reason})") from error
         record = read_json(checkpoint.folder / TRAINING_FILE, error=TrainError)
