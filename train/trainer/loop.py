@@ -167,6 +167,7 @@ class _Training:
 
     def _go_back(self) -> None:
         if self.goes_back:
+            self.run.on_main(lambda: self.run.mend_folder(self.step))  # which may be another run's by now
             # First: published steps without a checkpoint tell of lost ones.
             self.run.on_main(lambda: forget_published(self.run.folder, self.health.last_healthy()))
             self.health.roll_back(self.step)
