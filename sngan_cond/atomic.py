@@ -53,24 +53,25 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             file.replace(path / file.name)
 
 
-def remove_drafts(folder: Path, name: str | None = None) -> None:
+def remove_drafts(folder: Path, name: str | re.Pattern[str], *, alone: bool = False) -> None:
     """Remove what killed processes have left of their attempts at a file or folder.
 
     For `atomic_file` its callers do so where a folder is not large: it is listed each time.
 
     Args:
         folder: where it is.
-        name: of what they attempted; None is all that is there, as where a lock tells that nobody else writes.
+        name: of what they attempted, or what the names of all that they may have attempted match.
+        alone: a lock tells that nobody else writes there: one with the number of this process, which in a container is
+            the same each time, is left over too.
     """
-    drafts = re.compile(rf"\.{'.+' if name is None else re.escape(name)}\.(\d+)(\.\w+)?")
+    names = re.escape(name) if isinstance(name, str) else name.pattern
+    drafts = re.compile(rf"\.(?:{names})\.(?P<process>\d+)(\.\w+)?")
     with contextlib.suppress(OSError):  # of a folder that is not there, or may not be listed or written
         for draft in list(folder.iterdir()):
             if not (found := drafts.fullmatch(draft.name)):
                 continue
-            process = int(found[1])
-            if not _is_alive(process) or (
-                name is None and process == os.getpid()
-            ):  # a container's is the same each time
+            process = int(found["process"])
+            if not _is_alive(process) or (alone and process == os.getpid()):
                 if draft.is_dir():
                     shutil.rmtree(draft, ignore_errors=True)
                 else:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -86,9 +87,13 @@ def test_what_may_fail_is_named_once_and_once_that_it_works_again() -> None:
 
 
 def test_drafts_go_whose_process_is_gone(tmp_path: Path) -> None:
-    names = {".a.json.99999999", f".a.json.{os.getpid()}", f".a.json.{os.getppid()}", ".lock", "a.json", ".a.1.b"}
-    for name in names:
+    """But only of the names that were asked for: hidden files with a number are not ours alone."""
+    own = f".a.json.{os.getpid()}"
+    others = {f".a.json.{os.getppid()}", ".lock", "a.json", ".a.1.b", ".backup.20261128", ".b.json.99999999"}
+    for name in (*others, own, ".a.json.99999999", ".step-7.png.99999999"):
         (tmp_path / name).touch()
-    remove_drafts(tmp_path)
-    remove_drafts(tmp_path / "none")
-    assert {path.name for path in tmp_path.iterdir()} == names - {".a.json.99999999", f".a.json.{os.getpid()}"}
+    remove_drafts(tmp_path, "a.json")
+    assert {path.name for path in tmp_path.iterdir()} == others | {own, ".step-7.png.99999999"}
+    for folder in (tmp_path, tmp_path / "none"):
+        remove_drafts(folder, re.compile(r"a\.json|step-\d\.png"), alone=True)
+    assert {path.name for path in tmp_path.iterdir()} == others

@@ -35,6 +35,7 @@ from train.errors import DataError
 from train.files import lock, sync, write_text_atomically
 from train.stored import STRICT, check_as
 
+PLAN_NAME = "plan.json"
 LAYOUT = 2  # of this folder; 1 had a row for every image, good or bad, and lines without a count
 NOTE_IMAGES = 256  # what a kill may cost, beside the images not appended; also how often the disk is waited for
 NOTE_BYTES = 1 << 25  # of larger images fewer
@@ -96,7 +97,7 @@ class Partial:
         except BlockingIOError as error:
             raise DataError(f"--out: {self.folder} is being written by another process") from error
         try:
-            remove_drafts(self.folder)
+            remove_drafts(self.folder, PLAN_NAME, alone=True)
             self._check_plan()
             self._read_done()
             yield
@@ -108,7 +109,7 @@ class Partial:
             self._lock.release()
 
     def _check_plan(self) -> None:
-        path = self.folder / "plan.json"
+        path = self.folder / PLAN_NAME
         if not path.exists():
             write_text_atomically(path, json.dumps({"layout": LAYOUT, **self.plan}, indent=1) + "\n")
             return

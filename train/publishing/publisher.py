@@ -15,10 +15,10 @@ from sngan_cond.validation import one_line
 from train.publishing.export import export_checkpoint
 from train.publishing.log import PublishLog, UnfitExportError, publish_once
 from train.run.checkpoint import checkpoint_folder, remove_later, saved_steps
+from train.run.lost import OUTBOX
 from train.sections import HubConfig
 
 DRAIN_S, HURRIED_DRAIN_S = 300.0, 20.0  # a machine that is taken away gives a process about half a minute
-OUTBOX = "outbox"
 _NO_OUTBOX = "the outbox cannot be read"
 WAITING_MAX = 4  # steps, while the Hub does not answer; the oldest gives way to a new one
 PAUSE_S, PAUSE_MAX_S, CLOSING_PAUSE_MAX_S = 1.0, 300.0, 5.0  # after a first failure, twice as long after each further

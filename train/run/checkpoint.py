@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -115,6 +115,7 @@ def save_checkpoint(
     headers: Mapping[str, str] | None = None,
     keep: int,
     healthy: int | None = None,
+    damaged: Set[int] = frozenset(),
 ) -> Path:
     """Write a checkpoint so that it is there whole or not at all, then remove the oldest ones.
 
@@ -126,6 +127,7 @@ def save_checkpoint(
         headers: name of a file of tensors, without suffix, to a text that it carries.
         keep: number of whole checkpoints kept.
         healthy: step whose checkpoint, or else the last one before it, is kept too; None knows of none.
+        damaged: steps of earlier ones that are known to be so, though it takes every byte to see it.
     Returns:
         The folder.
     Raises:
@@ -157,7 +159,7 @@ def save_checkpoint(
         shutil.rmtree(partial, ignore_errors=True)
         raise TrainError(f"{final}: the checkpoint cannot be saved ({_reason(error)})") from error
     with suppress(OSError):  # of a folder that cannot be listed now: this one is saved, and the next save looks again
-        _remove_oldest(root, keep, newest=state["step"], healthy=healthy)
+        _remove_oldest(root, keep, newest=state["step"], healthy=healthy, damaged=damaged)
     return final
 
 
@@ -217,10 +219,16 @@ def remove_later(root: Path, step: int) -> None:
 
 
 def clean_leftovers(root: Path) -> None:
-    """Remove what a killed process left half-written or half-deleted in the folder of all checkpoints."""
+    """Remove what a killed process left half-written or half-deleted in a folder of `step-NUMBER`."""
     for prefix in (_PARTIAL, _DELETING):
         for folder in root.glob(f"{prefix}*"):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def unreadable(path: Path, error: OSError) -> TrainError:
+    """Return what to raise where the system cannot read now; the path is named where its own error names none."""
+    where = error.filename or path
+    return TrainError(f"{where}: cannot be read now ({_reason(error)}), which may pass; nothing was changed")
 
 
 def _steps(root: Path) -> list[int]:
@@ -236,9 +244,7 @@ def _refuse_unreadable(path: Path, error: BaseException) -> None:
     """Raise a TrainError if it was the system that could not read: going on from an older checkpoint would then drop a
     newer one that is whole."""
     if (system := unreadable_now(error)) is not None:
-        raise TrainError(
-            f"{system.filename or path}: cannot be read now ({system.strerror}), which may pass; nothing was changed"
-        ) from error
+        raise unreadable(path, system) from error
 
 
 def _read_state(folder: Path) -> StateFile:
@@ -275,11 +281,10 @@ def _looks_whole(folder: Path) -> bool:
         return False
 
 
-def _remove_oldest(root: Path, keep: int, *, newest: int, healthy: int | None) -> None:
+def _remove_oldest(root: Path, keep: int, *, newest: int, healthy: int | None, damaged: Set[int]) -> None:
     """Keep some checkpoints that can be continued; damaged ones do not count, and stay."""
-    steps = [
-        step for step in reversed(saved_steps(root)) if step <= newest and _looks_whole(checkpoint_folder(root, step))
-    ]
+    sound = [step for step in reversed(saved_steps(root)) if step <= newest and step not in damaged]
+    steps = [step for step in sound if _looks_whole(checkpoint_folder(root, step))]
     last_healthy = next((step for step in steps if healthy is not None and step <= healthy), None)
     for folder in [checkpoint_folder(root, step) for step in steps[keep:] if step != last_healthy]:
         # Renamed first: a kill leaves no half of a checkpoint under its name. One that cannot be renamed, since another

@@ -1,5 +1,6 @@
 """What killed processes left of a run, and what tells of checkpoints that are gone: it gives way to one begun anew."""
 
+import re
 from pathlib import Path
 
 from sngan_cond.atomic import remove_drafts
@@ -10,8 +11,12 @@ from train.run.checkpoint import clean_leftovers
 from train.run.numerics import TRAINING_FILE
 from train.run.scalars import SCALARS_FILE, log_lines
 
-PUBLISHED_FILE = "published.json"
+PUBLISHED_FILE, OUTBOX = "published.json", "outbox"
 _LEFT = "lost-"  # what was left of a run, by number
+# What a run writes beside its name first: hidden files of others stay.
+_DRAFTED = re.compile(
+    r"config\.yaml|(training|published|health|init_from|result|ema|generator)\.json|scalars\.jsonl|step-\d{8,}\.png"
+)
 
 
 def traces(folder: Path, config: TrainConfig) -> list[str]:
@@ -38,10 +43,11 @@ def traces(folder: Path, config: TrainConfig) -> list[str]:
 
 def clean_up(folder: Path) -> None:
     """Remove what killed processes left half-done in the folder of a run, which no other trains in."""
-    clean_leftovers(folder / CHECKPOINTS_FOLDER)
     scored = folder / "evaluations"
+    for emptied in (folder / CHECKPOINTS_FOLDER, scored, *(folder / OUTBOX).glob("*")):
+        clean_leftovers(emptied)
     for drafted in (folder, folder / "samples", *(checkpoint_folder(scored, step) for step in saved_steps(scored))):
-        remove_drafts(drafted)
+        remove_drafts(drafted, _DRAFTED, alone=True)
 
 
 def move_aside(folder: Path, *, keep: str) -> Path:

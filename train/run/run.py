@@ -11,18 +11,18 @@ from typing import Any, Self, TypeVar
 
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
-from filelock import FileLock
 from torch import Tensor
 from tqdm import tqdm
 
-from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
+from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER, saved_steps
 from train.config import TrainConfig
 from train.errors import TrainError
-from train.files import Dispensable, lock, write_text_atomically
+from train.files import Dispensable, write_text_atomically
 from train.presets.load import config_to_dict, config_to_yaml, load_config
 from train.run.agreement import check_batches, check_device, flat, refuse_other_run
 from train.run.checkpoint import Checkpoint, remove_later, whole_checkpoints
 from train.run.launch import AnyRankFlag, open_accelerator
+from train.run.lock import FolderLock
 from train.run.logs import Logs
 from train.run.lost import clean_up, move_aside, traces
 from train.run.numerics import TRAINING_FILE
@@ -52,7 +52,8 @@ class Run:
         self.accelerator, self.numerics = open_accelerator(config, folder)
         self.world_size = self.accelerator.num_processes
         self.is_main = self.accelerator.is_main_process
-        self._lock: FileLock | None = None
+        self._lock = FolderLock(folder / LOCK_FILE)
+        self.damaged: set[int] = set()  # steps of checkpoints that were found so
         self.asked_to_stop = False
         self._stop_flag: AnyRankFlag | None = None
         self._started = time.monotonic()
@@ -134,6 +135,8 @@ class Run:
         self.end_if(problem)
         if found is None:
             self._begin_anew()
+        else:
+            self.damaged = {step for step in saved_steps(self.checkpoints) if step > found.step}
         return found
 
     def _begin_anew(self) -> None:
@@ -227,11 +230,11 @@ class Run:
         Raises:
             TrainError: if another process trains in it meanwhile.
         """
-        if (self.folder / LOCK_FILE).exists():
+        if self._lock.is_held():
             return
-        self.print(f"warning: {self.folder}: was removed; it is made again, without what it held")
         with self.dispensable.trying(self.folder):
             self._lock_folder()
+            self.print(f"warning: {self.folder}: was removed; it is made again, without what it held")
             self._write_config()
             self.logs.begin(step, flat(config_to_dict(self.config)))
 
@@ -262,8 +265,7 @@ class Run:
         self.accelerator.trackers.clear()
         if not self.begins_again:  # else the processes stay together
             self.accelerator.end_training()
-        if self._lock is not None:
-            self._lock.release()
+        self._lock.release()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.asked_to_stop = True
@@ -280,9 +282,8 @@ class Run:
         return config
 
     def _lock_folder(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock = lock(self.folder / LOCK_FILE)
+            self._lock.take()
         except BlockingIOError as error:
             raise TrainError(f"--run-dir {self.folder}: another process trains in it") from error
 

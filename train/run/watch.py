@@ -63,7 +63,7 @@ class Watch:
 
     Args:
         state: of the processes; all of them make a watch at the same time.
-        longest_s: seconds for which a process may be silent, or begin no update outside of `long_work`.
+        longest_s: seconds for which a process may be silent, or begin no update outside of `long_work` and `busy`.
         end: called with what is to be said, or None where another process says it; ends the process.
     """
 
@@ -101,10 +101,16 @@ class Watch:
     @contextmanager
     def long_work(self, name: str) -> Iterator[None]:
         """Let the others wait for as long as the block takes; all processes enter it, and leave it together."""
+        with self.busy(name):
+            yield
+            self.meet()
+
+    @contextmanager
+    def busy(self, name: str) -> Iterator[None]:
+        """Let the others wait for as long as the block takes, which this process may enter alone."""
         before = self._own.long_work
         self._own = self._own._replace(long_work=name)
         yield
-        self.meet()
         self._own = self._own._replace(long_work=before)
 
     def meet(self) -> None:
@@ -270,5 +276,6 @@ def _exit(sentence: str | None) -> NoReturn:
     if sentence is None:
         time.sleep(BEAT_S)  # the launcher ends all when the first has ended: whoever speaks goes first
     else:
-        print(f"\nerror: {sentence}", file=sys.stderr, flush=True)
+        with suppress(OSError, ValueError):  # a closed pipe, a file on a full disk, or one that was closed
+            print(f"\nerror: {sentence}", file=sys.stderr, flush=True)
     os._exit(STATUS)

@@ -26,8 +26,7 @@ def open_data(config: TrainConfig, *, verify: bool) -> PreparedDataset:
     """
     try:
         dataset = PreparedDataset.open(config.data.path)
-        if verify or dataset.images.nbytes <= READ_WHOLE:
-            dataset.verify()
+        dataset.verify(images=verify or dataset.images.nbytes <= READ_WHOLE)
     except DataError as error:
         raise DataError(f"data.path={error}") from error
     if dataset.resolution != config.resolution:

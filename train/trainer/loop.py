@@ -123,8 +123,7 @@ class _Training:
 
             self.evaluation = EvaluationCallback(config, dataset, run, self.networks)
         self.publisher = open_publisher(config.hub, run.folder, is_main=run.is_main, log=run.print)
-        if self.publisher is not None:
-            stack.callback(self.publisher.close)
+        stack.callback(self._stop_publishing)
         stack.enter_context(self.networks.writer)  # closed before the publisher, which it calls, and the folder's lock
         for line in () if before else (data, *(f"note: {remark}" for remark in remarks(dataset.info, config))):
             run.print(line)
@@ -152,6 +151,11 @@ class _Training:
         self.goes_back = self.health.verdict == "rollback"
         self.run.begins_again = self.goes_back and not self.asked_to_stop
 
+    def _stop_publishing(self) -> None:
+        if self.publisher is not None:
+            with self.run.watch.busy("publishing"):  # while the others wait for it at their end, or in a collective
+                self.publisher.close()
+
     def end(self) -> RunEnd:
         """Say how the run ended, once all is closed."""
         newest, illness = self.networks.writer.newest, self.health.summary()
@@ -163,6 +167,7 @@ class _Training:
 
     def _go_back(self) -> None:
         if self.goes_back:
+            self.run.on_main(lambda: self.run.mend_folder(self.step))  # which may be another run's by now
             # First: published steps without a checkpoint tell of lost ones.
             self.run.on_main(lambda: forget_published(self.run.folder, self.health.last_healthy()))
             self.health.roll_back(self.step)

@@ -20,7 +20,7 @@ from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
 from train.errors import TrainError
 from train.presets.load import config_to_dict
-from train.run.checkpoint import Checkpoint, save_checkpoint
+from train.run.checkpoint import Checkpoint, save_checkpoint, unreadable
 from train.run.numerics import TRAINING_FILE
 from train.run.run import Run
 from train.run.writer import CheckpointWriter, Tensors
@@ -96,7 +96,9 @@ class Networks:
         self.data_before = checkpoint.state.data
         try:
             self._load(checkpoint)
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except OSError as error:  # since it was found whole
+            raise unreadable(checkpoint.folder, error) from error
+        except (RuntimeError, KeyError, ValueError) as error:
             reason = one_line(error, 300)
             raise TrainError(f"{checkpoint.folder}: does not fit this configuration ({reason})") from error
         record = read_json(checkpoint.folder / TRAINING_FILE, error=TrainError)
@@ -152,6 +154,7 @@ class Networks:
                     headers=headers,
                     keep=self.config.keep_checkpoints,
                     healthy=healthy,
+                    damaged=self.run.damaged,
                 )
             except TrainError as error:
                 self.unsaved = f"{error}; the newest one is {self.writer.newest or 'none yet'}"
@@ -160,6 +163,7 @@ class Networks:
             if self.unsaved is not None:
                 self.run.print(f"{folder}: saved, as the one before was not")
             self.unsaved = None
+            self.run.damaged.discard(step)
             self.run.write_training_record(record)
             if then is not None:
                 then(folder)

@@ -3,7 +3,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,14 @@ from train.run.checkpoint import (
 )
 
 
-def save(root: Path, step: int, value: float = 1.0, keep: int = 2, healthy: int | None = None) -> Path:
+def save(
+    root: Path,
+    step: int,
+    value: float = 1.0,
+    keep: int = 2,
+    healthy: int | None = None,
+    damaged: Set[int] = frozenset(),
+) -> Path:
     return save_checkpoint(
         root,
         state={"step": step, "images_seen": 64 * step, "seconds": 0.5, "world_size": 1, "config": {}},
@@ -34,6 +41,7 @@ def save(root: Path, step: int, value: float = 1.0, keep: int = 2, healthy: int 
         texts={"config.json": "{}"},
         keep=keep,
         healthy=healthy,
+        damaged=damaged,
     )
 
 
@@ -200,21 +208,25 @@ def test_what_cannot_be_read_now_is_not_damaged(
     assert saved_steps(tmp_path) == {"state.json": [2, 3, 4], "the folder of all": [1, 2, 3, 4]}.get(what, [3, 4])
 
 
-@pytest.mark.parametrize("damage", ["missing file", "another format", "no state"])
+@pytest.mark.parametrize("damage", ["missing file", "another format", "no state", "flipped bit"])
 def test_damaged_checkpoints_neither_count_nor_go(tmp_path: Path, damage: str) -> None:
+    known = {4, 6} if damage == "flipped bit" else frozenset()  # to whoever has read every byte
     for step in (1, 4, 6):
         folder = save(tmp_path, step, keep=9)
         if step > 1 and damage == "missing file":
             (folder / "generator.safetensors").unlink()
         elif step > 1 and damage == "another format":
             (folder / "state.json").write_text('{"format": 99, "files": {}}')
+        elif step > 1 and damage == "flipped bit":
+            weights = folder / "generator.safetensors"
+            weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
         elif step > 1:
             (folder / "state.json").unlink()
-    assert save(tmp_path, 2).is_dir()
-    assert save(tmp_path, 3).is_dir()
-    kept = [path.name for path in sorted(tmp_path.iterdir())]
-    assert kept == [f"step-0000000{step}" for step in (2, 3, 4, 6)]
+    assert save(tmp_path, 2, damaged=known).is_dir()
+    assert save(tmp_path, 3, damaged=known).is_dir()
     assert newest_checkpoint(tmp_path, warn=lambda _: None).step == 3  # type: ignore[union-attr]
+    save(tmp_path, 7, damaged=known)
+    assert saved_steps(tmp_path) == [3, 4, 6, 7]
 
 
 def test_the_checkpoint_just_written_stays_whatever_lies_beyond_it(tmp_path: Path) -> None:

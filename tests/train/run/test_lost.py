@@ -4,15 +4,25 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from tests.train.launch import logged, refused_run, run_here, tiny_command, weights
 from train.config import TrainConfig
-from train.run.lost import move_aside, traces
-from train.run.run import LOCK_FILE, Run
+from train.monitor.record import HEALTH_FILE
+from train.publishing.publisher import forget_published
+from train.reproduction.runner import RESULT_FILE
+from train.run.checkpoint import save_checkpoint
+from train.run.lock import FolderLock
+from train.run.lost import PUBLISHED_FILE, clean_up, move_aside, traces
+from train.run.numerics import TRAINING_FILE
+from train.run.run import CONFIG_FILE, LOCK_FILE, Run
+from train.run.scalars import SCALARS_FILE
 from train.sections import HubConfig
+from train.trainer.start import START_FILE
 
 CONFIG = TrainConfig(save_every=10)
 
@@ -65,6 +75,30 @@ def test_what_is_moved_aside_is_all_but_the_lock_and_what_was_moved_before(tmp_p
     assert {path.name for path in tmp_path.iterdir()} == {LOCK_FILE, "lost-1", "lost-2"}
 
 
+def test_a_kill_while_a_run_goes_back_leaves_nothing_in_the_way_of_the_next_time(tmp_path: Path) -> None:
+    for name in (CHECKPOINTS_FOLDER, "evaluations", "outbox/user--name"):
+        for left in (".deleting-step-00000006", "step-00000006"):
+            (tmp_path / name / left / "files").mkdir(parents=True)
+    clean_up(tmp_path)
+    Run.forget_after(SimpleNamespace(folder=tmp_path), 4)  # type: ignore[arg-type]
+    forget_published(tmp_path, 4)
+    assert not [path for path in tmp_path.rglob("*") if "step" in path.name]
+
+
+def test_drafts_of_all_that_a_run_writes_go_and_hidden_files_of_others_stay(tmp_path: Path) -> None:
+    scored = tmp_path / "evaluations/step-00000006"
+    for folder in (tmp_path / "samples", scored):
+        folder.mkdir(parents=True)
+    names = (CONFIG_FILE, TRAINING_FILE, SCALARS_FILE, PUBLISHED_FILE, HEALTH_FILE, START_FILE, RESULT_FILE)
+    written = [tmp_path / name for name in names]
+    written += [tmp_path / "samples/step-00000006.png", scored / "ema.json", scored / "generator.json"]
+    others = [folder / ".backup.99999999" for folder in (tmp_path, tmp_path / "samples", scored)]
+    for path in (*(path.with_name(f".{path.name}.99999999") for path in written), *others):
+        path.touch()
+    clean_up(tmp_path)
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(others)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -110,3 +144,27 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(
     assert run_here(command) == 0
     assert [line["step"] for line in logged(tmp_path / "run")] == [1, 2, 3, 4]
     assert not draft.exists()
+
+
+def test_a_folder_that_another_run_has_by_now_is_left_to_it(
+    tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the one would rotate the checkpoints of the other away."""
+    folder, other, should_stop = tmp_path / "run", FolderLock(tmp_path / "run" / LOCK_FILE), Run.should_stop
+
+    def replaced(run: Run) -> bool:
+        if run.bar.n == 4:
+            folder.rename(tmp_path / "removed")
+            other.take()
+            for step in (1, 2):
+                begun = {"step": step, "images_seen": 1, "seconds": 0.0, "world_size": 1, "config": {}}
+                save_checkpoint(folder / "checkpoints", state=begun, tensors={}, texts={}, keep=2)
+        return should_stop(run)
+
+    monkeypatch.setattr(Run, "should_stop", replaced)
+    sets = ("steps=8", "save_every=4", "log_every=1", "sample_every=100", "keep_checkpoints=2")
+    assert run_here(tiny_command(tiny_data, folder, *sets)) == 2
+    other.release()
+    assert f"error: --run-dir {folder}: another process trains in it\n" in capsys.readouterr().err
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["step-00000001", "step-00000002"]
+    assert {path.name for path in folder.iterdir()} == {LOCK_FILE, "checkpoints"}

@@ -2,10 +2,11 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -119,6 +120,19 @@ def test_long_work_is_waited_for(pair: Pair) -> None:
     assert pair.ends == {0: [], 1: []}
 
 
+def test_who_is_busy_alone_is_waited_for(pair: Pair) -> None:
+    """As a main process that publishes while the others are at their end."""
+    pair.take_steps((3, 3))
+
+    def end(rank: int) -> None:
+        with pair.watches[rank].busy("publishing") if rank == 0 else nullcontext():
+            time.sleep(2 * LONGEST_S * (rank == 0))
+        pair.watches[rank].__exit__(None, None, None)
+
+    pair.both(end)
+    assert pair.ends == {0: [], 1: []}
+
+
 def test_who_ends_with_an_error_of_its_own_need_not_be_waited_for(patient_pair: Pair) -> None:
     patient_pair.watches[1].__exit__(TrainError, TrainError("mine"), None)
     wait_for(lambda: patient_pair.ends[0], longest_s=20)
@@ -138,6 +152,18 @@ def test_an_error_of_the_program_stays_what_it_is(patient_pair: Pair) -> None:
     error = RuntimeError("mat1 and mat2 shapes cannot be multiplied")
     patient_pair.watches[0].__exit__(RuntimeError, error, None)
     patient_pair.watches[1].__exit__(RuntimeError, error, None)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), BrokenPipeError(), ValueError("closed")])
+def test_a_process_ends_though_nobody_can_be_told(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def refuse(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=refuse, flush=lambda: None))
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with pytest.raises(SystemExit) as end:
+        module._exit("process 1 of 2 has ended")
+    assert end.value.code == module.STATUS
 
 
 @contextmanager

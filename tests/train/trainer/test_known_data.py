@@ -83,8 +83,12 @@ def test_other_data_are_refused_with_both_identities(
     assert said.startswith(f"error: data.path={copied / 'data'}: ")
 
 
-@pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
-def test_changed_bytes_are_refused_at_every_start(copied: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "whole"), [("images.npy", 1 << 28), ("labels.npy", 1 << 28), ("labels.npy", 1000)])
+def test_changed_bytes_are_refused_at_every_start(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, name: str, whole: int
+) -> None:
+    """Those of labels also where the images are too large for that."""
+    monkeypatch.setattr(known_data, "READ_WHOLE", whole)
     path = copied / "data" / name
     if name == "images.npy":
         flip(path, -9)

@@ -1,3 +1,4 @@
+import errno
 import json
 import shutil
 from dataclasses import replace
@@ -12,7 +13,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sngan_cond import Generator, sample
-from sngan_cond.hub.checkpoints import state_text
+from sngan_cond.hub.checkpoints import saved_steps, state_text
 from tests.processes import called, python, run
 from tests.refusals import refused
 from tests.train.launch import logged, refused_run, run_here, tiny_command, weights
@@ -20,6 +21,7 @@ from train.__main__ import main
 from train.config import TrainConfig
 from train.errors import TrainError
 from train.publishing.export import export_checkpoint
+from train.run import checkpoint
 from train.run.agreement import check_batches
 from train.run.run import LOCK_FILE
 from train.trainer.schedule import linear_decay
@@ -182,3 +184,33 @@ def test_a_checkpoint_of_other_networks_is_refused(
     ]
     assert "the run has no whole checkpoint (damaged are those of step 4, 6; it had come to step 6)" in err
     assert {path: path.stat().st_mtime_ns for path in other.rglob("*")} == before
+
+
+@pytest.mark.parametrize(("steps", "save_every", "left"), [(7, 7, [4, 6, 7]), (8, 1, [7, 8])])
+def test_a_checkpoint_that_the_start_found_damaged_takes_no_whole_ones_place(
+    finished: Path, tiny_data: Path, tmp_path: Path, steps: int, save_every: int, left: list[int]
+) -> None:
+    """Until its step is saved again."""
+    shutil.copytree(finished, tmp_path / "run")
+    damaged = tmp_path / "run/checkpoints/step-00000006/generator.safetensors"
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert run_here(tiny_command(tiny_data, tmp_path / "run", f"steps={steps}", f"save_every={save_every}")) == 0
+    assert saved_steps(tmp_path / "run/checkpoints") == left
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EIO, "Input/output error", "some/file"), "some/file: cannot be read now (Input/output error)"),
+        (FileNotFoundError("No such file: x"), "step-00000006: cannot be read now (No such file: x)"),
+    ],
+)
+def test_a_checkpoint_that_the_disk_no_longer_gives_is_no_misfit(
+    finished: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, said: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(checkpoint, "load_file", refuse)
+    refused_run(tiny_command(tiny_data, finished, "steps=7"), f"{said}, which may pass; nothing was changed")
