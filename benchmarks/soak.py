@@ -71,8 +71,8 @@ def soak(server: Server, seconds: float, times: float) -> dict[str, Any]:
     memory = MemoryWatch(server.pid)
     capacity = ask_at_once(server, memory, CAPACITY_CLIENTS, min(30.0, seconds / 4))["images_per_s"]
     crowd = Crowd(server.port)
-    # Until what grows has its size: the line is full, and Gradio has a quarter of a MB for each of the 1,000 sessions that
-    # came last and for those that have waited longer.
+    # Until what grows has its size: the line is full, and Gradio keeps a quarter of a MB for each of the last 1,000
+    # sessions and for those that have waited longer.
     crowd.come(times * capacity, min(180.0, 0.3 * seconds))
     crowd.outcomes.clear()
     crowd.taken.clear()

@@ -208,6 +208,7 @@ def test_a_run_that_has_reached_its_end_waits_for_the_hub(
     assert hub.published == [6]
 
 
+@pytest.mark.slow
 def test_every_publication_is_of_its_own_step(tiny_data: Path, tmp_path: Path, hub: FakeHub) -> None:
     """Also where no checkpoint would be due: the stand-in refuses a folder that says another step."""
     assert run_here(tiny_command(tiny_data, tmp_path / "run", "hub.repo=user/name", "hub.every=3", "save_every=4")) == 0

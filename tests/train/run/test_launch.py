@@ -42,7 +42,8 @@ def test_a_tracker_that_is_not_installed_is_refused(
     refused_run(command, "trackers=wandb: the package is not installed; pip install -e '.[wandb]' brings it")
 
 
-@pytest.mark.parametrize("program", ["train", pytest.param("train.evaluate", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["train", "train.evaluate"])
 def test_a_process_that_never_comes_is_said_in_one_line(
     tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
@@ -121,6 +122,7 @@ def test_two_processes_agree_on_a_vote(tmp_path: Path) -> None:
     assert run([*TWO, script], PYTHONPATH=".").stdout.count("[True, True, False]") == 2
 
 
+@pytest.mark.slow
 def test_nothing_imports_a_module_that_only_posix_has() -> None:
     """filelock and others choose by platform; `tests/train/test_without_posix.py` prepares data without them."""
     posix = {"fcntl", "grp", "pwd", "resource", "termios"}

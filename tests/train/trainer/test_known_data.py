@@ -99,6 +99,7 @@ def test_changed_bytes_are_refused_at_every_start(
     refused_run(command(copied), f"data.path={path}: sha256 is ", "dataset.json says ", "; the file has changed")
 
 
+@pytest.mark.slow
 def test_of_large_images_all_bytes_are_read_where_the_file_has_changed_or_on_request(
     copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,6 +120,7 @@ def test_of_large_images_all_bytes_are_read_where_the_file_has_changed_or_on_req
     assert f"error: {images}: sha256 is " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_learns_its_data_with_its_next_checkpoint(
     copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -109,6 +109,7 @@ def test_what_does_not_fit_is_one_line_and_status_2(
     refused_run(tiny_command(tiny_data, finished, "trackers=[tensorboard]", *overrides), message)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_without_graphs(finished: Path, tiny_data: Path) -> None:
     """As a run is told whose update could not be recorded."""
     assert run_here(tiny_command(tiny_data, finished, "trackers=[tensorboard]", "speed.capture=false")) == 0

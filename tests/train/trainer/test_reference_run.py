@@ -184,7 +184,7 @@ def differing(found: dict[str, Tensor], expected: dict[str, Tensor]) -> list[str
     return names
 
 
-QUICK = ("hinge", "clipping", "gradient penalty")
+QUICK = ("hinge",)
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in RUNS if name not in QUICK]
 
 
@@ -231,6 +231,7 @@ WRONG: list[Settings] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
 def test_a_setting_that_is_off_is_noticed(wrong: Settings, tiny_data: Path, hinge: Path) -> None:
     reference = ReferenceRun(changed(settings_of("hinge", tiny_data), wrong), tiny_data)

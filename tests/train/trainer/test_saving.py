@@ -190,6 +190,7 @@ def test_a_loss_that_is_not_finite_names_the_checkpoint_that_was_being_written(
     assert f"Last good checkpoint: {checkpoint(tmp_path, 2)}. Lower" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("slow_disk")
 def test_a_step_is_scored_once_no_kill_can_take_it_back(
     tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
@@ -270,6 +271,7 @@ def test_a_full_disk_between_saves_costs_nothing_but_pictures(
     assert not list(tmp_path.rglob(".step-*"))
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_removed_comes_back_with_the_next_checkpoint(
     tmp_path: Path,
     tiny_data: Path,
