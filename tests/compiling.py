@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch._inductor.config
-
 
 @contextmanager
 def scalar_code() -> Iterator[None]:
@@ -12,5 +10,7 @@ def scalar_code() -> Iterator[None]:
 
     Measured on the official trajectory, 87 files: 126 s in place of 187.
     """
+    import torch._inductor.config  # here: it takes seconds, and quick tests that are collected need none
+
     with torch._inductor.config.patch({"cpp.simdlen": 1}):
         yield

@@ -92,6 +92,7 @@ def test_the_recipes_command_makes_the_images_again(
     assert np.array_equal(np.load("images.npy"), result.images.permute(0, 2, 3, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", REQUESTS, ids=lambda wanted: wanted.tab)
 def test_every_image_is_made_again_from_where_it_comes(service: Service, wanted: Request) -> None:
     """Exactly where it is of one class; where classes are blended, the weights are rounded once more."""

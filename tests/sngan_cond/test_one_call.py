@@ -68,6 +68,7 @@ def objective(
     return calls, found, list(torch.autograd.grad(found.total, list(counted.parameters())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "name"),
     [*itertools.product(NETWORKS[:2], SETTINGS), *itertools.product(NETWORKS[2:], ("update", "weight", "batch"))],

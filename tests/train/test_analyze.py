@@ -57,6 +57,7 @@ def by_hand(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     return sigma, W / sigma
 
 
+@pytest.mark.slow
 def test_spectral_numbers_are_those_of_an_svd_of_the_saved_tensors(finished: Path, drawn: Path) -> None:
     found = json.loads((drawn / "analysis.json").read_text())["a"]
     assert [(kept["step"], kept["images_seen"]) for kept in found["spectral_norms"]] == [(2, 32), (4, 64), (6, 96)]

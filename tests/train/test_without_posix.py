@@ -21,6 +21,7 @@ def played(program: str, *arguments: object) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_shapes_are_prepared_without_what_only_posix_has(tmp_path: Path, workers: int) -> None:
     out = tmp_path / "out"

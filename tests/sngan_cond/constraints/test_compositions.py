@@ -77,6 +77,7 @@ def update(D: torch.nn.Module, constraint: Constraint, seed: int = 0) -> torch.T
     return objective.total.detach()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "name"), list(itertools.product(NETWORKS, CONSTRAINTS)))
 def test_update_save_and_fold(network: tuple[str, str], name: str) -> None:
     torch.manual_seed(0)

@@ -86,6 +86,7 @@ CONVOLUTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_operator_norm_is_that_of_the_dense_jacobian(name: str) -> None:
     torch.manual_seed(3)

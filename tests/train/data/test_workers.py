@@ -30,6 +30,7 @@ def test_the_chunks_of_16_workers_fit_the_shared_memory_of_a_container() -> None
         assert 16 * workers.QUEUED_PER_WORKER * size * side * side * 3 + workers.SPARED_BYTES <= 1 << 26
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("images", [2, 3, 4, 9, 1000])
 def test_little_room_makes_chunks_smaller_and_changes_no_byte(

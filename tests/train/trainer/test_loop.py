@@ -187,6 +187,7 @@ def test_a_checkpoint_of_other_networks_is_refused(
     assert {path: path.stat().st_mtime_ns for path in other.rglob("*")} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("steps", "save_every", "left"), [(7, 7, [4, 6, 7]), (8, 1, [7, 8])])
 def test_a_checkpoint_that_the_start_found_damaged_takes_no_whole_ones_place(
     finished: Path, tiny_data: Path, tmp_path: Path, steps: int, save_every: int, left: list[int]

@@ -133,6 +133,7 @@ def test_a_publication_finds_the_grid_of_its_step(
     assert grids == [names[:2], names]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("slow_disk")
 @pytest.mark.parametrize("status", [0, 130])
 def test_what_is_published_is_whole_and_all_is_handed_over_before_the_end(

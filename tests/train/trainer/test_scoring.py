@@ -47,6 +47,7 @@ def test_evaluation_of_both_generators_changes_no_bit_of_the_run(tmp_path: Path,
         assert sixth[f"{name}/{row['name']}"] == pytest.approx(row["value"], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_each_report_is_of_the_weights_it_names(tmp_path: Path, tiny_data: Path) -> None:
     """What was scored in the run is what a checkpoint of that step holds: the average, and the generator itself."""
     kernel = (*IDENTITY, *COUNTS, "evaluation.metrics=[kernel]", "seed=9")

@@ -54,6 +54,7 @@ def traces() -> dict[tuple[str, bool], list[Launch]]:
     }
 
 
+@pytest.mark.slow
 def test_no_feature_at_128_px_is_float32_or_contiguous(traces: dict[tuple[str, bool], list[Launch]]) -> None:
     excepted = set()
     for (_, has_kernels), launches in traces.items():
@@ -77,6 +78,7 @@ def test_a_folded_kernel_is_copied_once_and_a_gradient_never(traces: dict[tuple[
         assert not any(launch.is_backward for launch in copies)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["D", "G"])
 def test_the_other_forms_convolve_channels_last_too(network: str) -> None:
     speed = SpeedConfig(convolution="shuffled", pad_channels=True)
@@ -91,6 +93,7 @@ def test_the_other_forms_convolve_channels_last_too(network: str) -> None:
     assert {features.dtype for features in padded if features.shape[2:] == (32, 32)} == {torch.bfloat16}
 
 
+@pytest.mark.slow
 def test_label_planes_join_in_type_and_layout_of_the_features() -> None:
     config = load_config("imagenet_128_concat", ["generator.channels=16", "discriminator.channels=16"])
     launches = [launch for launch in trace_update(config, "D", batch=N) if launch.name == "cat"]
