@@ -61,11 +61,15 @@ class Strike:
     def __init__(self, fault: Fault, root: Path, fired: Path) -> None:
         self.fault, self.root, self.fired = fault, root, fired
         self.lasting: tuple[int, tuple[str, ...]] | None = None  # an error, and the kinds that have it from here on
+        self.no_room = ""  # path of a file of which a write was cut short: the next one fails
         self._older: dict[str, bytes] = {}
 
     def __call__(self, deed: Deed) -> Any:
         if self.lasting is not None and deed.operation.kind in self.lasting[1]:
             raise system_error(deed, self.lasting[0])
+        if self.no_room == deed.path and deed.operation.kind == "write":
+            self.no_room = ""
+            raise system_error(deed, errno.ENOSPC)
         if self.fault.kind == "older":
             self._remember(deed)
         if deed.operation != self.fault.operation:
@@ -145,10 +149,14 @@ def _error(number: int) -> "Callable[[Strike, Deed], Any]":
     return act
 
 
-def _short(_: Strike, deed: Deed) -> Any:
+def _short(strike: Strike, deed: Deed) -> Any:
+    """Write a part and say how much, as a system does that has room for no more; the next write fails."""
     assert deed.half is not None
-    deed.half()
-    raise system_error(deed, errno.ENOSPC)
+    written = deed.half()
+    if deed.operation.kind != "write":
+        raise system_error(deed, errno.ENOSPC)
+    strike.no_room = deed.path
+    return written
 
 
 def _lasting(number: int, kinds: tuple[str, ...]) -> "Callable[[Strike, Deed], Any]":

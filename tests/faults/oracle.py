@@ -187,6 +187,8 @@ def _may_differ(fault: Fault, reference: Reference, named: list[str]) -> tuple[s
     victim = fault.operation.place
     if fault.kind in DAMAGES and named and not reference.has_steps:
         return ("",)  # the command took another checkpoint, and said so
+    if fault.kind == "gone" and re.fullmatch(r"run/checkpoints/step-\d+", victim) and not reference.has_steps:
+        return ("",)  # gone before it was listed, which is as if it had not been there; results name their checkpoint
     last = f"run/checkpoints/step-{max(reference.first.checkpoints, default=0):08d}/"
     if named and _took_run(fault):  # what it held but for the end is not made again
         return tuple(name for name in reference.first.digest if not name.startswith(last))
@@ -249,6 +251,8 @@ def _names(place: str, line: str) -> bool:
 def _is_about(fault: Fault, line: str) -> bool:
     """Return whether a line tells of a fault: the place, what the system said, or that the Hub does not answer."""
     words = ("No space left", "Input/output error", "Stale file handle", "Read-only", "Hub", "published", "has ended")
+    if fault.kind == "freeze" and "do not meet" in line:  # who has not joined yet is known to nobody
+        return True
     return _names(fault.operation.place, line) or any(word in line for word in words)
 
 
