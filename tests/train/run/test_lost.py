@@ -9,14 +9,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
+from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER, saved_steps
 from tests.train.launch import logged, refused_run, run_here, tiny_command, weights
+from tests.train.run.taken_over import STEPS, another_begins
 from train.config import TrainConfig
 from train.monitor.record import HEALTH_FILE
 from train.publishing.publisher import forget_published
 from train.reproduction.runner import RESULT_FILE
-from train.run.checkpoint import save_checkpoint
-from train.run.lock import FolderLock
 from train.run.lost import PUBLISHED_FILE, clean_up, move_aside, traces
 from train.run.numerics import TRAINING_FILE
 from train.run.run import CONFIG_FILE, LOCK_FILE, Run
@@ -151,21 +150,11 @@ def test_a_folder_that_another_run_has_by_now_is_left_to_it(
     tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Else the one would rotate the checkpoints of the other away."""
-    folder, other, should_stop = tmp_path / "run", FolderLock(tmp_path / "run" / LOCK_FILE), Run.should_stop
-
-    def replaced(run: Run) -> bool:
-        if run.bar.n == 4:
-            folder.rename(tmp_path / "removed")
-            other.take()
-            for step in (1, 2):
-                begun = {"step": step, "images_seen": 1, "seconds": 0.0, "world_size": 1, "config": {}}
-                save_checkpoint(folder / "checkpoints", state=begun, tensors={}, texts={}, keep=2)
-        return should_stop(run)
-
-    monkeypatch.setattr(Run, "should_stop", replaced)
+    folder = tmp_path / "run"
+    other = another_begins(folder, monkeypatch, at=4)
     sets = ("steps=8", "save_every=4", "log_every=1", "sample_every=100", "keep_checkpoints=2")
     assert run_here(tiny_command(tiny_data, folder, *sets)) == 2
     other.release()
     assert f"error: --run-dir {folder}: another process trains in it\n" in capsys.readouterr().err
-    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["step-00000001", "step-00000002"]
+    assert saved_steps(folder / "checkpoints") == STEPS
     assert {path.name for path in folder.iterdir()} == {LOCK_FILE, "checkpoints"}

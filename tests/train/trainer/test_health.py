@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from tests.train.launch import logged, run_here, tiny_command, weights
+from tests.train.run.taken_over import STEPS, another_begins
 from train.monitor.symptoms import Symptom
-from train.run.lock import FolderLock
-from train.run.run import LOCK_FILE, Run
+from train.run.run import Run
 from train.trainer import health
 
 SHORT = ("steps=4", "decay_from=null", "log_every=1", "save_every=100", "sample_every=100")
@@ -70,20 +70,12 @@ def test_a_run_that_went_back_is_one_at_half_the_rates(
 def test_a_run_that_goes_back_leaves_alone_what_another_has_begun_in_its_folder(
     tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, other, should_stop = tmp_path / "run", FolderLock(tmp_path / "run" / LOCK_FILE), Run.should_stop
-
-    def replaced(run: Run) -> bool:
-        if run.bar.n == 2:
-            folder.rename(tmp_path / "removed")
-            other.take()
-            (folder / "checkpoints/step-00000001").mkdir(parents=True)
-        return should_stop(run)
-
-    monkeypatch.setattr(Run, "should_stop", replaced)
+    folder = tmp_path / "run"
+    other = another_begins(folder, monkeypatch, at=2)
     assert run_here(tiny_command(tiny_data, folder, *SHORT, "monitor.action=rollback")) == 2
     other.release()
     assert f"error: --run-dir {folder}: another process trains in it\n" in capsys.readouterr().err
-    assert checkpoints(folder) == [1]
+    assert checkpoints(folder) == STEPS
 
 
 @pytest.mark.usefixtures("too_hot")
