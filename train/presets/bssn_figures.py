@@ -14,7 +14,6 @@ FIGURE_4 = Table(
         row("sn_conv_1.75", "SN_Conv, scale 1.75", CNN_CIFAR10, sn("operator", 1.75), IS="", gradient_norms=""),
         row("no_sn", "without SN (appendix L.2)", CNN_CIFAR10, no_sn(), IS="", gradient_norms=""),
     ],
-    also=("figure5", "figure18", "figure19"),
 )
 
 FIGURE_6 = Table(
@@ -85,7 +84,6 @@ FIGURE_2 = Table(
         row("sn", "with SN", MNIST, sn("operator"), gradient_norms="", note=EPOCH),
         row("no_sn", "without SN", MNIST, WGAN_GP, gradient_norms="", note=EPOCH),
     ],
-    also=("figure12",),
 )
 
 START: Values = {"steps": 10_000}  # where Figure 13 looks
@@ -109,5 +107,4 @@ FIGURE_10 = Table(
         row("explosion", "gradient explosion", CNN_CIFAR10, WGAN_GP, HIGH, IS=""),
         row("vanishing", "gradient vanishing", CNN_CIFAR10, WGAN_GP, HIGH, STRONG, IS=""),
     ],
-    also=("figure11",),
 )

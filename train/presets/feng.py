@@ -1,6 +1,6 @@
 """The table of the reproducibility report, Feng et al. 2019."""
 
-from train.presets.sngan import CIFAR10, CNN, STANDARD, WGAN_GP, no_sn
+from train.presets.sngan import CIFAR10, CNN, IMAGENET, STANDARD, WGAN_GP, no_sn
 from train.presets.tables import NOT_TRAINED, Base, Row, Table, Values, adam, row
 
 # Section 4: the hyper-parameters A, B and C "of three papers".
@@ -64,5 +64,29 @@ TABLE_1 = Table(
         *_model("layer_norm", "LN", no_sn(features="layer"), IS="3.3469", FID="219.828"),
         *_model("sngan", "SNGAN", SNGAN, IS="3.8849", FID="173.387", d_speed=4, note=SNGAN_NOTE),
     ],
-    also=("figure2", "figure3"),
+)
+
+BASE_128 = Base(
+    "report/base/cnn_128",
+    "Standard CNN at 128 px, no labels",
+    "section 3 and Figure 1. Open in the report: networks (the standard CNN is taken), batch (64), loss (standard), the "
+    "data set of 128 px (ImageNet is taken) and the length, of which Figure 1 shows more than 100,000 iterations",
+    IMAGENET,
+    CNN | STANDARD | {"d_updates_per_step": 1, "steps": 200_000},
+)
+FIGURE_1 = Table(
+    "report/figure1",
+    "Figure 1: the SNGAN at 128 px",
+    [
+        row(
+            "sngan_128",
+            "SNGAN, 128 px",
+            BASE_128,
+            SETTINGS["B"],
+            {"optim_d.lr": 0.004},
+            SNGAN,
+            IS="",
+            note=f"{SNGAN_NOTE} Setting B's momenta.",
+        )
+    ],
 )

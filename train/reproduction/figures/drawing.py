@@ -1,0 +1,17 @@
+"""Functions that draw the figures, by their kinds in the catalogue."""
+
+from collections.abc import Callable
+from typing import Any
+
+# draw(figure, tasks, **options) -> numbers drawn
+# Args:
+#     figure: an empty matplotlib.figure.Figure of `train.plotting.png`; the function sizes it (`train.plotting.panels`).
+#     tasks: Sequence[Task], all runs of `PaperFigure.runs`, every seed; a run that was stopped or failed has no whole
+#         checkpoint. `task.run_dir`, `task.config`, `task.row.label`, `task.seed`, `task.checkpoint`, `checkpoints(task)`.
+#     options: `PaperFigure.options`.
+# Returns:
+#     The numbers drawn, as JSON has them (no NaN); they are written beside the picture.
+# Raises:
+#     TrainError: where nothing can be drawn; a panel that alone cannot be has its reason instead (`reading.say`).
+Draw = Callable[..., dict[str, Any]]
+KINDS: dict[str, Draw] = {}
