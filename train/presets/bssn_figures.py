@@ -36,7 +36,7 @@ FIGURE_6 = Table(
 
 FIGURE_8 = Table(
     "bssn/figure8",
-    "Figure 8: scaled LeCun initialisation (its SSN half is bssn/table1)",
+    "Figure 8: scaled LeCun initialisation; its SSN half is rows of bssn/table1",
     [
         row(
             f"lecun_{scale:g}",
@@ -45,7 +45,7 @@ FIGURE_8 = Table(
             no_sn(init="lecun", init_scale=scale),
             IS="",
             note="The axis is not printed; good scales are near 0.2 and 1.2. The paper counts the best score during "
-            "training (M.1); the score measured is the one at the end.",
+            "training (M.1), which --figure bssn/figure8 draws; the score in the table is the one at the end.",
         )
         for scale in (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 2.0)
     ],

@@ -5,13 +5,12 @@ from typing import Any
 
 # draw(figure, tasks, **options) -> numbers drawn
 # Args:
-#     figure: an empty matplotlib.figure.Figure of `train.plotting.png`; the function sizes it (`train.plotting.panels`).
-#     tasks: Sequence[Task], all runs of `PaperFigure.runs`, every seed; a run that was stopped or failed has no whole
-#         checkpoint. `task.run_dir`, `task.config`, `task.row.label`, `task.seed`, `task.checkpoint`, `checkpoints(task)`.
+#     figure: an empty matplotlib.figure.Figure; the function sizes it (`train.plotting.panels`).
+#     tasks: Sequence[Task], all runs of `PaperFigure.runs`, every seed; one that failed has no result.
 #     options: `PaperFigure.options`.
 # Returns:
 #     The numbers drawn, as JSON has them (no NaN); they are written beside the picture.
 # Raises:
-#     TrainError: where nothing can be drawn; a panel that alone cannot be has its reason instead (`reading.say`).
+#     TrainError: where nothing can be drawn. A panel that alone cannot be has its reason instead (`reading.say`).
 Draw = Callable[..., dict[str, Any]]
 KINDS: dict[str, Draw] = {}

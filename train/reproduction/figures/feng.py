@@ -31,7 +31,7 @@ FIGURES = (
         kind="score_curves",
         options={"panels": [("inception_score", "*"), ("fid", "*")], "best_of": ", setting "},
         draws="a panel for each score over generator updates, a line a model",
-        measured_by="scores of the raw generator at intervals during training, at the setting with the best score at the "
-        f"end, as the report does not say which it drew; {OVER_SEEDS}",
+        measured_by="scores of the raw generator at intervals during training, at the setting with the best score at "
+        f"the end, as the report does not say which it drew; {OVER_SEEDS}",
     ),
 )

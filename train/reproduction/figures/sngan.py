@@ -40,8 +40,8 @@ FIGURES = (
         title="Figure 3: squared singular values of D's weights, CIFAR-10 and STL-10",
         rows={"sngan/figure1": [f"*_{method}_?" for method in ("weight_clipping", "weight_norm", "spectral_norm")]},
         kind="singular_values",
-        draws="a panel a layer and data set: weight clipping, weight and spectral normalisation, at the setting with the "
-        "best score",
+        draws="a panel a layer and data set: weight clipping, weight and spectral normalisation, at the setting with "
+        "the best score",
         measured_by="exact decomposition of the weights as the forward pass uses them, over the largest value",
     ),
     PaperFigure(
@@ -120,7 +120,7 @@ FIGURES = (
         title="Figure 14: sets of singular values that weight and spectral normalisation allow",
         rows={},
         kind="possible_singular_values",
-        draws="drawn sets of singular values in increasing order, those of weight normalisation scaled by 1 / sqrt(d_o)",
+        draws="sets of singular values in increasing order, those of weight normalisation scaled by 1 / sqrt(d_o)",
         measured_by="random matrices of random rank and decay, normalised by the constraints themselves; exact",
     ),
     PaperFigure(
@@ -130,7 +130,7 @@ FIGURES = (
         needs=("scores", "checkpoints"),
         kind="critic_losses",
         draws="over generator updates: the critic's loss on images it was trained on and on others, and the score",
-        measured_by="loss with gradient penalty of each kept checkpoint on training images and on the test split, which "
-        f"must be prepared beside the training set; the class score at intervals; {OVER_SEEDS}",
+        measured_by="loss with gradient penalty of each kept checkpoint on training images and on the test split, "
+        f"prepared beside the training set; the class score at intervals; {OVER_SEEDS}",
     ),
 )
