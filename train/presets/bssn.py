@@ -202,5 +202,4 @@ TABLE_6 = Table(
         for dataset in CNNS
         for (gamma, method), line in _TABLE_6.items()
     ],
-    also=("table7",),
 )

@@ -113,7 +113,6 @@ FIGURE_1 = Table(
         if dataset == "cifar10" or name not in ("gan_gp", "batch_norm")
         for setting, optimisers in SETTINGS.items()
     ],
-    also=("table1",),
 )
 
 Scores = tuple[str, ...]  # inception score and FID, as printed
@@ -199,8 +198,4 @@ TABLE_2 = Table(
         *_line("dcgan", "DCGAN (Radford et al.)", stl10=("7.84+-.07",), absent=TOO_SMALL),
         *_line("warde_farley", "Warde-Farley et al.", stl10=("8.51+-.13",), absent=QUOTED),
     ],
-    also=(
-        "table4",
-        "table5",
-    ),
 )

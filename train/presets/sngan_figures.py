@@ -62,7 +62,6 @@ FIGURE_5 = Table(
         row("no_norm", "without normalisation", CONCAT, no_sn(), IS="collapsed"),
         row("layer_norm", "layer normalisation", CONCAT, METHODS["layer_norm"], IS="collapsed"),
     ],
-    also=("table6",),
 )
 
 FIGURE_13 = Table(

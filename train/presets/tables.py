@@ -162,14 +162,12 @@ class Table:
         key: name on the command line: the paper's in `PAPERS` and the table's, e.g. "sngan/table2".
         title: the paper's number for it, and what it shows.
         rows: its rows, in order.
-        also: other tables of the paper whose contents the presets of the rows are.
         best: lines that are the best of rows.
     """
 
     key: str
     title: str
     rows: Sequence[Row]
-    also: tuple[str, ...] = ()
     best: Sequence[Best] = ()
 
     @property

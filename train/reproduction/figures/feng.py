@@ -19,7 +19,7 @@ FIGURES = (
         title="Figure 2: scores of each model at settings A, B and C",
         rows=_TRAINED,
         kind="bars",
-        options={"metric": ["inception_score", "fid"], "panels": {"": "*"}, "split": ", setting "},
+        options={"metric": ["inception_score", "fid"], "shown": {"": "*"}, "by": ", setting "},
         draws="a panel for each score, a group of bars a model, a bar a setting",
         measured_by=f"the score at the end of each run; {OVER_SEEDS}",
     ),
@@ -29,7 +29,7 @@ FIGURES = (
         rows=_TRAINED,
         needs=("scores",),
         kind="score_curves",
-        options={"panels": [("inception_score", "*"), ("fid", "*")], "best_of": ", setting "},
+        options={"shown": [("inception_score", "*"), ("fid", "*")], "best_of": ", setting "},
         draws="a panel for each score over generator updates, a line a model",
         measured_by="scores of the raw generator at intervals during training, at the setting with the best score at "
         f"the end, as the report does not say which it drew; {OVER_SEEDS}",

@@ -1,7 +1,11 @@
 """The figures by name, and every table and figure of the papers that has none, with the reason."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from sngan_cond.validation import did_you_mean
 from train.errors import TrainError
+from train.presets.index import TABLES
 from train.presets.tables import PAPERS, Row, Table
 from train.reproduction.figures import bssn, feng, sngan
 from train.reproduction.figures.registry import Need, PaperFigure
@@ -33,6 +37,13 @@ def find_figures(name: str) -> tuple[PaperFigure, ...]:
     if len(found) > 1:
         raise TrainError(f"--figure {name}: several are called so: {', '.join(figure.key for figure in found)}")
     return tuple(found)
+
+
+def tables_of(figures: Sequence[PaperFigure]) -> list[Table]:
+    """Return the tables with those of their rows that figures are drawn from, each once."""
+    rows = {(table.key, row.name) for figure in figures for table, row in figure.runs}
+    chosen = [replace(t, rows=[row for row in t.rows if (t.key, row.name) in rows]) for t in TABLES]
+    return [table for table in chosen if table.rows]
 
 
 def needs_of(table: Table, row: Row) -> frozenset[Need]:

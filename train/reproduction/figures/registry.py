@@ -9,8 +9,9 @@ from train.presets.index import TABLES
 from train.presets.tables import PAPERS, Paper, Row, Table
 
 OVER_SEEDS = "mean over seeds; the bar or band is its standard error over seeds"
-# What a figure needs of a run beside its end: scores at intervals, or checkpoints kept at intervals.
-Need = Literal["scores", "checkpoints"]
+# What a figure needs of a run beside its end: scores at intervals, checkpoints kept at the same intervals, or images
+# like those it was trained on that it has not seen (`Task.validation_path`).
+Need = Literal["scores", "checkpoints", "validation"]
 
 
 @dataclass(frozen=True, kw_only=True)
