@@ -181,9 +181,10 @@ def curves_in(axes: "Axes", tasks: Sequence[Task], metric: str, best_of: str = "
         for step, value in zip(curve.steps, curve.values, strict=True):
             lines.setdefault(task.row.label, {}).setdefault(step, []).append(value)
     drawn = []
-    for (label, points), colour, marker in zip(lines.items(), itertools.cycle(COLOURS), itertools.cycle(_MARKERS)):
+    looks = itertools.product(("-", "--"), COLOURS)
+    for (label, points), (line, colour), marker in zip(lines.items(), looks, itertools.cycle(_MARKERS), strict=False):
         made = [{"step": step, **_stated(points[step])} for step in sorted(points)]
-        _line(axes, [point["step"] for point in made], made, colour, marker, label)
+        _line(axes, [point["step"] for point in made], made, colour, marker, label, line)
         drawn.append({"line": label, "points": made})
     over_updates(axes)
     axes.set_ylabel(name.replace("_", " "))
@@ -200,11 +201,17 @@ def _best_settings(tasks: Sequence[Task], metric: str, at: str) -> tuple[list[Ta
 
 
 def _line(
-    axes: "Axes", x: Sequence[float], points: Sequence[Mapping[str, Any]], colour: str, marker: str, label: str
+    axes: "Axes",
+    x: Sequence[float],
+    points: Sequence[Mapping[str, Any]],
+    colour: str,
+    marker: str,
+    label: str,
+    line: str = "-",
 ) -> None:
     means = np.array([point["mean"] for point in points])
     errors = np.array([point["error"] or 0.0 for point in points])
-    axes.plot(x, means, color=colour, marker=marker, markersize=3, label=label)
+    axes.plot(x, means, color=colour, linestyle=line, marker=marker, markersize=3, label=label)
     axes.fill_between(x, means - errors, means + errors, color=colour, alpha=0.2, linewidth=0)
 
 
