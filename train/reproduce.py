@@ -1,4 +1,4 @@
-"""`python -m train.reproduce`: train and measure the rows of the papers' tables beside the papers' numbers."""
+"""`python -m train.reproduce`: train and measure the rows of the papers' tables, and draw the papers' figures."""
 
 import argparse
 import os
@@ -20,6 +20,9 @@ from train.cli import add_overrides
 from train.errors import TrainError
 from train.presets.index import find_tables
 from train.presets.tables import Table
+from train.reproduction.figures.index import FIGURES, find_figures, needs_of, tables_of
+from train.reproduction.figures.names import print_names
+from train.reproduction.figures.registry import PaperFigure
 
 if TYPE_CHECKING:
     from train.reproduction.task import Scoring
@@ -30,7 +33,12 @@ EPILOG = """examples:
   python -m train.reproduce --table sngan/table2 --budget smoke --run-dir runs/smoke
   python -m train.reproduce --table figure1 --rows 'cifar10_*_A' 'cifar10_*_D' --budget short --percent 2 --seeds 3 \\
       --extractor efficientnet-lite0 --set generator.channels=32 discriminator.channels=32 --run-dir runs/settings
+  python -m train.reproduce --figure all --list
+  python -m train.reproduce --figure bssn/figure9 --budget short --percent 2 --seeds 3 --run-dir runs/curves
 
+A name of a table that is also a figure's draws the figure too. Tables and figures share runs: a figure that looks into
+training needs scores or checkpoints at 20 intervals, and its runs take these for tables as well; --set
+evaluation.every=0 leaves the scores out.
 After a stop, the same command resumes; finished runs are read, not made again."""
 
 
@@ -38,12 +46,13 @@ def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     p = OneLineParser(
         prog="python -m train.reproduce",
-        description="Train and measure rows of the papers' tables beside the papers' numbers.",
+        description="Train and measure rows of the papers' tables beside the papers' numbers, and draw their figures.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = p.add_argument
-    add("--table", default="all", metavar="NAME", help="all (default), sngan, bssn, sngan/table2, ...")
+    add("--table", metavar="NAME", help="all (default), sngan, bssn, sngan/table2, ...")
+    add("--figure", metavar="NAME", help="figures instead of tables: all, sngan, bssn, bssn/figure9, ...")
     add("--rows", nargs="+", metavar="PATTERN", help="names of rows, * for any letters (default: all rows)")
     add(
         "--budget",
@@ -114,12 +123,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _main(args: argparse.Namespace) -> int:
-    tables = select(find_tables(args.table), args.rows)
+    if args.table is not None and args.figure is not None:
+        raise TrainError(f"--figure {args.figure}: not with --table; a command makes one or the other")
+    figures = find_figures(args.figure) if args.figure is not None else ()
+    tables = select(tables_of(figures) if figures else find_tables(args.table or "all"), args.rows)
     if not args.list:
         _check(args)
-        return _reproduce(args, tables)
+        return _reproduce(args, tables, figures)
     try:
-        _print_list(tables, hours=args.hours)
+        if figures:
+            print_names(args.figure, figures)
+        else:
+            _print_list(tables, hours=args.hours)
         return 0
     except BrokenPipeError:  # as in `--list | head`; Python flushes stdout once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -155,9 +170,10 @@ def _print_list(tables: Sequence[Table], *, hours: bool) -> None:
     print_overview(tables, cost.hours)
 
 
-def _reproduce(args: argparse.Namespace, tables: Sequence[Table]) -> int:
+def _reproduce(args: argparse.Namespace, tables: Sequence[Table], figures: Sequence[PaperFigure]) -> int:
     from train.evaluation.protocols import protocol_named
     from train.reproduction.curves import plot_curves
+    from train.reproduction.figures.drawing import FILE, draw_figures
     from train.reproduction.results import Result, plot_results, write_results
     from train.reproduction.runner import run_tasks
     from train.reproduction.task import Budget, Task
@@ -171,14 +187,22 @@ def _reproduce(args: argparse.Namespace, tables: Sequence[Table]) -> int:
         overrides=tuple(args.overrides),
     )
     tasks = [
-        Task(table=table, row=row, seed=seed, budget=budget, scoring=scoring, folder=args.run_dir)
+        Task(
+            table=table,
+            row=row,
+            seed=seed,
+            budget=budget,
+            scoring=scoring,
+            folder=args.run_dir,
+            needs=needs_of(table, row),
+        )
         for table in tables
         for row in table.rows
-        if row.base is not None
-        for seed in range(budget.seeds)
+        if row.base is not None or row.real is not None
+        for seed in range(budget.seeds if row.base is not None else 1)
     ]
     for task in tasks:  # what does not fit is said before anything is trained
-        _ = task.config
+        _ = task.row.real or task.config
         _ = protocol_named(task.table.paper.protocol).reduced(fakes=scoring.fakes, reals=scoring.reals)
     args.run_dir.mkdir(parents=True, exist_ok=True)
     results: dict[str, list[Result]] = {}
@@ -186,12 +210,21 @@ def _reproduce(args: argparse.Namespace, tables: Sequence[Table]) -> int:
     for task, result in run_tasks(tasks, jobs=args.jobs, log=print):
         results.setdefault(task.preset, []).append(result)
         stopped = result.is_stopped
-        write_results(args.run_dir, tables, budget, results)  # after every run: a kill leaves the table so far
-    plot_results(args.run_dir / "table.png", write_results(args.run_dir, tables, budget, results))
-    if not is_smoke:  # a few steps make no curve
-        plot_curves(args.run_dir, tasks)
-    print(f"{args.run_dir / 'table.md'}: {sum(len(table.rows) for table in tables)} rows")
-    return 130 if stopped else 0
+        if not figures:
+            write_results(args.run_dir, tables, budget, results)  # after every run: a kill leaves the table so far
+    if not figures:
+        plot_results(args.run_dir / "table.png", write_results(args.run_dir, tables, budget, results))
+        if not is_smoke:  # a few steps make no curve
+            plot_curves(args.run_dir, tasks)
+        print(f"{args.run_dir / 'table.md'}: {sum(len(table.rows) for table in tables)} rows")
+        figures = [FIGURES[table.key] for table in tables if table.key in FIGURES]
+    if stopped:
+        return 130
+    for one in draw_figures(args.run_dir, figures, tasks, budget):
+        print(f"{one.figure.key}: {'drawn' if one.is_drawn else 'not drawn'}{''.join(f'; {r}' for r in one.reasons)}")
+    if figures:
+        print(f"{args.run_dir / FILE}: {len(figures)} figures")
+    return 0
 
 
 def _scoring(args: argparse.Namespace) -> "Scoring":

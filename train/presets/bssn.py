@@ -1,9 +1,10 @@
 """Lin et al. 2021: networks, data and how SN varies; Tables 1, 6 and 7, scores of SN and BSN, scaled and with gamma."""
 
 from train.presets.sngan import CIFAR10, CNN, IMAGENET, NO_AVERAGE, NO_LABELS, STL10, WASSERSTEIN
-from train.presets.tables import NOT_TRAINED, Base, Dataset, Method, Row, Table, Values, adam, constraint, row
+from train.presets.tables import Base, Dataset, Method, Row, Table, Values, adam, best, constraint, row
 
 CELEBA = Dataset("--source torchvision:CelebA --split all --download --resolution 64", "data/celeba-64", 64)  # gdown
+DATASETS = {"cifar10": CIFAR10, "stl10": STL10, "celeba": CELEBA, "imagenet": IMAGENET}
 _MNIST = Dataset("--source torchvision:MNIST --download --resolution 28", "data/mnist-28", 28)
 
 # In gan.py of fjxmlzn/BSN the passes read u and an operation of its own moves it after each update of D.
@@ -114,7 +115,7 @@ def _scores(line: tuple[str, ...], dataset: str, remark: str = "") -> dict[str, 
 
 def _real(*datasets: str) -> list[Row]:
     return [
-        row(f"{dataset}_real", f"Real data, {dataset}", absent=NOT_TRAINED, **_scores(_TABLE_1["real"], dataset))
+        row(f"{dataset}_real", f"Real data, {dataset}", real=DATASETS[dataset], **_scores(_TABLE_1["real"], dataset))
         for dataset in datasets
     ]
 
@@ -139,7 +140,7 @@ def _scaled(dataset: str, method: str, scale: float) -> Row:
 # SN and BSN at every scale that was tried; the table's SSN and BSSN are the best of them, for each metric.
 TABLE_1 = Table(
     "bssn/table1",
-    "Table 1: SN, SSN, BSN and BSSN; Figures 65 and 66; the SSN half of Figure 8",
+    "Table 1: SN, SSN, BSN and BSSN",
     [
         *_real(*SCALES),
         *(
@@ -149,7 +150,11 @@ TABLE_1 = Table(
             for scale in scales
         ),
     ],
-    also=("figure65", "figure66"),
+    best=[
+        best(f"{line.upper()}, {dataset}", f"{dataset}_{method}_*", **_scores(_TABLE_1[line], dataset))
+        for dataset in SCALES
+        for line, method in (("ssn", "sn"), ("bssn", "bsn"))
+    ],
 )
 
 _STARTS_AT_1 = "Appendix O: gradient penalty 10; gamma starts at 1 as in fjxmlzn/BSN, whose gamma also scales biases."
@@ -178,7 +183,7 @@ def _at_setting(dataset: str, gamma: str, method: str, setting: str) -> Row:
 
 TABLE_6 = Table(
     "bssn/table6",
-    "Tables 6 and 7, Figures 24 to 64: SN and BSN without, with one, and with a gamma a layer",
+    "Tables 6 and 7: SN and BSN without, with one, and with a gamma a layer",
     [
         *_real(*CNNS),
         *(
@@ -188,5 +193,13 @@ TABLE_6 = Table(
             for setting in SETTINGS
         ),
     ],
-    also=("table7", "figure9", *(f"figure{number}" for number in range(24, 65))),
+    best=[
+        best(
+            f"{method.upper()}{GAMMAS[gamma].label}, {dataset}",
+            f"{dataset}_{method}_{gamma}[1-5]",
+            **_scores(line, dataset),
+        )
+        for dataset in CNNS
+        for (gamma, method), line in _TABLE_6.items()
+    ],
 )

@@ -14,7 +14,6 @@ FIGURE_4 = Table(
         row("sn_conv_1.75", "SN_Conv, scale 1.75", CNN_CIFAR10, sn("operator", 1.75), IS="", gradient_norms=""),
         row("no_sn", "without SN (appendix L.2)", CNN_CIFAR10, no_sn(), IS="", gradient_norms=""),
     ],
-    also=("figure5", "figure18", "figure19"),
 )
 
 FIGURE_6 = Table(
@@ -37,7 +36,7 @@ FIGURE_6 = Table(
 
 FIGURE_8 = Table(
     "bssn/figure8",
-    "Figure 8: scaled LeCun initialisation (its SSN half is bssn/table1)",
+    "Figure 8: scaled LeCun initialisation; its SSN half is rows of bssn/table1",
     [
         row(
             f"lecun_{scale:g}",
@@ -46,7 +45,7 @@ FIGURE_8 = Table(
             no_sn(init="lecun", init_scale=scale),
             IS="",
             note="The axis is not printed; good scales are near 0.2 and 1.2. The paper counts the best score during "
-            "training (M.1); the score measured is the one at the end.",
+            "training (M.1), which --figure bssn/figure8 draws; the score in the table is the one at the end.",
         )
         for scale in (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 2.0)
     ],
@@ -85,7 +84,6 @@ FIGURE_2 = Table(
         row("sn", "with SN", MNIST, sn("operator"), gradient_norms="", note=EPOCH),
         row("no_sn", "without SN", MNIST, WGAN_GP, gradient_norms="", note=EPOCH),
     ],
-    also=("figure12",),
 )
 
 START: Values = {"steps": 10_000}  # where Figure 13 looks
@@ -109,5 +107,4 @@ FIGURE_10 = Table(
         row("explosion", "gradient explosion", CNN_CIFAR10, WGAN_GP, HIGH, IS=""),
         row("vanishing", "gradient vanishing", CNN_CIFAR10, WGAN_GP, HIGH, STRONG, IS=""),
     ],
-    also=("figure11",),
 )

@@ -17,15 +17,13 @@ def find_tables(name: str) -> tuple[Table, ...]:
     """Return the tables that a name on the command line means.
 
     Args:
-        name: "all", a paper ("sngan"), a table ("sngan/table2"), or a part that only one table has ("table2"); tables
-            and figures that another table's runs make count too.
+        name: "all", a paper ("sngan"), a table ("sngan/table2"), or a part that only one table has ("table2").
     Raises:
         TrainError: if no table, or more than one, is meant.
     """
     if of_paper := tuple(table for table in TABLES if name in ("all", table.paper.name)):
         return of_paper
     found = [table for table in TABLES if name in (table.key, table.name)]
-    found = found or [table for table in TABLES if name.removeprefix(f"{table.paper.name}/") in table.also]
     if not found:
         keys = [table.key for table in TABLES]
         hint = did_you_mean(name, [*keys, *(table.name for table in TABLES)], f"allowed are all, {', '.join(keys)}")

@@ -62,7 +62,6 @@ FIGURE_5 = Table(
         row("no_norm", "without normalisation", CONCAT, no_sn(), IS="collapsed"),
         row("layer_norm", "layer normalisation", CONCAT, METHODS["layer_norm"], IS="collapsed"),
     ],
-    also=("figure7", "table6"),
 )
 
 FIGURE_13 = Table(
@@ -158,7 +157,6 @@ TABLE_7 = Table(
         row("resnet_spectral_norm", "w/ Spectral norm.", WGAN_GP_RESNET, SN, IS="7.85+-.06", FID="23.6", note=NOTE),
         row("resnet_spectral_norm_wide", WIDER, WGAN_GP_RESNET, WIDE, IS="7.96+-.06", FID="22.5", note=NOTE),
     ],
-    also=("figure15",),
 )
 
 TABLE_8 = Table(

@@ -8,11 +8,16 @@ Values = dict[str, Any]  # dotted keys of `TrainConfig`, as after `--set`, with 
 
 
 class Paper(NamedTuple):
-    """A paper and the evaluation protocol of `train.evaluation.protocols` that its scores follow."""
+    """A paper and the evaluation protocol of `train.evaluation.protocols` that its scores follow.
+
+    Args:
+        spread: what the paper's +- is.
+    """
 
     name: str
     citation: str
     protocol: str
+    spread: str
 
 
 _PAPERS = (
@@ -20,13 +25,21 @@ _PAPERS = (
         "sngan",
         "Miyato et al. 2018, Spectral normalization for generative adversarial networks (arXiv 1802.05957)",
         "paper",
+        "standard deviation over ten sets of 5,000 images of one run (appendix B.1); of ResNets in Table 2 over runs "
+        "of several seeds (footnote 5)",
     ),
     Paper(
         "report",
         "Feng et al. 2019, ICLR reproducibility of SNGAN (COMP6248 challenge, University of Southampton)",
         "paper",
+        "not given",
     ),
-    Paper("bssn", "Lin et al. 2021, Why spectral normalization stabilizes GANs (arXiv 2009.02773)", "bsn"),
+    Paper(
+        "bssn",
+        "Lin et al. 2021, Why spectral normalization stabilizes GANs (arXiv 2009.02773)",
+        "bsn",
+        "standard error over runs of five seeds (Table 6)",
+    ),
 )
 PAPERS = {paper.name: paper for paper in _PAPERS}
 
@@ -85,9 +98,7 @@ class Row(NamedTuple):
     reported: Mapping[str, str]
     note: str
     absent: str
-
-
-NOT_TRAINED = "nothing is trained"  # real data
+    real: Dataset | None = None
 
 
 def row(
@@ -97,6 +108,7 @@ def row(
     *parts: Values | Method,
     note: str = "",
     absent: str = "",
+    real: Dataset | None = None,
     **reported: str,
 ) -> Row:
     """Describe a row.
@@ -107,16 +119,39 @@ def row(
         base: what it extends; None where nothing is trained.
         parts: what differs from the base; a later one wins.
         note: choices that the paper leaves open, and how they were made.
-        absent: why the row has no preset, where it has none.
+        absent: why nothing is measured, where there is neither a base nor real data.
+        real: data set whose images are scored themselves, in a row of real data.
         reported: metric to the number as printed, "" where the paper only draws it; IS and FID are short forms.
     """
     settings: Values = {} if base is None else base.values
     for part in parts:
         settings |= part.values if isinstance(part, Method) else part
         note = f"{note} {part.note}".strip() if isinstance(part, Method) else note
+    return Row(name, label, base, settings, _by_metric(reported), note, absent, real)
+
+
+def _by_metric(reported: Mapping[str, str]) -> dict[str, str]:
     names = {"IS": "inception_score", "FID": "fid"}
-    numbers = {names.get(metric, metric): number for metric, number in reported.items()}
-    return Row(name, label, base, settings, numbers, note, absent)
+    return {names.get(metric, metric): number for metric, number in reported.items()}
+
+
+class Best(NamedTuple):
+    """A line of a table that is the best of several rows, for each metric, as `best` makes it."""
+
+    label: str
+    rows: str
+    reported: Mapping[str, str]
+
+
+def best(label: str, rows: str, **reported: str) -> Best:
+    """Describe such a line.
+
+    Args:
+        label: as the paper writes it.
+        rows: pattern of the rows' names.
+        reported: as for `row`.
+    """
+    return Best(label, rows, _by_metric(reported))
 
 
 @dataclass(frozen=True)
@@ -127,13 +162,13 @@ class Table:
         key: name on the command line: the paper's in `PAPERS` and the table's, e.g. "sngan/table2".
         title: the paper's number for it, and what it shows.
         rows: its rows, in order.
-        also: other tables and figures of the paper that the same runs make.
+        best: lines that are the best of rows.
     """
 
     key: str
     title: str
     rows: Sequence[Row]
-    also: tuple[str, ...] = ()
+    best: Sequence[Best] = ()
 
     @property
     def paper(self) -> Paper:

@@ -18,6 +18,7 @@ from train.evaluation.job import open_evaluation
 from train.evaluation.measure import evaluate
 from train.evaluation.real_features import default_cache
 from train.reproduction.gradients import gradient_norms, gradient_ratios
+from train.reproduction.real_data import score_real_images
 from train.reproduction.task import Task
 from train.run.checkpoint import Checkpoint
 from train.run.scalars import SCALARS_FILE
@@ -37,16 +38,18 @@ class Measured:
         name: "inception_score" or "fid" only with the published extractor.
         protocol: of a score; for any other number, what was measured.
         extractor: of a score, else None.
+        deviation: standard deviation over the splits of the images, of a score that has one.
     """
 
     name: str
     value: float
     protocol: str
     extractor: str | None = None
+    deviation: float | None = None
 
 
 def measure(run: Task) -> tuple[dict[str, list[Measured]], dict[str, str]]:
-    """Measure what its row reports of a run that was trained to its end.
+    """Measure what its row reports: of a run that was trained to its end, or of real images.
 
     Returns:
         Metric to its number, or two where a figure is about a range; and metric to the reason why there is none, or
@@ -87,17 +90,22 @@ def _scores(run: Task, metrics: Sequence[str]) -> dict[str, list[Measured]]:
     )
     job = open_evaluation(
         asked,
-        PreparedDataset.open(run.config.data.path),
+        PreparedDataset.open(run.data_path),
         device="cuda" if torch.cuda.is_available() else "cpu",
         weights_sha256=scoring.weights_sha256,
-        seed=run.config.seed,
+        seed=run.seed,
         cache=default_cache(),
     )
-    generator = Generator.from_pretrained(run.checkpoint.folder)
-    report = evaluate(job, generator if job.extractor is None else generator.to(job.extractor.device))
+    if run.row.real:
+        rows = score_real_images(job)
+    else:
+        generator = Generator.from_pretrained(run.checkpoint.folder)
+        rows = evaluate(job, generator if job.extractor is None else generator.to(job.extractor.device)).metrics
     return {
-        wanted[row["metric"]]: [Measured(row["name"], float(row["value"]), str(row["protocol"]), str(row["extractor"]))]
-        for row in report.metrics
+        wanted[row["metric"]]: [
+            Measured(row["name"], float(row["value"]), str(row["protocol"]), str(row["extractor"]), row["std"])
+        ]
+        for row in rows
     }
 
 

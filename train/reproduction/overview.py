@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from train.config import TrainConfig
 from train.presets.load import load_config
 from train.presets.tables import Row, Table
+from train.reproduction.figures.index import FIGURES
 
 WIDTH = 120
 DRAWN = "drawn"  # in a figure, without a printed number
@@ -21,8 +22,8 @@ def print_overview(tables: Sequence[Table], hours: Hours | None = None) -> None:
     for table in tables:
         print(f"\n{table.key}: {table.title}")
         _print_wrapped(table.paper.citation)
-        if table.also:
-            _print_wrapped(f"the same runs make {', '.join(table.also)}")
+        if drawn := [figure.name for figure in FIGURES.values() if table.key in figure.rows]:
+            _print_wrapped(f"figures drawn from these runs: {', '.join(drawn)}")
         _print_rows(table, hours)
         for reason in dict.fromkeys(row.absent for row in table.rows if row.absent):
             _print_wrapped(f"no run of {', '.join(row.name for row in table.rows if row.absent == reason)}: {reason}")

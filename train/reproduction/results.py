@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from train.reproduction.task import Budget
 from train.stored import STRICT
 
 STOPPED = "stopped"
+OVER_SPLITS = "standard deviation over the splits of one run's images"
+LOWEST_IS_BEST = ("fid",)
 Cell = dict[str, Any]
 
 
@@ -53,6 +56,8 @@ def cells(table: Table, row: Row, budget: Budget, results: Sequence[Result]) -> 
     """
     done = sum(result.steps > 0 for result in results)
     status = budget.status if done == budget.seeds else f"{budget.status}; {done} of {budget.seeds} runs"
+    if row.real:
+        done, status = len(results), "smoke" if budget.name == "smoke" else "real data"
     made = []
     for metric, number in row.reported.items():
         measured = _over_runs([one for result in results for one in result.measured.get(metric, [])])
@@ -72,8 +77,38 @@ def cells(table: Table, row: Row, budget: Budget, results: Sequence[Result]) -> 
     return made
 
 
+def best_cells(table: Table, made: Sequence[Cell]) -> list[Cell]:
+    """Return the cells of the table's lines that are the best of several rows.
+
+    The rule: of the rows that were measured, the one with the best mean over its runs, highest but for the FID, for
+    each metric alone.
+
+    Args:
+        made: the cells of the rows.
+    Returns:
+        As of `cells`, with "chosen": the row and of how many.
+    """
+    found = []
+    for line in table.best:
+        names = {row.label for row in table.rows if fnmatchcase(row.name, line.rows)}
+        for metric, number in line.reported.items():
+            of_rows = [cell for cell in made if cell["row"] in names and cell["metric"] == metric]
+            if not of_rows:
+                continue  # they were not asked for
+            measured = [cell for cell in of_rows if cell["measured"]]
+            sign = -1 if metric in LOWEST_IS_BEST else 1
+            best = max(measured or of_rows, key=lambda cell: sign * cell["measured"][0]["mean"] if measured else 0)
+            chosen = f"{best['row']}, of {len(measured)} of {len(names)} rows" if measured else ""
+            found.append({**best, "row": f"{line.label}: best", "paper": number, "chosen": chosen})
+    return found
+
+
 def _over_runs(measured: Sequence[Measured]) -> list[dict[str, Any]]:
-    """Return the mean over runs and its standard error, None for a single run, of every number by its name."""
+    """Return the mean over runs of every number by its name, its error and what that is.
+
+    The error is the standard error of the mean over runs; of a single run, the deviation over the splits of its images
+    where there is one, else None.
+    """
     by_name: dict[str, list[Measured]] = {}
     for one in measured:
         by_name.setdefault(one.name, []).append(one)
@@ -81,9 +116,10 @@ def _over_runs(measured: Sequence[Measured]) -> list[dict[str, Any]]:
     for name, found in by_name.items():
         values, n = [one.value for one in found], len(found)
         mean = sum(values) / n
-        error = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n) if n > 1 else None
+        error = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n) if n > 1 else found[0].deviation
+        what = f"standard error over {n} seeds" if n > 1 else OVER_SPLITS if error is not None else None
         same = {"protocol": found[0].protocol, "extractor": found[0].extractor}
-        numbers.append({"name": name, "mean": mean, "error": error, "n": n, **same})
+        numbers.append({"name": name, "mean": mean, "error": error, "error_is": what, "n": n, **same})
     return numbers
 
 
@@ -97,10 +133,10 @@ def write_results(
     Returns:
         The tables with their cells.
     """
-    made = [
-        (table, [cell for row in table.rows for cell in cells(table, row, budget, results.get(table.preset(row), ()))])
-        for table in tables
-    ]
+    made = []
+    for table in tables:
+        of_rows = [cell for row in table.rows for cell in cells(table, row, budget, results.get(table.preset(row), ()))]
+        made.append((table, [*of_rows, *best_cells(table, of_rows)]))
     facts = {
         "budget": budget.name,
         "percent": budget.percent if budget.name == "short" else None,
@@ -118,14 +154,23 @@ def _markdown(made: Sequence[tuple[Table, list[Cell]]], budget: Budget) -> str:
     lines = [
         "# Reproduction",
         "",
-        f"Budget {budget.name}, seeds {budget.seeds}{extra}. Measured: mean and standard error over n runs.",
+        f"Budget {budget.name}, seeds {budget.seeds}{extra}. Measured: mean over runs, and what ± is in brackets.",
         "A score carries its extractor's name: only `inception_score` and `fid` may be held against the paper's.",
     ]
     for table, found in made:
-        lines += ["", f"## {table.key}", "", f"{table.paper.citation}.", f"{table.title}.", ""]
+        lines += [
+            "",
+            f"## {table.key}",
+            "",
+            f"{table.paper.citation}.",
+            f"{table.title}.",
+            f"± of the paper: {table.paper.spread}.",
+            "",
+        ]
         lines += ["| row | metric | paper | measured | status |", "| --- | --- | --- | --- | --- |"]
         for cell in found:
             numbers = "<br>".join(_number(number) for number in cell["measured"]) or cell["reason"]
+            numbers += f"<br>{cell['chosen']}" if cell.get("chosen") else ""
             row = cell["row"].replace("|", "/")
             lines.append(f"| {row} | {cell['metric']} | {cell['paper']} | {numbers} | {cell['status']} |")
     return "\n".join(lines) + "\n"
@@ -133,7 +178,7 @@ def _markdown(made: Sequence[tuple[Table, list[Cell]]], budget: Budget) -> str:
 
 def _number(number: Mapping[str, Any]) -> str:
     error = "" if number["error"] is None else f" ± {number['error']:.2g}"
-    return f"{number['name']} {number['mean']:.4g}{error} (n = {number['n']}; {number['protocol']})"
+    return f"{number['name']} {number['mean']:.4g}{error} ({number['error_is'] or 'one run'}; {number['protocol']})"
 
 
 def plot_results(path: Path, made: Sequence[tuple[Table, list[Cell]]]) -> None:
@@ -158,4 +203,5 @@ def plot_results(path: Path, made: Sequence[tuple[Table, list[Cell]]]) -> None:
             axes.set_yticks(places, [label for label, _ in points])
             axes.set_ylim(-0.6, len(points) - 0.4)
             axes.set_title(title, loc="left")
-        figure.supxlabel("mean over seeds and its standard error")
+        said = {one["error_is"] for points in by_name.values() for _, one in points if one["error_is"]}
+        figure.supxlabel(f"mean over seeds; bars: {', '.join(sorted(said)) or 'none, single runs'}")

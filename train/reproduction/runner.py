@@ -37,13 +37,24 @@ def run_task(task: Task) -> Result:
         earlier = _earlier_result(task.run_dir / RESULT_FILE)
         if earlier is not None and earlier.request == request and not earlier.reasons:
             return earlier
-        steps = _trained(task)
+        steps = 0 if task.row.real else _trained(task)
+        measured, reasons = measure(task)
+        result = Result(seed=task.seed, request=request, steps=steps, measured=measured, reasons=reasons)
     except TrainError as error:
-        return Result(seed=task.seed, request=request, measured={}, reasons={"run": str(error)})
-    measured, reasons = measure(task)
-    result = Result(seed=task.seed, request=request, steps=steps, measured=measured, reasons=reasons)
-    write_text_atomically(task.run_dir / RESULT_FILE, json.dumps(asdict(result), indent=2) + "\n")
+        result = Result(seed=task.seed, request=request, measured={}, reasons={"run": str(error)})
+    if not result.is_stopped:
+        write_text_atomically(task.run_dir / RESULT_FILE, json.dumps(asdict(result), indent=2) + "\n")
     return result
+
+
+def result_of(task: Task) -> Result | None:
+    """Return the result of a run that is there already, None where it was made for another request."""
+    try:
+        request = task.request()
+    except TrainError:
+        request = {}  # as `run_task` has it then
+    result = _earlier_result(task.run_dir / RESULT_FILE)
+    return result if result is not None and result.request == request else None
 
 
 def _earlier_result(path: Path) -> Result | None:
@@ -81,7 +92,10 @@ def run_tasks(tasks: list[Task], *, jobs: int, log: Callable[[str], None]) -> It
     """
     smoke = [task for task in tasks if task.budget.name == "smoke"]
     if smoke:
-        draw_smoke_data(smoke[0].folder / SMOKE_DATA, {task.config.resolution for task in smoke})
+        folder = smoke[0].folder / SMOKE_DATA
+        draw_smoke_data(folder, {task.resolution for task in smoke})
+        unseen = {task.resolution for task in smoke if "validation" in task.needs}
+        draw_smoke_data(folder, unseen, suffix="-test", seed=1)
     with _finished(tasks, jobs) as finished:
         for number, (task, result) in enumerate(finished, start=1):
             reasons = "; ".join(dict.fromkeys(result.reasons.values()))
@@ -115,14 +129,18 @@ def _start_worker(threads: int) -> None:
     end_with_parent()  # a run may be cut off at any instant and resumes at the next start
 
 
-def draw_smoke_data(folder: Path, sides: set[int]) -> None:
+def draw_smoke_data(folder: Path, sides: set[int], *, suffix: str = "", seed: int = 0) -> None:
     """Draw the shapes that smoke tests run on, unless they are there already: a data set for each side in pixels.
 
+    Args:
+        suffix: end of the names of their folders.
+        seed: of the shapes.
     Raises:
         TrainError: if one cannot be made.
     """
     for side in sorted(sides):
-        out = folder / str(side)
+        out = folder / f"{side}{suffix}"
         arguments = ["--source", "shapes", "--resolution", side, "--limit", SMOKE_DATA_IMAGES, "--out", out]
+        arguments += ["--seed", seed, "--workers", 1]  # 40 images are drawn before a second process has started
         if not (out / INFO_NAME).is_file() and prepare([str(argument) for argument in arguments]):
             raise TrainError(f"{out}: the drawn data set of the smoke test cannot be made")

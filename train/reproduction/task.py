@@ -1,23 +1,30 @@
 """One run of a row: how much of it is trained, where it is kept and how it is scored."""
 
 import functools
+import json
 import math
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from train.config import TrainConfig
 from train.data.info import INFO_NAME, DatasetInfo
 from train.errors import TrainError
 from train.presets.load import config_to_dict, load_config
-from train.presets.tables import Row, Table
+from train.presets.tables import Row, Table, Values
 from train.run.checkpoint import Checkpoint, newest_checkpoint
+
+if TYPE_CHECKING:
+    from train.reproduction.figures.registry import Need
 
 SMOKE_STEPS = 5
 SMOKE_CLASSES = 10
 SMOKE_DATA_IMAGES = 40
 SMOKE_DATA = "smoke-data"  # folder beside the runs
+INTERVALS = 20  # of a run that a figure looks into; of a smoke test, two
+SCORES = ["class_score", "frechet"]  # at intervals
 # Under which a preset still runs all of its parts, in seconds on a CPU.
 _SMALLEST = {
     **dict.fromkeys(("generator.channels", "discriminator.channels", "discriminator.embed_dim"), 4),
@@ -55,11 +62,15 @@ class Budget:
         """How much of a row it runs, as the results say it."""
         return {"smoke": "smoke", "short": f"short: {self.percent:g}% of the updates", "paper": "full"}[self.name]
 
-    def config(self, preset: str, *, seed: int, smoke_data: Path) -> TrainConfig:
+    def config(
+        self, preset: str, *, seed: int, smoke_data: Path, needs: "Collection[Need]" = (), scores: Values | None = None
+    ) -> TrainConfig:
         """Return what is trained for one run of a row.
 
         Args:
             smoke_data: folder of the shapes that `runner.draw_smoke_data` draws, a data set a resolution.
+            needs: what figures need of the run.
+            scores: settings of `evaluation` for those taken at intervals; None takes none.
         Raises:
             TrainError: if an override does not fit.
         """
@@ -76,6 +87,11 @@ class Budget:
             settings |= {"steps": steps} | dict.fromkeys(("save_every", "sample_every"), max(1, steps // 20))
             if config.decay_from is not None:
                 settings["decay_from"] = min(math.floor(config.decay_from * self.percent / 100), steps - 1)
+        every = max(1, settings.get("steps", config.steps) // (2 if self.name == "smoke" else INTERVALS))
+        if "checkpoints" in needs:
+            settings |= {"save_every": every, "keep_checkpoints": INTERVALS + 1}
+        if "scores" in needs and scores is not None:
+            settings |= {"evaluation.every": every, **scores}
         return load_config(preset, [*(f"{key}={value}" for key, value in settings.items()), *self.overrides])
 
 
@@ -97,14 +113,23 @@ class Scoring:
     fakes: int | None = None
     reals: int | None = None
 
+    def during_training(self, protocol: str) -> Values | None:
+        """Return the settings of `evaluation` that score as at the end of a run; None without an extractor."""
+        if self.extractor is None:
+            return None
+        asked = {"protocol": protocol, "extractor": self.extractor, "weights": self.weights, "metrics": SCORES}
+        counts = {"fakes": self.fakes, "reals": self.reals}
+        return {f"evaluation.{key}": json.dumps(value) for key, value in (asked | counts).items() if value is not None}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """One run of one row.
 
     Args:
-        row: one with a preset, of `table`.
+        row: one with a preset, or of real data, of `table`.
         folder: holds all runs.
+        needs: what figures need of the run.
     """
 
     table: Table
@@ -113,6 +138,7 @@ class Task:
     budget: Budget
     scoring: Scoring
     folder: Path
+    needs: "frozenset[Need]" = frozenset()
 
     @property
     def preset(self) -> str:
@@ -126,14 +152,36 @@ class Task:
 
     @functools.cached_property
     def config(self) -> TrainConfig:
-        """What is trained."""
-        return self.budget.config(self.preset, seed=self.seed, smoke_data=self.folder / SMOKE_DATA)
+        """What is trained; of a row of real data, which trains nothing, there is none."""
+        scores = self.scoring.during_training(self.table.paper.protocol)
+        smoke_data = self.folder / SMOKE_DATA
+        return self.budget.config(self.preset, seed=self.seed, smoke_data=smoke_data, needs=self.needs, scores=scores)
+
+    @property
+    def resolution(self) -> int:
+        """Side of its images in pixels."""
+        return self.row.real.resolution if self.row.real else self.config.resolution
+
+    @property
+    def data_path(self) -> Path:
+        """Folder of its prepared data set."""
+        if self.row.real is None:
+            return Path(self.config.data.path)
+        if self.budget.name == "smoke":
+            return self.folder / SMOKE_DATA / str(self.resolution)
+        return self.budget.data_root / Path(self.row.real.path).name
+
+    @property
+    def validation_path(self) -> Path:
+        """Folder of the images that it is not trained on: the test split, prepared beside the data set."""
+        return self.data_path.with_name(f"{self.data_path.name}-test")
 
     def request(self) -> dict[str, Any]:
         """Return what the result depends on: a result made for another request does not count."""
-        data = Path(self.config.data.path) / INFO_NAME
+        data = self.data_path / INFO_NAME
         images = DatasetInfo.read(data).sha256 if data.is_file() else None
-        return {"config": config_to_dict(self.config), "scoring": asdict(self.scoring), "data_sha256": images}
+        config = None if self.row.real else config_to_dict(self.config)
+        return {"config": config, "scoring": asdict(self.scoring), "data_sha256": images}
 
     @property
     def checkpoint(self) -> Checkpoint:

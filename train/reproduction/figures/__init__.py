@@ -1,1 +1,1 @@
-"""The papers' figures, drawn of runs: each function fills one figure and returns the numbers in it."""
+"""Every figure of the papers: which runs it needs, what is drawn of them, and how that is measured."""

@@ -1,0 +1,109 @@
+"""Drawing the figures of the papers from runs that were made: a picture and its numbers each, and a list of all."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from train.errors import TrainError
+from train.files import write_text_atomically
+from train.plotting import escaped, png
+from train.reproduction.figures import critic, samples, scores, singular_values
+from train.reproduction.figures.registry import PaperFigure
+from train.reproduction.task import Budget, Task
+
+# draw(figure, tasks, **options) -> numbers drawn
+# Args:
+#     figure: an empty matplotlib.figure.Figure; the function sizes it (`train.plotting.panels`).
+#     tasks: Sequence[Task], all runs of `PaperFigure.runs`, every seed; one that failed has no result.
+#     options: `PaperFigure.options`.
+# Returns:
+#     The numbers drawn, as JSON has them (no NaN), which are written beside the picture. Of them "reasons" lists why
+#     parts are missing, and "spread" says what bars, bands or choices are, for the title.
+# Raises:
+#     TrainError: where nothing can be drawn. A panel that alone cannot be has its reason instead (`reading.say`).
+Draw = Callable[..., dict[str, Any]]
+KINDS: dict[str, Draw] = {
+    "bars": scores.bars,
+    "best_samples": samples.best_samples,
+    "critic_losses": critic.critic_losses,
+    "possible_singular_values": singular_values.possible_singular_values,
+    "real_and_generated": samples.real_and_generated,
+    "sample_matrix": samples.sample_matrix,
+    "score_against": scores.score_against,
+    "score_curves": scores.score_curves,
+    "singular_values": singular_values.singular_values,
+}
+FILE = "figures.md"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What became of a figure.
+
+    Args:
+        reasons: why it, or parts of it, are missing.
+    """
+
+    figure: PaperFigure
+    is_drawn: bool
+    reasons: Sequence[str]
+
+
+def draw_figures(folder: Path, figures: Sequence[PaperFigure], tasks: Sequence[Task], budget: Budget) -> list[Drawn]:
+    """Draw figures into a folder, each as a PNG file and a JSON file of its numbers, and list them in `figures.md`.
+
+    Args:
+        tasks: runs that were asked for, of which each figure takes its own.
+    """
+    made = []
+    for figure in figures:
+        own = {(table.key, row.name) for table, row in figure.runs}
+        chosen = [task for task in tasks if (task.table.key, task.row.name) in own]
+        made.append(_draw(folder, figure, chosen, budget, missing=len(own) - len({task.preset for task in chosen})))
+        write_text_atomically(folder / FILE, _markdown(made, budget))  # after each: drawing all takes minutes
+    return made
+
+
+def _draw(folder: Path, figure: PaperFigure, tasks: Sequence[Task], budget: Budget, *, missing: int) -> Drawn:
+    path = folder / f"{figure.key.replace('/', '-')}.png"
+    try:
+        if figure.rows and not tasks:
+            raise TrainError("none of its rows was asked for")
+        with png(path) as canvas:
+            numbers = KINDS[figure.kind](canvas, tasks, **figure.options)
+            said = [figure.title, _spent(budget) if figure.rows else "", str(numbers.get("spread", ""))]
+            said += [f"{missing} of its rows were not asked for"] if missing else []
+            canvas.suptitle(escaped("\n".join(filter(None, said))), fontsize=8)
+    except TrainError as error:
+        path.unlink(missing_ok=True)  # of an earlier call, of which the list would not speak
+        path.with_suffix(".json").unlink(missing_ok=True)
+        return Drawn(figure, is_drawn=False, reasons=[str(error)])
+    facts = {"figure": figure.key, "title": figure.title, "measured_by": figure.measured_by, "budget": _spent(budget)}
+    text = json.dumps({**facts, **numbers}, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text_atomically(path.with_suffix(".json"), text + "\n")
+    return Drawn(figure, is_drawn=True, reasons=[*dict.fromkeys(numbers.get("reasons", []))])
+
+
+def _spent(budget: Budget) -> str:
+    extra = f", with {' '.join(budget.overrides)}" if budget.overrides else ""
+    what = "smoke: shows that it can be drawn, and nothing else" if budget.name == "smoke" else budget.status
+    return f"{what}; {budget.seeds} seed{'s' if budget.seeds > 1 else ''}{extra}"
+
+
+def _markdown(made: Sequence[Drawn], budget: Budget) -> str:
+    lines = [
+        "# Figures",
+        "",
+        f"Budget: {_spent(budget)}. The numbers drawn stand in a JSON file beside each picture.",
+        "",
+    ]
+    lines += ["| figure | drawn | measured by | not drawn, and why |", "| --- | --- | --- | --- |"]
+    for one in made:
+        name = f"{one.figure.key.replace('/', '-')}.png"
+        link = f"[{one.figure.key}]({name})" if one.is_drawn else one.figure.key
+        what = one.figure.draws if one.is_drawn else "nothing"
+        reasons = "<br>".join(one.reasons).replace("|", "/")
+        lines.append(f"| {link} | {what} | {one.figure.measured_by} | {reasons} |")
+    return "\n".join(lines) + "\n"
