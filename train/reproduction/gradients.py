@@ -51,7 +51,7 @@ def gradient_ratios(D: Discriminator, x: Tensor, y: Tensor | None) -> tuple[floa
 def image_gradient_norms(D: Discriminator, x: Tensor, y: Tensor | None) -> list[float]:
     """Return for each layer the mean over single images of what `gradient_norms` returns of one."""
     singles = [gradient_norms(D, x[i : i + 1], None if y is None else y[i : i + 1]) for i in range(len(x))]
-    return torch.tensor(singles, dtype=torch.float64).mean(0).tolist()  # type: ignore[no-any-return]
+    return torch.tensor(singles, dtype=torch.float64).mean(0).tolist()
 
 
 def spectral_factors(D: Discriminator) -> list[float]:

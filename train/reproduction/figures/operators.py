@@ -16,7 +16,8 @@ from sngan_cond.fast.power_iteration import power_iteration
 from train.analysis.measure import load_discriminator
 from train.errors import TrainError
 from train.plotting import COLOURS, add_legend, panels
-from train.reproduction.figures.kept import LINE, curve, measure_kept, over_updates
+from train.reproduction.figures.kept import LINE, curve, measure_kept
+from train.reproduction.figures.scores import over_updates
 from train.reproduction.task import Task
 from train.run.checkpoint import Checkpoint
 
@@ -36,16 +37,15 @@ class Bounds(NamedTuple):
     upper: float
 
 
-def draw_ratios(figure: "Figure", tasks: Sequence[Task]) -> dict[str, Any]:
+def norm_ratios(figure: "Figure", tasks: Sequence[Task]) -> dict[str, Any]:
     """Draw the norm of every convolution of D as an operator over its matrix's, with bounds: a panel for each layer.
 
     Source: Lin et al. 2021, Figures 20 and 21 and appendix L.3.
     """
-    kept = measure_kept(tasks, norm_ratios)
-    measured = {f"{task.row.label}, seed {task.seed}" for task in tasks} - set(kept.missing)
-    configs = [task.config.discriminator for task in tasks if f"{task.row.label}, seed {task.seed}" in measured]
-    bounds = {name: ratio_bounds(layer, shape) for name, (layer, shape) in _convolutions(configs[0]).items()}
-    grid = panels(figure, len(kept.layers), columns=COLUMNS, width_inch=2.6)
+    kept = measure_kept(tasks, _ratios)
+    config = next(task.config.discriminator for task in tasks if task.row.label in kept.rows)
+    bounds = {name: ratio_bounds(layer, shape) for name, (layer, shape) in _convolutions(config).items()}
+    grid = panels(figure, len(kept.layers), columns=COLUMNS, width_inch=2.6, same_axes=True)
     for number, (axes, name) in enumerate(zip(grid, kept.layers, strict=True), start=1):
         for (label, row), colour in zip(kept.rows.items(), COLOURS[1:], strict=False):
             axes.plot([moment.step for moment in row], curve(row, name), **LINE, color=colour, label=label)
@@ -56,24 +56,24 @@ def draw_ratios(figure: "Figure", tasks: Sequence[Task]) -> dict[str, Any]:
         over_updates(axes)
     figure.supylabel("norm as an operator / norm of the matrix")
     add_legend(figure, grid)
-    plain = {name: bound._asdict() for name, bound in bounds.items()}
-    return {"measured": "of the normalised weights, power iteration to convergence", "bounds": plain, **kept.plain()}
+    return {"bounds": {name: bound._asdict() for name, bound in bounds.items()}, **kept.plain()}
 
 
 @torch.no_grad()
-def norm_ratios(task: Task, checkpoint: Checkpoint) -> dict[str, float]:
+def _ratios(task: Task, checkpoint: Checkpoint) -> dict[str, float]:
     """Return for each convolution of a checkpoint's D its norm as an operator over that of its (outputs, rest) matrix.
 
     No factor on the weight changes them, so they are those of the raw weight.
     """
     convolutions = _convolutions(task.config.discriminator)
     D = load_discriminator(task.config, checkpoint).double()
-    weights = {name: layer.weight for name, layer in normalised_layers(D) if name in convolutions}
-    return {
-        name: operator_norm(layer, shape, weights[name])
-        / float(torch.linalg.matrix_norm(matrix_view(weights[name], 0), 2))
-        for name, (layer, shape) in convolutions.items()
-    }
+    ratios = {}
+    for name, layer in normalised_layers(D):
+        if name in convolutions:
+            weight: Tensor = layer.weight
+            norm = float(torch.linalg.matrix_norm(matrix_view(weight, 0), 2))
+            ratios[name] = operator_norm(*convolutions[name], weight) / norm
+    return ratios
 
 
 def operator_norm(layer: nn.Module, input_shape: torch.Size, weight: Tensor) -> float:
@@ -108,12 +108,11 @@ def ratio_bounds(layer: nn.Conv2d, input_shape: torch.Size) -> Bounds:
         layer: a plain convolution.
         input_shape: (1, C_in, H, W) of its real input.
     """
-    options = {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation}
-    ones = torch.ones(1, 1, *input_shape[2:], dtype=torch.float64)
+    ones = torch.ones(1, 1, *input_shape[2:], dtype=torch.float64, requires_grad=True)
     kernel = torch.ones(1, 1, *layer.kernel_size, dtype=torch.float64)
-    covered = F.conv2d(ones, kernel, **options)  # values of the input in each window
-    reads = torch.autograd.functional.vjp(lambda x: F.conv2d(x, kernel, **options), ones, torch.ones_like(covered))[1]
-    return Bounds(1.0 if int(covered.max()) == kernel.numel() else None, math.sqrt(float(reads.max())))
+    read = F.conv2d(ones, kernel, None, layer.stride, layer.padding, layer.dilation)  # values inside each window
+    (windows,) = torch.autograd.grad(read.sum(), ones)  # that read each value
+    return Bounds(1.0 if int(read.max()) == kernel.numel() else None, math.sqrt(float(windows.max())))
 
 
 def _convolutions(config: DiscriminatorConfig) -> dict[str, tuple[nn.Conv2d, torch.Size]]:

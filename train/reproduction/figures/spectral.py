@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from train.analysis.measure import decompose, load_discriminator
 from train.errors import TrainError
 from train.plotting import add_legend, panels
-from train.reproduction.figures.kept import draw_layers, measure_kept, over_updates
+from train.reproduction.figures.kept import draw_layers, measure_kept
+from train.reproduction.figures.scores import over_updates
 from train.reproduction.task import Task
 from train.run.checkpoint import Checkpoint
 
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_norms(figure: "Figure", tasks: Sequence[Task]) -> dict[str, Any]:
-    """Draw the exact spectral norm of every convolution of D, normalised, over training: a panel for each row.
+def spectral_norms(figure: "Figure", tasks: Sequence[Task]) -> dict[str, Any]:
+    """Draw the spectral norm of every convolution of D, normalised, over training: a panel for each row.
+
+    Exact, of the (outputs, rest) matrix of the weight as it acts.
 
     Source: Miyato et al. 2018, Figure 9 and appendix C.1.
     """
@@ -29,12 +32,12 @@ def draw_norms(figure: "Figure", tasks: Sequence[Task]) -> dict[str, Any]:
         over_updates(axes)
     figure.supylabel("spectral norm of the normalised weight")
     add_legend(figure, grid)
-    return {"measured": "exact, of the (outputs, rest) matrix of each convolution as it acts", **kept.plain()}
+    return kept.plain()
 
 
 def _norms(task: Task, checkpoint: Checkpoint) -> dict[str, float]:
     layers, _ = decompose(load_discriminator(task.config, checkpoint).double())
     norms = {name: norms.effective for name, norms in layers.items() if ".convs." in name}
     if not norms:
-        raise TrainError(f"{checkpoint.folder}: D has no convolutions in a row; a cnn, dcgan or mnist D has")
+        raise TrainError(f"{task.preset}: D has no convolutions in a row; those of cnn, dcgan and mnist have")
     return norms
