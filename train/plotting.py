@@ -22,6 +22,7 @@ _STYLE: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,  # the grid, below bars and bands
     "grid.color": "#e6e6e6",
     "lines.linewidth": 1.4,
     "lines.markersize": 5,
@@ -30,6 +31,7 @@ _STYLE: dict[str, Any] = {
     "savefig.dpi": 150,
 }
 _SPARE_INCH = 0.6  # for the title and the legend of a figure
+_LETTER_INCH = 0.065  # width of a letter in a legend
 _ASPECT = 0.72  # height of a panel over its width
 
 
@@ -112,4 +114,6 @@ def add_legend(figure: "Figure", grid: Sequence["Axes"]) -> None:
     """Add one legend below all panels; an entry that several of them have appears once."""
     handles = {text: line for axes in grid for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     if handles:
-        figure.legend(handles.values(), handles, loc="outside lower center", ncols=min(len(handles), 4))
+        entry_inch = 0.5 + _LETTER_INCH * max(map(len, handles))
+        columns = max(1, min(len(handles), 4, int(figure.get_size_inches()[0] / entry_inch)))
+        figure.legend(handles.values(), handles, loc="outside lower center", ncols=columns)

@@ -44,11 +44,13 @@ def critic_losses(figure: "Figure", tasks: Sequence[Task]) -> dict[str, Any]:
         stated = [(step, *mean_and_spread(values), len(values)) for step, values in sorted(points.items())]
         steps, means, errors, _ = zip(*stated, strict=True)
         colour, name = COLOURS[rows.index(label)], f"{label}, {side} images"
-        left.plot(steps, means, color=colour, linestyle=SIDES[side], marker=".", label=name)
+        left.plot(steps, means, color=colour, linestyle=SIDES[side], marker=".")
         low, high = ([m + sign * (e or 0.0) for m, e in zip(means, errors, strict=True)] for sign in (-1, 1))
         left.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
         keys = ("step", "mean", "error", "n")
         drawn.append({"line": name, "points": [dict(zip(keys, point, strict=True)) for point in stated]})
+    for side, style in SIDES.items():
+        left.plot([], [], color="black", linestyle=style, label=f"(a): {side} images")
     if not drawn:
         say(left, joined(reasons))
     left.set_title("(a)")
@@ -94,5 +96,5 @@ def critic_loss(task: Task, checkpoint: Checkpoint, real: torch.Tensor) -> float
         x, latents = real[first : first + _BATCH], z[first : first + _BATCH]
         batch = DiscriminatorBatch(x, None, latents, None)
         found = discriminator_objective(D, G, batch, loss=config.loss, constraint=constraint, rng=rng)
-        total += len(x) * float(found.total)
+        total += len(x) * found.total.item()
     return total / len(real)

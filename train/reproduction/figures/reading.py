@@ -129,7 +129,7 @@ def spread_text(counts: Sequence[int], spread: Spread, mark: str) -> str:
 
     Args:
         counts: seeds of each point.
-        mark: "bars" or "band".
+        mark: "error bars" or "band".
     """
     low, high = min(counts), max(counts)
     if high == 1:

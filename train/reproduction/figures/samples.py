@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SHEET_COLUMNS = 8
 CELL_COLUMNS = 4  # of a run's cell in a matrix
+_MARKED = 40  # points of a curve up to which each one is marked
 
 
 def best_samples(figure: "Figure", tasks: Sequence[Task], *, metrics: Sequence[str]) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def best_samples(figure: "Figure", tasks: Sequence[Task], *, metrics: Sequence[s
     labels = _sheet(axes, task, SHEET_COLUMNS)
     named = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in scores.items())
     axes.set_title(f"{task.row.label}, seed {task.seed}\n{named}")
-    what = f"the best of {len(tasks)} runs by {next(iter(scores)).replace('_', ' ')}"
+    what = f"the best of {len(tasks)} run{'s' if len(tasks) > 1 else ''} by {next(iter(scores)).replace('_', ' ')}"
     return {**_named(task), "scores": scores, "labels": labels, "reasons": reasons, "spread": what}
 
 
@@ -93,7 +94,8 @@ def real_and_generated(figure: "Figure", tasks: Sequence[Task]) -> dict[str, Any
         curve = curves[f"{net}/loss"]
         images = task.config.d_updates_per_step * task.config.batch_total
         points = [(n // images, value) for n, value in zip(curve.images_seen, curve.values, strict=True)]
-        axes.plot(*zip(*points, strict=True), color=colour, linewidth=0.7, label=net.upper())
+        marker = "." if len(points) < _MARKED else ""
+        axes.plot(*zip(*points, strict=True), color=colour, linewidth=0.7, marker=marker, label=net.upper())
         losses[net] = [[step, value] for step, value in points]
     over_updates(axes)
     axes.set_ylabel("loss")
@@ -105,6 +107,8 @@ def real_and_generated(figure: "Figure", tasks: Sequence[Task]) -> dict[str, Any
     left.set_title("real")
     _sheet(right, task, SHEET_COLUMNS)
     right.set_title(f"generated, step {task.checkpoint.step:,}")
+    for axes in (left, right):
+        axes.set_anchor("N")
     return {**_named(task), "losses": losses, "reasons": [], "spread": "one run"}
 
 

@@ -1,6 +1,7 @@
 """Figures of scores: bars by setting, a score against a number, and learning curves."""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _MARKERS = "os^Dvp*X"
 _BAR_INCH = 0.13  # width of a bar in a panel
+_LETTER_INCH = 0.08  # of a letter below a group of bars
 
 
 def parts(task: Task, at: str) -> tuple[str, str]:
@@ -53,15 +55,16 @@ def bars(
     counts = [bar["n"] for panel in drawn for bar in panel["bars"]]
     if not counts:
         raise TrainError(joined(reasons))
-    return {"panels": drawn, "reasons": reasons, "spread": spread_text(counts, "error", "bars")}
+    return {"panels": drawn, "reasons": reasons, "spread": spread_text(counts, "error", "error bars")}
 
 
 def _bar_panels(
     figure: "Figure", tasks: Sequence[Task], cases: Sequence[tuple[str, str, str]], at: str
 ) -> tuple[list[dict[str, Any]], list[str]]:
     series = list(dict.fromkeys(parts(task, at)[1] for task in tasks))
-    groups = {parts(task, at)[0] for task in tasks}
-    width = max(4.5, 0.8 + _BAR_INCH * (len(series) + 1.5) * len(groups))
+    groups = {parts(task, at)[0].replace(" (", "\n(") for task in tasks}
+    longest = max((len(line) for group in groups for line in group.split("\n")), default=0)
+    width = max(4.5, 0.8 + len(groups) * max(_BAR_INCH * (len(series) + 1.5), _LETTER_INCH * longest))
     drawn, lost = [], []
     grid = panels(figure, len(cases), columns=1, width_inch=width, heights_inch=[2.6] * len(cases))
     for axes, (metric, title, pattern) in zip(grid, cases, strict=True):
@@ -82,7 +85,10 @@ def _bar_panels(
             x = [
                 labels.index(bar["group"]) + (number - (len(series) - 1) / 2) / (len(series) + 1) for bar in of_setting
             ]
-            heights, errors = [bar["mean"] for bar in of_setting], [bar["error"] or 0.0 for bar in of_setting]
+            heights, errors = (
+                [bar["mean"] for bar in of_setting],
+                [math.nan if bar["error"] is None else bar["error"] for bar in of_setting],
+            )
             legend = f"{at.strip(', ')} {setting}".strip()
             style = {"color": COLOURS[number % len(COLOURS)], "width": 1 / (len(series) + 1), "label": legend}
             axes.bar(x, heights, yerr=errors, error_kw={"linewidth": 0.8, "capsize": 1.5}, **style)

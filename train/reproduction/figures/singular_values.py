@@ -56,7 +56,7 @@ def singular_values(figure: "Figure", tasks: Sequence[Task], *, by: str = ", set
             say(axes, joined(reasons))
         axes.set_title(f"{data}, layer {place + 1}")
         axes.set_ylim(-0.03, 1.05)
-    figure.supxlabel("index of the singular value")
+        axes.set_xlabel("index" if number >= len(grid) - columns else "")
     figure.supylabel("squared singular value / the largest")
     add_legend(figure, grid)
     return {"lines": drawn, "reasons": reasons, "spread": "of each method the run with the best score at its end"}
