@@ -39,14 +39,24 @@ def gradient_ratios(D: Discriminator, x: Tensor, y: Tensor | None) -> tuple[floa
         Figure 3; and the correlation of the two logarithms, nan where all norms are equal.
     Source: Lin et al. 2021, equation 2, Figures 3, 14 and 15.
     """
-    singles = [gradient_norms(D, x[i : i + 1], None if y is None else y[i : i + 1]) for i in range(len(x))]
-    means = torch.tensor(singles, dtype=torch.float64).mean(0)
-    factors = torch.tensor([_factor(layer) for _, layer in normalised_layers(D)], dtype=torch.float64)
+    means = torch.tensor(image_gradient_norms(D, x, y), dtype=torch.float64)
+    norms = torch.tensor(spectral_factors(D), dtype=torch.float64)
     i, j = torch.combinations(torch.arange(len(means))).T
-    gradient_ratio, inverse_norm_ratio = (means[i] / means[j]).log(), (factors[j] / factors[i]).log()
+    gradient_ratio, inverse_norm_ratio = (means[i] / means[j]).log(), (norms[j] / norms[i]).log()
     deviation = (gradient_ratio - inverse_norm_ratio).square().mean().sqrt()
     correlation = torch.corrcoef(torch.stack([gradient_ratio, inverse_norm_ratio]))[0, 1]
     return float(deviation), float(correlation)
+
+
+def image_gradient_norms(D: Discriminator, x: Tensor, y: Tensor | None) -> list[float]:
+    """Return for each layer the mean over single images of what `gradient_norms` returns of one."""
+    singles = [gradient_norms(D, x[i : i + 1], None if y is None else y[i : i + 1]) for i in range(len(x))]
+    return torch.tensor(singles, dtype=torch.float64).mean(0).tolist()
+
+
+def spectral_factors(D: Discriminator) -> list[float]:
+    """Return for each layer the spectral norm that its constraint sets: the fixed factor on its normalised weight."""
+    return [_factor(layer) for _, layer in normalised_layers(D)]
 
 
 def _factor(layer: nn.Module) -> float:

@@ -9,7 +9,16 @@ from typing import Any
 from train.errors import TrainError
 from train.files import write_text_atomically
 from train.plotting import escaped, png
-from train.reproduction.figures import critic, samples, scores, singular_values
+from train.reproduction.figures import (
+    critic,
+    gradients,
+    operators,
+    samples,
+    scores,
+    singular_values,
+    spectral,
+    variances,
+)
 from train.reproduction.figures.registry import PaperFigure
 from train.reproduction.task import Budget, Task
 
@@ -34,6 +43,16 @@ KINDS: dict[str, Draw] = {
     "score_against": scores.score_against,
     "score_curves": scores.score_curves,
     "singular_values": singular_values.singular_values,
+    "gradient_curves": gradients.gradient_curves,
+    "gradient_ratios": gradients.gradient_ratios,
+    "gradients_by_layer": gradients.gradients_by_layer,
+    "loss_gradients": gradients.loss_gradients,
+    "norm_ratios": operators.norm_ratios,
+    "score_against_variance": variances.score_against_variance,
+    "spectral_norms": spectral.spectral_norms,
+    "variance_against_scale": variances.variance_against_scale,
+    "variance_curves": variances.variance_curves,
+    "variances_with_bounds": variances.variances_with_bounds,
 }
 FILE = "figures.md"
 

@@ -7,7 +7,7 @@ from sngan_cond.validation import did_you_mean
 from train.errors import TrainError
 from train.presets.index import TABLES
 from train.presets.tables import PAPERS, Row, Table
-from train.reproduction.figures import bssn, feng, sngan
+from train.reproduction.figures import bssn, bssn_layers, feng, sngan
 from train.reproduction.figures.registry import Need, PaperFigure
 
 
@@ -15,8 +15,8 @@ def _number(figure: PaperFigure) -> tuple[list[str], int]:
     return [figure.paper.name], int(figure.name.removeprefix("figure"))
 
 
-_FILES = (sngan, feng, bssn)
-FIGURES = {figure.key: figure for file in _FILES for figure in sorted(file.FIGURES, key=_number)}
+_OF_PAPERS = (sngan.FIGURES, feng.FIGURES, (*bssn.FIGURES, *bssn_layers.FIGURES))
+FIGURES = {figure.key: figure for figures in _OF_PAPERS for figure in sorted(figures, key=_number)}
 
 
 def find_figures(name: str) -> tuple[PaperFigure, ...]:
