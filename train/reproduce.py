@@ -20,7 +20,7 @@ from train.cli import add_overrides
 from train.errors import TrainError
 from train.presets.index import find_tables
 from train.presets.tables import Table
-from train.reproduction.figures.index import FIGURES, find_figures, needs_of, tables_of
+from train.reproduction.figures.index import find_figures, needs_of, tables_of, whole_figures
 from train.reproduction.figures.names import print_names
 from train.reproduction.figures.registry import PaperFigure
 
@@ -217,7 +217,7 @@ def _reproduce(args: argparse.Namespace, tables: Sequence[Table], figures: Seque
         if not is_smoke:  # a few steps make no curve
             plot_curves(args.run_dir, tasks)
         print(f"{args.run_dir / 'table.md'}: {sum(len(table.rows) for table in tables)} rows")
-        figures = [FIGURES[table.key] for table in tables if table.key in FIGURES]
+        figures = whole_figures(tables)
     if stopped:
         return 130
     for one in draw_figures(args.run_dir, figures, tasks, budget):

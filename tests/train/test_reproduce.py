@@ -21,7 +21,7 @@ from train.reproduce import main, select
 from train.reproduction import measures, runner
 from train.reproduction.cost import hours
 from train.reproduction.measures import Measured
-from train.reproduction.results import Result, cells, plot_results, write_results
+from train.reproduction.results import Result, best_cells, cells, plot_results, write_results
 from train.reproduction.runner import run_task
 from train.reproduction.task import Budget, Scoring, Task
 from train.stored import read_as
@@ -203,6 +203,49 @@ def test_one_run_has_no_standard_error() -> None:
         assert (number["mean"], number["error"]) == (mean, error)
 
 
+def test_the_best_row_is_chosen_by_its_mean_for_each_metric() -> None:
+    """Lin et al. 2021, Table 1: the best scale, highest of the inception score and lowest of the FID."""
+    (table,) = find_tables("bssn/table1")
+    budget = Budget(name="short", seeds=2)
+    runs = {
+        "sn_1": ((5.0, 9.0), (30.0, 32.0)),
+        "sn_1.2": ((7.5, 7.5), (36.0, 20.0)),
+        "sn_4": ((10.0, 3.0), (29.0, 37.0)),
+    }
+    runs["bsn_1.2"] = ((99.0, 99.0), (1.0, 1.0))  # another line's
+    made = [
+        cell
+        for name, (scores, distances) in runs.items()
+        for cell in cells(
+            table,
+            row_of("bssn/table1", f"cifar10_{name}")[1],
+            budget,
+            [result(seed, inception_score=scores[seed], fid=distances[seed]) for seed in range(2)],
+        )
+    ]
+    score, distance, *_ = best_cells(table, made)
+    assert (score["row"], score["paper"], score["metric"]) == ("SSN, cifar10: best", "7.38+-0.06", "inception_score")
+    assert (score["measured"][0]["mean"], score["chosen"]) == (7.5, "SSN, scale 1.2, cifar10, of 3 of 27 rows")
+    assert (distance["paper"], distance["measured"][0]["mean"]) == ("29.31+-0.23", 28.0)
+    nothing = cells(table, row_of("bssn/table1", "cifar10_sn_1")[1], budget, [])
+    assert [(cell["measured"], cell["reason"]) for cell in best_cells(table, nothing)] == [([], "not asked for")] * 2
+
+
+def test_a_single_run_has_the_deviation_over_its_splits_and_says_so() -> None:
+    table, row = row_of("sngan/table2", "cifar10_weight_norm")
+    one = Result(
+        seed=0,
+        request={},
+        steps=10,
+        measured={"inception_score": [Measured("inception_score", 7.0, "paper", "x", 0.25)]},
+        reasons={},
+    )
+    (number,) = cells(table, row, Budget(name="paper", seeds=1), [one])[0]["measured"]
+    assert (number["error"], number["error_is"]) == (0.25, "standard deviation over the splits of one run's images")
+    (number,) = cells(table, row, Budget(name="paper", seeds=2), [one, one])[0]["measured"]
+    assert (number["error"], number["error_is"]) == (0.0, "standard error over 2 seeds")
+
+
 def test_table_is_written_for_people_and_programs(tmp_path: Path) -> None:
     table, row = row_of("sngan/table2", "cifar10_weight_norm")
     budget = Budget(name="short", percent=2, seeds=2, overrides=("batch_total=32",))
@@ -211,8 +254,8 @@ def test_table_is_written_for_people_and_programs(tmp_path: Path) -> None:
     plot_results(tmp_path / "table.png", made)
     text = (tmp_path / "table.md").read_text()
     assert (
-        "| Weight Norm., cifar10 | fid | 34.7 | fid_stand_in 31 ± 0.75 (n = 2; paper) | short: 2% of the updates |"
-        in text
+        "| Weight Norm., cifar10 | fid | 34.7 | fid_stand_in 31 ± 0.75 (standard error over 2 seeds; paper) "
+        "| short: 2% of the updates |" in text
     )
     assert "batch_total=32" in text
     written = json.loads((tmp_path / "table.json").read_text())
@@ -230,6 +273,9 @@ SMOKE = ["--table", "table8", "--budget", "smoke"]
     [
         (["--table", "table3", "--budget", "smoke"], "--table table3: no such table"),
         (["--table", "table8"], "--budget: is needed"),
+        (["--figure", "figure8", "--table", "table8"], "--figure figure8: not with --table"),
+        (["--figure", "figure75", "--budget", "smoke"], "--figure figure75: no such figure; did you mean figure7"),
+        (["--figure", "figure5", "--budget", "smoke"], "--figure figure5: several are called so: sngan/figure5, bssn/"),
         (["--table", "table8", "--hours"], "--hours: goes with --list"),
         (SMOKE, "--run-dir: is needed"),
         ([*SMOKE, "--run-dir", "x", "--seeds", "0"], "--seeds 0: an integer from 1"),

@@ -46,6 +46,13 @@ def tables_of(figures: Sequence[PaperFigure]) -> list[Table]:
     return [table for table in chosen if table.rows]
 
 
+def whole_figures(tables: Sequence[Table]) -> list[PaperFigure]:
+    """Return the figures that tables are named after and have all the rows of."""
+    rows = {(table.key, row.name) for table in tables for row in table.rows}
+    named = [FIGURES[table.key] for table in tables if table.key in FIGURES]
+    return [figure for figure in named if all((table.key, row.name) in rows for table, row in figure.runs)]
+
+
 def needs_of(table: Table, row: Row) -> frozenset[Need]:
     """Return what any figure needs of a row's runs, so that a run serves every table and figure."""
     return frozenset(

@@ -121,7 +121,8 @@ FIGURES = (
         rows={},
         kind="possible_singular_values",
         draws="sets of singular values in increasing order, those of weight normalisation scaled by 1 / sqrt(d_o)",
-        measured_by="random matrices of random rank and decay, normalised by the constraints themselves; exact",
+        measured_by="no run: matrices whose singular values fall as powers of their index, over the norms of their "
+        "rows and over the largest value; exact",
     ),
     PaperFigure(
         key="sngan/figure15",

@@ -1,0 +1,104 @@
+"""Scores of real images: two sides without a common image, and numpy's numbers of the same images."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tests.refusals import refused
+from tests.train.test_reproduce import row_of
+from train.data.dataset import PreparedDataset
+from train.errors import EvaluationError
+from train.evaluation.job import Evaluation
+from train.evaluation.metrics import metrics_named
+from train.evaluation.protocols import protocol_named
+from train.reproduction import measures
+from train.reproduction.real_data import score_real_images
+from train.reproduction.runner import draw_smoke_data, run_task
+from train.reproduction.task import SMOKE_DATA, Budget, Scoring, Task
+
+
+@dataclass
+class Channels:
+    """An extractor of three features, the means of the channels over 100; notes which images it has read."""
+
+    read_images: list[Tensor]
+    name: str = "channels"
+    sha256: str = "00"
+    is_published: bool = False
+    device: str = "cpu"
+
+    def read(self, images: Tensor) -> dict[str, Tensor]:
+        self.read_images.append(images)
+        features = images.double().mean((2, 3)) / 100
+        return {"features": features, "logits": features}
+
+
+def job_of(folder: Path, extractor: Channels, **counts: int) -> Evaluation:
+    protocol = replace(protocol_named("paper"), **{"score_splits": 1, **counts})
+    metrics = metrics_named(("class_score", "frechet"))
+    fields: Any = {"dataset": PreparedDataset.open(folder), "protocol": protocol, "metrics": metrics}
+    return Evaluation(**fields, extractor=extractor, batch_size=1000)
+
+
+def frechet(a: np.ndarray, b: np.ndarray) -> float:
+    """Of Gaussians: |mu - mu'|^2 + tr(S + S' - 2 (S S')^(1/2)), by the eigenvalues of S S'."""
+    mean, (s, t) = a.mean(0) - b.mean(0), (np.cov(side, rowvar=False) for side in (a, b))
+    roots = np.sqrt(np.linalg.eigvals(s @ t).real.clip(min=0))
+    return float(mean @ mean + np.trace(s) + np.trace(t) - 2 * roots.sum())
+
+
+def test_real_images_are_compared_with_others_of_their_set(tiny_data: Path) -> None:
+    extractor = Channels([])
+    job = job_of(tiny_data, extractor, reals=90, fakes=60, score_fakes=150)
+    score, distance = score_real_images(job)
+    scored, reals, others = (images.numpy() for images in extractor.read_images)
+    assert [len(scored), len(reals), len(others)] == [150, 90, 60]
+    sides = [{image.tobytes() for image in side} for side in (reals, others)]
+    assert not sides[0] & sides[1]
+    # the features are float64 and so is numpy's arithmetic
+    features = [side.astype(float).mean((2, 3)) / 100 for side in (scored, reals, others)]
+    assert distance["value"] == pytest.approx(frechet(features[1], features[2]), rel=1e-6)
+    p = np.exp(features[0]) / np.exp(features[0]).sum(1, keepdims=True)
+    assert score["value"] == pytest.approx(np.exp((p * np.log(p / p.mean(0))).sum(1).mean()), rel=1e-9)
+    assert (distance["name"], distance["protocol"]) == (
+        "frechet_channels",
+        "paper, real images against others of the same set",
+    )
+    assert (score["name"], score["protocol"]) == ("class_score_channels", "paper, 150 real images")
+    again = [row["value"] for row in score_real_images(job)]
+    assert again == [score["value"], distance["value"]]
+
+
+def test_too_few_images_for_two_sides_are_named(tiny_data: Path) -> None:
+    job = job_of(tiny_data, Channels([]), reals=150, fakes=60, score_fakes=50)
+    words = ("200 images; 210 are needed", "the 150 and the 60 others")
+    refused(lambda: score_real_images(job), *words, by=EvaluationError)
+
+
+def test_a_row_of_real_data_is_measured_under_smoke_without_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, row = row_of("bssn/table6", "stl10_real")
+    scoring = Scoring(extractor="channels", fakes=20, reals=20)
+    task = Task(table=table, row=row, seed=0, budget=Budget(name="smoke"), scoring=scoring, folder=tmp_path)
+    draw_smoke_data(tmp_path / SMOKE_DATA, {task.resolution})
+    opened: list[Any] = []
+
+    def open_toy(asked: Any, dataset: PreparedDataset, **_: Any) -> Evaluation:
+        opened.append((asked.protocol, dataset.resolution))
+        return job_of(dataset.folder, Channels([]), reals=asked.reals, fakes=asked.fakes, score_fakes=asked.fakes)
+
+    monkeypatch.setattr(measures, "open_evaluation", open_toy)
+    monkeypatch.setattr(measures, "evaluate", SimpleNamespace())  # nothing is generated
+    result = run_task(task)
+    assert opened == [("bsn", 48)]
+    assert (result.steps, result.reasons) == (0, {})
+    assert list(result.measured) == ["inception_score", "fid"]
+    assert run_task(task) == result  # read
+    assert len(opened) == 1
