@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,12 @@ def test_curves_at_the_best_setting_of_each_model(tmp_path: Path) -> None:
     ]
     drawn = score_curves(Figure(), tasks, shown=[("fid", "*")], best_of=", setting ")
     assert [line["line"] for line in drawn["panels"][0]["lines"]] == ["EBGAN, setting B", "SNGAN, setting A"]
+    # task_of's runs of five steps ask for no scores; of those that do, what is missing is said
+    scored = [replace(task, needs=frozenset({"scores"})) for task in tasks if task.row.name == "sngan_A"]
+    drawn = score_curves(Figure(), [end(task, fid=7.0) for task in scored], shown=[("fid", "*")])
+    assert drawn["reasons"] == [
+        "report/table1/sngan_A seed 0: scored at 1 of 2 steps; without its folder it is made anew"
+    ]
 
 
 def test_bars_stand_by_method_and_setting(tmp_path: Path) -> None:

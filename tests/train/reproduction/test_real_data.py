@@ -1,6 +1,6 @@
 """Scores of real images: two sides without a common image, and numpy's numbers of the same images."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,7 +31,7 @@ class Channels:
     name: str = "channels"
     sha256: str = "00"
     is_published: bool = False
-    device: str = "cpu"
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def read(self, images: Tensor) -> dict[str, Tensor]:
         self.read_images.append(images)

@@ -75,6 +75,17 @@ def score_curve(task: Task, metric: str) -> Curve:
     return Curve(name, [step for step, _ in points], [float(row["value"]) for _, row in points])
 
 
+def gaps(found: Sequence[tuple[tuple[Task, str], Curve]]) -> list[str]:
+    """Say of which curves intervals are missing, as of a run that was made before it was to be scored."""
+    lines = []
+    for (task, _), curve in found:
+        wanted = task.config.steps // task.config.evaluation.every if task.config.evaluation.every else 0
+        if len(curve.steps) < wanted:
+            run = f"{task.preset} seed {task.seed}"
+            lines.append(f"{run}: scored at {len(curve.steps)} of {wanted} steps; without its folder it is made anew")
+    return lines
+
+
 def best_score(task: Task, metric: str) -> Measured:
     """Return the best of a run's scores at intervals; as `score_curve`."""
     curve = score_curve(task, metric)

@@ -15,6 +15,7 @@ from train.reproduction.figures.reading import (
     best_score,
     best_task,
     final_score,
+    gaps,
     joined,
     mean_and_spread,
     say,
@@ -126,6 +127,8 @@ def score_against(
     found, reasons = split([(task, metric) for task in tasks], best_score if during else final_score)
     if not found:
         raise TrainError(joined(reasons))
+    if during:
+        reasons += gaps([(one, score_curve(*one)) for one, _ in found])
     name = _one_name([score.name for _, score in found])
     lines: dict[str, dict[float, list[float]]] = {}
     for (task, _), score in found:
@@ -171,7 +174,7 @@ def curves_in(axes: "Axes", tasks: Sequence[Task], metric: str, best_of: str = "
     """Draw one panel of `score_curves`; return what was drawn, and why something was not."""
     tasks, reasons = _best_settings(tasks, metric, best_of) if best_of else (tasks, [])
     found, lost = split([(task, metric) for task in tasks], score_curve)
-    reasons = [*reasons, *lost]
+    reasons = [*reasons, *lost, *gaps(found)]
     if not found:
         say(axes, joined(reasons))
         return {"lines": []}, reasons
