@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from train.config import TrainConfig
@@ -14,10 +14,8 @@ from train.data.info import INFO_NAME, DatasetInfo
 from train.errors import TrainError
 from train.presets.load import config_to_dict, load_config
 from train.presets.tables import Row, Table, Values
+from train.reproduction.needs import Need
 from train.run.checkpoint import Checkpoint, newest_checkpoint
-
-if TYPE_CHECKING:
-    from train.reproduction.figures.registry import Need
 
 SMOKE_STEPS = 5
 SMOKE_CLASSES = 10
@@ -63,7 +61,7 @@ class Budget:
         return {"smoke": "smoke", "short": f"short: {self.percent:g}% of the updates", "paper": "full"}[self.name]
 
     def config(
-        self, preset: str, *, seed: int, smoke_data: Path, needs: "Collection[Need]" = (), scores: Values | None = None
+        self, preset: str, *, seed: int, smoke_data: Path, needs: Collection[Need] = (), scores: Values | None = None
     ) -> TrainConfig:
         """Return what is trained for one run of a row.
 
@@ -138,7 +136,7 @@ class Task:
     budget: Budget
     scoring: Scoring
     folder: Path
-    needs: "frozenset[Need]" = frozenset()
+    needs: frozenset[Need] = frozenset()
 
     @property
     def preset(self) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from train.reproduction.figures.registry import Need, PaperFigure
+from train.reproduction.figures.registry import PaperFigure
+from train.reproduction.needs import Need
 
 IMAGES = "64 real images"  # `measures.GRADIENT_IMAGES`
 _CHECKPOINTS: tuple[Need, ...] = ("checkpoints",)

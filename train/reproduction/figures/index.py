@@ -8,7 +8,8 @@ from train.errors import TrainError
 from train.presets.index import TABLES
 from train.presets.tables import PAPERS, Row, Table
 from train.reproduction.figures import bssn, bssn_layers, feng, sngan
-from train.reproduction.figures.registry import Need, PaperFigure
+from train.reproduction.figures.registry import PaperFigure
+from train.reproduction.needs import Need
 
 
 def _number(figure: PaperFigure) -> tuple[list[str], int]:

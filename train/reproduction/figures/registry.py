@@ -3,15 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any
 
 from train.presets.index import TABLES
 from train.presets.tables import PAPERS, Paper, Row, Table
+from train.reproduction.needs import Need
 
 OVER_SEEDS = "mean over seeds; the bar or band is its standard error over seeds"
-# What a figure needs of a run beside its end: scores at intervals, checkpoints kept at the same intervals, or images
-# like those it was trained on that it has not seen (`Task.validation_path`).
-Need = Literal["scores", "checkpoints", "validation"]
 
 
 @dataclass(frozen=True, kw_only=True)
