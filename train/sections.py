@@ -124,7 +124,7 @@ class HubConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """Scores during the run, of the averaged and of the raw generator.
+    """Scores during the run, of the averaged and of the raw generator; of one where `ema.decay=0` makes them the same.
 
     Args:
         every: steps between evaluations; 0 never evaluates.

@@ -44,6 +44,7 @@ class EvaluationCallback:
             processes=Processes(run.accelerator, before_collective=run.watch.meet),
             cache=default_cache(),
         )
+        self.names = _GENERATORS if config.ema.decay else _GENERATORS[1:]  # without decay both are the same
         assert isinstance(networks.ema.network, Generator)
         check(self.evaluation, networks.ema.network)
 
@@ -56,22 +57,23 @@ class EvaluationCallback:
             networks: as they were at the step.
             images_seen: real images shown to D.
         """
-        files = (self._file(step, name) for name in _GENERATORS)
+        files = (self._file(step, name) for name in self.names)
         if self.evaluation.processes.from_main(all(file.is_file() for file in files)):
             return
-        self.run.forget(step, tuple(f"{name}/" for name in _GENERATORS))
+        self.run.forget(step, tuple(f"{name}/" for name in self.names))
         self.score(networks, step, images_seen=images_seen)
 
     def score(self, networks: Networks, step: int, *, images_seen: int) -> None:
-        """Log every score, and write `evaluations/step-XXXXXXXX/{ema,generator}.json`.
+        """Log every score, and write `evaluations/step-XXXXXXXX/{ema,generator}.json`, ema of an average that decays.
 
         An evaluation that fails, or a file that cannot be written, is reported, and the run goes on. Copies of the
         generators are evaluated.
         """
         try:
+            generators = dict(zip(_GENERATORS, (networks.ema.network, networks.updates.G), strict=True))
             reports = {
-                name: evaluate(self.evaluation, _shared_copy(network), model=f"step {step}, {name}")
-                for name, network in zip(_GENERATORS, (networks.ema.network, networks.updates.G), strict=True)
+                name: evaluate(self.evaluation, _shared_copy(generators[name]), model=f"step {step}, {name}")
+                for name in self.names
             }
             values = {f"{name}/{row['name']}": float(row["value"]) for name in reports for row in reports[name].metrics}
             self.run.log(step, images_seen, values)  # first: a step with its files has its scores in the log

@@ -48,6 +48,20 @@ def test_evaluation_of_both_generators_changes_no_bit_of_the_run(tmp_path: Path,
 
 
 @pytest.mark.slow
+def test_an_average_that_is_the_generator_is_not_scored_again(tmp_path: Path, tiny_data: Path) -> None:
+    """As in the papers' rows."""
+    assert run_here(tiny_command(tiny_data, tmp_path / "run", *EVALUATION, "ema.decay=0")) == 0
+    files = sorted((tmp_path / "run/evaluations").glob("*/*.json"))
+    assert [file.relative_to(tmp_path / "run/evaluations").as_posix() for file in files] == [
+        "step-00000003/generator.json",
+        "step-00000006/generator.json",
+    ]
+    lines = logged(tmp_path / "run")
+    assert [line["step"] for line in lines if any(key.startswith("generator/") for key in line)] == [3, 6]
+    assert not scored(tmp_path / "run")
+
+
+@pytest.mark.slow
 def test_each_report_is_of_the_weights_it_names(tmp_path: Path, tiny_data: Path) -> None:
     """What was scored in the run is what a checkpoint of that step holds: the average, and the generator itself."""
     kernel = (*IDENTITY, *COUNTS, "evaluation.metrics=[kernel]", "seed=9")
