@@ -31,7 +31,7 @@ _PAPERS = (
     Paper(
         "report",
         "Feng et al. 2019, ICLR reproducibility of SNGAN (COMP6248 challenge, University of Southampton)",
-        "paper",
+        "report",
         "not given",
     ),
     Paper(

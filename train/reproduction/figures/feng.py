@@ -9,7 +9,7 @@ FIGURES = (
     PaperFigure(
         key="report/figure1",
         title="Figure 1: the SNGAN at 128 px: its losses, real images, and its own",
-        rows={"report/figure1": ["sngan_128"]},
+        rows={"report/figure1": ["sngan"]},
         kind="real_and_generated",
         draws="losses of G and D over generator updates; real images (left) and generated ones (right)",
         measured_by="the logged losses, one run; images of the first seed from fixed latents",
