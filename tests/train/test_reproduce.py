@@ -257,7 +257,10 @@ def test_a_single_run_has_the_deviation_over_its_splits_and_says_so() -> None:
         reasons={},
     )
     (number,) = cells(table, row, Budget(name="paper", seeds=1), [one])[0]["measured"]
-    assert (number["error"], number["error_is"]) == (0.25, "standard deviation over the splits of one run's images")
+    assert (number["error"], number["error_is"]) == (
+        0.25,
+        "standard deviation over the splits of the images, n = 1",
+    )
     (number,) = cells(table, row, Budget(name="paper", seeds=2), [one, one])[0]["measured"]
     assert (number["error"], number["error_is"]) == (0.0, "standard error over 2 seeds")
 

@@ -81,7 +81,7 @@ TABLE_1 = Table(
         *_model("sngan", "SNGAN", SNGAN, IS="3.8849", FID="173.387", d_speed=4, note=SNGAN_NOTE),
     ],
     best=[
-        best(f"{label}, best of A, B and C", f"{name}_?", IS=IS, FID=FID)
+        best(label, f"{name}_?", IS=IS, FID=FID)
         for name, label, IS, FID in (
             ("began", "BEGAN", "2.8899", "193.063"),
             ("ebgan", "EBGAN", "2.2915", "232.225"),

@@ -17,7 +17,7 @@ from train.reproduction.task import Budget
 from train.stored import STRICT
 
 STOPPED = "stopped"
-OVER_SPLITS = "standard deviation over the splits of one run's images"
+OVER_SPLITS = "standard deviation over the splits of the images, n = 1"
 LOWEST_IS_BEST = ("fid",)
 Cell = dict[str, Any]
 
@@ -178,7 +178,7 @@ def _markdown(made: Sequence[tuple[Table, list[Cell]]], budget: Budget) -> str:
 
 def _number(number: Mapping[str, Any]) -> str:
     error = "" if number["error"] is None else f" ± {number['error']:.2g}"
-    return f"{number['name']} {number['mean']:.4g}{error} ({number['error_is'] or 'one run'}; {number['protocol']})"
+    return f"{number['name']} {number['mean']:.4g}{error} ({number['error_is'] or 'n = 1'}; {number['protocol']})"
 
 
 def plot_results(path: Path, made: Sequence[tuple[Table, list[Cell]]]) -> None:
