@@ -1,5 +1,6 @@
 """The critic's loss on images that it was trained on, and on others."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,8 @@ def critic_loss(task: Task, checkpoint: Checkpoint, real: torch.Tensor) -> float
 
     Args:
         real: (N, 3, R, R) in [-1, 1].
+    Raises:
+        TrainError: if it is not finite.
     """
     config = task.config
     G, D = Generator.from_pretrained(checkpoint.folder).eval(), load_discriminator(config, checkpoint)
@@ -97,4 +100,6 @@ def critic_loss(task: Task, checkpoint: Checkpoint, real: torch.Tensor) -> float
         batch = DiscriminatorBatch(x, None, latents, None)
         found = discriminator_objective(D, G, batch, loss=config.loss, constraint=constraint, rng=rng)
         total += len(x) * found.total.item()
+    if not math.isfinite(total):
+        raise TrainError(f"{task.preset} seed {task.seed}, step {checkpoint.step}: the critic's loss is {total}")
     return total / len(real)
