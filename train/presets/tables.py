@@ -22,6 +22,11 @@ _PAPERS = (
         "paper",
     ),
     Paper(
+        "projection",
+        "Miyato and Koyama 2018, cGANs with projection discriminator (arXiv 1802.05637)",
+        "paper",
+    ),
+    Paper(
         "report",
         "Feng et al. 2019, ICLR reproducibility of SNGAN (COMP6248 challenge, University of Southampton)",
         "report",
