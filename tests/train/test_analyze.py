@@ -14,20 +14,12 @@ from torch import Tensor
 from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
 from tests.processes import output_of, python
 from tests.refusals import refused_command
-from tests.train.launch import run_here, tiny_command
+from tests.train.analysis.pages import read_page
 from train.analysis.measure import decompose, measure_run, read_curves, squared_singular_values
 from train.analyze import labelled, main
 
 IMAGES = ("learning_curves.png", "singular_values.png", "spectral_norms.png")
-KEEP_ALL = ("log_every=1", "keep_checkpoints=3")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Path:
-    """A tiny run of 6 steps with checkpoints at 2, 4 and 6."""
-    folder = tmp_path_factory.mktemp("runs") / "a"
-    assert run_here(tiny_command(tiny_data, folder, *KEEP_ALL)) == 0
-    return folder
+REPORT = "report.html"
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +82,17 @@ def test_curves_are_the_log_and_the_figures_are_images(finished: Path, drawn: Pa
     assert set(curves) == names  # the totals are the losses here, and are left out
     for name, curve in curves.items():
         assert curve == {"images_seen": [16, 32, 48, 64, 80, 96], "values": [line[name] for line in log]}
-    assert sorted(path.name for path in drawn.iterdir()) == sorted((*IMAGES, "analysis.json"))
+    assert sorted(path.name for path in drawn.iterdir()) == sorted((*IMAGES, REPORT, "analysis.json"))
     for name in IMAGES:
         with Image.open(drawn / name) as image:
             assert image.format == "PNG"
             assert min(image.size) >= 500
             assert len(np.unique(np.asarray(image.convert("L")))) > 20  # shades: not blank
+    page = read_page(drawn / REPORT)
+    pictures = [picture for figure in page.all("figure", "drawn") for picture in figure.all("img")]
+    assert [picture.content() for picture in pictures] == [(drawn / name).read_bytes() for name in IMAGES]
+    assert all("real images seen" in pictures[i].attributes["alt"] for i in (0, 2))
+    assert "12 layers" in pictures[1].attributes["alt"]
 
 
 @pytest.mark.slow
@@ -237,4 +234,4 @@ def test_help_waits_for_neither_torch_nor_matplotlib() -> None:
 
 def test_help_names_what_is_written() -> None:
     text = output_of(main, "--help")
-    assert all(word in text for word in (*IMAGES, "analysis.json", "--run-dir", "--out", "--compare"))
+    assert all(word in text for word in (*IMAGES, REPORT, "analysis.json", "--run-dir", "--out", "--compare"))
