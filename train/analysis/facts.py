@@ -106,7 +106,7 @@ def read_facts(folder: Path, config: TrainConfig) -> Facts:
     try:
         health = read_record(folder)
     except TrainError as error:
-        missing["health"].append(f"what the monitor noted cannot be read: {within(folder, error)}")
+        missing["health"].append(f"What the monitor noted cannot be read: {within(folder, error)}")
     plain = without_folders(config_to_dict(config))
     return Facts(last["step"], _table(config, last, record), flat(plain), scored, health, missing)
 
@@ -152,7 +152,7 @@ def _read_record(folder: Path, missing: list[str]) -> _Record:
         except TrainError as error:
             missing.append(within(folder, error))
     if not missing:
-        missing.append(f"there is no {TRAINING_FILE}")
+        missing.append(f"There is no {TRAINING_FILE}")
     missing[-1] += "; so nothing is known of data set, hardware, versions and commit"
     return _Record()
 
@@ -170,8 +170,8 @@ def _read_scores(folder: Path, config: TrainConfig, missing: list[str]) -> list[
                 found.append(Scored(step, step * images_per_step(config), generator, scores))
     if not found and not missing:
         asked = f"evaluation.every={config.evaluation.every}"
-        why = f"{asked} scores no step" if config.evaluation.every == 0 else f"{asked}, and no step is scored yet"
-        missing.append(f"there are no scores: {why}")
+        why = f"{asked} scores no step" if config.evaluation.every == 0 else f"{asked}, but {SCORES_FOLDER}/ has no step yet"
+        missing.append(f"There are no scores: {why}")
     return found
 
 

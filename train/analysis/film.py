@@ -57,10 +57,10 @@ def read_film(run: Path, *, images_per_step: int) -> Film:
     try:
         named = {path: _NAME.fullmatch(path.name) for path in folder.iterdir()}
     except OSError as error:
-        return Film([], b"", (0, 0), 0, [f"there are no sample grids: {FOLDER}/ cannot be read ({error.strerror})"])
+        return Film([], b"", (0, 0), 0, [f"There are no sample grids: {FOLDER}/ cannot be read ({error.strerror})"])
     paths = {int(name[1]): path for path, name in named.items() if name}
     if not paths:
-        return Film([], b"", (0, 0), 0, [f"there are no sample grids: {FOLDER}/ has no step-NUMBER.png"])
+        return Film([], b"", (0, 0), 0, [f"There are no sample grids: {FOLDER}/ has no step-NUMBER.png"])
     grids, problems = {}, []
     for step in evenly(sorted(paths), MAX_FRAMES):
         try:

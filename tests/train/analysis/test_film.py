@@ -91,10 +91,10 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_without_grids_it_says_why(tmp_path: Path) -> None:
     (problem,) = read_film(tmp_path, images_per_step=SEEN).problems
-    assert problem == "there are no sample grids: samples/ cannot be read (No such file or directory)"
+    assert problem == "There are no sample grids: samples/ cannot be read (No such file or directory)"
     (tmp_path / film.FOLDER).mkdir()
     (problem,) = read_film(tmp_path, images_per_step=SEEN).problems
-    assert problem == "there are no sample grids: samples/ has no step-NUMBER.png"
+    assert problem == "There are no sample grids: samples/ has no step-NUMBER.png"
     (tmp_path / "samples/step-00000000.png").write_bytes(b"cut")
     made = read_film(tmp_path, images_per_step=SEEN)
     assert (made.stills, made.moving, len(made.problems)) == ([], b"", 1)

@@ -205,7 +205,7 @@ def test_findings_are_those_of_the_monitor(first: Path, second: Path) -> None:
     assert cells(findings) == [[*start, "6"], [*start, "still in sight"]]
     assert "At step 5 the run went back to step 2, because of loss_zero." in page.text
     (note,) = (note.text for note in page.all("p", "note") if "monitor" in note.text)
-    assert "what the monitor noted cannot be read: health.json: cannot be read as JSON (Expecting property" in note
+    assert "What the monitor noted cannot be read: health.json: cannot be read as JSON (Expecting property" in note
 
 
 def bare(finished: Path, folder: Path) -> tuple[RunNumbers, Path]:
@@ -221,8 +221,8 @@ def test_what_is_missing_is_said_with_its_reason(finished: Path, tmp_path: Path)
     page = read_page(tmp_path / "report.html")
     assert [note.text for note in page.all("p", "note")] == [
         "There are no sample grids: samples/ cannot be read (No such file or directory).",
-        "there are no scores: evaluation.every=0 scores no step.",
-        "there is no training.json; so nothing is known of data set, hardware, versions and commit.",
+        "There are no scores: evaluation.every=0 scores no step.",
+        "There is no training.json; so nothing is known of data set, hardware, versions and commit.",
     ]
     assert table(page, "facts")["commit"] == ["not known"]
     assert "The monitor noted no finding." in page.text
@@ -237,7 +237,7 @@ def test_what_is_damaged_is_named_and_the_rest_is_shown(first: Path) -> None:
     page = page_of(first)
     notes = [note.text for note in page.all("p", "note")]
     assert notes == [
-        "Samples/step-00000003.png cannot be read (no picture).",
+        "samples/step-00000003.png cannot be read (no picture).",
         "evaluations/step-00000006/generator.json: metrics.0.value is '<low>'; allowed is a number.",
         "training.json: commit is 7; allowed is a string.",
     ]
@@ -248,11 +248,30 @@ def test_what_is_damaged_is_named_and_the_rest_is_shown(first: Path) -> None:
     assert table(page, "facts")["data set"] == ["shapes, 200 images"]
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        {},
+        {"data": {"count": True, "source": None, "sha256": 5}, "hardware": {"device": [], "threads": {}}},
+        {"data": {"count": "<b>", "source": ["x"]}, "numerics": {"precision": None, "tf32": 1}, "versions": {"x": ""}},
+        {"init_from": {"repo": "user/<i>", "sha256": {"a": None}}, "rollbacks": 2, "later": [[]]},
+    ],
+)
+def test_a_record_of_another_form_is_no_error(finished: Path, tmp_path: Path, record: dict[str, Any]) -> None:
+    numbers, folder = bare(finished, tmp_path / "bare")
+    (folder / "training.json").write_text(json.dumps(record))
+    write_report({"bare": numbers}, {"bare": folder}, [], tmp_path)
+    page = read_page(tmp_path / "report.html")
+    assert len(page.all("p", "note")) == 2  # of grids and scores
+    assert {"b", "i"}.isdisjoint(element.tag for element in page.all())
+    assert ("started from" in table(page, "facts")) == ("init_from" in record)
+
+
 def test_a_run_that_is_to_be_scored_and_is_not_yet(finished: Path, tmp_path: Path) -> None:
     numbers, folder = bare(finished, tmp_path / "bare")
     evaluation = replace(numbers.config.evaluation, every=4)
     facts = read_facts(folder, replace(numbers.config, evaluation=evaluation))
-    assert facts.missing["scores"] == ["there are no scores: evaluation.every=4, and no step is scored yet"]
+    assert facts.missing["scores"] == ["There are no scores: evaluation.every=4, but evaluations/ has no step yet"]
 
 
 def test_differences_are_of_any_two() -> None:

@@ -20,7 +20,7 @@ from train.page import legible
 
 HOSTILE = ("<script>x='1'", '\u202egnp."&lt;', "two\nlines")
 HARMLESS = re.compile(
-    "html|head|meta|title|style|body|h[123]|p|d[dlt]|div|pre|code|t(able|head|[dhr])|span|fig.*|img|b|bdi|br|small"
+    "html|head|meta|title|style|body|main|h[123]|p|d[dlt]|div|pre|code|t(able|head|[dhr])|span|fig.*|img|b|bdi|br|small"
 )
 
 
