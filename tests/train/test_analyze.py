@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, bui
 from tests.processes import output_of, python
 from tests.refusals import refused_command
 from tests.train.analysis.pages import read_page
+from train.analysis.figures import layer_marks
 from train.analysis.measure import decompose, measure_run, read_curves, squared_singular_values
 from train.analyze import labelled, main
 
@@ -100,6 +102,7 @@ def test_several_runs_share_the_figures(finished: Path, copied: Path, drawn: Pat
     shutil.rmtree(copied / "checkpoints/step-00000006")
     with (copied / "scalars.jsonl").open("a") as file:
         file.write('{"step": 7, "images_seen": 112, "d/loss": Infinity, "g/loss": NaN}\n')
+        file.write('{"step": 7, "images_seen": 112, "ema/fid": 9.5, "generator/fid": 11.0, "monitor/diversity": 0.5}\n')
     alone = json.loads((drawn / "analysis.json").read_text())
     both = analyze(finished, tmp_path / "both", "--compare", str(copied))
     assert list(both) == ["a", "b$_$"]
@@ -111,6 +114,23 @@ def test_several_runs_share_the_figures(finished: Path, copied: Path, drawn: Pat
         assert both["b$_$"]["curves"][name]["images_seen"] == [16, 32, 48, 64, 80, 96, 112]
     for name in IMAGES:
         assert (tmp_path / "both" / name).read_bytes() != (drawn / name).read_bytes()
+    more = {"scores.png", "health.png"}
+    assert {path.name for path in (tmp_path / "both").iterdir()} == {*IMAGES, REPORT, "analysis.json", *more}
+    titles = [heading.text for heading in read_page(tmp_path / "both" / REPORT).all("h3")]
+    figures = ["Learning curves", "Scores during the run", "Measured by the monitor"]
+    assert [title for title in titles if title in figures] == figures
+
+
+def test_a_layer_keeps_its_colour_and_mark(finished: Path) -> None:
+    """Also beside a run that has other layers, and one of each name."""
+    run = measure_run(finished, "--run-dir")
+    kept = run.spectral_norms[0]
+    names = list(kept.layers)
+    fewer = replace(run, spectral_norms=[replace(kept, layers={n: kept.layers[n] for n in [*names[6:], names[0]]})])
+    marks = layer_marks([run])
+    assert list(marks) == names
+    assert marks == layer_marks([run, fewer])
+    assert len({mark["color"] for mark in marks.values()}) == len(names)
 
 
 def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:

@@ -170,8 +170,8 @@ def _read_scores(folder: Path, config: TrainConfig, missing: list[str]) -> list[
                 found.append(Scored(step, step * images_per_step(config), generator, scores))
     if not found and not missing:
         asked = f"evaluation.every={config.evaluation.every}"
-        why = f"{asked} scores no step" if config.evaluation.every == 0 else f"{asked}, but {SCORES_FOLDER}/ has no step yet"
-        missing.append(f"There are no scores: {why}")
+        why = f", but {SCORES_FOLDER}/ has no step yet" if config.evaluation.every else " scores no step"
+        missing.append(f"There are no scores: {asked}{why}")
     return found
 
 
