@@ -62,6 +62,7 @@ def table_presets() -> dict[str, TablePreset]:
                 *paper,
                 *_entry("Table", table.title),
                 *_entry("Row", row.label),
+                *_entry("Source", base.source),
                 *_entry("Reported", reported),
                 *_entry("Open", row.note),
                 data,

@@ -24,7 +24,7 @@ _PAPERS = (
     Paper(
         "report",
         "Feng et al. 2019, ICLR reproducibility of SNGAN (COMP6248 challenge, University of Southampton)",
-        "paper",
+        "report",
     ),
     Paper("bssn", "Lin et al. 2021, Why spectral normalization stabilizes GANs (arXiv 2009.02773)", "bsn"),
 )

@@ -125,11 +125,22 @@ def _gradient_ratios(run: Task) -> list[Measured]:
     return [Measured(name, value, what) for name, value in zip(names, gradient_ratios(D, x, y), strict=True)]
 
 
+def _loss_ranges(run: Task) -> list[Measured]:
+    curves = read_curves(run.run_dir / SCALARS_FILE)
+    losses = {net: np.array(curves[f"{net}/loss"].values, dtype=float) for net in "gd"}  # nan where none is logged
+    late = {net: values[len(values) // 2 :] for net, values in losses.items()}
+    if len(late["g"]) < 2:
+        raise TrainError(f"{len(losses['g'])} logged losses: at least 3 are needed for a range in the second half")
+    what = "largest minus smallest logged loss in the second half"
+    return [Measured(f"loss_range_{net}", float(np.ptp(values)), what) for net, values in late.items()]
+
+
 MEASURES: dict[str, Callable[[Task], list[Measured]]] = {
     "seconds_per_100_updates": _seconds,
     "spectral_norms": _spectral_norms,
     "gradient_norms": _gradient_norms,
     "gradient_ratios": _gradient_ratios,
+    "loss_ranges": _loss_ranges,
 }
 
 
