@@ -29,6 +29,12 @@ _PAPERS = (
         "of several seeds (footnote 5)",
     ),
     Paper(
+        "projection",
+        "Miyato and Koyama 2018, cGANs with projection discriminator (arXiv 1802.05637)",
+        "paper",
+        "unknown: its text was not at hand",
+    ),
+    Paper(
         "report",
         "Feng et al. 2019, ICLR reproducibility of SNGAN (COMP6248 challenge, University of Southampton)",
         "report",

@@ -26,7 +26,12 @@ from train.sections import EvaluationConfig
 from train.stored import STRICT
 
 # Metric of a table to the protocol's metric and, where it is another than the table's, its protocol.
-SCORED = {"inception_score": ("class_score", None), "fid": ("frechet", None), "ms_ssim": ("ms_ssim", "intra_class")}
+SCORED = {
+    "inception_score": ("class_score", None),
+    "fid": ("frechet", None),
+    "intra_fid": ("intra_frechet", "intra_class"),
+    "ms_ssim": ("ms_ssim", "intra_class"),
+}
 GRADIENT_IMAGES = 64
 
 
