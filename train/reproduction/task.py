@@ -27,7 +27,8 @@ SCORES = ["class_score", "frechet"]  # at intervals
 _SMALLEST = {
     **dict.fromkeys(("generator.channels", "discriminator.channels", "discriminator.embed_dim"), 4),
     **dict.fromkeys(("batch_total", "fakes_per_step"), 4),
-    **dict.fromkeys(("steps", "log_every", "sample_every", "save_every"), SMOKE_STEPS),
+    **dict.fromkeys(("steps", "sample_every", "save_every"), SMOKE_STEPS),
+    "log_every": 1,
     "samples_per_class": 1,
 }
 

@@ -1,6 +1,7 @@
 """Drawing the figures of the papers from runs that were made: a picture and its numbers each, and a list of all."""
 
 import json
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ KINDS: dict[str, Draw] = {
     "variances_with_bounds": variances.variances_with_bounds,
 }
 FILE = "figures.md"
+_LETTER_INCH = 0.07  # width of a letter in a title
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,9 @@ def _draw(folder: Path, figure: PaperFigure, tasks: Sequence[Task], budget: Budg
             numbers = KINDS[figure.kind](canvas, tasks, **figure.options)
             said = [figure.title, _spent(budget) if figure.rows else "", str(numbers.get("spread", ""))]
             said += [f"{missing} of its rows were not asked for"] if missing else []
-            canvas.suptitle(escaped("\n".join(filter(None, said))), fontsize=8)
+            letters = int(canvas.get_size_inches()[0] / _LETTER_INCH)
+            lines = [textwrap.fill(line, letters) for line in said if line]
+            canvas.suptitle(escaped("\n".join(lines)), fontsize=8)
     except TrainError as error:
         path.unlink(missing_ok=True)  # of an earlier call, of which the list would not speak
         path.with_suffix(".json").unlink(missing_ok=True)
