@@ -16,6 +16,7 @@ from sngan_cond.cli import OneLineParser, run_command
 from train.cli import DEVICES, check_device, check_writable
 from train.errors import EvaluationError, TrainError
 from train.evaluation.metrics import METRICS, metrics_named
+from train.evaluation.names import EXTRACTORS
 from train.evaluation.protocols import PROTOCOLS, protocol_named
 
 if TYPE_CHECKING:
@@ -59,12 +60,12 @@ def parser() -> argparse.ArgumentParser:
         "--extractor",
         default="inception-v3-compat",
         metavar="NAME",
-        help="inception-v3-compat (default), efficientnet-lite0 (a stand-in, never called fid) or identity",
+        help=f"{', '.join(EXTRACTORS)} (default: the first; efficientnet-lite0 is a stand-in, never called fid)",
     )
     add(
         "--weights",
         metavar="FILE",
-        help="the extractor's weights (default: torch hub's cache or the installed package)",
+        help="the extractor's weights (default: torch hub's cache or the installed package; nothing is downloaded)",
     )
     add("--weights-sha256", metavar="HEX", help="refuse weights with another checksum (default: accept any)")
     add("--classifier", metavar="FILE", help="from train.evaluation.classifier; adds classifier_accuracy")

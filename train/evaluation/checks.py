@@ -30,6 +30,11 @@ def check(job: Evaluation, generator: Generator) -> None:
         raise EvaluationError(f"extractor=None: {', '.join(unmet)} need one")
     if extractor is not None and extractor.device.type != device.type:
         raise EvaluationError(f"the extractor is on {extractor.device}, the generator on {device}; they must match")
+    if extractor is not None and extractor.score_layer is None and METRICS["class_score"] in job.metrics:
+        others = ", ".join(metric.key for metric in job.metrics if metric.key != "class_score") or "frechet"
+        raise EvaluationError(
+            f"class_score: extractor {extractor.name} tells no classes; --metrics {others} does without it"
+        )
     if METRICS["ms_ssim"] in job.metrics:
         need_package("torchmetrics", extra="eval", wanted="--metrics ms_ssim", error=EvaluationError)
         ms_ssim_form(generator.config.resolution)
