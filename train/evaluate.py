@@ -69,6 +69,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--weights-sha256", metavar="HEX", help="refuse weights with another checksum (default: accept any)")
     add("--classifier", metavar="FILE", help="from train.evaluation.classifier; adds classifier_accuracy")
+    add(
+        "--nearest",
+        type=Path,
+        metavar="PNG",
+        help="picture to draw of the samples closest to real images, beside these; adds authenticity",
+    )
     add("--fakes", type=int, metavar="N", help="fewer generated images; the protocol is then called NAME(reduced)")
     add("--reals", type=int, metavar="N", help="another number of real images; renames the protocol too")
     add("--seed", type=int, default=0, metavar="N", help="seed of latents and labels, from 0 (default 0)")
@@ -106,6 +112,8 @@ def _evaluate(args: argparse.Namespace) -> None:
     protocol_named(args.protocol).reduced(fakes=args.fakes, reals=args.reals)
     metrics_named(args.metrics or ())
     check_writable(args.out)
+    if args.nearest is not None:
+        check_writable(args.nearest, "--nearest")
 
     from train.run.watch import Watch  # after the flags are checked: importing torch takes seconds
 
@@ -126,6 +134,7 @@ def _score(
     from train.evaluation.distributed import Processes
     from train.evaluation.job import open_evaluation
     from train.evaluation.measure import evaluate
+    from train.evaluation.nearest import draw_nearest
     from train.evaluation.real_features import default_cache
     from train.sections import EvaluationConfig
 
@@ -134,6 +143,8 @@ def _score(
         model = load_generator(args.model)
     except PretrainedError as error:
         raise EvaluationError(f"--model: {error}") from error
+    if args.nearest is not None:
+        args.metrics = [*(args.metrics or protocol_named(args.protocol).metrics), "authenticity"]
     asked = {field.name: getattr(args, field.name, None) for field in fields(EvaluationConfig)}
     job = open_evaluation(
         EvaluationConfig(**{name: value for name, value in asked.items() if value is not None}),
@@ -153,6 +164,8 @@ def _score(
             report.write(args.out)
         except EvaluationError as error:
             raise EvaluationError(f"--out {error}") from error
+        if args.nearest is not None:
+            draw_nearest(job, model.generator, report, args.nearest)
         remove_class_files(work_dir)
         print("\n".join(report.lines()))
 

@@ -87,8 +87,8 @@ def _score_class(job: Evaluation, generator: Generator, metrics: Sequence[Metric
         found = score(job, group, metrics)
     except EvaluationError as error:
         raise EvaluationError(f"class {label}: {error}") from error
-    values = {key: value for key, ((value, _),) in found.items()}
-    stds = {key: std for key, ((_, std),) in found.items() if std is not None}
+    values = {key: value for key, (((value, _),), _) in found.items()}
+    stds = {key: std for key, (((_, std),), _) in found.items() if std is not None}
     reals = job.reals(label) if any(metric.compares for metric in metrics) else 0
     return ClassResult(label, job.dataset.class_names[label], group.stream.count, reals, values, stds)
 

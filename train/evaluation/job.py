@@ -13,7 +13,7 @@ from train.data.dataset import PreparedDataset
 from train.evaluation.classifier_file import LoadedClassifier, load_classifier
 from train.evaluation.distributed import Processes
 from train.evaluation.extractors import Extractor, load_extractor
-from train.evaluation.metrics import Metric, metrics_named
+from train.evaluation.metrics import METRICS, Metric, metrics_named
 from train.evaluation.protocols import Protocol, protocol_named
 from train.sections import EvaluationConfig
 
@@ -68,6 +68,11 @@ class Evaluation:
         if label is None:
             return min(self.protocol.reals, len(self.dataset))
         return min(self.protocol.reals_per_class or len(self.dataset), self.dataset.info.images_per_class[label])
+
+    @property
+    def over_all(self) -> list[Metric]:
+        """The metrics over all classes together, in the order of METRICS, which share one stream of images."""
+        return [metric for metric in METRICS.values() if metric in self.metrics and not metric.by_class]
 
     @property
     def sources(self) -> dict[str, Any]:

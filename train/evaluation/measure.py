@@ -9,7 +9,6 @@ from sngan_cond.networks.generator import Generator
 from train.evaluation.checks import check
 from train.evaluation.classes import score_classes
 from train.evaluation.job import Evaluation
-from train.evaluation.metrics import METRICS
 from train.evaluation.report import Report, check_finite, provenance, row_of_classes, rows_of_all
 from train.evaluation.score import group_of, score
 from train.run.numerics import exact_float32
@@ -36,9 +35,9 @@ def evaluate(
     decided_by = provenance(job, generator, model)
     rows: list[dict[str, Any]] = []
     with eval_mode(generator), exact_float32():
-        if over_all := [metric for metric in METRICS.values() if metric in job.metrics and not metric.by_class]:
-            values = score(job, group_of(job, generator, over_all), over_all)
-            rows += rows_of_all(job, over_all, values) if values else []
+        if over_all := job.over_all:
+            found = score(job, group_of(job, generator, over_all), over_all)
+            rows += rows_of_all(job, over_all, found) if found else []
         if by_class := [metric for metric in job.metrics if metric.by_class]:
             identity = {**decided_by, "metrics": [metric.key for metric in by_class]}
             results = score_classes(job, generator, by_class, work_dir, identity)

@@ -26,6 +26,7 @@ class Metric:
         known: names under which readers expect the values of an extractor with its published weights.
         settings: of an `Evaluation`, what else decides the values, as it is written beside them.
         std_over: of an `Evaluation`, what the standard deviation of a value over all classes is over, if it has one.
+        details: of `measured.Measured`, what else the row of a value over all classes says.
         remark: of an `Evaluation` and the numbers of generated and of real images, of a class if `by_class`: what a
             reader of the values must know, if there is anything.
         fakes: the number of generated images, as the protocol calls it.
@@ -42,6 +43,7 @@ class Metric:
     known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settings: Callable[[Any], dict[str, Any]] = lambda _: {}
     std_over: Callable[[Any], str | None] = lambda _: None
+    details: Callable[[Any], dict[str, Any]] = lambda _: {}
     remark: Callable[[Any, int, int], str | None] = lambda *_: None
     fakes: str = "fakes"
     source: str = "extractor"
@@ -139,6 +141,23 @@ _TABLE = (
         stems=("precision", "recall"),
         values=lambda m: m.precision_recall(),
         settings=lambda job: {"neighbours": job.protocol.neighbours},
+        compares=True,
+    ),
+    Metric(
+        "density_coverage",
+        known={INCEPTION: ("density_inception", "coverage_inception"), VGG16: ("density", "coverage")},
+        stems=("density", "coverage"),
+        values=lambda m: m.density_coverage(),
+        settings=lambda job: {"neighbours": job.protocol.density_neighbours},
+        compares=True,
+    ),
+    Metric(
+        "authenticity",
+        known={INCEPTION: ("authenticity_inception",)},
+        stems=("authenticity",),
+        values=lambda m: m.authenticity(),
+        details=lambda m: m.closest(),
+        settings=lambda _: {"authentic": "d(generated, nearest real) > d(that real, nearest other real)"},
         compares=True,
     ),
     Metric(

@@ -30,6 +30,7 @@ class Protocol:
         kernel_subsets: random subsets for the kernel distance, which is the mean over them.
         kernel_subset_size: generated images in a subset, and as many real ones.
         neighbours: k of precision and recall (Kynkaanniemi et al. 2019).
+        density_neighbours: k of density and coverage (Naeem et al. 2020).
         fakes_per_class: generated images of each class for the scores within a class.
         reals_per_class: real images of a class at most; None takes all there are.
         pairs_per_class: pairs of generated images of a class for MS-SSIM; no image is in two pairs.
@@ -46,6 +47,7 @@ class Protocol:
     kernel_subsets: int = 100
     kernel_subset_size: int = 1000
     neighbours: int = 3
+    density_neighbours: int = 5
     fakes_per_class: int = 5000
     reals_per_class: int | None = None
     pairs_per_class: int = 100

@@ -15,8 +15,8 @@ from sngan_cond.networks.generator import Generator
 from train.errors import EvaluationError
 from train.evaluation.classes import ClassResult
 from train.evaluation.job import Evaluation
-from train.evaluation.measured import Values
 from train.evaluation.metrics import SPLIT_SEED, Metric, Value
+from train.evaluation.score import Scored
 from train.evaluation.streams import REALS_SEED
 from train.files import write_text_atomically
 from train.run.provenance import versions, without_folders
@@ -32,8 +32,8 @@ class Report:
 
     Args:
         metrics: a row for each score: name, value, std, std_over, metric, protocol, real_count, fake_count, seed,
-            extractor, extractor_sha256, settings, where a reader must be cautioned remark and, for scores within
-            classes, classes and worst_classes.
+            extractor, extractor_sha256, settings, where a reader must be cautioned remark, and what else a metric
+            tells: for scores within classes, classes and worst_classes.
         provenance: what all rows have in common: protocol, seeds, model, data set, extractor, versions.
     """
 
@@ -71,15 +71,16 @@ def number(row: dict[str, Any]) -> str:
     return f"{row['value']:.6g}{deviation}"
 
 
-def rows_of_all(job: Evaluation, metrics: Sequence[Metric], values: dict[str, Values]) -> list[dict[str, Any]]:
+def rows_of_all(job: Evaluation, metrics: Sequence[Metric], found: dict[str, Scored]) -> list[dict[str, Any]]:
     """Return the rows of scores over all classes together: one for each value of each metric."""
     rows = []
     for metric in metrics:
         fakes, reals = metric.count(job.protocol), job.protocol.reals
         remark = metric.remark(job, fakes, reals)
-        for name, value in zip(metric.names(job.extractor), values[metric.key], strict=True):
+        for name, value in zip(metric.names(job.extractor), found[metric.key].values, strict=True):
             over = metric.std_over(job)
-            rows.append(_row(job, metric, name, value, fakes=fakes, reals=reals, std_over=over, remark=remark))
+            row = _row(job, metric, name, value, fakes=fakes, reals=reals, std_over=over, remark=remark)
+            rows.append({**row, **found[metric.key].details})
     return rows
 
 
