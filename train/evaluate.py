@@ -70,6 +70,11 @@ def parser() -> argparse.ArgumentParser:
     add("--weights-sha256", metavar="HEX", help="refuse weights with another checksum (default: accept any)")
     add("--classifier", metavar="FILE", help="from train.evaluation.classifier; adds classifier_accuracy")
     add(
+        "--test",
+        metavar="DIR",
+        help="prepared test set; adds classification_accuracy_score: train on samples, test on it",
+    )
+    add(
         "--nearest",
         type=Path,
         metavar="PNG",

@@ -32,7 +32,10 @@ class Plain:
     sha256: None = None
 
 
-PLAIN_SOURCES = {"pixels": Plain("none (pixels)", lambda images: {"images": images})}
+PLAIN_SOURCES = {
+    "pixels": Plain("none (pixels)", lambda images: {"images": images}),
+    "learner": Plain("small CNN trained on the samples", lambda images: {"images": images}),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,7 @@ class Evaluation:
         dataset: real images to compare with, and the names of the classes.
         extractor: on the generator's device; None if no metric is computed from features.
         classifier: on the generator's device; None unless its accuracy is measured.
+        test: real images that a classifier trained on generated ones is tested on; None unless that is measured.
         seed: of latents and labels.
         truncation: as in `sngan_cond.sample`; None for plain latents, which published scores use.
         batch_size: images at once on each process; changes no score beyond rounding.
@@ -56,6 +60,7 @@ class Evaluation:
     metrics: tuple[Metric, ...]
     extractor: Extractor | None = None
     classifier: LoadedClassifier | None = None
+    test: PreparedDataset | None = None
     seed: int = 0
     truncation: float | None = None
     batch_size: int = 64
@@ -94,16 +99,19 @@ def open_evaluation(
     """Resolve names and load the networks that score images, where the metrics need them.
 
     Args:
-        asked: its `data` has been opened as `dataset`. A classifier adds its accuracy to the metrics.
+        asked: its `data` has been opened as `dataset`. A classifier adds its accuracy to the metrics, a test set the
+            classification accuracy score.
         device: the generator's.
         weights_sha256: of the extractor's weights; None accepts any.
         job: further fields of `Evaluation`.
     Raises:
         EvaluationError: if protocol, metrics, extractor or classifier cannot be had.
+        DataError: if the test set cannot be used.
     """
     protocol = protocol_named(asked.protocol).reduced(fakes=asked.fakes, reals=asked.reals)
     accuracy = () if asked.classifier is None else ("classifier_accuracy",)
-    metrics = metrics_named((*(asked.metrics or protocol.metrics), *accuracy))
+    learnt = () if asked.test is None else ("classification_accuracy_score",)
+    metrics = metrics_named((*(asked.metrics or protocol.metrics), *accuracy, *learnt))
     extractor = None
     if any(metric.source == "extractor" for metric in metrics):
         extractor = _load_extractor(
@@ -116,6 +124,7 @@ def open_evaluation(
         metrics=metrics,
         extractor=extractor,
         classifier=classifier,
+        test=None if asked.test is None else PreparedDataset.open(asked.test),
         batch_size=asked.batch,
         **job,
     )

@@ -22,7 +22,7 @@ class Metric:
     Args:
         key: what it is asked for by.
         stems: names of its values; an extractor's is added, so that no other network borrows a known name.
-        values: of `measured.Measured`, one for each name.
+        values: of `measured.Measured`, one for each name, or for the first of them where the last mean nothing.
         known: names under which readers expect the values of an extractor with its published weights.
         settings: of an `Evaluation`, what else decides the values, as it is written beside them.
         std_over: of an `Evaluation`, what the standard deviation of a value over all classes is over, if it has one.
@@ -85,6 +85,15 @@ def _subsets(job: Any) -> dict[str, Any]:
 def _test_accuracy(job: Any) -> dict[str, Any]:
     metadata = job.classifier.metadata
     return {"accuracy_on_real_test_images": metadata.test_accuracy, "test_images": metadata.test_count}
+
+
+def _trained_on_samples(job: Any) -> dict[str, Any]:
+    return {
+        "network": "this project's strided convolutions, 32 channels first (Ravuri and Vinyals 2019: ResNet-50)",
+        "epochs": job.protocol.cas_epochs,
+        "test_images": len(job.test),
+        "test_sha256": job.test.info.sha256["images.npy"],
+    }
 
 
 def _per_class(job: Any) -> dict[str, Any]:
@@ -166,6 +175,14 @@ _TABLE = (
         values=lambda m: m.accuracy(),
         settings=_test_accuracy,
         source="classifier",
+    ),
+    Metric(
+        "classification_accuracy_score",
+        stems=("classification_accuracy_score_small_cnn", "classification_accuracy_score_small_cnn_top5"),
+        values=lambda m: m.classification_accuracy_score(),
+        settings=_trained_on_samples,
+        fakes="cas_fakes",
+        source="learner",
     ),
     _within(
         "intra_frechet",

@@ -66,6 +66,6 @@ def score(job: Evaluation, group: Group, metrics: Sequence[Metric]) -> dict[str,
     found = {}
     for metric in metrics:
         first = {name: rows[: metric.count(job.protocol)] for name, rows in fakes.items()}
-        measured = Measured(job.protocol, first, reals)
+        measured = Measured(job.protocol, first, reals, test=job.test, seed=job.seed, progress=job.progress)
         found[metric.key] = Scored(metric.values(measured), metric.details(measured))
     return found
