@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from sngan_cond.validation import Allowed, NotNegative, StrictConfig, between, short_repr
 
@@ -37,6 +37,8 @@ class GeneratorConfig(StrictConfig):
         channels: base width, that of the layer nearest to the image; None takes the published one.
         latent: distribution of z, standard "normal" or "uniform" on [-1, 1).
         norm: "batch" normalisation, or "none" (BEGAN) for a cnn architecture without classes.
+        first_norm: what the first batch norm of a cnn architecture takes moments of: each "unit" of the linear layer
+            (the authors' codes), or each "channel" of the features (weights saved before there was a choice).
         class_names: K names, in label order, or None.
         class_ids: K WordNet ids, in label order, or None.
     Raises:
@@ -50,13 +52,18 @@ class GeneratorConfig(StrictConfig):
     channels: Channels | None = None
     latent: Latent = "normal"
     norm: Literal["batch", "none"] = "batch"
+    first_norm: Literal["channel", "unit"] = "channel"
     class_names: tuple[str, ...] | None = None
     class_ids: tuple[str, ...] | None = None
+
+    CAME_LATER: ClassVar[dict[str, Any]] = {"first_norm": "channel"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.norm == "none" and (self.architecture != "cnn" or self.num_classes):
             raise ValueError("norm='none': it goes with architecture cnn and num_classes 0")
+        if self.first_norm == "unit" and (self.architecture != "cnn" or self.norm == "none"):
+            raise ValueError("first_norm='unit': it goes with architecture cnn and norm batch")
         official = official_channels(self.architecture, self.resolution, "g")  # also refuses a resolution
         if self.channels is None:
             object.__setattr__(self, "channels", official)  # the dataclass is frozen; a saved config names its width

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from ctypes import c_float
 from dataclasses import asdict, fields
 from types import UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, Union, get_args, get_origin, get_type_hints
 
 NUMBER = r"\d+(?:\.\d+)?(?:[eE]-?\d+)?"  # a regular expression of numbers from 0, as `float32_text` writes them
 
@@ -163,9 +163,12 @@ class StrictConfig:
         ValueError: if a value is not what `check` allows for its field's type.
     """
 
+    CAME_LATER: ClassVar[dict[str, Any]] = {}  # fields that older files lack, with what those files mean
+
     def __post_init__(self) -> None:
-        for name, kind in get_type_hints(type(self), include_extras=True).items():
-            check(name, getattr(self, name), kind)
+        kinds = get_type_hints(type(self), include_extras=True)
+        for field in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
+            check(field.name, getattr(self, field.name), kinds[field.name])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values that JSON can hold."""
@@ -180,6 +183,8 @@ class StrictConfig:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Build the configuration from a dictionary with every field and no other, as `to_dict` returns it.
 
+        Fields that came later may be missing.
+
         Raises:
             ValueError: if a field is unknown or missing, or a value is not allowed.
         """
@@ -190,6 +195,7 @@ class StrictConfig:
                 raise ValueError(
                     f"{cls.__name__} has no field {short_repr(key)}{meant}; its fields are {', '.join(names)}"
                 )
+        values = cls.CAME_LATER | values
         missing = [name for name in names if name not in values]
         if missing:
             raise ValueError(f"{cls.__name__} misses the field {', '.join(missing)}")

@@ -15,7 +15,8 @@ class CnnGenerator(nn.Module):
     """Linear, three 4x4 stride-2 transposed convolutions, 3x3 convolution, tanh.
 
     Batch normalisation and ReLU follow the linear layer, as in Table 2 of Lin et al. and in the authors'
-    chainer-gan-lib; Table 3 of Miyato et al. does not list them.
+    chainer-gan-lib; Table 3 of Miyato et al. does not list them. Both authors' codes normalise its outputs one by one,
+    before they are seen as features.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -23,8 +24,10 @@ class CnnGenerator(nn.Module):
         widths = [config.width * width for width in (8, 4, 2, 1)]
         self.first_side = config.resolution // 8
         self.linear = nn.Linear(config.latent_dim, widths[0] * self.first_side**2)
+        self.normalises_units = config.first_norm == "unit"
+        normalised = [self.linear.out_features if self.normalises_units else widths[0], *widths[1:]]
         self.norms = nn.ModuleList(
-            NoNorm() if config.norm == "none" else batch_norm(width, config.num_classes) for width in widths
+            NoNorm() if config.norm == "none" else batch_norm(width, config.num_classes) for width in normalised
         )
         self.deconvs = nn.ModuleList(
             nn.ConvTranspose2d(c_in, c_out, 4, stride=2, padding=1) for c_in, c_out in itertools.pairwise(widths)
@@ -38,9 +41,13 @@ class CnnGenerator(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
         """Map latents (N, latent_dim) and labels or class weights to images (N, 3, R, R) in [-1, 1]."""
-        h = feature_map(self.linear(z), self.first_side, self.deconvs)  # (N, 8 ch, R/8, R/8)
-        h = F.relu(self.norms[0](h, y))
-        for deconv, norm in zip(self.deconvs, list(self.norms)[1:], strict=True):
+        first, *norms = self.norms
+        units = self.linear(z)  # (N, 8 ch R/8 R/8)
+        if self.normalises_units:
+            units = first(units[:, :, None, None], y).flatten(1)
+        h = feature_map(units, self.first_side, self.deconvs)  # (N, 8 ch, R/8, R/8)
+        h = F.relu(h if self.normalises_units else first(h, y))
+        for deconv, norm in zip(self.deconvs, norms, strict=True):
             h = F.relu(norm(deconv(h), y))  # twice the side, half the width
         return torch.tanh(self.conv(h))  # (N, 3, R, R)
 

@@ -43,7 +43,7 @@ def down_block(c_in: int, hidden: int, c_out: int, skip: bool = True) -> list[Ro
 def cnn_generator(side: int) -> list[Row]:
     return [
         ("dense", 128, side * side * 512),
-        ("bn", 512),
+        ("bn", side * side * 512),  # before the reshape in both authors' codes
         ("deconv", 512, 256, 4),
         ("bn", 256),
         ("deconv", 256, 128, 4),

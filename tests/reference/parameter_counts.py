@@ -60,12 +60,13 @@ def discriminator_by_hand(side: int, *, ch: int, classes: int, dim_emb: int = 0)
 
 
 # Miyato et al. 2018, Table 3, and Lin et al. 2021, Tables 2 and 3, layer by layer. Convolutions and linear layers have
-# biases, batch normalisations a gain and a bias per channel; only Lin et al. list the one after the linear layer.
+# biases, batch normalisations a gain and a bias per channel; only Lin et al. list the one after the linear layer, which
+# in both authors' codes has them per unit (common/net.py of chainer-gan-lib, gan/network.py of fjxmlzn/BSN).
 def cnn_generator(first_side: int) -> int:
     """Add up the standard CNN's generator, latents of 128."""
     linear = 128 * (first_side**2 * 512) + first_side**2 * 512
     deconvs = (512 * 256 * 16 + 256) + (256 * 128 * 16 + 128) + (128 * 64 * 16 + 64)
-    return linear + deconvs + 2 * (512 + 256 + 128 + 64) + (64 * 3 * 9 + 3)
+    return linear + deconvs + 2 * (first_side**2 * 512 + 256 + 128 + 64) + (64 * 3 * 9 + 3)
 
 
 def cnn_discriminator(side: int) -> int:

@@ -40,8 +40,16 @@ def test_unknown_and_missing_fields_are_named() -> None:
     refused(lambda: GeneratorConfig.from_dict(values), "misses the field latent_dim, latent")
 
 
+def test_older_files_lack_fields_that_came_later() -> None:
+    config = GeneratorConfig(architecture="cnn", resolution=32)
+    values = config.to_dict()
+    assert values.pop("first_norm") == "channel"
+    assert GeneratorConfig.from_dict(values) == config
+
+
 REFUSED: dict[type, list[tuple[dict[str, object], str]]] = {
     GeneratorConfig: [
+        ({"first_norm": "unit"}, "first_norm='unit': it goes with architecture cnn and norm batch"),
         ({"resolution": 100}, "resolution=100: the resnet architecture has plans for"),
         ({"resolution": 4096}, "resolution=4096: an integer from 1 to 1024"),
         ({"resolution": "128"}, "resolution='128': an integer"),

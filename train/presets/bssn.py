@@ -50,6 +50,7 @@ MNIST = Base(
     {
         **CNN,
         "architecture": "mnist",
+        "generator.first_norm": "channel",
         "generator.latent_dim": 100,
         "generator.latent": "uniform",
         **WASSERSTEIN,

@@ -16,7 +16,7 @@ BASE = Base(
 )
 
 AUTOENCODER: Values = {"discriminator.head": "reconstruction", **no_sn()}
-BEGAN: Values = {**AUTOENCODER, "generator.norm": "none", "loss.kind": "began"}
+BEGAN: Values = {**AUTOENCODER, "generator.norm": "none", "generator.first_norm": "channel", "loss.kind": "began"}
 EBGAN: Values = {**AUTOENCODER, "discriminator.error": "l2", "loss.kind": "ebgan"}
 SNGAN: Values = {"constraint_g.kind": "spectral", "discriminator.slope": 0.02}
 BEGAN_NOTE = (

@@ -54,7 +54,8 @@ ORTHO = METHODS["orthonormal"]
 NO_AVERAGE: Values = {"ema.decay": 0.0}
 NO_LABELS: Values = {"num_classes": 0, "discriminator.head": "unconditional"}
 # The standard CNN (Table 3) without labels, at a batch of 64 and a constant rate.
-CNN: Values = {"architecture": "cnn", **NO_LABELS, "fakes_per_step": 64, "decay_from": None, **NO_AVERAGE}
+CNN: Values = {"architecture": "cnn", "generator.first_norm": "unit", **NO_LABELS}
+CNN |= {"fakes_per_step": 64, "decay_from": None, **NO_AVERAGE}
 _CNN_SOURCE = (
     "sections 4 and 4.1, Table 3: standard CNN, 100,000 generator updates, standard loss; batch of 64 as in train.py "
     "of pfnet-research/chainer-gan-lib, for the paper does not give one"
@@ -160,6 +161,7 @@ B, C = SETTINGS["B"], SETTINGS["C"]
 X2: Values = {"steps": 200_000}
 DCGAN = {
     "architecture": "dcgan",
+    "generator.first_norm": "channel",
     "generator.latent_dim": 100,
     "generator.latent": "uniform",
     **METHODS["batch_norm"].values,

@@ -7,10 +7,11 @@ from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorC
 from tests.reference import architectures as tables
 from tests.reference.architectures import count
 
+CNN = {"architecture": "cnn", "first_norm": "unit"}
 GENERATORS = [
-    ("Miyato et al., Table 3, CIFAR-10", {"resolution": 32, "architecture": "cnn"}, tables.cnn_generator(4)),
-    ("Miyato et al., Table 3, STL-10", {"resolution": 48, "architecture": "cnn"}, tables.cnn_generator(6)),
-    ("Lin et al., Table 2, CelebA", {"resolution": 64, "architecture": "cnn"}, tables.cnn_generator(8)),
+    ("Miyato et al., Table 3, CIFAR-10", {"resolution": 32, **CNN}, tables.cnn_generator(4)),
+    ("Miyato et al., Table 3, STL-10", {"resolution": 48, **CNN}, tables.cnn_generator(6)),
+    ("Lin et al., Table 2, CelebA", {"resolution": 64, **CNN}, tables.cnn_generator(8)),
     ("Miyato et al., Table 4", {"resolution": 32}, tables.RESNET_32_G),
     ("Gulrajani et al.", {"resolution": 32, "channels": 128}, tables.GULRAJANI_G),
     ("Miyato et al., Table 5", {"resolution": 48}, tables.RESNET_48_G),

@@ -7,24 +7,35 @@ import torch.nn.functional as F
 from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 
 
-@pytest.mark.parametrize("side", [32, 48, 64])
+@pytest.mark.parametrize(("side", "first_norm"), [(32, "unit"), (48, "channel"), (64, "unit")])
 @torch.no_grad()
-def test_generator(side: int) -> None:
-    config = GeneratorConfig(resolution=side, num_classes=0, architecture="cnn", channels=3, latent_dim=7)
-    G, z = Generator(config).eval(), torch.randn(2, 7)
-    cnn = G.network
-    h = F.relu(cnn.norms[0](cnn.linear(z).reshape(2, 24, side // 8, side // 8)))
+def test_generator(side: int, first_norm: str) -> None:
+    """In training mode, where the first batch norm shows what it takes its moments of."""
+    config = GeneratorConfig(
+        resolution=side, num_classes=0, architecture="cnn", channels=3, latent_dim=7, first_norm=first_norm
+    )
+    G, z = Generator(config), torch.randn(5, 7)
+    cnn, first = G.network, G.network.norms[0]
+    h = cnn.linear(z).reshape(5, 24, side // 8, side // 8)
+    torch.nn.init.normal_(first.weight)
+    torch.nn.init.normal_(first.bias)
+    over, per = ((0,), (24, side // 8, side // 8)) if first_norm == "unit" else ((0, 2, 3), (24, 1, 1))
+    var, mean = torch.var_mean(h, dim=over, keepdim=True, correction=0)
+    h = F.relu((h - mean) / (var + first.eps).sqrt() * first.weight.reshape(per) + first.bias.reshape(per))
     for deconv, norm in zip(cnn.deconvs, cnn.norms[1:], strict=True):
         assert deconv.weight.shape[2:] == (4, 4)
         h = F.relu(norm(F.conv_transpose2d(h, deconv.weight, deconv.bias, stride=2, padding=1)))
     expected = torch.tanh(F.conv2d(h, cnn.conv.weight, cnn.conv.bias, padding=1))
-    assert expected.shape == (2, 3, side, side)
+    assert expected.shape == (5, 3, side, side)
     torch.testing.assert_close(G(z), expected)
 
 
 @torch.no_grad()
 def test_generator_with_classes_looks_at_them() -> None:
-    G = Generator(GeneratorConfig(resolution=16, num_classes=2, architecture="cnn", channels=2, latent_dim=4))
+    config = GeneratorConfig(
+        resolution=16, num_classes=2, architecture="cnn", channels=2, latent_dim=4, first_norm="unit"
+    )
+    G = Generator(config)
     for norm in G.network.norms:
         norm.gain[1] = 2.0
     z = torch.randn(1, 4).repeat(2, 1)
