@@ -139,6 +139,7 @@ class EvaluationConfig:
         data: prepared data set to compare with; None takes the training data.
         fakes: fewer generated images than the protocol asks for; the result is named so.
         reals: another number of real images; likewise.
+        seeds: sample sets, each from a seed of its own, over which scores are averaged; their spread is told.
         batch: images at once on each process.
     """
 
@@ -152,6 +153,7 @@ class EvaluationConfig:
     data: PathText | None = None
     fakes: Positive | None = None
     reals: Positive | None = None
+    seeds: Positive = 1
     batch: Positive = 64
 
 

@@ -46,13 +46,15 @@ def check(job: Evaluation, generator: Generator) -> None:
 
 
 def _check_numbers(job: Evaluation) -> None:
+    for flag, count in (("batch", job.batch_size), ("seeds", job.sample_sets)):
+        if isinstance(count, bool) or count < 1:
+            raise EvaluationError(f"--{flag} {count}: an integer from 1 is allowed")
     try:
         check_seed(job.seed)
+        check_seed(job.seed + job.sample_sets - 1)
         check_truncation(job.truncation)
     except ValueError as error:
         raise EvaluationError(f"--{error}") from error
-    if isinstance(job.batch_size, bool) or job.batch_size < 1:
-        raise EvaluationError(f"--batch {job.batch_size}: an integer from 1 is allowed")
 
 
 def _check_data(job: Evaluation, config: GeneratorConfig) -> None:

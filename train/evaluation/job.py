@@ -47,7 +47,8 @@ class Evaluation:
         extractor: on the generator's device; None if no metric is computed from features.
         classifier: on the generator's device; None unless its accuracy is measured.
         test: real images that a classifier trained on generated ones is tested on; None unless that is measured.
-        seed: of latents and labels.
+        seed: of latents and labels, of the first sample set.
+        sample_sets: from this seed and the ones after it, over which scores are averaged.
         truncation: as in `sngan_cond.sample`; None for plain latents, which published scores use.
         batch_size: images at once on each process; changes no score beyond rounding.
         cache: folder for features of real images; None neither reads nor writes one.
@@ -62,6 +63,7 @@ class Evaluation:
     classifier: LoadedClassifier | None = None
     test: PreparedDataset | None = None
     seed: int = 0
+    sample_sets: int = 1
     truncation: float | None = None
     batch_size: int = 64
     cache: Path | None = None
@@ -125,6 +127,7 @@ def open_evaluation(
         extractor=extractor,
         classifier=classifier,
         test=None if asked.test is None else PreparedDataset.open(asked.test),
+        sample_sets=asked.seeds,
         batch_size=asked.batch,
         **job,
     )

@@ -27,10 +27,11 @@ def draw_nearest(job: Evaluation, generator: Generator, report: Report, path: Pa
         EvaluationError: if it cannot be written.
     """
     (row,) = (row for row in report.metrics if row["metric"] == "authenticity")
+    closest = row.get("closest") or row["sample_sets"][0]["closest"]  # of several sets, the first has the job's seed
     stream, names = group_of(job, generator, job.over_all).stream, job.dataset.class_names
     shown: list[tuple[np.ndarray, str]] = []
     with eval_mode(generator), exact_float32():
-        for case in row["closest"]:
+        for case in closest:
             image = stream.images(case["sample"], case["sample"] + 1)[0].permute(1, 2, 0).cpu().numpy()
             apart = f"{'>' if case['authentic'] else '≤'} {case['nearest_real_to_other_reals']:.3g}"
             shown.append(
@@ -39,11 +40,11 @@ def draw_nearest(job: Evaluation, generator: Generator, report: Report, path: Pa
             for index, distance in zip(case["reals"], case["distances"], strict=True):
                 label = _of(names, int(job.dataset.labels[index]))
                 shown.append((job.dataset.images[index], f"real {index}{label}\nat {distance:.3g}"))
-    columns = 1 + len(row["closest"][0]["reals"])
+    columns = 1 + len(closest[0]["reals"])
     try:
         with png(path) as figure:
             grid = panels(figure, len(shown), columns=columns, width_inch=_WIDTH_INCH, heights_inch=None)
-            figure.set_size_inches(_WIDTH_INCH * columns, 1.35 * _WIDTH_INCH * len(row["closest"]))
+            figure.set_size_inches(_WIDTH_INCH * columns, 1.35 * _WIDTH_INCH * len(closest))
             for axes, (image, title) in zip(grid, shown, strict=True):
                 axes.imshow(image, interpolation="nearest")
                 axes.set_title(escaped(title), fontsize=6)

@@ -33,7 +33,7 @@ class Report:
     Args:
         metrics: a row for each score: name, value, std, std_over, metric, protocol, real_count, fake_count, seed,
             extractor, extractor_sha256, settings, where a reader must be cautioned remark, and what else a metric
-            tells: for scores within classes, classes and worst_classes.
+            tells: for scores within classes, classes and worst_classes; over several sample sets, sample_sets.
         provenance: what all rows have in common: protocol, seeds, model, data set, extractor, versions.
     """
 
@@ -172,7 +172,12 @@ def provenance(job: Evaluation, generator: Generator, model: str | None) -> dict
     of_extractor = ("name", "sha256", "resize", "layer", "score_layer", "is_published")
     return {
         "protocol": asdict(job.protocol),
-        "seeds": {"latents_and_labels": job.seed, "choice_of_reals": REALS_SEED, "splits_and_subsets": SPLIT_SEED},
+        "seeds": {
+            "latents_and_labels": job.seed,
+            "sample_sets": job.sample_sets,
+            "choice_of_reals": REALS_SEED,
+            "splits_and_subsets": SPLIT_SEED,
+        },
         "truncation": job.truncation,
         "model": {
             "name": model,
