@@ -41,12 +41,14 @@ class DinoV2(FeatureExtractorBase):
         need_package("timm", extra="eval", wanted=f"--extractor {name}", error=EvaluationError)
         import timm  # here: only this network and the stand-in need it
 
-        self.network = timm.create_model(_TIMM_NAMES[name], pretrained=False, num_classes=0, img_size=DINOV2_SIDE_PX)
+        with torch.device("meta"):  # all weights come from the file; drawing 300 million first takes a while
+            network = timm.create_model(_TIMM_NAMES[name], pretrained=False, num_classes=0, img_size=DINOV2_SIDE_PX)
+        self.network = network
         state = read_tensors(Path(feature_extractor_weights_path or find_weights(name, None).path))
         state.pop("mask_token", None)  # of training alone
         if "pos_embed" in state:  # where it is missing, load_state_dict says so
             state["pos_embed"] = resized_positions(state["pos_embed"], DINOV2_SIDE_PX // 14)
-        self.network.load_state_dict(state)
+        self.network.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
         for part, values in (("mean", _MEAN), ("deviation", _DEVIATION)):
             self.register_buffer(part, 255 * torch.tensor(values).view(3, 1, 1), persistent=False)
         self.requires_grad_(False).eval()
