@@ -1,6 +1,7 @@
 """Scores over thresholds of truncation: what is gained in fidelity, and what is lost in variety."""
 
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,8 +78,16 @@ class Curve:
                     axes.set_xticks(at, [_shown(threshold) for threshold, _ in points])
                     axes.set_xlabel("truncation (standard deviations of z)")
                     axes.set_title(escaped(name), fontsize=7)
+                figure.suptitle(escaped("\n".join(self._captions(width=40 * min(len(names), 3)))), fontsize=7)
         except OSError as error:
             raise EvaluationError(f"{path}: cannot be written ({error.strerror})") from error
+
+    def _captions(self, width: int) -> list[str]:
+        """Return what a reader must know of the scores, in lines of `width` letters."""
+        rows = self.points[0][1].metrics
+        bars = "; bars: deviation over " + rows[0]["std_over"] if "sample_sets" in rows[0] else ""
+        texts = [f"Protocol {rows[0]['protocol']}{bars}", *dict.fromkeys(r["remark"] for r in rows if "remark" in r)]
+        return [line for text in texts for line in textwrap.wrap(text, width)]
 
 
 def truncation_curve(
