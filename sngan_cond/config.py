@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
+from sngan_cond.plans import PLANS, StagePlan
 from sngan_cond.validation import Allowed, NotNegative, StrictConfig, between, short_repr
 
 Architecture = Literal["resnet", "cnn", "dcgan", "mnist"]
@@ -39,6 +40,7 @@ class GeneratorConfig(StrictConfig):
         norm: "batch" normalisation, or "none" (BEGAN) for a cnn architecture without classes.
         first_norm: what the first batch norm of a cnn architecture takes moments of: each "unit" of the linear layer
             (the authors' codes), or each "channel" of the features (weights saved before there was a choice).
+        norm_eps: added to the variance by every batch norm: 2e-5 in the official code, 1e-5 in that of Lin et al. 2021.
         class_names: K names, in label order, or None.
         class_ids: K WordNet ids, in label order, or None.
     Raises:
@@ -53,10 +55,11 @@ class GeneratorConfig(StrictConfig):
     latent: Latent = "normal"
     norm: Literal["batch", "none"] = "batch"
     first_norm: Literal["channel", "unit"] = "channel"
+    norm_eps: Annotated[float, Allowed(lambda value: 0 < value <= 1, "a number above 0 and up to 1")] = BATCH_NORM_EPS
     class_names: tuple[str, ...] | None = None
     class_ids: tuple[str, ...] | None = None
 
-    CAME_LATER: ClassVar[dict[str, Any]] = {"first_norm": "channel"}
+    CAME_LATER: ClassVar[dict[str, Any]] = {"first_norm": "channel", "norm_eps": BATCH_NORM_EPS}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,6 +67,8 @@ class GeneratorConfig(StrictConfig):
             raise ValueError("norm='none': it goes with architecture cnn and num_classes 0")
         if self.first_norm == "unit" and (self.architecture != "cnn" or self.norm == "none"):
             raise ValueError("first_norm='unit': it goes with architecture cnn and norm batch")
+        if self.norm_eps != BATCH_NORM_EPS and self.norm == "none":
+            raise ValueError(f"norm_eps={self.norm_eps} with norm='none': nothing is normalised")
         official = official_channels(self.architecture, self.resolution, "g")  # also refuses a resolution
         if self.channels is None:
             object.__setattr__(self, "channels", official)  # the dataclass is frozen; a saved config names its width
@@ -106,6 +111,8 @@ class DiscriminatorConfig(StrictConfig):
             Gulrajani et al. 2017).
         score_bias: whether the score layer has a bias; None is as published (not at 32 px, nor in mnist).
         error: reconstruction error, a mean over an image's values: absolute ("l1", BEGAN) or squared ("l2", EBGAN).
+        conv_init: convolutions of cnn and mnist start from N(0, 0.02^2) ("normal"), or from it cut at two deviations
+            ("truncated", the code of Lin et al. 2021).
     Raises:
         ValueError: if a value is not allowed; the message names field, value and what is.
     """
@@ -123,6 +130,9 @@ class DiscriminatorConfig(StrictConfig):
     pool: Literal["sum", "mean"] = "sum"
     score_bias: bool | None = None
     error: Literal["l1", "l2"] = "l1"
+    conv_init: Literal["normal", "truncated"] = "normal"
+
+    CAME_LATER: ClassVar[dict[str, Any]] = {"conv_init": "normal"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -141,6 +151,9 @@ class DiscriminatorConfig(StrictConfig):
             )
         if self.head == "reconstruction" and self.architecture != "cnn":
             raise ValueError(f"head='reconstruction' with architecture={self.architecture!r}: cnn is allowed")
+        plain_cnn = self.architecture in ("cnn", "mnist") and self.head != "reconstruction"
+        if self.conv_init == "truncated" and not plain_cnn:
+            raise ValueError("conv_init='truncated': it goes with architectures cnn and mnist, but no reconstruction")
         if self.score_bias not in (None, True, False):
             raise ValueError(f"score_bias={short_repr(self.score_bias)}: true, false or null is allowed")
 
@@ -250,43 +263,6 @@ def official_channels(architecture: Architecture, resolution: int, network: Lite
     if not takes(resolution):
         raise ValueError(f"resolution={resolution}: the {architecture} architecture {sides}")
     return channels
-
-
-@dataclass(frozen=True)
-class StagePlan:
-    """Widths of both ResNets at one resolution, in multiples of the base channel count.
-
-    Args:
-        first_side: side in pixels of the generator's first feature map.
-        g_widths: width of the first feature map, then of each up block's output.
-        d_widths: width of each down block's output.
-        d_halves: how many of the discriminator's blocks, counted from the first, halve the side.
-        g_channels: the generator's published base channel count.
-        d_channels: the discriminator's.
-        score_bias: whether the discriminator's score layer has a bias.
-        concat_after: number of down blocks before label planes join the trunk (concat head).
-    """
-
-    first_side: int
-    g_widths: tuple[int, ...]
-    d_widths: tuple[int, ...]
-    d_halves: int
-    g_channels: int = 64
-    d_channels: int = 64
-    score_bias: bool = True
-    concat_after: int = 3
-
-
-# 32, 64, 128 and 256 px follow gen_models/resnet*.py and dis_models/snresnet*.py of
-# pfnet-research/sngan_projection@e84b1a5; 48 px follows Table 5 of Miyato et al. 2018.
-# How many blocks halve is data, not a formula: at 64 px all five do, at 128 px the last of six does not.
-PLANS: dict[int, StagePlan] = {
-    32: StagePlan(4, (1, 1, 1, 1), (1, 1, 1, 1), 2, g_channels=256, d_channels=128, score_bias=False),
-    48: StagePlan(6, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
-    64: StagePlan(4, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
-    128: StagePlan(4, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
-    256: StagePlan(4, (16, 16, 8, 8, 4, 2, 1), (1, 2, 4, 8, 8, 16, 16), 6),
-}
 
 
 def plan_for(resolution: int) -> StagePlan:

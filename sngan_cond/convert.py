@@ -17,13 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from sngan_cond.classes import imagenet_classes
-from sngan_cond.config import DiscriminatorConfig, GeneratorConfig, HeadKind, StagePlan, plan_for
+from sngan_cond.config import DiscriminatorConfig, GeneratorConfig, HeadKind, plan_for
 from sngan_cond.constraints.build import build_constraint
 from sngan_cond.constraints.config import ConstraintConfig
 from sngan_cond.networks.discriminator import Discriminator
 from sngan_cond.networks.generator import Generator
 from sngan_cond.networks.layers import BatchNorm2d, ConditionalBatchNorm2d
 from sngan_cond.npy import NpyError, NpyHeader, read_npy_header
+from sngan_cond.plans import StagePlan
 from sngan_cond.stored import ARCHIVE_ERRORS, open_regular
 from sngan_cond.validation import one_line
 

@@ -1,4 +1,4 @@
-"""`python -m train.analyze`: draw a run's learning curves and its discriminator's spectra, and write their numbers."""
+"""`python -m train.analyze`: a page of a run or of several, their figures and the numbers in them."""
 
 import argparse
 import json
@@ -18,19 +18,21 @@ MAX_RUNS = len(COLOURS)
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="python -m train.analyze",
-        description="Draw learning_curves.png, singular_values.png and spectral_norms.png of a run, and write the "
-        f"numbers in them to {NUMBERS_FILE}. The run may still be training.",
+        description="Write report.html of a run, one file that opens without a network: what was trained, samples over "
+        "time, scores, the monitor's findings and figures. Its figures stand beside it (learning_curves.png, "
+        "singular_values.png, spectral_norms.png; scores.png and health.png where there are such numbers), and what "
+        f"they show in {NUMBERS_FILE}. The run may still be training.",
     )
     add = parser.add_argument
     add("--run-dir", type=Path, required=True, metavar="DIR", help="folder of the run")
-    add("--out", type=Path, required=True, metavar="DIR", help="folder for the figures; made if missing")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder for page and figures; made if missing")
     add(
         "--compare",
         type=Path,
         nargs="+",
         default=[],
         metavar="DIR",
-        help=f"folders of up to {MAX_RUNS - 1} other runs to draw in the same figures (default: none)",
+        help=f"folders of up to {MAX_RUNS - 1} other runs to put beside it (default: none)",
     )
     return parser
 
@@ -49,6 +51,7 @@ def _analyze(run_dir: Path, compare: list[Path], out: Path) -> None:
     # After the flags are checked: importing torch and matplotlib takes seconds.
     from train.analysis.figures import draw_figures
     from train.analysis.measure import measure_run
+    from train.analysis.report import write_report
 
     arguments = ["--run-dir"] + ["--compare"] * len(compare)
     runs = {
@@ -61,6 +64,7 @@ def _analyze(run_dir: Path, compare: list[Path], out: Path) -> None:
     try:
         figures = draw_figures(runs, out)
         write_text_atomically(out / NUMBERS_FILE, json.dumps(numbers, indent=1, allow_nan=False) + "\n")
+        report = write_report(runs, folders, figures, out)
     except OSError as error:
         raise TrainError(f"--out {out}: cannot be written ({error.strerror})") from error
     for label, run in runs.items():
@@ -68,7 +72,7 @@ def _analyze(run_dir: Path, compare: list[Path], out: Path) -> None:
         norms = [layer.effective for layer in newest.layers.values()]
         low, high = min(norms), max(norms)
         print(f"{label}: step {newest.step:,}, spectral norms of {len(norms)} layers {low:.4g} to {high:.4g}")
-    print(f"written to {out}: {', '.join([*figures, NUMBERS_FILE])}")
+    print(f"written to {out}: {', '.join([report, *(figure.name for figure in figures), NUMBERS_FILE])}")
 
 
 def labelled(folders: list[Path]) -> dict[str, Path]:

@@ -23,8 +23,8 @@ from train.sections import (
 
 # What a constraint may set on a generator: the rest acts on features, or in a discriminator's update.
 _OF_GENERATORS = (
-    *("kind", "estimate", "scale", "scale_spread", "scale_seed", "gamma", "gamma_start", "iterations"),
-    *("init", "init_scale", "exclude"),
+    *("kind", "estimate", "scale", "scale_spread", "scale_seed", "gamma", "gamma_start"),
+    *("gamma_biases", "iterations", "init", "init_scale", "exclude"),
 )
 
 

@@ -28,8 +28,9 @@ EPILOG = """examples:
   python -m train.reproduce --list
   python -m train.reproduce --list --hours --table sngan/table2
   python -m train.reproduce --table sngan/table2 --budget smoke --run-dir runs/smoke
-  python -m train.reproduce --table figure1 --rows 'cifar10_*_A' 'cifar10_*_D' --budget short --percent 2 --seeds 3 \\
-      --extractor efficientnet-lite0 --set generator.channels=32 discriminator.channels=32 --run-dir runs/settings
+  python -m train.reproduce --table sngan/figure1 --rows 'cifar10_*_A' 'cifar10_*_D' --budget short --percent 2 \\
+      --seeds 3 --extractor efficientnet-lite0 --set generator.channels=32 discriminator.channels=32 \\
+      --run-dir runs/settings
 
 After a stop, the same command resumes; finished runs are read, not made again."""
 

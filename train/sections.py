@@ -80,6 +80,8 @@ class DataConfig:
     Args:
         path: folder written by `python -m train.prepare`, from the current one on where it is relative.
         flip: mirror each image with probability 1/2; off in the papers' runs.
+        dequantise: add noise below the step of 8 bits to real images (pfnet-research/sngan_projection); off, they are
+            stretched to [-1, 1] as they are (pfnet-research/chainer-gan-lib, fjxmlzn/BSN).
         resident: keep the images on the device: when they fit ("auto"), "always" or "never".
         balance: real batches take all images equally often ("none"), or all classes ("classes"), so that the images of
             a small class come back more often.
@@ -91,6 +93,7 @@ class DataConfig:
 
     path: PathText = "data/imagenet-128"
     flip: bool = False
+    dequantise: bool = True
     resident: Literal["auto", "always", "never"] = "auto"
     balance: Literal["none", "classes"] = "none"
     fake_labels: Literal["uniform", "data"] = "uniform"
@@ -128,7 +131,7 @@ class EvaluationConfig:
 
     Args:
         every: steps between evaluations; 0 never evaluates.
-        protocol: "quick", "paper", "bsn", "50k" or "intra_class": how many images, with which labels.
+        protocol: "quick", "paper", "bsn", "report", "50k" or "intra_class": how many images, with which labels.
         metrics: empty takes the protocol's own.
         extractor: network behind the scores: "inception-v3-compat", or a stand-in that `python -m train.evaluate
             --help` lists.

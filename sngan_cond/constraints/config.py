@@ -1,7 +1,7 @@
 """Frozen, validated description of a constraint; the default is the spectral normalisation of the official code."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from sngan_cond.validation import Allowed, NotNegative, Positive, StrictConfig, between, short_repr
 
@@ -25,6 +25,7 @@ class ConstraintConfig(StrictConfig):
         gamma: learned factor: "none", one "shared", one "per_layer" (appendix E), or, for kind "weight", "per_row".
         gamma_start: gamma starts so that weights are unchanged ("norm", official code), or at 1 ("one", the code of Lin
             et al. 2021).
+        gamma_biases: whether gamma multiplies the biases of its layers too (the code of Lin et al. 2021).
         iterations: rounds of power iteration per use, 1 in the papers.
         power_iterations_at: "forward" at every train-mode use (official code), or "update", once per D update
             (Algorithm 1).
@@ -49,6 +50,7 @@ class ConstraintConfig(StrictConfig):
     scale_seed: Annotated[int, between(0, 2**31 - 1)] = 0
     gamma: Literal["none", "shared", "per_layer", "per_row"] = "none"
     gamma_start: Literal["norm", "one"] = "norm"
+    gamma_biases: bool = False
     iterations: Annotated[int, between(1, 1000)] = 1
     power_iterations_at: Literal["forward", "update"] = "forward"
     features: Literal["none", "batch", "layer"] = "none"
@@ -61,6 +63,8 @@ class ConstraintConfig(StrictConfig):
     singular_clip_every: Annotated[int, between(0, 1_000_000)] = 0
     singular_clip: Positive = 1.0
     exclude: tuple[str, ...] = ()
+
+    CAME_LATER: ClassVar[dict[str, Any]] = {"gamma_biases": False}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,6 +80,8 @@ class ConstraintConfig(StrictConfig):
             raise ValueError(f"{found} with kind='none': 1, 0 and 'none' are allowed")
         if self.gamma == "per_row" and self.kind != "weight":
             raise ValueError(f"gamma='per_row' with kind={self.kind!r}: it goes with kind weight")
+        if self.gamma_biases and self.gamma not in ("shared", "per_layer"):
+            raise ValueError(f"gamma_biases=True with gamma={self.gamma!r}: it goes with shared and per_layer")
         if self.gamma != "none" and (self.scale != 1 or self.scale_spread):
             found = f"scale={self.scale}, scale_spread={self.scale_spread}"
             raise ValueError(f"{found} with gamma={self.gamma!r}: a learned factor starts by gamma_start")

@@ -13,7 +13,7 @@ from sngan_cond.modes import eval_mode
 
 
 def fold(network: nn.Module) -> None:
-    """Replace every parametrised weight by its value in inference, in place.
+    """Replace every parametrised weight, and bias, by its value in inference, in place.
 
     Afterwards the state dict has the names of one that was never constrained: the state of penalties and clipping goes
     too. Feature normalisations stay, since they are layers.
@@ -26,7 +26,9 @@ def fold(network: nn.Module) -> None:
         for layer in list(network.modules()):
             if parametrize.is_parametrized(layer, "weight"):
                 _own_class(layer)
-                parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+                for name in ("weight", "bias"):
+                    if parametrize.is_parametrized(layer, name):
+                        parametrize.remove_parametrizations(layer, name, leave_parametrized=True)
             for state in (PENALTY_U, CLIPPING_COUNT, SHARED_GAMMA):
                 if hasattr(layer, state):
                     delattr(layer, state)

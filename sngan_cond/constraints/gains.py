@@ -45,7 +45,7 @@ class LearnedGain(nn.Module):
 
 
 class SharedGain(nn.Module):
-    """Parametrisation that multiplies a weight by the network's one gamma, a scalar."""
+    """Parametrisation that multiplies a weight, or a bias, by a gamma that is kept elsewhere, a scalar."""
 
     def __init__(self, gamma: nn.Parameter) -> None:
         super().__init__()
@@ -53,9 +53,9 @@ class SharedGain(nn.Module):
         # changes a parameter in place, and deep copies copy the tuple with it, so the reference stays right.
         self._gamma = (gamma,)
 
-    def forward(self, weight: Tensor) -> Tensor:
-        """Return gamma * weight."""
-        return self._gamma[0] * weight
+    def forward(self, values: Tensor) -> Tensor:
+        """Return gamma * values."""
+        return self._gamma[0] * values
 
 
 def attach_gains(
@@ -80,6 +80,9 @@ def attach_gains(
     for (layer, _), start in zip(layers, starts, strict=True):
         gain = SharedGain(network.get_parameter(SHARED_GAMMA)) if config.gamma == "shared" else LearnedGain(start)
         parametrize.register_parametrization(layer, "weight", gain, unsafe=True)
+        if config.gamma_biases and getattr(layer, "bias", None) is not None:
+            gamma = gain.gamma if isinstance(gain, LearnedGain) else network.get_parameter(SHARED_GAMMA)
+            parametrize.register_parametrization(layer, "bias", SharedGain(gamma), unsafe=True)
 
 
 def _factors(count: int, config: ConstraintConfig) -> list[float]:
@@ -95,8 +98,8 @@ def _factors(count: int, config: ConstraintConfig) -> list[float]:
 
 def _start(layer: nn.Module, norm: Callable[[Tensor], Tensor], config: ConstraintConfig) -> Tensor:
     weight = raw_weight(layer)
-    # The norm leaves the weight as it is at first (source/links/sn_convolution_2d.py of sngan_projection). The code of
-    # Lin et al. 2021 (fjxmlzn/BSN), which starts at 1, also multiplies the biases; here they stay.
+    # The norm leaves the weight as it is at first (source/links/sn_convolution_2d.py of sngan_projection); the code of
+    # Lin et al. 2021 (fjxmlzn/BSN) starts at 1.
     start = torch.ones((), dtype=weight.dtype, device=weight.device) if config.gamma_start == "one" else norm(weight)
     if config.gamma == "per_row":
         axis = output_axis(layer)

@@ -70,7 +70,7 @@ class CnnTrunk(nn.Module):
             joined = config.embed_dim if config.head == "concat" and i == 4 else 0
             stride = 1 + i % 2  # 3x3 stride 1 and 4x4 stride 2 in turn, both with a padding of 1
             conv = nn.Conv2d(c_in + joined, c_out, 2 + stride, stride=stride, padding=1)
-            init_normal_(conv)
+            init_normal_(conv, truncated=config.conv_init == "truncated")
             self.convs.append(conv)
         self.features = top * (config.resolution // 8) ** 2
         self.score_bias = True

@@ -21,6 +21,9 @@ class Generator(nn.Module, PretrainedMixin):  # type: ignore[misc]  # as in the 
         super().__init__()
         self.config = config
         self.network = _NETWORKS[config.architecture](config)
+        for module in self.network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = config.norm_eps
 
     @property
     def classes(self) -> Classes:

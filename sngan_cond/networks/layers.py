@@ -8,6 +8,8 @@ from sngan_cond.config import BATCH_NORM_EPS, BATCH_NORM_MOMENTUM, ConvBackend, 
 from sngan_cond.fast import conv_mean_pool2d, same_conv2d, upsample_conv2d
 from sngan_cond.fast.batch_norm import batch_norm_relu, runs_fused
 
+_STD = 0.02  # of the standard CNNs' weights at first
+
 # To `torch.fx.symbolic_trace` these are one operation each: what they choose depends on shapes, which it does not know.
 for _name in ("conv_mean_pool2d", "same_conv2d", "upsample_conv2d", "laid_out_like", "_rows_of_classes"):
     fx.wrap(_name)
@@ -173,12 +175,18 @@ def init_glorot_(layer: nn.Conv2d | nn.Linear | nn.Embedding, gain: float = 1.0)
     _zero_bias(layer)
 
 
-def init_normal_(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding) -> None:
+def init_normal_(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding, *, truncated: bool = False) -> None:
     """Draw a layer's weight from N(0, 0.02^2) and set its bias, if any, to 0, in place.
 
     Source: common/net.py of pfnet-research/chainer-gan-lib (the standard CNNs).
+
+    Args:
+        truncated: leave out what is more than two deviations from 0, as in gan/op.py of fjxmlzn/BSN.
     """
-    nn.init.normal_(layer.weight, std=0.02)
+    if truncated:
+        nn.init.trunc_normal_(layer.weight, std=_STD, a=-2 * _STD, b=2 * _STD)
+    else:
+        nn.init.normal_(layer.weight, std=_STD)
     _zero_bias(layer)
 
 

@@ -16,7 +16,8 @@ _FIRST_SIDE = 7
 class MnistGenerator(nn.Module):
     """Linear and two 5x5 stride-2 transposed convolutions; leaky ReLU before each batch norm; sigmoid.
 
-    The sigmoid's (0, 1) is stretched to (-1, 1) and repeated to three channels, like all images here.
+    The sigmoid's (0, 1) is stretched to (-1, 1) and repeated to three channels, like all images here. Whether the first
+    batch norm takes moments of channels, as here, or of units, as in the same authors' CNN, Table 4 leaves open.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -48,7 +49,7 @@ class MnistTrunk(nn.Module):
         self.convs = nn.ModuleList()
         for c_in, c_out in itertools.pairwise(widths):
             conv = nn.Conv2d(c_in, c_out, 5, stride=2, padding=2, bias=False)
-            init_normal_(conv)
+            init_normal_(conv, truncated=config.conv_init == "truncated")
             self.convs.append(conv)
         self.features = widths[-1] * 4 * 4
         self.score_bias = False

@@ -40,9 +40,9 @@ def down_block(c_in: int, hidden: int, c_out: int, skip: bool = True) -> list[Ro
 
 # Miyato et al. 2018, Table 3a, and Lin et al. 2021, Table 2; M_g = 4, 6 and 8. Only the latter lists the batch norm
 # after the dense layer.
-def cnn_generator(side: int) -> list[Row]:
+def cnn_generator(side: int, latent: int = 128) -> list[Row]:
     return [
-        ("dense", 128, side * side * 512),
+        ("dense", latent, side * side * 512),
         ("bn", side * side * 512),  # before the reshape in both authors' codes
         ("deconv", 512, 256, 4),
         ("bn", 256),

@@ -43,13 +43,21 @@ def test_unknown_and_missing_fields_are_named() -> None:
 def test_older_files_lack_fields_that_came_later() -> None:
     config = GeneratorConfig(architecture="cnn", resolution=32)
     values = config.to_dict()
-    assert values.pop("first_norm") == "channel"
+    assert (values.pop("first_norm"), values.pop("norm_eps")) == ("channel", 2e-5)
     assert GeneratorConfig.from_dict(values) == config
+    of_d = DiscriminatorConfig().to_dict()
+    assert of_d.pop("conv_init") == "normal"
+    assert DiscriminatorConfig.from_dict(of_d) == DiscriminatorConfig()
 
 
 REFUSED: dict[type, list[tuple[dict[str, object], str]]] = {
     GeneratorConfig: [
         ({"first_norm": "unit"}, "first_norm='unit': it goes with architecture cnn and norm batch"),
+        ({"norm_eps": 0}, "norm_eps=0: a number above 0 and up to 1 is allowed"),
+        (
+            {"norm_eps": 1e-5, "norm": "none", "architecture": "cnn", "resolution": 32, "num_classes": 0},
+            "norm_eps=1e-05 with norm='none': nothing is normalised",
+        ),
         ({"resolution": 100}, "resolution=100: the resnet architecture has plans for"),
         ({"resolution": 4096}, "resolution=4096: an integer from 1 to 1024"),
         ({"resolution": "128"}, "resolution='128': an integer"),
@@ -84,6 +92,7 @@ REFUSED: dict[type, list[tuple[dict[str, object], str]]] = {
         ),
         ({"head": "concat", "architecture": "dcgan"}, "head='concat': the dcgan architecture takes unconditional"),
         ({"head": "concat", "architecture": "mnist", "resolution": 28}, "head='concat': "),
+        ({"conv_init": "truncated"}, "conv_init='truncated': it goes with architectures cnn and mnist"),
         ({"hidden": "both"}, "hidden='both': allowed are input, output"),
         ({"skip": "never"}, "skip='never': allowed are auto, always"),
         ({"pool": "max"}, "pool='max': allowed are sum, mean"),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +15,13 @@ from torch import Tensor
 from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
 from tests.processes import output_of, python
 from tests.refusals import refused_command
-from tests.train.launch import run_here, tiny_command
+from tests.train.analysis.pages import read_page
+from train.analysis.figures import layer_marks
 from train.analysis.measure import decompose, measure_run, read_curves, squared_singular_values
 from train.analyze import labelled, main
 
 IMAGES = ("learning_curves.png", "singular_values.png", "spectral_norms.png")
-KEEP_ALL = ("log_every=1", "keep_checkpoints=3")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Path:
-    """A tiny run of 6 steps with checkpoints at 2, 4 and 6."""
-    folder = tmp_path_factory.mktemp("runs") / "a"
-    assert run_here(tiny_command(tiny_data, folder, *KEEP_ALL)) == 0
-    return folder
+REPORT = "report.html"
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +84,17 @@ def test_curves_are_the_log_and_the_figures_are_images(finished: Path, drawn: Pa
     assert set(curves) == names  # the totals are the losses here, and are left out
     for name, curve in curves.items():
         assert curve == {"images_seen": [16, 32, 48, 64, 80, 96], "values": [line[name] for line in log]}
-    assert sorted(path.name for path in drawn.iterdir()) == sorted((*IMAGES, "analysis.json"))
+    assert sorted(path.name for path in drawn.iterdir()) == sorted((*IMAGES, REPORT, "analysis.json"))
     for name in IMAGES:
         with Image.open(drawn / name) as image:
             assert image.format == "PNG"
             assert min(image.size) >= 500
             assert len(np.unique(np.asarray(image.convert("L")))) > 20  # shades: not blank
+    page = read_page(drawn / REPORT)
+    pictures = [picture for figure in page.all("figure", "drawn") for picture in figure.all("img")]
+    assert [picture.content() for picture in pictures] == [(drawn / name).read_bytes() for name in IMAGES]
+    assert all("real images seen" in pictures[i].attributes["alt"] for i in (0, 2))
+    assert "12 layers" in pictures[1].attributes["alt"]
 
 
 @pytest.mark.slow
@@ -103,6 +102,7 @@ def test_several_runs_share_the_figures(finished: Path, copied: Path, drawn: Pat
     shutil.rmtree(copied / "checkpoints/step-00000006")
     with (copied / "scalars.jsonl").open("a") as file:
         file.write('{"step": 7, "images_seen": 112, "d/loss": Infinity, "g/loss": NaN}\n')
+        file.write('{"step": 7, "images_seen": 112, "ema/fid": 9.5, "generator/fid": 11.0, "monitor/diversity": 0.5}\n')
     alone = json.loads((drawn / "analysis.json").read_text())
     both = analyze(finished, tmp_path / "both", "--compare", str(copied))
     assert list(both) == ["a", "b$_$"]
@@ -114,6 +114,23 @@ def test_several_runs_share_the_figures(finished: Path, copied: Path, drawn: Pat
         assert both["b$_$"]["curves"][name]["images_seen"] == [16, 32, 48, 64, 80, 96, 112]
     for name in IMAGES:
         assert (tmp_path / "both" / name).read_bytes() != (drawn / name).read_bytes()
+    more = {"scores.png", "health.png"}
+    assert {path.name for path in (tmp_path / "both").iterdir()} == {*IMAGES, REPORT, "analysis.json", *more}
+    titles = [heading.text for heading in read_page(tmp_path / "both" / REPORT).all("h3")]
+    figures = ["Learning curves", "Scores during the run", "Measured by the monitor"]
+    assert [title for title in titles if title in figures] == figures
+
+
+def test_a_layer_keeps_its_colour_and_mark(finished: Path) -> None:
+    """Also beside a run that has other layers, and one of each name."""
+    run = measure_run(finished, "--run-dir")
+    kept = run.spectral_norms[0]
+    names = list(kept.layers)
+    fewer = replace(run, spectral_norms=[replace(kept, layers={n: kept.layers[n] for n in [*names[6:], names[0]]})])
+    marks = layer_marks([run])
+    assert list(marks) == names
+    assert marks == layer_marks([run, fewer])
+    assert len({mark["color"] for mark in marks.values()}) == len(names)
 
 
 def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:
@@ -237,4 +254,4 @@ def test_help_waits_for_neither_torch_nor_matplotlib() -> None:
 
 def test_help_names_what_is_written() -> None:
     text = output_of(main, "--help")
-    assert all(word in text for word in (*IMAGES, "analysis.json", "--run-dir", "--out", "--compare"))
+    assert all(word in text for word in (*IMAGES, REPORT, "analysis.json", "--run-dir", "--out", "--compare"))

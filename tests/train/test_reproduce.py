@@ -24,6 +24,7 @@ from train.reproduction.measures import Measured
 from train.reproduction.results import Result, cells, plot_results, write_results
 from train.reproduction.runner import run_task
 from train.reproduction.task import Budget, Scoring, Task
+from train.run.scalars import SCALARS_FILE
 from train.stored import read_as
 from train.trainer.ending import RunEnd
 
@@ -187,6 +188,21 @@ def test_a_range_of_values_that_are_not_all_numbers_is_none(tmp_path: Path, monk
     measured, reasons = measures.measure(task_of("bssn/figure2", "sn", tmp_path))
     assert measured == {"gradient_norms": []}
     assert reasons == {"gradient_norms": "gradient_norms_min is nan, gradient_norms_max is nan: no finite number"}
+
+
+def test_range_of_the_losses_is_that_of_the_second_half(tmp_path: Path) -> None:
+    task = task_of("report/figure1", "sngan", tmp_path)
+    task.run_dir.mkdir(parents=True)
+    logged = [(9.0, 1.0), (0.5, 1.25), (2.0, 0.5), (0.75, 1.5), (1.0, None)]
+    lines = [{"step": i, "images_seen": i, "g/loss": g, "d/loss": d} for i, (g, d) in enumerate(logged, start=1)]
+    few = "2 logged losses: at least 3 are needed for a range in the second half"
+    for count, found, reason in ((4, [1.25, 1.0], {}), (2, [], {"loss_ranges": few})):
+        (task.run_dir / SCALARS_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines[:count]))
+        measured, reasons = measures.measure(task)
+        assert [one.value for one in measured.get("loss_ranges", [])] == found
+        assert reasons == reason
+    (task.run_dir / SCALARS_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert measures.measure(task)[1] == {"loss_ranges": "loss_range_d is nan: no finite number"}
 
 
 def test_rows_without_a_preset_say_why() -> None:

@@ -34,6 +34,7 @@ class RealBatches:
         batch_total: images in a batch over all processes; a multiple of `world_size`, may exceed the data set.
         rank: of this process, 0 to world_size - 1.
         flip: mirror each image with probability 1/2 (Miyato et al. 2018 do not).
+        dequantise: add noise below the step of 8 bits.
         resident: `always`, `never`, or `auto`: on a GPU, if the images take at most RESIDENT_FRACTION of its free
             memory.
         balance: the order is `ShuffledOrder` ("none"), or `BalancedOrder` ("classes").
@@ -54,6 +55,7 @@ class RealBatches:
         world_size: int = 1,
         device: torch.device | str = "cpu",
         flip: bool = False,
+        dequantise: bool = True,
         resident: Resident = "auto",
         balance: Balance = "none",
         held_out: float = 0.0,
@@ -69,6 +71,7 @@ class RealBatches:
         if not 0 <= held_out <= 0.5:
             raise DataError(f"held_out is {held_out}; allowed is 0 to 0.5")
         self.dataset, self.batch_total, self.seed, self.flip = dataset, batch_total, seed, flip
+        self.dequantise = dequantise
         self.device = torch.device(device)
         per_rank = batch_total // world_size
         self._slice = slice(rank * per_rank, (rank + 1) * per_rank)
@@ -94,13 +97,16 @@ class RealBatches:
             update: number of the D update, from 0 over the whole run; the loop splits the batch of an accumulated one.
         Returns:
             images: (N, 3, R, R) float32 in [-1, 1] on the device, channels-last in memory: x/128 - 1 + U[0, 1/128)
-                (1.0 itself only by rounding), as in pfnet-research/sngan_projection datasets/imagenet.py.
+                (1.0 itself only by rounding), as in pfnet-research/sngan_projection datasets/imagenet.py; without
+                noise x/127.5 - 1, as in common/dataset.py of pfnet-research/chainer-gan-lib.
             labels: (N,) int64 on the device; 0 where the data set has no classes.
         """
         x, labels = self._raw(update)  # (N, R, R, 3) uint8
         if self.flip:
             mirrored = self._draw("flip", update, (self.batch_total,), 0, 1) < 0.5
             x = torch.where(mirrored[:, None, None, None], x.flip(2), x)
+        if not self.dequantise:
+            return _stretched(x), labels
         side = self.dataset.resolution
         return _dequantised(x, self._draw("dequantise", update, (self.batch_total, side, side, 3), -128, -127)), labels
 
@@ -115,9 +121,12 @@ class RealBatches:
         """
         indices = self._held_out[:n]
         x = torch.from_numpy(self.dataset.images[indices.numpy()]).to(self.device)
+        labels = self._labels[indices.to(self._labels.device)].to(self.device)
+        if not self.dequantise:
+            return _stretched(x), labels
         self._rng.manual_seed(seed_for(self.seed, "held-out", "dequantise"))
         noise = torch.empty(x.shape, device=self.device).uniform_(-128, -127, generator=self._rng)
-        return _dequantised(x, noise), self._labels[indices.to(self._labels.device)].to(self.device)
+        return _dequantised(x, noise), labels
 
     def close(self) -> None:
         """Stop the background thread, if there is one."""
@@ -184,6 +193,11 @@ def _dequantised(x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     # tensor. Dividing by 128 is exact, and the sum is as fine as the result can be.
     # The files are NHWC, so the permuted view is already channels-last, as the convolutions want it.
     return noise.add_(x).mul_(1 / 128).permute(0, 3, 1, 2)
+
+
+def _stretched(x: torch.Tensor) -> torch.Tensor:
+    """Return (N, 3, R, R) float32 in [-1, 1] of images x (N, R, R, 3) uint8, channels-last in memory."""
+    return x.float().div_(127.5).sub_(1).permute(0, 3, 1, 2)
 
 
 def _upload(images: np.ndarray, device: torch.device) -> torch.Tensor:

@@ -49,7 +49,8 @@ class Measured:
     def class_score(self) -> Values:
         """Return exp of the mean KL divergence of p(y|x) from p(y), its mean and deviation over the splits."""
         splits = self.protocol.score_splits
-        found = isc_features_to_metric(_wide(self.fakes["logits"]), splits=splits, shuffle=True, rng_seed=SPLIT_SEED)
+        logits = _wide(self.fakes["logits"])[:, : self.protocol.score_classes]
+        found = isc_features_to_metric(logits, splits=splits, shuffle=True, rng_seed=SPLIT_SEED)
         return ((found[KEY_METRIC_ISC_MEAN], found[KEY_METRIC_ISC_STD] if splits > 1 else None),)
 
     def frechet(self) -> Values:

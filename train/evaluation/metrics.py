@@ -70,7 +70,9 @@ class Metric:
 
 
 def _splits(job: Any) -> dict[str, Any]:
-    return {"splits": job.protocol.score_splits, "shuffled": True, "split_seed": SPLIT_SEED}
+    protocol = job.protocol
+    classes = {} if protocol.score_classes is None else {"first_classes": protocol.score_classes}
+    return {"splits": protocol.score_splits, "shuffled": True, "split_seed": SPLIT_SEED, **classes}
 
 
 def _subsets(job: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ class Protocol:
         metrics: measured unless others are asked for.
         score_fakes: generated images for the class score, exp of the mean KL divergence (Salimans et al. 2016).
         score_splits: equal parts of these images; the score is the mean over the parts.
+        score_classes: how many of the extractor's classes the score is over, the first ones; None is all.
         fakes: generated images for distances, precision and recall: the first of the same stream.
         reals: real images for distances, precision and recall.
         labels: each drawn uniformly, or every class equally often (to within one image).
@@ -43,6 +44,7 @@ class Protocol:
     metrics: tuple[str, ...]
     score_fakes: int = 50_000
     score_splits: int = 10
+    score_classes: int | None = None
     fakes: int = 50_000
     reals: int = 50_000
     labels: Labels = "balanced"
@@ -108,12 +110,25 @@ _PROTOCOLS = (
     ),
     Protocol(
         name="bsn",
-        source="Lin et al. 2021, appendix H.2: IS 50,000 in 10 splits; FID 5,000 real and 10,000 generated; "
-        "its networks take no labels, so a conditional generator's are uniform",
+        source="Lin et al. 2021, appendix H.2: IS 50,000 in 10 splits, over the first 1,000 of the network's 1,008 "
+        "classes (gan/metric.py of fjxmlzn/BSN), of logits without their bias as in other protocols, which that file "
+        "leaves open; FID 5,000 real and 10,000 generated; its networks take no labels, so a conditional generator's "
+        "are uniform",
         metrics=("class_score", "frechet"),
+        score_classes=1_000,
         fakes=10_000,
         reals=5_000,
         labels="uniform",
+    ),
+    Protocol(
+        name="report",
+        source="Feng et al. 2019, whose text names no counts: README.md and inception_score.py of "
+        "COMP6248-Reproducability-Challenge/SNGAN: IS 6,000 in 10 splits, there by torchvision's Inception v3 of 1,000 "
+        "classes; FID 50,000 real and 6,000 generated; its networks take no labels",
+        metrics=("class_score", "frechet"),
+        score_fakes=6_000,
+        score_classes=1_000,
+        fakes=6_000,
     ),
     Protocol(
         name="50k",

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from sngan_cond.validation import did_you_mean
 from train.errors import TrainError
-from train.presets import bssn, bssn_figures, feng, sngan, sngan_figures
+from train.presets import bssn, bssn_figures, feng, projection, sngan, sngan_figures
 from train.presets.tables import Table, Values
 
-_FILES = (sngan, sngan_figures, feng, bssn, bssn_figures)
+_FILES = (sngan, sngan_figures, projection, feng, bssn, bssn_figures)
 TABLES = tuple(found for file in _FILES for found in vars(file).values() if isinstance(found, Table))
 
 
@@ -62,6 +62,7 @@ def table_presets() -> dict[str, TablePreset]:
                 *paper,
                 *_entry("Table", table.title),
                 *_entry("Row", row.label),
+                *_entry("Source", base.source),
                 *_entry("Reported", reported),
                 *_entry("Open", row.note),
                 data,

@@ -53,12 +53,13 @@ ORTHO = METHODS["orthonormal"]
 # The papers score the generator itself; a decay of 0 makes the average that is saved a copy of it.
 NO_AVERAGE: Values = {"ema.decay": 0.0}
 NO_LABELS: Values = {"num_classes": 0, "discriminator.head": "unconditional"}
-# The standard CNN (Table 3) without labels, at a batch of 64 and a constant rate.
-CNN: Values = {"architecture": "cnn", "generator.first_norm": "unit", **NO_LABELS}
+# The standard CNN (Table 3) without labels, at a batch of 64 and a constant rate, on real images without noise.
+CNN: Values = {"architecture": "cnn", "generator.first_norm": "unit", **NO_LABELS, "data.dequantise": False}
 CNN |= {"fakes_per_step": 64, "decay_from": None, **NO_AVERAGE}
 _CNN_SOURCE = (
-    "sections 4 and 4.1, Table 3: standard CNN, 100,000 generator updates, standard loss; batch of 64 as in train.py "
-    "of pfnet-research/chainer-gan-lib, for the paper does not give one"
+    "sections 4 and 4.1, Table 3: standard CNN, 100,000 generator updates, standard loss; what the paper leaves open "
+    "as in pfnet-research/chainer-gan-lib: batch of 64 (train.py), first batch norm per unit (common/net.py), real "
+    "images without noise (common/dataset.py); the paper's slope of 0.1, where that code has 0.2"
 )
 _CNN_VALUES = CNN | STANDARD | {"steps": 100_000}
 CNN_CIFAR10 = Base("sngan/base/cnn_cifar10", "Standard CNN on CIFAR-10, no labels", _CNN_SOURCE, CIFAR10, _CNN_VALUES)
@@ -67,7 +68,8 @@ CNNS = {"cifar10": CNN_CIFAR10, "stl10": CNN_STL10}
 
 _RESNET_SOURCE = (
     "appendix B.2, Tables 4 and 5: Adam 0.0002, 0, 0.9, five D updates; 100,000 generator updates (section 4.1) with "
-    "Gulrajani et al.'s linear decay from the start"
+    "Gulrajani et al.'s linear decay from the start; real images with noise below the step of 8 bits as in "
+    "datasets/cifar10.py of pfnet-research/sngan_projection"
 )
 _RESNET: Values = {**NO_LABELS, "steps": 100_000, "decay_from": 0, **NO_AVERAGE}
 RESNETS = {
@@ -77,7 +79,10 @@ RESNETS = {
     "stl10": Base("sngan/base/resnet_stl10", "ResNet on STL-10 at 48 px, hinge loss", _RESNET_SOURCE, STL10, _RESNET),
 }
 
-_GULRAJANI_SOURCE = "appendix E.1: the ResNet of gan_cifar_resnet.py of igul222/improved_wgan_training"
+_GULRAJANI_SOURCE = (
+    "appendix E.1: the ResNet of gan_cifar_resnet.py of igul222/improved_wgan_training, whose real images have the "
+    "same noise as datasets/cifar10.py of pfnet-research/sngan_projection"
+)
 _GULRAJANI: Values = {**_RESNET, **WGAN_GP, "generator.channels": 128}
 _GULRAJANI |= {"discriminator.pool": "mean", "discriminator.score_bias": True}
 WGAN_GP_RESNET = Base(

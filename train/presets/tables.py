@@ -22,9 +22,14 @@ _PAPERS = (
         "paper",
     ),
     Paper(
+        "projection",
+        "Miyato and Koyama 2018, cGANs with projection discriminator (arXiv 1802.05637)",
+        "paper",
+    ),
+    Paper(
         "report",
         "Feng et al. 2019, ICLR reproducibility of SNGAN (COMP6248 challenge, University of Southampton)",
-        "paper",
+        "report",
     ),
     Paper("bssn", "Lin et al. 2021, Why spectral normalization stabilizes GANs (arXiv 2009.02773)", "bsn"),
 )

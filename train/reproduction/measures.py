@@ -25,7 +25,12 @@ from train.sections import EvaluationConfig
 from train.stored import STRICT
 
 # Metric of a table to the protocol's metric and, where it is another than the table's, its protocol.
-SCORED = {"inception_score": ("class_score", None), "fid": ("frechet", None), "ms_ssim": ("ms_ssim", "intra_class")}
+SCORED = {
+    "inception_score": ("class_score", None),
+    "fid": ("frechet", None),
+    "intra_fid": ("intra_frechet", "intra_class"),
+    "ms_ssim": ("ms_ssim", "intra_class"),
+}
 GRADIENT_IMAGES = 64
 
 
@@ -125,11 +130,22 @@ def _gradient_ratios(run: Task) -> list[Measured]:
     return [Measured(name, value, what) for name, value in zip(names, gradient_ratios(D, x, y), strict=True)]
 
 
+def _loss_ranges(run: Task) -> list[Measured]:
+    curves = read_curves(run.run_dir / SCALARS_FILE)
+    losses = {net: np.array(curves[f"{net}/loss"].values, dtype=float) for net in "gd"}  # nan where none is logged
+    late = {net: values[len(values) // 2 :] for net, values in losses.items()}
+    if len(late["g"]) < 2:
+        raise TrainError(f"{len(losses['g'])} logged losses: at least 3 are needed for a range in the second half")
+    what = "largest minus smallest logged loss in the second half"
+    return [Measured(f"loss_range_{net}", float(np.ptp(values)), what) for net, values in late.items()]
+
+
 MEASURES: dict[str, Callable[[Task], list[Measured]]] = {
     "seconds_per_100_updates": _seconds,
     "spectral_norms": _spectral_norms,
     "gradient_norms": _gradient_norms,
     "gradient_ratios": _gradient_ratios,
+    "loss_ranges": _loss_ranges,
 }
 
 

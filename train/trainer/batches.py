@@ -46,6 +46,7 @@ class Batches:
             world_size=world_size,
             device=device,
             flip=config.data.flip,
+            dequantise=config.data.dequantise,
             resident=config.data.resident,
             balance=config.data.balance,
             held_out=config.data.held_out,

@@ -15,7 +15,7 @@ from train.sections import ClassChoices
 
 # One name for what means the same with and without a constraint, and with and without classes.
 _SAME = (
-    (re.compile(r"\.parametrizations\.weight\.original$"), ".weight"),
+    (re.compile(r"\.parametrizations\.(weight|bias)\.original$"), r".\1"),
     (re.compile(r"\.gain$"), ".weight"),
     (re.compile(r"\.norm\.(running_mean|running_var|num_batches_tracked)$"), r".\1"),
 )

@@ -21,6 +21,7 @@ CONSTRAINTS = {
     "operator": {"estimate": "operator", "iterations": 2},
     "update": {"power_iterations_at": "update"},
     "shared gamma": {"gamma": "shared", "gradient_penalty": 10.0},
+    "gamma of biases": {"gamma": "shared", "gamma_biases": True, "power_iterations_at": "update"},
     "gamma a layer": {"gamma": "per_layer", "estimate": "bidirectional", "gradient_penalty": 10.0},
     "weight": {"kind": "weight"},
     "weight gamma": {"kind": "weight", "gamma": "per_row", "gradient_penalty": 10.0},
@@ -204,6 +205,7 @@ def test_a_constraint_without_a_configuration_does_nothing() -> None:
         ({"kind": "none", "scale": 1.2}, "scale=1.2, scale_spread=0.0, gamma='none' with kind='none': 1, 0 and"),
         ({"gamma": "per_row"}, "gamma='per_row' with kind='spectral': it goes with kind weight"),
         ({"gamma": "shared", "scale": 2.0}, "scale=2.0, scale_spread=0.0 with gamma='shared'"),
+        ({"gamma_biases": True}, "gamma_biases=True with gamma='none': it goes with shared and per_layer"),
         ({"init_scale": 0.2}, "init_scale=0.2 with init='as_built'"),
         ({"scale_spread": -0.1}, "scale_spread=-0.1: a number from 0 to 5 is allowed"),
         ({"scale_spread": 0.5, "kind": "none"}, "scale_spread=0.5, gamma='none' with kind='none'"),
@@ -224,6 +226,9 @@ def test_settings_that_are_refused(settings: dict[str, object], message: str) ->
 def test_settings_survive_a_round_trip() -> None:
     config = ConstraintConfig(kind="weight", gamma="per_row", gradient_penalty=10.0, exclude=("head.linear",))
     assert ConstraintConfig.from_dict(config.to_dict()) == config
+    older = config.to_dict()
+    assert older.pop("gamma_biases") is False  # which came later
+    assert ConstraintConfig.from_dict(older) == config
 
 
 def test_operator_wants_to_know_the_input() -> None:

@@ -1,5 +1,6 @@
 """Penalties by hand on small cases, and their gradients."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,7 +8,7 @@ from torch import Tensor, nn
 from sngan_cond import ConstraintConfig, DiscriminatorOutput, build_constraint
 from sngan_cond.constraints.penalties import PenaltyBatch
 from tests.refusals import refused
-from tests.sngan_cond.constraints.helpers import CONVERGED, constrained, discriminator, images
+from tests.sngan_cond.constraints.helpers import CONVERGED, constrained, discriminator, images, outputs_first
 
 UNSEEN = PenaltyBatch(*[torch.zeros(1, 3, 2, 2)] * 2, None)  # images of a penalty that does not look at them
 
@@ -135,19 +136,20 @@ def test_orthonormal_penalty_sums_layers_and_skips_the_excluded() -> None:
 
 
 def test_spectral_penalty_against_exact_singular_values() -> None:
+    """lambda / 2 times the sum of sigma^2, whose gradient is lambda sigma u v^T, with NumPy's decomposition."""
     torch.manual_seed(4)
     network = nn.Sequential(nn.Linear(6, 5), nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(4, 2, 4)).double()
     constraint = constrained(network, kind="none", spectral_penalty=0.01, iterations=CONVERGED)
-    views = [network[0].weight, network[1].weight.flatten(1), network[2].weight.transpose(0, 1).flatten(1)]
-    exact = 0.01 / 2 * sum(torch.linalg.svdvals(view)[0] ** 2 for view in views)
+    views = [layer.weight.detach().numpy() for layer in network]
+    views = [views[0], views[1].reshape(4, 27), views[2].swapaxes(0, 1).reshape(2, 64)]
+    found = [np.linalg.svd(view, full_matrices=False) for view in views]
     constraint.penalty(network, UNSEEN)  # the state is kept, and the rounds add up
     penalty = constraint.penalty(network, UNSEEN)
-    assert float(penalty.detach()) == pytest.approx(float(exact.detach()), rel=1e-9)
-    parameters = [layer.weight for layer in network]
-    for ours, theirs in zip(
-        torch.autograd.grad(penalty, parameters), torch.autograd.grad(exact, parameters), strict=True
-    ):
-        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
+    assert float(penalty.detach()) == pytest.approx(0.005 * sum(S[0] ** 2 for _, S, _ in found), rel=1e-9)
+    gradients = torch.autograd.grad(penalty, [layer.weight for layer in network])
+    for layer, ours, (U, S, Vh) in zip(network, gradients, found, strict=True):
+        expected = torch.from_numpy(0.01 * S[0] * np.outer(U[:, 0], Vh[0]))
+        torch.testing.assert_close(outputs_first(ours, layer), expected, rtol=1e-6, atol=1e-9)
 
 
 def test_spectral_penalty_keeps_its_state_with_the_network() -> None:

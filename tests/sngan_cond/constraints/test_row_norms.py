@@ -1,11 +1,13 @@
 """Weight and Frobenius normalisation, and gains, against their equations."""
 
+import copy
 import math
 
 import pytest
 import torch
 from torch import nn
 
+from sngan_cond.constraints.fold import fold
 from tests.sngan_cond.constraints.helpers import CONVERGED, constrained, discriminator, layer_and_matrix, rows
 
 
@@ -82,3 +84,32 @@ def test_gamma_can_start_at_one() -> None:
     network = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 4))
     constrained(network, gamma="per_layer", gamma_start="one")
     assert [float(p.detach()) for name, p in network.named_parameters() if "gamma" in name] == [1, 1]
+
+
+@pytest.mark.parametrize("gamma", ["shared", "per_layer"])
+def test_gamma_multiplies_biases_too_if_told(gamma: str) -> None:
+    """gamma (W / sigma(W) x + b) layer by layer, as same_gamma-CNN and diff_gamma-CNN of fjxmlzn/BSN have it."""
+    network = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 4, bias=False), nn.Linear(4, 3)).double()
+    raw = [(layer.weight.detach().clone(), layer.bias) for layer in network]
+    constrained(network, iterations=CONVERGED, gamma=gamma, gamma_start="one", gamma_biases=True)
+    found = dict(network.named_parameters())
+    gammas = [found[name] for name in found if "gamma" in name]
+    with torch.no_grad():
+        for value, parameter in zip((1.5, 0.5, 3.0), gammas, strict=gamma == "per_layer"):
+            parameter.fill_(value)
+    expected = x = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(2, 6)
+    for i, (W, b) in enumerate(raw):
+        own = float(gammas[0 if gamma == "shared" else i].detach())
+        expected = own * (expected @ W.T / torch.linalg.svdvals(W)[0] + (0 if b is None else b))
+    torch.testing.assert_close(network(x), expected)
+    copied = copy.deepcopy(network)
+    with torch.no_grad():
+        gammas[0].zero_()  # not the copy's
+    torch.testing.assert_close(copied(x), expected)
+    fold(copied)
+    torch.testing.assert_close(copied(x), expected)
+    assert sorted(copied.state_dict()) == sorted(nn.Sequential(*map(plain, raw)).state_dict())
+
+
+def plain(layer: tuple[torch.Tensor, object]) -> nn.Linear:
+    return nn.Linear(*layer[0].shape[::-1], bias=layer[1] is not None)

@@ -241,7 +241,7 @@ def test_what_float16_does_not_hold_is_not_saved_as_such(tmp_path: Path) -> None
 CONSTRAINTS = {
     "the official one": ConstraintConfig(),
     "none": ConstraintConfig(kind="none"),
-    "a shared gamma": ConstraintConfig(gamma="shared", estimate="bidirectional"),
+    "a shared gamma": ConstraintConfig(gamma="shared", estimate="bidirectional", gamma_biases=True),
     "rows": ConstraintConfig(kind="weight", gamma="per_row", init="orthonormal"),
     "operators": ConstraintConfig(estimate="operator", features="batch", power_iterations_at="update"),
     "drawn factors": ConstraintConfig(scale=1.5, scale_spread=0.5, scale_seed=3, spectral_penalty=0.01),

@@ -1,13 +1,14 @@
 """Batch normalisation, resampling convolutions and initialisation, each against its definition."""
 
 import math
+from typing import Any, Literal
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sngan_cond import Generator, GeneratorConfig
+from sngan_cond import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from sngan_cond.fast import native, set_backend
 from sngan_cond.networks import layers
 from sngan_cond.networks.layers import (
@@ -186,3 +187,37 @@ def test_normal_initialisation() -> None:
     init_normal_(layer)
     assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05)  # 9,600 draws: 5 % is seven deviations
     assert not layer.bias.any()
+
+
+def test_truncated_normal_initialisation() -> None:
+    """TensorFlow's truncated_normal_initializer(stddev=0.02) draws again what is more than two deviations away."""
+    layer = nn.Conv2d(20, 30, 4)
+    init_normal_(layer, truncated=True)
+    density, within = math.exp(-2) / math.sqrt(2 * math.pi), math.erf(math.sqrt(2))
+    deviation = 0.02 * math.sqrt(1 - 4 * density / within)  # of what is left, 0.0176
+    assert layer.weight.std().item() == pytest.approx(deviation, rel=0.04)  # 9,600 draws: six deviations
+    # the largest lies within 1 % of the cut but for a chance of e^-21
+    assert 0.99 * 0.04 <= layer.weight.abs().max() <= 0.04
+    assert not layer.bias.any()
+
+
+@pytest.mark.parametrize(("architecture", "side"), [("cnn", 16), ("mnist", 28)])
+def test_convolutions_of_a_discriminator_start_as_told(architecture: Literal["cnn", "mnist"], side: int) -> None:
+    fields: dict[str, Any] = {"resolution": side, "num_classes": 0, "head": "unconditional", "channels": 8}
+    for conv_init in ("normal", "truncated"):
+        D = Discriminator(DiscriminatorConfig(architecture=architecture, conv_init=conv_init, **fields))
+        beyond = [float(conv.weight.detach().abs().max()) > 0.04 for conv in D.trunk.convs[1:]]
+        assert beyond == [conv_init == "normal"] * len(beyond)
+        assert float(D.head.linear.weight.detach().abs().max()) > 0.04  # the linear layer's is not cut there
+
+
+@pytest.mark.parametrize(
+    ("architecture", "side", "classes"), [("resnet", 32, 0), ("resnet", 32, 3), ("cnn", 16, 0), ("mnist", 28, 0)]
+)
+def test_every_batch_norm_adds_the_eps_of_the_configuration(
+    architecture: Literal["resnet", "cnn", "mnist"], side: int, classes: int
+) -> None:
+    fields: dict[str, Any] = {"resolution": side, "num_classes": classes, "channels": 2, "latent_dim": 4}
+    for eps in (2e-5, 1e-5):
+        G = Generator(GeneratorConfig(architecture=architecture, norm_eps=eps, **fields))
+        assert {m.eps for m in G.modules() if isinstance(m, nn.BatchNorm2d)} == {eps}

@@ -103,6 +103,23 @@ def test_dequantisation_is_uniform_within_one_level(dataset: PreparedDataset) ->
     assert not torch.equal(noise[0], noise[1])
 
 
+@pytest.mark.parametrize("resident", ["always", "never"])
+def test_without_noise_the_levels_are_stretched(dataset: PreparedDataset, resident: str) -> None:
+    """As Chainer's `get_cifar10(scale=1.0) * 2 - 1`: 0 becomes -1, 255 becomes 1, whatever the update."""
+    batches = RealBatches(dataset, COUNT, seed=1, dequantise=False, resident=resident, held_out=0.2)
+    indices = batches._order.indices(0, COUNT)
+    shown = dataset.images[indices.numpy()].transpose(0, 3, 1, 2).astype(np.float64) / 255 * 2 - 1
+    images, labels = batches.at(0)
+    assert images.dtype == torch.float32
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    np.testing.assert_allclose(images.numpy(), shown, rtol=0, atol=2e-7)  # two roundings of numbers up to 2
+    assert labels.tolist() == dataset.labels[indices.numpy()].tolist()
+    assert (float(images.min()), float(images.max())) == (-1, 1)
+    kept, unseen = batches.held_out(2)[0], dataset.images[batches._held_out[:2].numpy()]
+    np.testing.assert_allclose(kept.numpy(), unseen.transpose(0, 3, 1, 2) / 255 * 2 - 1, rtol=0, atol=2e-7)
+    batches.close()
+
+
 def test_flip_mirrors_about_half_and_is_off_by_default(dataset: PreparedDataset) -> None:
     plain, flipped = RealBatches(dataset, COUNT, seed=1), RealBatches(dataset, COUNT, seed=1, flip=True)
     mirrored = 0

@@ -14,13 +14,13 @@ from train.data.dataset import PreparedDataset
 from train.data.image import decode, size_of
 from train.data.report import contents, duplicates
 from train.data.report.duplicates import Group, find_duplicates
-from train.data.report.page import legible
 from train.data.sources import open_source
 from train.data.sources.base import SourceRequest
+from train.page import legible
 
 HOSTILE = ("<script>x='1'", '\u202egnp."&lt;', "two\nlines")
 HARMLESS = re.compile(
-    "html|head|meta|title|style|body|h[123]|p|d[dlt]|div|pre|code|t(able|head|[dhr])|span|fig.*|img|b|bdi|br|small"
+    "html|head|meta|title|style|body|main|h[123]|p|d[dlt]|div|pre|code|t(able|head|[dhr])|span|fig.*|img|b|bdi|br|small"
 )
 
 

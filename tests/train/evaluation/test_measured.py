@@ -151,6 +151,19 @@ def test_class_score_of_certain_and_of_indifferent_predictions() -> None:
         assert score == pytest.approx(expected, rel=1e-6)
 
 
+def test_class_score_over_the_first_classes() -> None:
+    """As preds2score and get_inception_probs in gan/metric.py of fjxmlzn/BSN compute it, written out in NumPy."""
+    logits = np.random.default_rng(4).normal(0, 2, (60, 9))
+    protocol = replace(QUICK, score_splits=1, score_classes=6)
+    exponentials = np.exp(logits[:, :6])
+    p = exponentials / exponentials.sum(1, keepdims=True)
+    expected = np.exp((p * (np.log(p) - np.log(p.mean(0)))).sum(1).mean())
+    ((score, _),) = Measured(protocol, {"logits": torch.from_numpy(logits)}).class_score()
+    assert score == pytest.approx(expected, rel=1e-9)
+    ((over_all, _),) = Measured(QUICK, {"logits": torch.from_numpy(logits)}).class_score()
+    assert over_all != pytest.approx(expected, rel=1e-3)
+
+
 def test_batch_size_changes_nothing_and_the_seed_everything(dataset) -> None:
     G = tiny_generator()
     base = values(G, dataset, QUICK, seed=5, batch_size=64)

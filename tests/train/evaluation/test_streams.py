@@ -82,8 +82,11 @@ def test_protocols_hold_their_papers_counts() -> None:
 
     assert counts("paper") == (5_000, 10, 5_000, 10_000)  # Miyato et al. 2018, appendix B.1
     assert counts("bsn") == (5_000, 10, 10_000, 5_000)  # Lin et al. 2021, appendix H.2
+    assert counts("report") == (600, 10, 6_000, 50_000)  # README.md and inception_score.py of its repository
     assert counts("50k") == (5_000, 10, 50_000, 50_000)
     assert PROTOCOLS["intra_class"].fakes_per_class == 5_000
+    # preds[:, :1000] in gan/metric.py of fjxmlzn/BSN; the report's network has 1,000 classes
+    assert {name: p.score_classes for name, p in PROTOCOLS.items() if p.score_classes} == {"bsn": 1000, "report": 1000}
     assert {p.labels for p in PROTOCOLS.values() if p.name in ("paper", "bsn")} == {"uniform"}
     assert {p.labels for p in PROTOCOLS.values() if p.name not in ("paper", "bsn")} == {"balanced"}
     assert all(set(p.metrics) <= set(METRICS) for p in PROTOCOLS.values())

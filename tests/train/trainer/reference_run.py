@@ -180,7 +180,8 @@ class ReferenceRun:
             x = torch.stack([image.flip(1) if coin < 0.5 else image for image, coin in zip(x, coins, strict=True)])
         noise = torch.rand(x.shape, generator=source(c["seed"], "dequantise", update)) / 128
         y = self.labels[rows] if c["num_classes"] else None
-        return (x / 128 - 1 + noise).permute(0, 3, 1, 2), y
+        x = x / 128 - 1 + noise if c["data"].get("dequantise", True) else x / 255 * 2 - 1
+        return x.permute(0, 3, 1, 2), y
 
     def augmentation(self, purpose: str, update: int) -> Tensor | None:
         total = self.c["fakes_per_step" if purpose == "g" else "batch_total"]

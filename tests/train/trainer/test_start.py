@@ -134,6 +134,11 @@ def mapped(old: torch.Tensor) -> torch.Tensor:
                 "head.classifier.parametrizations.weight.1.gamma",
             ],
         ),
+        (
+            "auxiliary_classifier",
+            ConstraintConfig(kind="frobenius", gamma="shared", gamma_start="one", gamma_biases=True),
+            ["head.classifier.parametrizations.weight.original", "head.classifier.parametrizations.bias.original"],
+        ),
     ],
 )
 def test_networks_take_what_fits_and_map_what_has_a_row_a_class(

@@ -1,13 +1,11 @@
 """The report as a page: one HTML file without scripts or links, of a few MB at most whatever the set holds."""
 
-import base64
 import dataclasses
 import io
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from PIL import Image
 
@@ -20,6 +18,7 @@ from train.data.report.duplicates import Group, find_duplicates
 from train.data.sources.base import Source
 from train.errors import DataError
 from train.files import write_text_atomically
+from train.page import address, render
 
 ENDINGS = (".html", ".htm")
 COLUMNS = 12
@@ -29,7 +28,6 @@ MAX_CLASSES_COUNTED = 1_000
 MAX_GROUPS = 50
 MAX_OF_GROUP = 6
 MAX_SKIPPED = 200
-JOINERS = "\u200c\u200d"  # no letters, but words and emoji need them
 
 
 def check_path(path: Path) -> None:
@@ -58,13 +56,8 @@ def write_report(path: Path, dataset: PreparedDataset, source: Source, *, limit:
     """
     groups = find_duplicates(dataset.images, dataset.labels)
     context = _context(dataset, source, Originals(dataset, source, limit), groups)
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"legible": legible, "number": "{:,}".format}
-    template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
     try:
-        write_text_atomically(path, environment.from_string(template).render(context, command=command))
+        write_text_atomically(path, render(Path(__file__).with_name("page.html"), context | {"command": command}))
     except OSError as error:
         why = f"cannot write {error.filename or path} ({error.strerror})"
         raise DataError(f"--report: {why}; the data set itself is whole") from error
@@ -112,11 +105,6 @@ def findings(groups: list[Group]) -> str:
     return (", ".join(parts) or "no duplicates") + (f", {across:,} across classes" if across else "")
 
 
-def legible(text: str) -> str:
-    """Return a text with what does not print written as in Python: a name may hold line breaks and worse."""
-    return "".join(c if c.isprintable() or c in JOINERS else c.encode("unicode_escape").decode() for c in text)
-
-
 @dataclasses.dataclass(frozen=True)
 class _Thumb:
     """An image of the data set on the page."""
@@ -139,4 +127,4 @@ def _address(pixels: np.ndarray) -> str:
     image = Image.fromarray(pixels)
     image.thumbnail((THUMB_PX, THUMB_PX), Image.Resampling.BOX)
     image.save(encoded := io.BytesIO(), "WEBP", quality=80)
-    return "data:image/webp;base64," + base64.b64encode(encoded.getvalue()).decode()
+    return address(encoded.getvalue(), "webp")
