@@ -31,19 +31,19 @@ def check_device(name: str) -> None:
         raise TrainError(f"--device {name!r}: this machine has {count} CUDA devices")
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, argument: str = "--out") -> None:
     """Fail before hours of work, not after.
 
     Args:
-        path: of the file that `--out` names; its folder is made.
+        path: of the file that the argument names; its folder is made.
     Raises:
         TrainError: if it is a folder, or nothing can be written there.
     """
     if path.is_dir():
-        raise TrainError(f"--out {path}: is a folder; a file is allowed")
+        raise TrainError(f"{argument} {path}: is a folder; a file is allowed")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise TrainError(f"--out {path}: cannot be written ({os.strerror(error.errno or 0)})") from error
+        raise TrainError(f"{argument} {path}: cannot be written ({os.strerror(error.errno or 0)})") from error

@@ -16,6 +16,7 @@ from sngan_cond.cli import OneLineParser, run_command
 from train.cli import DEVICES, check_device, check_writable
 from train.errors import EvaluationError, TrainError
 from train.evaluation.metrics import METRICS, metrics_named
+from train.evaluation.names import EXTRACTORS
 from train.evaluation.protocols import PROTOCOLS, protocol_named
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ EPILOG = """examples:
   python -m train.evaluate --model runs/a/checkpoints/step-00010000 --data data/cifar10-32 --protocol quick \\
       --extractor efficientnet-lite0 --out metrics.json
   accelerate launch -m train.evaluate --model M --data data/imagenet-128 --protocol intra_class --out metrics.json
+  python -m train.evaluate --model M --data data/cifar10-32 --protocol 50k --metrics frechet precision_recall \
+      --seeds 3 --truncation-curve 0.5 0.7 1.0 none --out curve.json
   python -m train.evaluate --compare a.json b.json
 
 After a stop, the same command resumes at the first unfinished class (intra_class). Features of the real images are
@@ -59,24 +62,48 @@ def parser() -> argparse.ArgumentParser:
         "--extractor",
         default="inception-v3-compat",
         metavar="NAME",
-        help="inception-v3-compat (default), efficientnet-lite0 (a stand-in, never called fid) or identity",
+        help=f"{', '.join(EXTRACTORS)} (default: the first; efficientnet-lite0 is a stand-in, never called fid)",
     )
     add(
         "--weights",
         metavar="FILE",
-        help="the extractor's weights (default: torch hub's cache or the installed package)",
+        help="the extractor's weights (default: torch hub's cache or the installed package; nothing is downloaded)",
     )
     add("--weights-sha256", metavar="HEX", help="refuse weights with another checksum (default: accept any)")
     add("--classifier", metavar="FILE", help="from train.evaluation.classifier; adds classifier_accuracy")
+    add(
+        "--test",
+        metavar="DIR",
+        help="prepared test set; adds classification_accuracy_score: train on samples, test on it",
+    )
+    add(
+        "--nearest",
+        type=Path,
+        metavar="PNG",
+        help="picture to draw of the samples closest to real images, beside these; adds authenticity",
+    )
     add("--fakes", type=int, metavar="N", help="fewer generated images; the protocol is then called NAME(reduced)")
     add("--reals", type=int, metavar="N", help="another number of real images; renames the protocol too")
     add("--seed", type=int, default=0, metavar="N", help="seed of latents and labels, from 0 (default 0)")
+    add(
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="mean and spread over N sample sets, from --seed on (default 1)",
+    )
     add(
         "--truncation",
         type=float,
         metavar="T",
         help="redraw components of z beyond T standard deviations, from 0.05 (default: plain latents, which published "
         "scores use; other programs mean other things by this word)",
+    )
+    add(
+        "--truncation-curve",
+        nargs="+",
+        metavar="T",
+        help="score under each of these thresholds, none for plain latents; writes --out, and a PNG beside it",
     )
     add("--batch", type=int, default=64, metavar="N", help="images at once on each process (default 64)")
     add("--device", default="auto", metavar="NAME", help=DEVICES)
@@ -105,6 +132,9 @@ def _evaluate(args: argparse.Namespace) -> None:
     protocol_named(args.protocol).reduced(fakes=args.fakes, reals=args.reals)
     metrics_named(args.metrics or ())
     check_writable(args.out)
+    if args.nearest is not None:
+        check_writable(args.nearest, "--nearest")
+    _check_curve(args)
 
     from train.run.watch import Watch  # after the flags are checked: importing torch takes seconds
 
@@ -112,6 +142,17 @@ def _evaluate(args: argparse.Namespace) -> None:
     with Watch(state, longest_s=_PROCESS_TIMEOUT_S) as watch:
         _score(args, state, device, before_collective=watch.meet)
     state.destroy_process_group()
+
+
+def _check_curve(args: argparse.Namespace) -> None:
+    """Raise where a curve is asked for that cannot be written, or with a flag that means one report."""
+    if args.truncation_curve is None:
+        return
+    for flag in ("truncation", "nearest"):
+        if (value := getattr(args, flag)) is not None:
+            raise EvaluationError(f"--{flag} {value}: not allowed with --truncation-curve")
+    if args.out.suffix == ".png":
+        raise EvaluationError(f"--out {args.out}: the figure's name; another ending is allowed with --truncation-curve")
 
 
 def _score(
@@ -122,10 +163,13 @@ def _score(
     from sngan_cond.loading import load_generator
     from train.data.dataset import PreparedDataset
     from train.evaluation.classes import remove_class_files
+    from train.evaluation.curve import Curve, thresholds_named, truncation_curve
     from train.evaluation.distributed import Processes
     from train.evaluation.job import open_evaluation
     from train.evaluation.measure import evaluate
+    from train.evaluation.nearest import draw_nearest
     from train.evaluation.real_features import default_cache
+    from train.evaluation.report import Report
     from train.sections import EvaluationConfig
 
     dataset = PreparedDataset.open(args.data, verify=state.is_main_process)  # hashing it once is enough
@@ -133,6 +177,8 @@ def _score(
         model = load_generator(args.model)
     except PretrainedError as error:
         raise EvaluationError(f"--model: {error}") from error
+    if args.nearest is not None:
+        args.metrics = [*(args.metrics or protocol_named(args.protocol).metrics), "authenticity"]
     asked = {field.name: getattr(args, field.name, None) for field in fields(EvaluationConfig)}
     job = open_evaluation(
         EvaluationConfig(**{name: value for name, value in asked.items() if value is not None}),
@@ -146,12 +192,20 @@ def _score(
         progress=not args.no_progress,
     )
     work_dir = args.out.with_name(args.out.name + ".classes")
-    report = evaluate(job, model.generator.to(device), model=model.public_name, work_dir=work_dir)
+    generator, options = model.generator.to(device), {"model": model.public_name, "work_dir": work_dir}
+    if args.truncation_curve is None:
+        report: Report | Curve = evaluate(job, generator, **options)
+    else:
+        report = truncation_curve(job, generator, thresholds_named(args.truncation_curve), **options)
     if state.is_main_process:
         try:
             report.write(args.out)
+            if isinstance(report, Curve):
+                report.draw(args.out.with_suffix(".png"))
         except EvaluationError as error:
             raise EvaluationError(f"--out {error}") from error
+        if args.nearest is not None:
+            draw_nearest(job, generator, report, args.nearest)
         remove_class_files(work_dir)
         print("\n".join(report.lines()))
 

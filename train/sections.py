@@ -137,9 +137,12 @@ class EvaluationConfig:
             --help` lists.
         weights: file of the extractor's weights; None looks where they usually are.
         classifier: file written by `python -m train.evaluation.classifier`, for classifier_accuracy.
+        test: prepared data set of other real images, for classification_accuracy_score, which trains a classifier on
+            generated images and tests it on these.
         data: prepared data set to compare with; None takes the training data.
         fakes: fewer generated images than the protocol asks for; the result is named so.
         reals: another number of real images; likewise.
+        seeds: sample sets, each from a seed of its own, over which scores are averaged; their spread is told.
         batch: images at once on each process.
     """
 
@@ -149,9 +152,11 @@ class EvaluationConfig:
     extractor: str = "inception-v3-compat"
     weights: PathText | None = None
     classifier: PathText | None = None
+    test: PathText | None = None
     data: PathText | None = None
     fakes: Positive | None = None
     reals: Positive | None = None
+    seeds: Positive = 1
     batch: Positive = 64
 
 

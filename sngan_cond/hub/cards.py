@@ -39,7 +39,17 @@ INSTALL = """\
 pip install .  # in a clone of sngan-cond; or its wheel: pip install sngan_cond-*.whl
 ```
 """
-METRIC_KEYS = ("protocol", "extractor", "extractor_sha256", "real_count", "fake_count", "seed", "std")
+METRIC_KEYS = (
+    "protocol",
+    "extractor",
+    "extractor_sha256",
+    "real_count",
+    "fake_count",
+    "seed",
+    "std",
+    "std_over",
+    "remark",
+)
 
 
 def escape(text: str) -> str:
@@ -92,6 +102,17 @@ def check_metrics(values: Mapping[str, Any]) -> list[dict[str, Any]]:
                 f"metrics.json: {one_line(row['name'], 100)} is {value!r:.60}; a finite number is expected"
             )
     return rows
+
+
+def spread(row: Mapping[str, Any]) -> str:
+    """Return a score's standard deviation, and what it is over where the row says it; nothing where it has none."""
+    std, over = row.get("std"), row.get("std_over")
+    return "" if std is None else escape(f"{std} over {over}" if over else str(std))
+
+
+def remarks(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what a reader of the scores must know, one text a score that says something."""
+    return [escape(f"{row['name']}: {row['remark']}") for row in rows if row.get("remark")]
 
 
 def with_metadata(
@@ -175,9 +196,11 @@ def plain_card(
     if training:
         body += f"\nTrained for {training.get('step')} steps on {training.get('images_seen')} images.\n"
     if rows:
-        body += "\n| metric | value | protocol | extractor |\n|---|---|---|---|\n"
+        body += "\n| metric | value | spread | protocol | extractor |\n|---|---|---|---|---|\n"
     for row in rows:
-        body += f"| {escape(row['name'])} | {row['value']} | {escape(row['protocol'])} | {escape(row['extractor'])} |\n"
+        named = " | ".join(escape(row[key]) for key in ("protocol", "extractor"))
+        body += f"| {escape(row['name'])} | {row['value']} | {spread(row)} | {named} |\n"
+    body += "".join(f"\n{remark}\n" for remark in remarks(rows))
     return with_metadata(
         body,
         config,

@@ -218,13 +218,18 @@ def test_two_processes_give_what_one_gives(folder: Path) -> None:
     """Both kinds of sharing: images of one stream, and classes."""
     data, other = PreparedDataset.open(folder / "data"), PreparedDataset.open(write_dataset(folder / "other", seed=2))
     save_classifier(*train_classifier(data, other, epochs=1, width=4), folder / "judge.safetensors")
-    metrics = ["class_score", "frechet", "kernel", "precision_recall", "classifier_accuracy", "ms_ssim", "diversity"]
+    within = ["ms_ssim", "diversity"]
+    metrics = ["class_score", "frechet", "kernel", "precision_recall", "density_coverage", "authenticity", *within]
     # 41 fakes and 51 reals: shares of unlike size
     more = [
         "--metrics",
         *metrics,
         "--classifier",
         folder / "judge.safetensors",
+        "--test",
+        folder / "other",
+        "--seeds",
+        "2",
         "--fakes",
         "41",
         "--reals",
@@ -237,6 +242,8 @@ def test_two_processes_give_what_one_gives(folder: Path) -> None:
     assert two["processes"] == 2
     assert [row["name"] for row in one["metrics"]] == [row["name"] for row in two["metrics"]]
     for ours, theirs in zip(one["metrics"], two["metrics"], strict=True):
-        assert theirs["value"] == pytest.approx(ours["value"], rel=1e-4), ours["name"]
+        # What a classifier learns grows from rounding, by which batches of another size differ.
+        learnt = ours["metric"] == "classification_accuracy_score"
+        assert theirs["value"] == pytest.approx(ours["value"], rel=0.1 if learnt else 1e-4), ours["name"]
         for key in ("fake_count", "real_count", "settings"):
             assert theirs[key] == ours[key]

@@ -32,6 +32,8 @@ class Score(BaseModel):
     name: str
     value: FiniteFloat
     std: FiniteFloat | None = None
+    std_over: str | None = None
+    remark: str | None = None
     protocol: str
     extractor: str
     extractor_sha256: str | None = None

@@ -79,6 +79,7 @@ def write_report(
         "generators": GENERATOR_WORDS,
         "newest": _newest_scores(shown),
         "extractors": _extractors(shown),
+        "remarks": _remarks(shown),
         "curves": {name: title_of(name) for run in shown for name in run.numbers.curves},
         "layers": {name: _css(mark["color"]) for name, mark in layer_marks(runs.values()).items()},
         "figures": [(figure, *_picture(out / figure.name)) for figure in figures],
@@ -120,6 +121,12 @@ def _extractors(runs: Sequence[_Run]) -> list[tuple[str, str]]:
     """Return name and checksum of every extractor that has one."""
     scores = (score for run in runs for scored in run.facts.scored for score in scored.scores)
     return sorted({(score.extractor, score.extractor_sha256) for score in scores if score.extractor_sha256})
+
+
+def _remarks(runs: Sequence[_Run]) -> list[tuple[str, str]]:
+    """Return name and remark of every score whose readers must be cautioned, each once."""
+    scores = (score for run in runs for scored in run.facts.scored for score in scored.scores)
+    return list(dict.fromkeys((score.name, score.remark) for score in scores if score.remark))
 
 
 def _picture(path: Path) -> tuple[str, int, int]:

@@ -30,22 +30,31 @@ def check(job: Evaluation, generator: Generator) -> None:
         raise EvaluationError(f"extractor=None: {', '.join(unmet)} need one")
     if extractor is not None and extractor.device.type != device.type:
         raise EvaluationError(f"the extractor is on {extractor.device}, the generator on {device}; they must match")
+    if extractor is not None and extractor.score_layer is None and METRICS["class_score"] in job.metrics:
+        others = ", ".join(metric.key for metric in job.metrics if metric.key != "class_score") or "frechet"
+        raise EvaluationError(
+            f"class_score: extractor {extractor.name} tells no classes; --metrics {others} does without it"
+        )
     if METRICS["ms_ssim"] in job.metrics:
         need_package("torchmetrics", extra="eval", wanted="--metrics ms_ssim", error=EvaluationError)
         ms_ssim_form(generator.config.resolution)
     for metric in job.metrics:
         if metric.source == "classifier":
             _check_classifier(job, generator.config, metric.key)
+        if metric.source == "learner":
+            _check_test(job, generator.config, metric.key)
 
 
 def _check_numbers(job: Evaluation) -> None:
+    for flag, count in (("batch", job.batch_size), ("seeds", job.sample_sets)):
+        if isinstance(count, bool) or count < 1:
+            raise EvaluationError(f"--{flag} {count}: an integer from 1 is allowed")
     try:
         check_seed(job.seed)
+        check_seed(job.seed + job.sample_sets - 1)
         check_truncation(job.truncation)
     except ValueError as error:
         raise EvaluationError(f"--{error}") from error
-    if isinstance(job.batch_size, bool) or job.batch_size < 1:
-        raise EvaluationError(f"--batch {job.batch_size}: an integer from 1 is allowed")
 
 
 def _check_data(job: Evaluation, config: GeneratorConfig) -> None:
@@ -58,7 +67,7 @@ def _check_data(job: Evaluation, config: GeneratorConfig) -> None:
     by_class = [metric.key for metric in job.metrics if metric.by_class]
     if by_class and not (config.num_classes and dataset.num_classes):
         raise EvaluationError(f"{', '.join(by_class)}: a model and a data set with classes are needed")
-    if by_class or any(metric.source == "classifier" for metric in job.metrics):
+    if by_class or any(metric.source in ("classifier", "learner") for metric in job.metrics):
         if config.class_ids and dataset.class_ids:
             _check_order(config.class_ids, dataset.class_ids, data)
         else:
@@ -112,3 +121,19 @@ def _check_classifier(job: Evaluation, config: GeneratorConfig, metric: str) -> 
     _check_order(config.class_names or (), metadata.class_names, "--classifier")
     if job.dataset.class_names and metadata.class_names != job.dataset.class_names:
         raise EvaluationError("--classifier: its class names, in order, differ from those of --data")
+
+
+def _check_test(job: Evaluation, config: GeneratorConfig, metric: str) -> None:
+    if job.test is None:
+        raise EvaluationError(f"--metrics {metric}: --test DIR is needed, a data set that the model was not trained on")
+    if not config.num_classes:
+        raise EvaluationError(f"--metrics {metric}: a model with classes is needed")
+    test = f"--test {job.test.folder}"
+    if (job.test.num_classes, job.test.resolution) != (config.num_classes, config.resolution):
+        raise EvaluationError(
+            f"{test}: {job.test.num_classes} classes at {job.test.resolution} px; the model has {config.num_classes} "
+            f"at {config.resolution} px"
+        )
+    _check_order(config.class_names or (), job.test.class_names, test)
+    if job.test.info.sha256 == job.dataset.info.sha256:
+        raise EvaluationError(f"{test}: holds the images of --data; others are allowed")

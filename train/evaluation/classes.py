@@ -87,8 +87,8 @@ def _score_class(job: Evaluation, generator: Generator, metrics: Sequence[Metric
         found = score(job, group, metrics)
     except EvaluationError as error:
         raise EvaluationError(f"class {label}: {error}") from error
-    values = {key: value for key, ((value, _),) in found.items()}
-    stds = {key: std for key, ((_, std),) in found.items() if std is not None}
+    values = {key: value for key, (((value, _),), _) in found.items()}
+    stds = {key: std for key, (((_, std),), _) in found.items() if std is not None}
     reals = job.reals(label) if any(metric.compares for metric in metrics) else 0
     return ClassResult(label, job.dataset.class_names[label], group.stream.count, reals, values, stds)
 
@@ -110,8 +110,9 @@ def _save(path: Path, finished: FinishedClass) -> None:
 
 
 def remove_class_files(folder: Path) -> None:
-    """Remove the files of finished classes, once the whole result is written."""
-    for path in (*folder.glob("class-*.json"), *folder.glob(".class-*.json.*")):  # the latter of killed processes
+    """Remove the files of finished classes and their folders, once the whole result is written."""
+    for path in (*folder.rglob("class-*.json"), *folder.rglob(".class-*.json.*")):  # the latter of killed processes
         path.unlink()
-    with contextlib.suppress(OSError):  # it may never have been made, or hold files of somebody else's
-        folder.rmdir()
+    for path in (*sorted(folder.rglob("*"), reverse=True), folder):
+        with contextlib.suppress(OSError):  # it may never have been made, or be or hold files of somebody else's
+            path.rmdir()

@@ -5,6 +5,7 @@ A data set of 10,000s of small images takes minutes on a laptop's processor, and
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -24,25 +25,80 @@ from train.run.numerics import exact_float32
 
 TRAIN_BATCH = 128
 TEST_BATCH = 256
+WIDTH = 32  # of the first convolution, unless another is asked for
 PEAK_RATE = 3e-3  # of AdamW, reached after a quarter of the updates
 
 
-def _batch(dataset: PreparedDataset, indices: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return images (N, 3, R, R) uint8 and their labels (N,) on a device."""
-    chosen = indices.numpy()
-    labels = torch.from_numpy(dataset.labels[chosen])
-    return on_device(dataset.images[chosen], device), to_device(labels, device)
+Batch = Callable[
+    [Tensor], tuple[Tensor, Tensor]
+]  # indices (N,) on the CPU to images (N, 3, R, R) uint8 and labels (N,)
+
+
+def batches_of(dataset: PreparedDataset, device: torch.device) -> Batch:
+    """Return what reads batches of a data set onto a device."""
+
+    def read(indices: Tensor) -> tuple[Tensor, Tensor]:
+        chosen = indices.numpy()
+        return on_device(dataset.images[chosen], device), to_device(torch.from_numpy(dataset.labels[chosen]), device)
+
+    return read
 
 
 @torch.inference_mode()
-def accuracy(classifier: Classifier, dataset: PreparedDataset) -> float:
-    """Return the fraction of a data set's images that a classifier classifies correctly."""
+def accuracy(classifier: Classifier, dataset: PreparedDataset, *, top: int = 1) -> float:
+    """Return the fraction of a data set's images that have their class among the `top` likeliest of a classifier."""
     device = next(classifier.parameters()).device
-    correct = torch.zeros((), dtype=torch.int64, device=device)
+    read, correct = batches_of(dataset, device), torch.zeros((), dtype=torch.int64, device=device)
     for indices in torch.arange(len(dataset)).split(TEST_BATCH):
-        images, labels = _batch(dataset, indices, device)
-        correct += (classifier(images).argmax(1) == labels).sum()
+        images, labels = read(indices)
+        correct += (classifier(images).topk(top).indices == labels[:, None]).sum()
     return int(correct) / len(dataset)
+
+
+@exact_float32()
+def fit_classifier(
+    read: Batch,
+    count: int,
+    *,
+    num_classes: int,
+    resolution: int,
+    width: int = WIDTH,
+    epochs: int,
+    seed: int,
+    device: torch.device | str,
+    shown: bool | None = None,
+) -> Classifier:
+    """Train a classifier, in float32 and without waiting for each batch.
+
+    Args:
+        read: batches of the images.
+        count: of the images, all of which each epoch goes through in a new order.
+        width: channels of the first convolution.
+        device: of the classifier; from one seed all devices train the same one, but for rounding.
+        shown: show a bar; None where there is a terminal.
+    Returns:
+        The classifier in eval mode.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "classifier"))
+        classifier = Classifier(num_classes, resolution, width).to(device, non_blocking=True)
+    optimiser = torch.optim.AdamW(classifier.parameters(), lr=PEAK_RATE)
+    updates = -(-count // TRAIN_BATCH) * epochs
+    warm_up = 0.25 if updates > 4 else 0.0  # OneCycleLR divides by (warm-up updates - 1), which must not be 0
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=updates, pct_start=warm_up)
+    disable = None if shown is None else not shown
+    with tqdm(total=updates, desc="training the classifier", unit="updates", disable=disable) as bar:
+        for epoch in range(epochs):
+            order = torch.randperm(count, generator=rng_for(seed, "classifier", epoch))
+            for indices in order.split(TRAIN_BATCH):
+                images, labels = read(indices)
+                loss = F.cross_entropy(classifier(images), labels)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+                bar.update()
+    return classifier.eval()
 
 
 @exact_float32()
@@ -51,46 +107,28 @@ def train_classifier(
     test: PreparedDataset,
     *,
     epochs: int = 4,
-    width: int = 32,
+    width: int = WIDTH,
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> tuple[Classifier, ClassifierMetadata]:
-    """Train a classifier on one data set and test it on another, in float32 and without waiting for each batch.
+    """Train a classifier on one data set and test it on another.
 
     Args:
         data: labelled images to train on.
         test: other images of the same classes and resolution.
         width: channels of the first convolution.
-        device: of the classifier; from one seed all devices train the same one, but for rounding.
+        device: of the classifier.
     Returns:
         The classifier in eval mode on that device, and what its file says about it.
     Raises:
         EvaluationError: if there are no classes, or the two data sets do not match.
     """
     _check_pair(data, test)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for(seed, "classifier"))
-        classifier = Classifier(data.num_classes, data.resolution, width).to(device, non_blocking=True)
-    optimiser = torch.optim.AdamW(classifier.parameters(), lr=PEAK_RATE)
-    updates = -(-len(data) // TRAIN_BATCH) * epochs
-    warm_up = 0.25 if updates > 4 else 0.0  # OneCycleLR divides by (warm-up updates - 1), which must not be 0
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=updates, pct_start=warm_up)
-    with tqdm(total=updates, desc="training the classifier", unit="updates", disable=None) as bar:
-        for epoch in range(epochs):
-            order = torch.randperm(len(data), generator=rng_for(seed, "classifier", epoch))
-            for indices in order.split(TRAIN_BATCH):
-                images, labels = _batch(data, indices, torch.device(device))
-                loss = F.cross_entropy(classifier(images), labels)
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                schedule.step()
-                bar.update()
-    classifier.eval()
+    form = {"num_classes": data.num_classes, "resolution": data.resolution, "width": width}
+    read = batches_of(data, torch.device(device))
+    classifier = fit_classifier(read, len(data), **form, epochs=epochs, seed=seed, device=device)
     metadata = ClassifierMetadata(
-        num_classes=data.num_classes,
-        resolution=data.resolution,
-        width=width,
+        **form,
         class_names=data.class_names,
         train_sha256=data.info.sha256["images.npy"],
         train_count=len(data),
@@ -125,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--test", required=True, metavar="DIR", help="prepared data set to test on")
     add("--out", required=True, type=Path, metavar="FILE", help="safetensors file to write")
     add("--epochs", type=int, default=4, metavar="N", help="passes over --data (default 4)")
-    add("--width", type=int, default=32, metavar="N", help="channels of the first convolution (default 32)")
+    add("--width", type=int, default=WIDTH, metavar="N", help=f"channels of the first convolution (default {WIDTH})")
     add("--seed", type=int, default=0, metavar="N", help="seed of initialisation and shuffling (default 0)")
     add("--device", default="auto", metavar="NAME", help=DEVICES)
     return parser

@@ -12,11 +12,10 @@ from torch_fidelity.utils import create_feature_extractor
 
 from sngan_cond.validation import allowed_names
 from train.errors import EvaluationError
+from train.evaluation.dinov2 import DINOV2_SIDE_PX, DinoV2
 from train.evaluation.fallback_extractors import FALLBACK_SIDE_PX, EfficientNetLite0, Identity
-from train.evaluation.weights import FALLBACK, INCEPTION, find_weights, read_tensors
-
-IDENTITY = "identity"
-EXTRACTORS = (INCEPTION, FALLBACK, IDENTITY)
+from train.evaluation.names import DINOV2, DINOV2_SMALL, EXTRACTORS, FALLBACK, IDENTITY, INCEPTION, VGG16
+from train.evaluation.weights import find_weights, read_tensors
 
 
 @dataclass(frozen=True)
@@ -28,29 +27,43 @@ class Extractor:
         sha256: of its weights' file; of the empty string for an extractor without weights.
         module: uint8 images (N, 3, R, R) to a tuple of features (N, D), in eval mode.
         layer: name of the features for distances, precision, recall and diversity.
-        score_layer: name of the logits for the class score.
+        score_layer: name of the logits for the class score; None for a network that gives none.
         resize: what happens to images before the network, in words.
-        is_published: whether it is the network, with the weights, behind published IS and FID.
+        is_published: whether it is a network, with the weights, behind published scores.
     """
 
     name: str
     sha256: str
     module: FeatureExtractorBase
     layer: str
-    score_layer: str
+    score_layer: str | None
     resize: str
     is_published: bool
     device: torch.device
 
     def read(self, images: Tensor) -> dict[str, Tensor]:
-        """Return (n, D) `features` of `layer` and (n, K) `logits` of `score_layer`."""
+        """Return (n, D) `features` of `layer` and, where there is one, (n, K) `logits` of `score_layer`."""
         layers = self.module.convert_features_tuple_to_dict(self.module(images))
-        return {"features": layers[self.layer], "logits": layers[self.score_layer]}
+        logits = {} if self.score_layer is None else {"logits": layers[self.score_layer]}
+        return {"features": layers[self.layer], **logits}
+
+    @torch.no_grad()
+    def width(self, side_px: int) -> int:
+        """Return D, the number of features of an image, which of pixels depends on its side."""
+        image = torch.zeros(1, 3, side_px, side_px, dtype=torch.uint8, device=self.device)
+        return self.read(image)["features"].shape[1]
 
 
-FEATURE_EXTRACTORS_REGISTRY.update({FALLBACK: EfficientNetLite0, IDENTITY: Identity})
+FEATURE_EXTRACTORS_REGISTRY.update(
+    {DINOV2: DinoV2, DINOV2_SMALL: DinoV2, FALLBACK: EfficientNetLite0, IDENTITY: Identity}
+)
+_WITHOUT_LOGITS = (VGG16, DINOV2, DINOV2_SMALL)
+_BICUBIC = f"bicubic with antialiasing, rounded to whole numbers, to {DINOV2_SIDE_PX} px"
 _RESIZE = {
     INCEPTION: "bilinear as in TensorFlow 1.x, to 299 px",
+    VGG16: "bilinear as in TensorFlow 1.x, to 224 px",
+    DINOV2: _BICUBIC,
+    DINOV2_SMALL: _BICUBIC,
     FALLBACK: f"bilinear with antialiasing, to {FALLBACK_SIDE_PX} px",
     IDENTITY: "none",
 }
@@ -95,9 +108,9 @@ def load_extractor(
         sha256=sha256,
         module=module,
         layer=layer,
-        score_layer=score_layer,
+        score_layer=None if name in _WITHOUT_LOGITS else score_layer,
         resize=_RESIZE[name],
-        is_published=name == INCEPTION and own_name == name,
+        is_published=own_name == name and name not in (FALLBACK, IDENTITY),
         device=torch.device(device),
     )
 
@@ -111,5 +124,5 @@ def _build(name: str, layers: list[str], weights: Path | None) -> FeatureExtract
     with torch.random.fork_rng(devices=[]):  # new layers are initialised from the global rng
         try:
             return create_feature_extractor(name, layers, cuda=False, verbose=False, **options)
-        except RuntimeError as error:
+        except (RuntimeError, IndexError) as error:
             raise EvaluationError(f"--weights {weights}: does not fit {name} ({str(error)[:200]!r})") from error

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from train.errors import EvaluationError, need_package
-from train.evaluation.weights import FALLBACK, find_weights, read_tensors
+from train.evaluation.names import FALLBACK
+from train.evaluation.weights import find_weights, read_tensors
 
 FALLBACK_SIDE_PX = 224
 

@@ -13,7 +13,7 @@ from train.data.dataset import PreparedDataset
 from train.evaluation.classifier_file import LoadedClassifier, load_classifier
 from train.evaluation.distributed import Processes
 from train.evaluation.extractors import Extractor, load_extractor
-from train.evaluation.metrics import Metric, metrics_named
+from train.evaluation.metrics import METRICS, Metric, metrics_named
 from train.evaluation.protocols import Protocol, protocol_named
 from train.sections import EvaluationConfig
 
@@ -32,7 +32,10 @@ class Plain:
     sha256: None = None
 
 
-PLAIN_SOURCES = {"pixels": Plain("none (pixels)", lambda images: {"images": images})}
+PLAIN_SOURCES = {
+    "pixels": Plain("none (pixels)", lambda images: {"images": images}),
+    "learner": Plain("small CNN trained on the samples", lambda images: {"images": images}),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +46,9 @@ class Evaluation:
         dataset: real images to compare with, and the names of the classes.
         extractor: on the generator's device; None if no metric is computed from features.
         classifier: on the generator's device; None unless its accuracy is measured.
-        seed: of latents and labels.
+        test: real images that a classifier trained on generated ones is tested on; None unless that is measured.
+        seed: of latents and labels, of the first sample set.
+        sample_sets: from this seed and the ones after it, over which scores are averaged.
         truncation: as in `sngan_cond.sample`; None for plain latents, which published scores use.
         batch_size: images at once on each process; changes no score beyond rounding.
         cache: folder for features of real images; None neither reads nor writes one.
@@ -56,7 +61,9 @@ class Evaluation:
     metrics: tuple[Metric, ...]
     extractor: Extractor | None = None
     classifier: LoadedClassifier | None = None
+    test: PreparedDataset | None = None
     seed: int = 0
+    sample_sets: int = 1
     truncation: float | None = None
     batch_size: int = 64
     cache: Path | None = None
@@ -68,6 +75,11 @@ class Evaluation:
         if label is None:
             return min(self.protocol.reals, len(self.dataset))
         return min(self.protocol.reals_per_class or len(self.dataset), self.dataset.info.images_per_class[label])
+
+    @property
+    def over_all(self) -> list[Metric]:
+        """The metrics over all classes together, in the order of METRICS, which share one stream of images."""
+        return [metric for metric in METRICS.values() if metric in self.metrics and not metric.by_class]
 
     @property
     def sources(self) -> dict[str, Any]:
@@ -89,16 +101,19 @@ def open_evaluation(
     """Resolve names and load the networks that score images, where the metrics need them.
 
     Args:
-        asked: its `data` has been opened as `dataset`. A classifier adds its accuracy to the metrics.
+        asked: its `data` has been opened as `dataset`. A classifier adds its accuracy to the metrics, a test set the
+            classification accuracy score.
         device: the generator's.
         weights_sha256: of the extractor's weights; None accepts any.
         job: further fields of `Evaluation`.
     Raises:
         EvaluationError: if protocol, metrics, extractor or classifier cannot be had.
+        DataError: if the test set cannot be used.
     """
     protocol = protocol_named(asked.protocol).reduced(fakes=asked.fakes, reals=asked.reals)
     accuracy = () if asked.classifier is None else ("classifier_accuracy",)
-    metrics = metrics_named((*(asked.metrics or protocol.metrics), *accuracy))
+    learnt = () if asked.test is None else ("classification_accuracy_score",)
+    metrics = metrics_named((*(asked.metrics or protocol.metrics), *accuracy, *learnt))
     extractor = None
     if any(metric.source == "extractor" for metric in metrics):
         extractor = _load_extractor(
@@ -111,6 +126,8 @@ def open_evaluation(
         metrics=metrics,
         extractor=extractor,
         classifier=classifier,
+        test=None if asked.test is None else PreparedDataset.open(asked.test),
+        sample_sets=asked.seeds,
         batch_size=asked.batch,
         **job,
     )

@@ -1,13 +1,14 @@
 """The metrics: each an entry in this table, and a method of `measured.Measured`. `--help` lists them without torch."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import KW_ONLY, asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 from sngan_cond.validation import allowed_names
 from train.errors import EvaluationError
 from train.evaluation.ms_ssim import ms_ssim_form
+from train.evaluation.names import DINOV2, INCEPTION, VGG16
 
 Value = tuple[float, float | None]  # with its standard deviation where there is one
 
@@ -21,9 +22,13 @@ class Metric:
     Args:
         key: what it is asked for by.
         stems: names of its values; an extractor's is added, so that no other network borrows a known name.
-        values: of `measured.Measured`, one for each name.
-        known: names with the network that readers expect behind them, the published Inception v3.
+        values: of `measured.Measured`, one for each name, or for the first of them where the last mean nothing.
+        known: names under which readers expect the values of an extractor with its published weights.
         settings: of an `Evaluation`, what else decides the values, as it is written beside them.
+        std_over: of an `Evaluation`, what the standard deviation of a value over all classes is over, if it has one.
+        details: of `measured.Measured`, what else the row of a value over all classes says.
+        remark: of an `Evaluation` and the numbers of generated and of real images, of a class if `by_class`: what a
+            reader of the values must know, if there is anything.
         fakes: the number of generated images, as the protocol calls it.
         source: what the images go through, the real ones too if it compares: a key of `Evaluation.sources`.
         compares: with real images.
@@ -35,8 +40,11 @@ class Metric:
     _: KW_ONLY
     stems: tuple[str, ...]
     values: Callable[[Any], tuple[Value, ...]]
-    known: tuple[str, ...] = ()
+    known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settings: Callable[[Any], dict[str, Any]] = lambda _: {}
+    std_over: Callable[[Any], str | None] = lambda _: None
+    details: Callable[[Any], dict[str, Any]] = lambda _: {}
+    remark: Callable[[Any, int, int], str | None] = lambda *_: None
     fakes: str = "fakes"
     source: str = "extractor"
     compares: bool = False
@@ -52,11 +60,11 @@ class Metric:
         return int(getattr(protocol, self.fakes))
 
     def names(self, extractor: Any) -> tuple[str, ...]:
-        """Return what the values are called: `fid` with the published network alone."""
+        """Return what the values are called: `fid` with the published network alone, whose name others cannot have."""
         if self.source != "extractor":
             return self.stems
-        if extractor.is_published:
-            return self.known
+        if extractor.name in self.known:
+            return self.known[extractor.name]
         suffix = "".join(letter if letter.isalnum() else "_" for letter in extractor.name).strip("_")
         return tuple(f"{stem}_{suffix}" for stem in self.stems)
 
@@ -81,6 +89,15 @@ def _test_accuracy(job: Any) -> dict[str, Any]:
     return {"accuracy_on_real_test_images": metadata.test_accuracy, "test_images": metadata.test_count}
 
 
+def _trained_on_samples(job: Any) -> dict[str, Any]:
+    return {
+        "network": "this project's strided convolutions, 32 channels first (Ravuri and Vinyals 2019: ResNet-50)",
+        "epochs": job.protocol.cas_epochs,
+        "test_images": len(job.test),
+        "test_sha256": job.test.info.sha256["images.npy"],
+    }
+
+
 def _per_class(job: Any) -> dict[str, Any]:
     return {"fakes_per_class": job.protocol.fakes_per_class, "reals_per_class": job.protocol.reals_per_class}
 
@@ -89,31 +106,69 @@ def _pairs(job: Any) -> dict[str, Any]:
     return {"pairs_per_class": job.protocol.pairs_per_class, **asdict(ms_ssim_form(job.dataset.resolution))}
 
 
+def _few_images(job: Any, fakes: int, reals: int) -> str | None:
+    """Caution where a covariance of as many features as the extractor has cannot be had of so few images."""
+    width = job.extractor.width(job.dataset.resolution)
+    few = [f"{count:,} {kind}" for count, kind in ((fakes, "generated"), (reals, "real")) if count < width]
+    if not few:
+        return None
+    return (
+        f"{' and '.join(few)} images are fewer than the {width:,} features: this Frechet distance is biased and not "
+        "comparable with one of other counts; the kernel distance is not biased"
+    )
+
+
 _within = partial(Metric, settings=_per_class, fakes="fakes_per_class", by_class=True)
 _TABLE = (
     Metric(
         "class_score",
-        known=("inception_score",),
+        known={INCEPTION: ("inception_score",)},
         stems=("class_score",),
         values=lambda m: m.class_score(),
         settings=_splits,
+        std_over=lambda job: f"{job.protocol.score_splits} splits",
         fakes="score_fakes",
     ),
-    Metric("frechet", known=("fid",), stems=("frechet",), values=lambda m: m.frechet(), compares=True),
+    Metric(
+        "frechet",
+        known={INCEPTION: ("fid",), DINOV2: ("fd_dinov2",)},
+        stems=("frechet",),
+        values=lambda m: m.frechet(),
+        remark=_few_images,
+        compares=True,
+    ),
     Metric(
         "kernel",
-        known=("kid",),
+        known={INCEPTION: ("kid",)},
         stems=("kernel_distance",),
         values=lambda m: m.kernel(),
         settings=_subsets,
+        std_over=lambda job: f"{job.protocol.kernel_subsets} subsets",
         compares=True,
     ),
     Metric(
         "precision_recall",
-        known=("precision_inception", "recall_inception"),  # the bare names mean VGG-16's features
+        known={INCEPTION: ("precision_inception", "recall_inception"), VGG16: ("precision", "recall")},
         stems=("precision", "recall"),
         values=lambda m: m.precision_recall(),
         settings=lambda job: {"neighbours": job.protocol.neighbours},
+        compares=True,
+    ),
+    Metric(
+        "density_coverage",
+        known={INCEPTION: ("density_inception", "coverage_inception"), VGG16: ("density", "coverage")},
+        stems=("density", "coverage"),
+        values=lambda m: m.density_coverage(),
+        settings=lambda job: {"neighbours": job.protocol.density_neighbours},
+        compares=True,
+    ),
+    Metric(
+        "authenticity",
+        known={INCEPTION: ("authenticity_inception",)},
+        stems=("authenticity",),
+        values=lambda m: m.authenticity(),
+        details=lambda m: m.closest(),
+        settings=lambda _: {"authentic": "d(generated, nearest real) > d(that real, nearest other real)"},
         compares=True,
     ),
     Metric(
@@ -123,11 +178,20 @@ _TABLE = (
         settings=_test_accuracy,
         source="classifier",
     ),
+    Metric(
+        "classification_accuracy_score",
+        stems=("classification_accuracy_score_small_cnn", "classification_accuracy_score_small_cnn_top5"),
+        values=lambda m: m.classification_accuracy_score(),
+        settings=_trained_on_samples,
+        fakes="cas_fakes",
+        source="learner",
+    ),
     _within(
         "intra_frechet",
-        known=("intra_fid",),
+        known={INCEPTION: ("intra_fid",)},
         stems=("intra_frechet",),
         values=lambda m: m.frechet(),
+        remark=_few_images,
         compares=True,
     ),
     _within(
@@ -140,7 +204,7 @@ _TABLE = (
     ),
     _within(
         "diversity",
-        known=("class_diversity_inception",),
+        known={INCEPTION: ("class_diversity_inception",)},
         stems=("class_diversity",),
         values=lambda m: m.diversity(),
         lowest_is_worst=True,

@@ -31,6 +31,9 @@ class Protocol:
         kernel_subsets: random subsets for the kernel distance, which is the mean over them.
         kernel_subset_size: generated images in a subset, and as many real ones.
         neighbours: k of precision and recall (Kynkaanniemi et al. 2019).
+        density_neighbours: k of density and coverage (Naeem et al. 2020).
+        cas_fakes: generated images that a classifier learns from (Ravuri and Vinyals 2019).
+        cas_epochs: passes of it over them.
         fakes_per_class: generated images of each class for the scores within a class.
         reals_per_class: real images of a class at most; None takes all there are.
         pairs_per_class: pairs of generated images of a class for MS-SSIM; no image is in two pairs.
@@ -48,6 +51,9 @@ class Protocol:
     kernel_subsets: int = 100
     kernel_subset_size: int = 1000
     neighbours: int = 3
+    density_neighbours: int = 5
+    cas_fakes: int = 50_000
+    cas_epochs: int = 4
     fakes_per_class: int = 5000
     reals_per_class: int | None = None
     pairs_per_class: int = 100
@@ -83,6 +89,7 @@ class Protocol:
             score_fakes=min(max(most, MIN_IMAGES), self.score_fakes),
             fakes=min(max(most, MIN_IMAGES), self.fakes),
             reals=self.reals if reals is None else max(reals, MIN_IMAGES),
+            cas_fakes=min(max(most, MIN_IMAGES), self.cas_fakes),
             fakes_per_class=per_class,
             reals_per_class=self.reals_per_class if reals is None else reals,
             pairs_per_class=min(self.pairs_per_class, per_class // 2),
@@ -145,6 +152,8 @@ _PROTOCOLS = (
         reals=1_000,
         kernel_subsets=20,
         kernel_subset_size=500,
+        cas_fakes=1_000,
+        cas_epochs=50,
         fakes_per_class=100,
         reals_per_class=100,
         pairs_per_class=50,

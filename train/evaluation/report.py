@@ -15,8 +15,8 @@ from sngan_cond.networks.generator import Generator
 from train.errors import EvaluationError
 from train.evaluation.classes import ClassResult
 from train.evaluation.job import Evaluation
-from train.evaluation.measured import Values
 from train.evaluation.metrics import SPLIT_SEED, Metric, Value
+from train.evaluation.score import Scored
 from train.evaluation.streams import REALS_SEED
 from train.files import write_text_atomically
 from train.run.provenance import versions, without_folders
@@ -31,8 +31,9 @@ class Report:
     """Scores and everything that decided them.
 
     Args:
-        metrics: a row for each score: name, value, std, metric, protocol, real_count, fake_count, seed, extractor,
-            extractor_sha256, settings and, for scores within classes, classes and worst_classes.
+        metrics: a row for each score: name, value, std, std_over, metric, protocol, real_count, fake_count, seed,
+            extractor, extractor_sha256, settings, where a reader must be cautioned remark, and what else a metric
+            tells: for scores within classes, classes and worst_classes; over several sample sets, sample_sets.
         provenance: what all rows have in common: protocol, seeds, model, data set, extractor, versions.
     """
 
@@ -53,28 +54,35 @@ class Report:
             raise EvaluationError(f"{path}: cannot be written ({error.strerror})") from error
 
     def lines(self) -> list[str]:
-        """Return one line for each score, as the command prints them."""
+        """Return one line for each score, as the command prints them, and one for each remark."""
         width = max(len(row["name"]) for row in self.metrics)
-        return [
+        scores = [
             f"{row['name']:<{width}}  {number(row)}  protocol {row['protocol']}, {row['fake_count']:,} generated, "
             f"{row['real_count']:,} real, extractor {row['extractor']}"
             for row in self.metrics
         ]
+        return scores + [f"{row['name']}: {row['remark']}" for row in self.metrics if "remark" in row]
 
 
 def number(row: dict[str, Any]) -> str:
-    """Return a score's value, with its standard deviation where there is one."""
-    deviation = "" if row.get("std") is None else f" ± {row['std']:.3g}"
+    """Return a score's value, with its standard deviation, and what that is over, where there is one."""
+    over = f" over {row['std_over']}" if row.get("std_over") else ""  # which rows stored earlier do not say
+    deviation = "" if row.get("std") is None else f" ± {row['std']:.3g}{over}"
     return f"{row['value']:.6g}{deviation}"
 
 
-def rows_of_all(job: Evaluation, metrics: Sequence[Metric], values: dict[str, Values]) -> list[dict[str, Any]]:
+def rows_of_all(job: Evaluation, metrics: Sequence[Metric], found: dict[str, Scored]) -> list[dict[str, Any]]:
     """Return the rows of scores over all classes together: one for each value of each metric."""
-    return [
-        _row(job, metric, name, value, fakes=metric.count(job.protocol), reals=job.protocol.reals)
-        for metric in metrics
-        for name, value in zip(metric.names(job.extractor), values[metric.key], strict=True)
-    ]
+    rows = []
+    for metric in metrics:
+        fakes, reals = metric.count(job.protocol), job.protocol.reals
+        remark = metric.remark(job, fakes, reals)
+        # Of five classes or fewer, a top-5 accuracy means nothing: the last names may be left over.
+        for name, value in zip(metric.names(job.extractor), found[metric.key].values, strict=False):
+            over = metric.std_over(job)
+            row = _row(job, metric, name, value, fakes=fakes, reals=reals, std_over=over, remark=remark)
+            rows.append({**row, **found[metric.key].details})
+    return rows
 
 
 def row_of_classes(job: Evaluation, metric: Metric, results: Sequence[ClassResult]) -> dict[str, Any]:
@@ -85,6 +93,7 @@ def row_of_classes(job: Evaluation, metric: Metric, results: Sequence[ClassResul
     """
     values = [result.values[metric.key] for result in results]
     (name,) = metric.names(job.extractor)
+    fewest = min(result.fakes for result in results), min(result.reals for result in results)
     row = _row(
         job,
         metric,
@@ -92,9 +101,11 @@ def row_of_classes(job: Evaluation, metric: Metric, results: Sequence[ClassResul
         (float(np.mean(values)), float(np.std(values))),
         fakes=len(results) * metric.count(job.protocol),
         reals=sum(result.reals for result in results),
+        std_over=f"{len(results)} classes",
+        remark=metric.remark(job, *fewest),
         labels="each class in turn",
-        std_over="classes",
     )
+    row["settings"]["std_over"] = "classes"  # where files stored earlier say it
     worst = sorted(results, key=lambda result: result.values[metric.key], reverse=not metric.lowest_is_worst)[:WORST]
     row["worst_classes"] = [_class_entry(result, metric) for result in worst]
     row["classes"] = [_class_entry(result, metric) for result in results]
@@ -111,13 +122,23 @@ def _class_entry(result: ClassResult, metric: Metric) -> dict[str, Any]:
 
 
 def _row(
-    job: Evaluation, metric: Metric, name: str, value: Value, *, fakes: int, reals: int, **settings: str
+    job: Evaluation,
+    metric: Metric,
+    name: str,
+    value: Value,
+    *,
+    fakes: int,
+    reals: int,
+    std_over: str | None,
+    remark: str | None,
+    **settings: str,
 ) -> dict[str, Any]:
     source = job.sources[metric.source]
-    return {
+    row = {
         "name": name,
         "value": value[0],
         "std": value[1],
+        "std_over": None if value[1] is None else std_over,
         "metric": metric.key,
         "protocol": job.protocol.name,
         "real_count": reals if metric.compares else 0,
@@ -127,6 +148,7 @@ def _row(
         "extractor_sha256": source.sha256,
         "settings": {"labels": job.protocol.labels, **metric.settings(job), **settings},
     }
+    return row if remark is None else {**row, "remark": remark}
 
 
 def check_finite(rows: list[dict[str, Any]]) -> None:
@@ -150,7 +172,12 @@ def provenance(job: Evaluation, generator: Generator, model: str | None) -> dict
     of_extractor = ("name", "sha256", "resize", "layer", "score_layer", "is_published")
     return {
         "protocol": asdict(job.protocol),
-        "seeds": {"latents_and_labels": job.seed, "choice_of_reals": REALS_SEED, "splits_and_subsets": SPLIT_SEED},
+        "seeds": {
+            "latents_and_labels": job.seed,
+            "sample_sets": job.sample_sets,
+            "choice_of_reals": REALS_SEED,
+            "splits_and_subsets": SPLIT_SEED,
+        },
         "truncation": job.truncation,
         "model": {
             "name": model,

@@ -1,6 +1,7 @@
 """The one path to a score: the images of a group, what is read of them, and the values of its metrics."""
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +13,14 @@ from train.evaluation.job import Evaluation
 from train.evaluation.measured import Measured, Values
 from train.evaluation.metrics import Metric
 from train.evaluation.real_features import real_rows
-from train.evaluation.streams import FakeStream, Group, draw_labels
+from train.evaluation.streams import FakeStream, Group, draw_labels, real_indices
+
+
+class Scored(NamedTuple):
+    """What a metric finds: a value for each of its names, and what else its rows say."""
+
+    values: Values
+    details: dict[str, Any]
 
 
 def group_of(job: Evaluation, generator: Generator, metrics: Sequence[Metric], label: int | None = None) -> Group:
@@ -27,11 +35,11 @@ def group_of(job: Evaluation, generator: Generator, metrics: Sequence[Metric], l
     return Group(label, stream, processes)
 
 
-def score(job: Evaluation, group: Group, metrics: Sequence[Metric]) -> dict[str, Values]:
+def score(job: Evaluation, group: Group, metrics: Sequence[Metric]) -> dict[str, Scored]:
     """Score a group; every one of its processes must call.
 
     Returns:
-        Values of each metric by its key; nothing on other processes than the main one.
+        What each metric finds by its key; nothing on other processes than the main one.
     Raises:
         EvaluationError: if an image or a feature is not finite, on any process.
     """
@@ -49,12 +57,15 @@ def score(job: Evaluation, group: Group, metrics: Sequence[Metric]) -> dict[str,
     reals: dict[str, Tensor] = {}
     for source in dict.fromkeys(metric.source for metric in metrics if metric.compares):
         reals |= real_rows(job, group, source)
+    if reals:
+        reals["indices"] = torch.from_numpy(real_indices(job.dataset, job.reals(group.label), group.label))
     if not group.processes.is_main:
         return {}
     if group.stream.labels is not None:
         fakes["labels"] = group.stream.labels.to(group.stream.device)
-    values = {}
+    found = {}
     for metric in metrics:
         first = {name: rows[: metric.count(job.protocol)] for name, rows in fakes.items()}
-        values[metric.key] = metric.values(Measured(job.protocol, first, reals))
-    return values
+        measured = Measured(job.protocol, first, reals, test=job.test, seed=job.seed, progress=job.progress)
+        found[metric.key] = Scored(metric.values(measured), metric.details(measured))
+    return found

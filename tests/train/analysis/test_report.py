@@ -165,7 +165,8 @@ def test_scores_are_those_of_the_newest_files_with_their_conditions(first: Path,
     score(first, 3, "ema", row("fid", value=99.5))
     for generator, more in (("ema", 0.0), ("generator", 1.0)):
         score(first, 6, generator, *(row(name, value=ROWS[name][0] + more) for name in ROWS))
-    score(second, 3, "ema", row("fid", value=5.0), row("inception_score", value=7.0, fake_count=100))
+    few, over = {"remark": "biased by <few> images"}, {"std_over": "10 splits"}
+    score(second, 3, "ema", row("fid", value=5.0, **few), row("inception_score", value=7.0, fake_count=100, **over))
     page = page_of(first, second)
     heads = [head.text for head in page.by_id("scores").all("th") if head.attributes["scope"] == "col"]
     assert heads[2:4] == ["a, 96 images seen", f"{' '.join(legible(second.name).split())}, 48 images seen"]
@@ -187,6 +188,8 @@ def test_scores_are_those_of_the_newest_files_with_their_conditions(first: Path,
         [[22.70000001], []],
     ]
     assert rows[0][2].text == "8.12346 ± 0.0712"
+    assert rows[2][3].text == "7 ± 0.0712 over 10 splits"
+    assert "fid: biased by <few> images." in page.text
     assert "nothing can be compared" in page.text
     assert f"Extractors by their sha256: inception-v3-compat {SHA}." in page.text
     (everything,) = (t for t in page.all("table") if [c.text for c in t.all("caption")] == ["a"])

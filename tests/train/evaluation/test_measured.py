@@ -31,7 +31,7 @@ from train.evaluation.measured import Measured
 from train.evaluation.metrics import METRICS, Metric
 from train.evaluation.protocols import PROTOCOLS, Protocol
 from train.evaluation.streams import FakeStream, RealStream, Stream, draw_labels, real_indices
-from train.evaluation.weights import FALLBACK
+from train.evaluation.weights import FALLBACK, INCEPTION
 
 QUICK = PROTOCOLS["quick"].reduced(fakes=90, reals=120)  # unequal counts: swapping reals and fakes would show
 
@@ -207,7 +207,9 @@ def test_a_metric_is_an_entry_in_the_table(dataset, monkeypatch, by_class: bool)
         return ((float(m.fakes["features"].mean()), None),)
 
     monkeypatch.setitem(
-        METRICS, "mean", Metric("mean", known=("mean_inception",), stems=("mean",), values=mean, by_class=by_class)
+        METRICS,
+        "mean",
+        Metric("mean", known={INCEPTION: ("mean_inception",)}, stems=("mean",), values=mean, by_class=by_class),
     )
     G = tiny_generator()
     (row,) = measured(G, dataset, QUICK, "mean").metrics

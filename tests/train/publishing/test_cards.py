@@ -12,6 +12,7 @@ import pytest
 from huggingface_hub import EvalResult, ModelCard
 
 from sngan_cond import Generator, GeneratorConfig
+from sngan_cond.hub.cards import plain_card
 from sngan_cond.hub.files import PretrainedError
 from tests.train.publishing.published_run import CONFIG, METRICS, TRAINING
 from train.errors import TrainError
@@ -42,6 +43,18 @@ def test_the_hub_reads_what_was_measured(path: Path, tmp_path: Path) -> None:
     assert results[0].metric_args == first
     assert results[0].metric_name == "frechet_toy (quick, toy)"
     assert ModelCard(str(read)).data.to_dict() == read.data.to_dict()
+
+
+def test_a_spread_is_named_for_what_it_is_over_and_cautions_are_told() -> None:
+    """Rows stored earlier say neither."""
+    first, second = METRICS["metrics"]
+    said = {**first, "std_over": "3 sample sets", "remark": "64 images *are* fewer than the 1,280 features"}
+    plain = plain_card(CONFIG, name="user/name", parameters=1, metrics={"metrics": [said, second]})
+    for text in (card(metrics={"metrics": [said, second]}), plain):
+        assert "| 12.34 | 0.05 over 3 sample sets | quick |" in text
+        assert "| 0.875 |  | quick |" in text
+        assert "frechet\\_toy: 64 images \\*are\\* fewer than the 1,280 features\n" in text
+    assert "| 12.34 | 0.05 | quick |" in card()
 
 
 def test_the_bundled_model_names_data_and_licence() -> None:
