@@ -174,7 +174,7 @@ def _print_list(tables: Sequence[Table], *, hours: bool) -> None:
 def _reproduce(args: argparse.Namespace, tables: Sequence[Table], figures: Sequence[PaperFigure]) -> int:
     from train.evaluation.protocols import protocol_named
     from train.reproduction.curves import plot_curves
-    from train.reproduction.figures.drawing import FILE, draw_figures
+    from train.reproduction.figures.drawing import draw_figures
     from train.reproduction.results import Result, plot_results, write_results
     from train.reproduction.runner import run_tasks
     from train.reproduction.task import Budget, Task
@@ -221,10 +221,11 @@ def _reproduce(args: argparse.Namespace, tables: Sequence[Table], figures: Seque
         figures = whole_figures(tables)
     if stopped:
         return 130
-    for one in draw_figures(args.run_dir, figures, tasks, budget):
+    file = args.run_dir / ("table-figures.md" if args.figure is None else "figures.md")
+    for one in draw_figures(file, figures, tasks, budget):
         print(f"{one.figure.key}: {'drawn' if one.is_drawn else 'not drawn'}{''.join(f'; {r}' for r in one.reasons)}")
     if figures:
-        print(f"{args.run_dir / FILE}: {len(figures)} figures")
+        print(f"{file}: {len(figures)} figures")
     return 0
 
 

@@ -191,7 +191,7 @@ def test_what_cannot_be_drawn_stands_in_the_list_with_its_reason(tmp_path: Path)
     tasks = [end(task_of("bssn/table6", f"cifar10_{name}_2", tmp_path)) for name in ("sn", "bsn")]
     (tmp_path / "bssn-figure9.png").write_text("of an earlier call")
     figures = [FIGURES["bssn/figure9"], FIGURES["sngan/figure14"], FIGURES["sngan/figure5"]]
-    made = draw_figures(tmp_path, figures, tasks, budget)
+    made = list(draw_figures(tmp_path / "figures.md", figures, tasks, budget))
     assert [one.is_drawn for one in made] == [False, True, False]
     assert made[0].reasons == ["bssn/table6/cifar10_sn_2 seed 0: step 7: not finite (and 1 more)"]
     assert not (tmp_path / "bssn-figure9.png").exists()

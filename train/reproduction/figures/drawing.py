@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,6 @@ KINDS: dict[str, Draw] = {
     "variance_curves": variances.variance_curves,
     "variances_with_bounds": variances.variances_with_bounds,
 }
-FILE = "figures.md"
 _LETTER_INCH = 0.07  # width of a letter in a title
 
 
@@ -72,19 +71,22 @@ class Drawn:
     reasons: Sequence[str]
 
 
-def draw_figures(folder: Path, figures: Sequence[PaperFigure], tasks: Sequence[Task], budget: Budget) -> list[Drawn]:
-    """Draw figures into a folder, each as a PNG file and a JSON file of its numbers, and list them in `figures.md`.
+def draw_figures(file: Path, figures: Sequence[PaperFigure], tasks: Sequence[Task], budget: Budget) -> Iterator[Drawn]:
+    """Draw figures, each as a PNG file and a JSON file of its numbers.
 
     Args:
+        file: list of the figures, in their folder.
         tasks: runs that were asked for, of which each figure takes its own.
+    Yields:
+        What became of each figure, as it is drawn.
     """
     made = []
     for figure in figures:
         own = {(table.key, row.name) for table, row in figure.runs}
         chosen = [task for task in tasks if (task.table.key, task.row.name) in own]
-        made.append(_draw(folder, figure, chosen, budget, missing=len(own) - len({task.preset for task in chosen})))
-        write_text_atomically(folder / FILE, _markdown(made, budget))  # after each: drawing all takes minutes
-    return made
+        made.append(_draw(file.parent, figure, chosen, budget, missing=len(own) - len({t.preset for t in chosen})))
+        write_text_atomically(file, _markdown(made, budget))  # after each: drawing all takes minutes
+        yield made[-1]
 
 
 def _draw(folder: Path, figure: PaperFigure, tasks: Sequence[Task], budget: Budget, *, missing: int) -> Drawn:
