@@ -141,6 +141,7 @@ def score_against(
         drawn.append({"line": what, "points": made})
     if log:
         axes.set_xscale("log", base=log)
+        axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel(label)
     axes.set_ylabel(f"{'best ' if during else ''}{name.replace('_', ' ')}{' during training' if during else ''}")
     add_legend(figure, [axes])

@@ -3,8 +3,6 @@
 from train.reproduction.figures.registry import OVER_SEEDS, PaperFigure
 
 _IS, _FID = "inception_score", "fid"
-_METHODS = ("weight_clipping", "gan_gp", "wgan_gp", "batch_norm", "layer_norm", "weight_norm", "orthonormal")
-_OF_DATASETS = ("cifar10", "stl10")
 _CURVES = f"the class score of the raw generator at intervals during training; {OVER_SEEDS}"
 
 
@@ -20,11 +18,11 @@ def _by_setting(number: int, metric: str, what: str) -> PaperFigure:
     )
 
 
-def _by_method(number: int, methods: tuple[str, ...], what: str) -> PaperFigure:
+def _by_method(number: int, methods: tuple[str, ...], what: str, dataset: str = "*") -> PaperFigure:
     return PaperFigure(
         key=f"sngan/figure{number}",
         title=f"Figure {number}: images of {what}, settings A to F",
-        rows={"sngan/figure1": [f"*_{method}_?" for method in methods]},
+        rows={"sngan/figure1": [f"{dataset}_{method}_?" for method in methods]},
         kind="sample_matrix",
         options={"by": ", setting "},
         draws="images of every run: a line a method and data set, a column a setting",
@@ -104,7 +102,9 @@ FIGURES = (
         draws="the score over n_dis, a line for spectral and one for weight normalisation",
         measured_by="the score at the end of each run; the band is the standard deviation over seeds",
     ),
-    _by_method(12, ("gan_gp", "layer_norm", "batch_norm"), "GAN-GP, layer and batch normalisation, CIFAR-10"),
+    _by_method(
+        12, ("gan_gp", "layer_norm", "batch_norm"), "GAN-GP, layer and batch normalisation, CIFAR-10", "cifar10"
+    ),
     PaperFigure(
         key="sngan/figure13",
         title="Figure 13: learning curves on ImageNet, (a) without labels, (b) with the projection head",
