@@ -17,7 +17,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sngan_cond.fast import native, set_backend
 from sngan_cond.networks.layers import SameConv2d
-from tests.compiling import scalar_code
 from tests.sngan_cond.tools import (
     BACKENDS,
     COMPARED,
@@ -286,12 +285,3 @@ def test_a_whole_program_compiles(side: int, backend: str, train: bool) -> None:
         _losses_and_gradients(program, side, form, train) for program, form in ((compiled, backend), (_losses, "plain"))
     )
     assert error_of(found, expected) < 1e-3
-
-
-@pytest.mark.slow
-def test_a_network_compiles_to_machine_code() -> None:
-    torch._dynamo.reset()
-    network = build("G 32 px", "auto")
-    with torch.no_grad(), scalar_code():
-        values = torch.compile(network, fullgraph=True)(*inputs_of("G 32 px", COMPARED))
-    assert error_of([values], expected_of("G 32 px", "values")) < 1e-4
