@@ -20,8 +20,8 @@ from train.cli import add_overrides
 from train.errors import TrainError
 from train.presets.index import find_tables
 from train.presets.tables import Table
-from train.reproduction.figures.index import find_figures, needs_of, tables_of, whole_figures
-from train.reproduction.figures.names import print_names
+from train.reproduction.figures.index import needs_of, tables_of, whole_figures
+from train.reproduction.figures.names import find_figures, print_names
 from train.reproduction.figures.registry import PaperFigure
 
 if TYPE_CHECKING:
@@ -127,12 +127,17 @@ def _main(args: argparse.Namespace) -> int:
     if args.table is not None and args.figure is not None:
         raise TrainError(f"--figure {args.figure}: not with --table; a command makes one or the other")
     figures = find_figures(args.figure) if args.figure is not None else ()
-    tables = select(tables_of(figures) if figures else find_tables(args.table or "all"), args.rows)
+    tables = tables_of(figures) if args.figure is not None else find_tables(args.table or "all")
+    if args.rows and not tables:
+        raise TrainError(f"--rows {args.rows[0]}: no row is allowed, {figures[0].key} is drawn from none")
+    tables = select(tables, args.rows)
+    if args.hours and (args.figure is not None or not args.list):
+        raise TrainError("--hours: goes with --list, and not with --figure")
     if not args.list:
         _check(args)
         return _reproduce(args, tables, figures)
     try:
-        if figures:
+        if args.figure is not None:
             print_names(args.figure, figures)
         else:
             _print_list(tables, hours=args.hours)
@@ -143,8 +148,6 @@ def _main(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.hours:
-        raise TrainError("--hours: goes with --list")
     for name in ("budget", "run_dir"):
         if getattr(args, name) is None:
             raise TrainError(f"--{name.replace('_', '-')}: is needed")
@@ -211,16 +214,16 @@ def _reproduce(args: argparse.Namespace, tables: Sequence[Table], figures: Seque
     for task, result in run_tasks(tasks, jobs=args.jobs, log=print):
         results.setdefault(task.preset, []).append(result)
         stopped = result.is_stopped
-        if not figures:
+        if args.figure is None:
             write_results(args.run_dir, tables, budget, results)  # after every run: a kill leaves the table so far
-    if not figures:
+    if stopped:
+        return 130
+    if args.figure is None:
         plot_results(args.run_dir / "table.png", write_results(args.run_dir, tables, budget, results))
         if not is_smoke:  # a few steps make no curve
             plot_curves(args.run_dir, tasks)
         print(f"{args.run_dir / 'table.md'}: {sum(len(table.rows) for table in tables)} rows")
         figures = whole_figures(tables)
-    if stopped:
-        return 130
     file = args.run_dir / ("table-figures.md" if args.figure is None else "figures.md")
     for one in draw_figures(file, figures, tasks, budget):
         print(f"{one.figure.key}: {'drawn' if one.is_drawn else 'not drawn'}{''.join(f'; {r}' for r in one.reasons)}")

@@ -18,10 +18,10 @@ from train.presets.index import find_tables
 from train.presets.load import load_config
 from train.presets.tables import Row, Table
 from train.reproduce import main, select
-from train.reproduction import measures, runner
+from train.reproduction import curves, measures, runner
 from train.reproduction.cost import hours
 from train.reproduction.measures import Measured
-from train.reproduction.results import Result, best_cells, cells, plot_results, write_results
+from train.reproduction.results import STOPPED, Result, best_cells, cells, plot_results, write_results
 from train.reproduction.runner import run_task
 from train.reproduction.task import Budget, Scoring, Task
 from train.run.scalars import SCALARS_FILE
@@ -55,6 +55,40 @@ def test_short_runs_a_share_of_the_updates_and_of_the_decay(tmp_path: Path) -> N
     shortest = Budget(name="short", percent=0.0001)
     config = shortest.config("sngan/table2/cifar10_weight_norm", seed=0, smoke_data=tmp_path)
     assert (config.steps, config.decay_from) == (1, None)
+
+
+def test_checkpoints_are_kept_from_the_beginning_on(tmp_path: Path) -> None:
+    """At 39 of 100,000 steps, a save every step would leave the last 21 alone."""
+    budget = Budget(name="short", percent=0.039)
+    config = budget.config("sngan/figure9/cifar10", seed=0, smoke_data=tmp_path, needs=["checkpoints"])
+    saved = {*range(config.save_every, config.steps + 1, config.save_every), config.steps}
+    assert (config.steps, min(saved), len(saved)) == (39, 2, 20)
+    assert config.keep_checkpoints >= len(saved)
+
+
+def test_a_time_is_that_of_the_last_updates_and_says_so(tmp_path: Path) -> None:
+    """Miyato et al. 2018, Figure 10: under "short" too all 100 updates are made; the last 50 take 16 s a hundred."""
+    for more, how in (((), "apart"), (("save_every=75",), "included"), (("sample_every=50",), "included")):
+        budget = Budget(name="short", percent=1, seeds=1, data_root=tmp_path, overrides=more)
+        task = task_of("sngan/figure10", "cifar10_vanilla", tmp_path / str(len(more)), budget=budget)
+        assert task.config.steps == 100
+        task.run_dir.mkdir(parents=True, exist_ok=True)
+        lines = [{"step": s, "images_seen": 320 * s, "images_per_second": 20.0 * s} for s in (50, 100)]
+        (task.run_dir / SCALARS_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
+        ((one,),) = measures.measure(task)[0].values()
+        assert one.value == pytest.approx(100 * 320 / 2000)
+        assert one.protocol == f"at the rate of the last 50 updates, saves and sample grids {how}, this machine"
+    (cell,) = cells(task.table, task.row, budget, [result(0, seconds_per_100_updates=16.0)])
+    assert cell["status"] == "full"
+
+
+def test_a_stopped_command_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = result(0, reasons={"run": STOPPED})
+    monkeypatch.setattr(runner, "run_tasks", lambda tasks, **_: [(tasks[0], stop)])
+    monkeypatch.setattr(curves, "plot_curves", lambda *_: pytest.fail("drawn after a stop"))
+    command = ["--table", "bssn/figure2", "--budget", "short", "--extractor", "none", "--run-dir", str(tmp_path)]
+    assert main(command) == 130
+    assert "stopped" in (tmp_path / "table.md").read_text()
 
 
 def test_paper_runs_the_preset_itself(tmp_path: Path) -> None:
@@ -114,6 +148,10 @@ def test_a_row_is_measured_again_under_another_extractor(
 ) -> None:
     """And after a failure, but not under the same one: only training and measuring are replaced here."""
     trained: list[Path] = []
+
+    def refuses(_: object, __: object) -> None:
+        raise TrainError("holds another run")
+
     monkeypatch.setattr(
         runner, "train", lambda config, folder: trained.append(folder) or RunEnd(config.steps, sick=False)
     )
@@ -133,6 +171,11 @@ def test_a_row_is_measured_again_under_another_extractor(
     (task.run_dir / "result.json").write_text('{"seed": 0}')
     assert run_task(replace(task, scoring=scorings[-1])).reasons == {}
     assert "result.json: field 'request' is missing" in capsys.readouterr().err
+    refusing = pytest.MonkeyPatch()
+    refusing.setattr(runner, "train", refuses)
+    assert run_task(replace(task, scoring=scorings[0])).reasons == {"run": "holds another run"}
+    refusing.undo()
+    assert run_task(replace(task, scoring=scorings[-1])).reasons == {}  # still there: no failure stands for it
     trained.pop()
     monkeypatch.setattr(runner, "measure", lambda _: ({}, {"fid": "the disk was full"}))
     for number in (5, 6):
@@ -295,7 +338,25 @@ SMOKE = ["--table", "table8", "--budget", "smoke"]
         (["--figure", "figure8", "--table", "table8"], "--figure figure8: not with --table"),
         (["--figure", "figure75", "--budget", "smoke"], "--figure figure75: no such figure; did you mean figure7"),
         (["--figure", "figure5", "--budget", "smoke"], "--figure figure5: several are called so: sngan/figure5, bssn/"),
-        (["--table", "table8", "--hours"], "--hours: goes with --list"),
+        (
+            ["--figure", "projection", "--budget", "smoke"],
+            "--figure projection: no figure is drawn; projection/figure8: made by",
+        ),
+        (
+            ["--figure", "sngan/figure8"],
+            "--figure sngan/figure8: no figure is drawn; sngan/figure8: none: a drawing of a",
+        ),
+        (
+            ["--figure", "table2"],
+            "--figure table2: no figure is drawn; sngan/table2: made by --table sngan/table2; bssn/",
+        ),
+        (["--figure", "figure14", "--rows", "x"], "--figure figure14: several are called so"),
+        (
+            ["--figure", "sngan/figure14", "--rows", "x"],
+            "--rows x: no row is allowed, sngan/figure14 is drawn from none",
+        ),
+        (["--table", "table8", "--hours"], "--hours: goes with --list, and not with --figure"),
+        (["--figure", "sngan/figure1", "--list", "--hours"], "--hours: goes with --list, and not with --figure"),
         (SMOKE, "--run-dir: is needed"),
         ([*SMOKE, "--run-dir", "x", "--seeds", "0"], "--seeds 0: an integer from 1"),
         ([*SMOKE, "--run-dir", "x", "--percent", "0"], "--percent 0: a number above"),

@@ -21,7 +21,7 @@ from train.sections import NotNegative
 from train.stored import read_as
 
 SCORES_FOLDER = "evaluations"  # of the run's
-GENERATORS = ("ema", "generator")  # each has a file of scores a step
+GENERATORS = ("ema", "generator")  # each has a file of scores a step, but for an average that is a copy
 _READ = ConfigDict(strict=True, extra="ignore")  # a later version may say more
 
 
@@ -162,7 +162,7 @@ def _read_record(folder: Path, missing: list[str]) -> _Record:
 def _read_scores(folder: Path, config: TrainConfig, missing: list[str]) -> list[Scored]:
     root, found = folder / SCORES_FOLDER, []
     for step in saved_steps(root):
-        for generator in GENERATORS:
+        for generator in GENERATORS if config.ema.decay else GENERATORS[1:]:
             path = checkpoint_folder(root, step) / f"{generator}.json"
             try:
                 scores = read_as(_ScoreFile, path).metrics

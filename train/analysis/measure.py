@@ -24,6 +24,10 @@ from train.run.scalars import SCALARS_FILE, log_lines
 _NOT_PLOTTED = ("step", "images_seen", "seconds", "lr_g", "lr_d")
 
 
+class NotFiniteError(TrainError):
+    """Weights that have no singular values."""
+
+
 @dataclass(frozen=True)
 class Curve:
     """One logged quantity.
@@ -90,7 +94,7 @@ def measure_run(folder: Path, argument: str) -> RunNumbers:
         folder: of the run; it may still be training.
         argument: flag of the command line that named the folder, for messages.
     Raises:
-        TrainError: if there is no run, no whole checkpoint or a damaged log.
+        TrainError: if there is no run, no whole checkpoint of finite weights or a damaged log.
     """
     if not (folder / CONFIG_FILE).is_file():
         raise TrainError(f"{argument} {folder}: no run there (it has no {CONFIG_FILE})")
@@ -104,7 +108,7 @@ def measure_run(folder: Path, argument: str) -> RunNumbers:
     for checkpoint in whole_checkpoints(folder / CHECKPOINTS_FOLDER, _warn):
         try:
             layers, squared = decompose(load_discriminator(config, checkpoint).double())
-        except (OSError, SafetensorError) as error:  # a run in progress removes its oldest checkpoints
+        except (OSError, SafetensorError, NotFiniteError) as error:  # a run in progress removes its oldest checkpoints
             _warn(f"{checkpoint.folder}: checkpoint skipped ({one_line(error)})")
             continue
         norms.append(CheckpointNorms(checkpoint.step, checkpoint.state.images_seen, layers))
@@ -152,6 +156,13 @@ def read_curves(path: Path) -> dict[str, Curve]:
     return curves
 
 
+def check_finite(D: nn.Module) -> None:
+    """Raise a NotFiniteError if a weight, or a vector of its power iteration, holds a value that is not finite."""
+    for name, tensor in D.state_dict().items():
+        if "weight" in name and not tensor.isfinite().all():
+            raise NotFiniteError(f"{name} is not finite: it has no singular values")
+
+
 @torch.no_grad()
 def decompose(D: nn.Module) -> tuple[dict[str, LayerNorms], dict[str, Tensor]]:
     """Measure every layer that has a weight matrix, constrained or not.
@@ -160,7 +171,10 @@ def decompose(D: nn.Module) -> tuple[dict[str, LayerNorms], dict[str, Tensor]]:
         D: in eval mode, best in float64; left as it was.
     Returns:
         Spectral norms by layer name; and by layer name squared singular values (n,) of the effective weight.
+    Raises:
+        NotFiniteError: if a weight has none.
     """
+    check_finite(D)
     # A linear layer's power iteration advances at each access to its weight, even in eval mode: only the copy's may.
     used = copy.deepcopy(D)
     normalisations, norms, squared = dict(spectral_layers(D)), {}, {}

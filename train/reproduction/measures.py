@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sngan_cond import Discriminator, Generator
-from train.analysis.measure import load_discriminator, measure_run, read_curves
+from train.analysis.measure import decompose, load_discriminator, read_curves
 from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
 from train.errors import TrainError
@@ -24,6 +24,7 @@ from train.run.checkpoint import Checkpoint
 from train.run.scalars import SCALARS_FILE
 from train.sections import EvaluationConfig
 from train.stored import STRICT
+from train.trainer.samples import EARLY
 
 # Metric of a table to the protocol's metric and, where it is another than the table's, its protocol.
 SCORED = {
@@ -102,7 +103,7 @@ def _scores(run: Task, metrics: Sequence[str]) -> dict[str, list[Measured]]:
         cache=default_cache(),
     )
     if run.row.real:
-        rows = score_real_images(job)
+        rows = score_real_images(job, run.validation_path)
     else:
         generator = Generator.from_pretrained(run.checkpoint.folder)
         rows = evaluate(job, generator if job.extractor is None else generator.to(job.extractor.device)).metrics
@@ -115,13 +116,18 @@ def _scores(run: Task, metrics: Sequence[str]) -> dict[str, list[Measured]]:
 
 
 def _seconds(run: Task) -> list[Measured]:
-    rate = read_curves(run.run_dir / SCALARS_FILE)["images_per_second"].values[-1]
-    images = 100 * run.config.d_updates_per_step * run.config.batch_total
-    return [Measured("seconds_per_100_updates", images / rate, "with saves and sample grids, this machine")]
+    rates, config = read_curves(run.run_dir / SCALARS_FILE)["images_per_second"], run.config
+    images = config.d_updates_per_step * config.batch_total
+    start, end = [0, *(seen // images for seen in rates.images_seen)][-2:]
+    # Steps are logged before their grid and save, whose time is the next lines'.
+    paused = any(s in EARLY or s % config.sample_every == 0 or s % config.save_every == 0 for s in range(start, end))
+    last = f"{end - start} updates" if end - start > 1 else "update"
+    what = f"at the rate of the last {last}, saves and sample grids {'included' if paused else 'apart'}"
+    return [Measured("seconds_per_100_updates", 100 * images / rates.values[-1], f"{what}, this machine")]
 
 
 def _spectral_norms(run: Task) -> list[Measured]:
-    layers = measure_run(run.run_dir, "--run-dir").spectral_norms[-1].layers
+    layers, _ = decompose(load_discriminator(run.config, run.checkpoint).double())
     norms = [norms.effective for name, norms in layers.items() if ".convs." in name]
     return _range("spectral_norms", norms, "exact, of D's convolutions at the end")
 

@@ -30,11 +30,14 @@ RESULT_FILE = "result.json"
 
 
 def run_task(task: Task) -> Result:
-    """Train and measure a run, or read the result of an earlier call; what failed there is tried again."""
+    """Train and measure a run, or read the result of an earlier call; what failed there is tried again.
+
+    A failure replaces no numbers that were measured for another request.
+    """
     request: dict[str, Any] = {}
+    earlier = _earlier_result(task.run_dir / RESULT_FILE)
     try:
         request = task.request()
-        earlier = _earlier_result(task.run_dir / RESULT_FILE)
         if earlier is not None and earlier.request == request and not earlier.reasons:
             return earlier
         steps = 0 if task.row.real else _trained(task)
@@ -42,7 +45,8 @@ def run_task(task: Task) -> Result:
         result = Result(seed=task.seed, request=request, steps=steps, measured=measured, reasons=reasons)
     except TrainError as error:
         result = Result(seed=task.seed, request=request, measured={}, reasons={"run": str(error)})
-    if not result.is_stopped:
+    replaces = "run" not in result.reasons or earlier is None or not earlier.measured or earlier.request == request
+    if not result.is_stopped and replaces:
         write_text_atomically(task.run_dir / RESULT_FILE, json.dumps(asdict(result), indent=2) + "\n")
     return result
 

@@ -33,6 +33,11 @@ _SMALLEST = {
 }
 
 
+def is_timed(row: Row) -> bool:
+    """Return whether a row measures the time of its updates, all of which are needed then."""
+    return "seconds_per_100_updates" in row.reported
+
+
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """What is spent on every row.
@@ -62,7 +67,14 @@ class Budget:
         return {"smoke": "smoke", "short": f"short: {self.percent:g}% of the updates", "paper": "full"}[self.name]
 
     def config(
-        self, preset: str, *, seed: int, smoke_data: Path, needs: Collection[Need] = (), scores: Values | None = None
+        self,
+        preset: str,
+        *,
+        seed: int,
+        smoke_data: Path,
+        needs: Collection[Need] = (),
+        scores: Values | None = None,
+        whole: bool = False,
     ) -> TrainConfig:
         """Return what is trained for one run of a row.
 
@@ -70,6 +82,7 @@ class Budget:
             smoke_data: folder of the shapes that `runner.draw_smoke_data` draws, a data set a resolution.
             needs: what figures need of the run.
             scores: settings of `evaluation` for those taken at intervals; None takes none.
+            whole: "short" runs all updates too, as of a row whose measurement they are (`is_timed`).
         Raises:
             TrainError: if an override does not fit.
         """
@@ -81,12 +94,13 @@ class Budget:
             settings["decay_from"] = "null" if config.decay_from is None else 0
         else:
             settings["data.path"] = self.data_root / Path(config.data.path).name
-        if self.name == "short":
+        if self.name == "short" and not whole:
             steps = max(1, math.ceil(config.steps * self.percent / 100))
             settings |= {"steps": steps} | dict.fromkeys(("save_every", "sample_every"), max(1, steps // 20))
             if config.decay_from is not None:
                 settings["decay_from"] = min(math.floor(config.decay_from * self.percent / 100), steps - 1)
-        every = max(1, settings.get("steps", config.steps) // (2 if self.name == "smoke" else INTERVALS))
+        steps = settings.get("steps", config.steps)  # rounded up: as many saves as are kept, but for the last, or fewer
+        every = steps // 2 if self.name == "smoke" else math.ceil(steps / INTERVALS)
         if "checkpoints" in needs:
             settings |= {"save_every": every, "keep_checkpoints": INTERVALS + 1}
         if "scores" in needs and scores is not None:
@@ -154,7 +168,14 @@ class Task:
         """What is trained; of a row of real data, which trains nothing, there is none."""
         scores = self.scoring.during_training(self.table.paper.protocol)
         smoke_data = self.folder / SMOKE_DATA
-        return self.budget.config(self.preset, seed=self.seed, smoke_data=smoke_data, needs=self.needs, scores=scores)
+        return self.budget.config(
+            self.preset,
+            seed=self.seed,
+            smoke_data=smoke_data,
+            needs=self.needs,
+            scores=scores,
+            whole=is_timed(self.row),
+        )
 
     @property
     def resolution(self) -> int:

@@ -277,6 +277,15 @@ def test_a_run_that_is_to_be_scored_and_is_not_yet(finished: Path, tmp_path: Pat
     assert facts.missing["scores"] == ["There are no scores: evaluation.every=4, but evaluations/ has no step yet"]
 
 
+def test_an_average_is_missing_only_of_a_run_that_has_one(finished: Path, tmp_path: Path) -> None:
+    numbers, folder = bare(finished, tmp_path / "bare")
+    score(folder, 6, "generator", row("fid"))
+    without = replace(numbers.config, ema=replace(numbers.config.ema, decay=0.0))
+    assert read_facts(folder, without).missing["scores"] == []
+    (line,) = read_facts(folder, numbers.config).missing["scores"]
+    assert "ema.json" in line
+
+
 def test_differences_are_of_any_two() -> None:
     configs = {"x": {"a": 1, "b": 2, "c": 3}, "y": {"a": 1, "b": 2, "c": 4}, "z": {"a": 1, "b": 0, "c": 3, "d": None}}
     expected = {"b": {"x": 2, "y": 2, "z": 0}, "c": {"x": 3, "y": 4, "z": 3}, "d": {"z": None}}

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from matplotlib.figure import Figure
 from sngan_cond import ConstraintConfig, Discriminator, DiscriminatorConfig, build_constraint
 from sngan_cond.constraints.weight_matrices import normalised_layers, raw_weight
 from tests.train.test_reproduce import row_of
+from train.analysis.measure import measure_run
 from train.data.dataset import PreparedDataset
 from train.errors import TrainError
+from train.presets.load import config_to_yaml
 from train.reproduction.figures.gradients import gradient_curves, gradient_ratios, gradients_by_layer, loss_gradients
+from train.reproduction.figures.operators import norm_ratios
 from train.reproduction.figures.spectral import spectral_norms
 from train.reproduction.figures.variances import (
     score_against_variance,
@@ -25,6 +29,8 @@ from train.reproduction.figures.variances import (
     variances_with_bounds,
 )
 from train.reproduction.gradients import gradient_norms
+from train.reproduction.measures import measure
+from train.reproduction.results import Result
 from train.reproduction.task import Budget, Scoring, Task
 from train.run.checkpoint import save_checkpoint
 
@@ -71,7 +77,7 @@ def test_variances_are_geometric_means_over_seeds_and_steps_are_in_order(tmp_pat
     numbers = checked(variance_curves(figure, tasks))
     ((label, row),) = numbers["rows"].items()
     assert [(moment["step"], moment["seeds"]) for moment in row] == [(3, 1), (7, 2)]
-    assert numbers["spread"] == "geometric means over 2 seeds"
+    assert numbers["spread"] == "geometric means over 1 to 2 seeds"
     for name in (*CONVS, "head.linear"):
         assert row[0]["values"][name] == pytest.approx(raw[0, 3][name].var(), rel=1e-9)
         both = raw[0, 7][name].var() * raw[1, 7][name].var()
@@ -229,7 +235,7 @@ def log_product(weights: dict[str, np.ndarray], scale: float) -> float:
 def test_variance_against_scale(tmp_path: Path) -> None:
     scales = {"sn_w_2": 2.0, "sn_w_0.5": 0.5}
     tasks = [task_of("bssn/figure6", name, tmp_path, ROUNDS) for name in (*scales, "sn_conv_3")]
-    raw = [keep(task, 30, change=2.0) for task in tasks]
+    raw = [keep(task, 40, change=2.0) for task in tasks]
     keep(tasks[0], 3)  # older: not measured
     figure = Figure()
     points = checked(variance_against_scale(figure, tasks))["points"]
@@ -239,10 +245,16 @@ def test_variance_against_scale(tmp_path: Path) -> None:
     (strict,) = points["SN_Conv"]  # the operator's norm is above the matrix's
     assert strict["log_product"] < log_product(raw[2], 3.0) - 1
     assert [line.get_label() for line in figure.axes[0].lines] == ["SN_w", "SN_Conv"]
+    unfinished = task_of("bssn/figure6", "sn_w_3", tmp_path)
+    keep(unfinished, 30)
+    numbers = variance_against_scale(Figure(), [tasks[0], unfinished])
+    assert numbers["reasons"] == ["bssn/figure6/sn_w_3 seed 0: its newest checkpoint is of step 30 of 40"]
+    assert [point["scale"] for point in numbers["points"]["SN_w"]] == [2.0]
 
 
 def score(task: Task, step: int, value: float, name: str = "class_score_toy") -> None:
-    row = {"metric": "class_score", "name": name, "value": value, "protocol": "bsn"}
+    row = {"metric": "class_score", "name": name, "value": value, "protocol": "bsn", "extractor": name}
+    row |= {"fake_count": 50_000, "real_count": 0}
     path = task.run_dir / "evaluations" / f"step-{step:08d}" / "generator.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"metrics": [row]}))
@@ -268,8 +280,30 @@ def test_score_against_variance_at_the_best_score(tmp_path: Path) -> None:
     other = task_of("bssn/figure8", "lecun_1", tmp_path)
     keep(other, 12)
     score(other, 10, 2.0, "inception_score")
-    with pytest.raises(TrainError, match=r"class_score_toy and inception_score: .* share no axis"):
+    assert figure.axes[0].get_ylabel() == "best class score toy, 50,000 images during training"
+    with pytest.raises(TrainError, match=r"class score toy.* and inception score.* share no axis"):
         score_against_variance(Figure(), [scaled, other], metric="inception_score")
+
+
+def test_weights_that_are_not_finite_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sick, well = (task_of("sngan/figure9", "cifar10", tmp_path, seed=seed) for seed in (0, 1))
+    keep(sick, 3)
+    keep(sick, 5, change=math.nan)
+    keep(well, 5)
+    numbers = spectral_norms(Figure(), [sick, well])
+    (reason,) = numbers["reasons"]
+    assert reason.startswith("sngan/figure9/cifar10 seed 0, step 5: trunk.convs.0.")
+    assert measure(sick)[1]["spectral_norms"].endswith("is not finite: it has no singular values")
+    with pytest.raises(TrainError, match=r"cifar10 seed 0, step 5: trunk\.convs\.0"):
+        norm_ratios(Figure(), [sick])
+    failed = Result(seed=1, request=well.request(), measured={}, reasons={"run": "step 7: not finite"})
+    (well.run_dir / "result.json").write_text(json.dumps(asdict(failed)))
+    (reason,) = spectral_norms(Figure(), [well])["reasons"]
+    assert reason == "sngan/figure9/cifar10 seed 1: as far as it came: step 7: not finite"
+    (sick.run_dir / "config.yaml").write_text(config_to_yaml(sick.config))
+    (sick.run_dir / "scalars.jsonl").write_text('{"step": 5, "images_seen": 20, "d/loss": null}\n')
+    assert [one.step for one in measure_run(sick.run_dir, "--run-dir").spectral_norms] == [3]
+    assert "step-00000005: checkpoint skipped" in capsys.readouterr().err
 
 
 def test_what_is_missing_has_its_reason(tmp_path: Path) -> None:
@@ -281,6 +315,6 @@ def test_what_is_missing_has_its_reason(tmp_path: Path) -> None:
     assert set(numbers["rows"]["SN_w"][0]["values"].values()) == {None}
     assert numbers["reasons"] == ["bssn/figure4/sn_conv seed 0: no whole checkpoint"]
     scaled = task_of("bssn/figure6", "sn_w_2", tmp_path)
-    keep(scaled, 5, change=math.nan)
-    with pytest.raises(TrainError, match="sn_w_2 seed 0, step 5: a weight's variance is 0 or not finite"):
+    keep(scaled, 40, change=math.nan)
+    with pytest.raises(TrainError, match="sn_w_2 seed 0, step 40: a weight's variance is 0 or not finite"):
         variance_against_scale(Figure(), [scaled])

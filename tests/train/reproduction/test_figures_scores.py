@@ -20,16 +20,21 @@ from train.analysis.measure import load_discriminator
 from train.data.dataset import PreparedDataset
 from train.errors import TrainError
 from train.evaluation.streams import on_device
+from train.presets.load import config_to_yaml
 from train.reproduce import main
 from train.reproduction.figures.critic import critic_loss
 from train.reproduction.figures.drawing import draw_figures
+from train.reproduction.figures.gradients import loss_gradients
 from train.reproduction.figures.index import FIGURES
-from train.reproduction.figures.reading import best_task, checkpoints
+from train.reproduction.figures.intervals import score_curve
+from train.reproduction.figures.reading import best_task, checkpoints, final_score
+from train.reproduction.figures.samples import real_and_generated
 from train.reproduction.figures.scores import bars, score_against, score_curves
 from train.reproduction.figures.singular_values import possible_singular_values
 from train.reproduction.measures import Measured
 from train.reproduction.results import Result
 from train.reproduction.task import Budget, Scoring, Task
+from train.run.run import CONFIG_FILE
 
 RUN = {"inception_score": "class_score", "fid": "frechet"}
 
@@ -50,13 +55,14 @@ def end(task: Task, **scores: float) -> Task:
     return task
 
 
-def score(task: Task, metric: str, values: Sequence[float], *, extractor: str = "toy") -> Task:
+def score(task: Task, metric: str, values: Sequence[float], *, extractor: str = "toy", **other: Any) -> Task:
     """Write the scores of steps 2, 4, ..., as a run takes them: the raw generator's are drawn, not the average's."""
     for number, value in enumerate(values, start=1):
         folder = task.run_dir / "evaluations" / f"step-{2 * number:08d}"
         folder.mkdir(parents=True)
         for name, shift in (("generator", 0.0), ("ema", 100.0)):
             row = {"metric": RUN[metric], "name": f"{RUN[metric]}_{extractor}", "value": value + shift, "protocol": "p"}
+            row |= {"fake_count": 5000, "real_count": 10_000 if metric == "fid" else 0, "extractor": extractor} | other
             (folder / f"{name}.json").write_text(json.dumps({"metrics": [row]}))
     return task
 
@@ -86,21 +92,70 @@ def test_learning_curves_are_means_over_seeds_with_their_standard_error(tmp_path
     assert drawn["spread"] == "band: standard error over 3 seeds"
     (axes,) = figure.axes
     np.testing.assert_allclose(axes.lines[1].get_ydata(), np.mean(values["cifar10_bsn_2"], axis=0))
-    assert axes.get_ylabel() == "class score toy"
+    assert axes.get_ylabel() == "class score toy, 5,000 images"
+    end(tasks[1])  # it has scores, and ended early
+    drawn = score_curves(Figure(), tasks[:3], shown=[("inception_score", "*")])
+    assert drawn["reasons"] == ["bssn/table6/cifar10_sn_2 seed 1: as far as it came: step 7: not finite"]
 
 
-def test_curves_of_several_extractors_share_no_axis(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"extractor": "other"}, "frechet other, 5,000 images against 10,000 real (p, other) and frechet toy"),
+        ({"fake_count": 500}, "frechet toy, 5,000 images against 10,000 real (p, toy) and frechet toy, 500 images"),
+        ({"real_count": 20}, "frechet toy, 5,000 images against 20 real"),
+        ({"extractor_sha256": "ab" * 32}, "(p, toy abababababab)"),
+    ],
+)
+def test_curves_of_several_kinds_share_no_axis(other: dict[str, Any], words: str, tmp_path: Path) -> None:
     tasks = [score(task_of("bssn/table6", "cifar10_sn_2", tmp_path), "fid", [3.0])]
-    tasks.append(score(task_of("bssn/table6", "cifar10_bsn_2", tmp_path), "fid", [4.0], extractor="other"))
-    shown = [("fid", "*")]
-    refused(lambda: score_curves(Figure(), tasks, shown=shown), "frechet_other and frechet_toy", by=TrainError)
+    tasks.append(score(task_of("bssn/table6", "cifar10_bsn_2", tmp_path), "fid", [4.0], **other))
+    for figure in (score_curves, score_against):
+        options: dict[str, Any] = {"shown": [("fid", "*")]}
+        if figure is score_against:
+            options = {"metric": "fid", "by": ", row ", "label": "row", "during": True}
+        refused(lambda: figure(Figure(), tasks, **options), words, "share no axis", by=TrainError)  # noqa: B023
+
+
+def test_scores_of_another_kind_than_asked_for_are_not_drawn(tmp_path: Path) -> None:
+    task = replace(task_of("bssn/table6", "cifar10_sn_2", tmp_path), needs=frozenset({"scores"}))
+    scoring = Scoring(extractor="efficientnet-lite0", weights_sha256="ab" * 32, fakes=5000, reals=10_000)
+    task = replace(task, scoring=scoring)
+    made = {"extractor": scoring.extractor, "extractor_sha256": "ab" * 32, "protocol": "bsn(reduced)"}
+    score(task, "fid", [3.0, 4.0], **made)
+    assert score_curve(task, "fid").values == [3.0, 4.0]
+    for changed in (
+        replace(scoring, fakes=500),
+        replace(scoring, reals=500),
+        replace(scoring, weights_sha256="cd" * 32),
+    ):
+        with pytest.raises(TrainError, match=r"sn_2 seed 0: scored as frechet efficientnet.* asked for is frechet"):
+            score_curve(replace(task, scoring=changed), "fid")
+
+
+def test_a_folder_of_another_run_is_not_read(tmp_path: Path) -> None:
+    task = score(task_of("bssn/table6", "cifar10_sn_2", tmp_path), "fid", [3.0])
+    (task.run_dir / CONFIG_FILE).write_text(config_to_yaml(task.config))
+    assert score_curve(task, "fid").values == [3.0]
+    asked = replace(task, budget=replace(task.budget, overrides=("constraint.scale=1.5",)))
+    words = "constraint.scale=1.0, asked for is 1.5"
+    for read in (
+        lambda: score_curve(asked, "fid"),
+        lambda: checkpoints(asked),
+        lambda: final_score(asked, "fid"),
+        lambda: loss_gradients(Figure(), [asked]),
+        lambda: real_and_generated(Figure(), [asked]),
+    ):
+        refused(read, words, by=TrainError)
 
 
 def test_curves_at_the_best_setting_of_each_model(tmp_path: Path) -> None:
     """Feng et al. 2019, Figure 3: by the FID the lowest is best."""
+    asked = {"protocol": "report", "fake_count": 6000, "real_count": 50_000}
     ends = {"ebgan_A": 30.0, "ebgan_B": 20.0, "sngan_A": 7.0, "sngan_B": 9.0}
     tasks = [
-        end(score(task_of("report/table1", name, tmp_path), "fid", [1.0]), fid=end_) for name, end_ in ends.items()
+        end(score(task_of("report/table1", name, tmp_path), "fid", [1.0], **asked), fid=end_)
+        for name, end_ in ends.items()
     ]
     drawn = score_curves(Figure(), tasks, shown=[("fid", "*")], best_of=", setting ")
     assert [line["line"] for line in drawn["panels"][0]["lines"]] == ["EBGAN, setting B", "SNGAN, setting A"]

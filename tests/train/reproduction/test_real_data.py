@@ -17,6 +17,7 @@ from train.errors import EvaluationError
 from train.evaluation.job import Evaluation
 from train.evaluation.metrics import metrics_named
 from train.evaluation.protocols import protocol_named
+from train.presets.index import TABLES
 from train.reproduction import measures
 from train.reproduction.real_data import score_real_images
 from train.reproduction.runner import draw_smoke_data, run_task
@@ -56,7 +57,7 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
 def test_real_images_are_compared_with_others_of_their_set(tiny_data: Path) -> None:
     extractor = Channels([])
     job = job_of(tiny_data, extractor, reals=90, fakes=60, score_fakes=150)
-    score, distance = score_real_images(job)
+    score, distance = score_real_images(job, tiny_data / "none")
     scored, reals, others = (images.numpy() for images in extractor.read_images)
     assert [len(scored), len(reals), len(others)] == [150, 90, 60]
     sides = [{image.tobytes() for image in side} for side in (reals, others)]
@@ -71,14 +72,52 @@ def test_real_images_are_compared_with_others_of_their_set(tiny_data: Path) -> N
         "paper, real images against others of the same set",
     )
     assert (score["name"], score["protocol"]) == ("class_score_channels", "paper, 150 real images")
-    again = [row["value"] for row in score_real_images(job)]
+    again = [row["value"] for row in score_real_images(job, tiny_data / "none")]
     assert again == [score["value"], distance["value"]]
 
 
-def test_too_few_images_for_two_sides_are_named(tiny_data: Path) -> None:
-    job = job_of(tiny_data, Channels([]), reals=150, fakes=60, score_fakes=50)
-    words = ("200 images; 210 are needed", "the 150 and the 60 others")
-    refused(lambda: score_real_images(job), *words, by=EvaluationError)
+def test_a_set_too_small_for_two_sides_takes_the_second_from_its_test_split(tiny_data: Path, tmp_path: Path) -> None:
+    draw_smoke_data(tmp_path, {16}, suffix="-test", seed=1)
+    test = PreparedDataset.open(tmp_path / "16-test")
+    job, extractor = job_of(tiny_data, Channels([]), reals=200, fakes=30, score_fakes=50), Channels([])
+    words = (
+        "200 images; 230 are needed",
+        "the 200 and the 30 others",
+        "where there is none (train.prepare --split test)",
+    )
+    refused(lambda: score_real_images(job, tmp_path / "none"), *words, by=EvaluationError)
+    many = job_of(tiny_data, Channels([]), reals=200, fakes=50, score_fakes=50)
+    refused(lambda: score_real_images(many, test.folder), "or a test split of 50, and", "has 40", by=EvaluationError)
+    distance = score_real_images(replace(job, extractor=extractor), test.folder)[1]
+    _, reals, others = (images.numpy() for images in extractor.read_images)
+    assert len(reals) == 200
+    unseen = {image.tobytes() for image in np.moveaxis(np.array(test.images), 3, 1)}
+    assert len(unseen) == 40
+    chosen = {image.tobytes() for image in others}
+    assert len(chosen) == 30
+    assert chosen < unseen
+    features = [side.astype(float).mean((2, 3)) / 100 for side in (reals, others)]
+    assert distance["value"] == pytest.approx(frechet(*features), rel=1e-6)
+    assert distance["protocol"] == "paper, real images against those of the test split"
+
+
+def test_every_set_of_real_data_holds_what_its_protocol_asks() -> None:
+    """Images by the sets' own papers: training images (of CelebA all), and those of the test split."""
+    images = {"cifar10-32": 50_000, "stl10-48": 100_000, "stl10-48-box": 100_000, "celeba-64-box": 202_599}
+    images["imagenet-128"] = 1_281_167
+    unseen = {"cifar10-32": 10_000}
+    split = set()
+    for table in TABLES:
+        protocol = protocol_named(table.paper.protocol)
+        for row in table.rows:
+            if row.real is None or "fid" not in row.reported:
+                continue
+            name = Path(row.real.path).name
+            if images[name] < protocol.reals + protocol.fakes:
+                assert images[name] >= protocol.reals
+                assert unseen[name] >= protocol.fakes
+                split.add(table.preset(row))
+    assert split == {"report/table1/real"}
 
 
 def test_a_row_of_real_data_is_measured_under_smoke_without_training(

@@ -15,7 +15,15 @@ from train.data.dataset import PreparedDataset
 from train.errors import TrainError
 from train.evaluation.streams import on_device, real_indices
 from train.plotting import COLOURS, add_legend, panels
-from train.reproduction.figures.reading import checkpoints, joined, mean_and_spread, say, split, spread_text
+from train.reproduction.figures.reading import (
+    checkpoints,
+    failures,
+    joined,
+    mean_and_spread,
+    say,
+    split,
+    spread_text,
+)
 from train.reproduction.figures.scores import curves_in, over_updates
 from train.reproduction.task import Task
 from train.run.checkpoint import Checkpoint
@@ -35,6 +43,7 @@ def critic_losses(figure: "Figure", tasks: Sequence[Task]) -> dict[str, Any]:
     """
     left, right = panels(figure, 2, columns=2, width_inch=5)
     found, reasons = split([(task,) for task in tasks], _losses)
+    reasons += failures(task for (task,), _ in found)
     lines: dict[tuple[str, str], dict[int, list[float]]] = {}
     for (task,), losses in found:
         for step, by_side in losses.items():

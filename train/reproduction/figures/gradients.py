@@ -9,7 +9,7 @@ from train.analysis.measure import read_curves
 from train.errors import TrainError
 from train.plotting import COLOURS, add_legend, panels, shades
 from train.reproduction.figures.kept import curve, draw_layers, measure_kept, measure_runs
-from train.reproduction.figures.reading import checkpoints
+from train.reproduction.figures.reading import checkpoints, refuse_another
 from train.reproduction.figures.scores import over_updates
 from train.reproduction.gradients import gradient_norms, image_gradient_norms, spectral_factors
 from train.reproduction.measures import gradient_inputs
@@ -101,6 +101,7 @@ def loss_gradients(figure: "Figure", tasks: Sequence[Task]) -> dict[str, Any]:
 
 
 def _logged(task: Task) -> dict[str, Any]:
+    refuse_another(task)
     path = task.run_dir / SCALARS_FILE
     curves = read_curves(path) if path.is_file() else {}
     if LOGGED not in curves:

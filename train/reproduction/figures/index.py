@@ -1,12 +1,10 @@
-"""The figures by name, and every table and figure of the papers that has none, with the reason."""
+"""The figures by name, with the rows that they share."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sngan_cond.validation import did_you_mean
-from train.errors import TrainError
 from train.presets.index import TABLES
-from train.presets.tables import PAPERS, Row, Table
+from train.presets.tables import Row, Table
 from train.reproduction.figures import bssn, bssn_layers, feng, sngan
 from train.reproduction.figures.registry import PaperFigure
 from train.reproduction.needs import Need
@@ -18,26 +16,6 @@ def _number(figure: PaperFigure) -> tuple[list[str], int]:
 
 _OF_PAPERS = (sngan.FIGURES, feng.FIGURES, (*bssn.FIGURES, *bssn_layers.FIGURES))
 FIGURES = {figure.key: figure for figures in _OF_PAPERS for figure in sorted(figures, key=_number)}
-
-
-def find_figures(name: str) -> tuple[PaperFigure, ...]:
-    """Return the figures that a name on the command line means.
-
-    Args:
-        name: "all", a paper ("sngan"), a figure ("sngan/figure1"), or a part that only one figure has ("figure66").
-    Raises:
-        TrainError: if no figure, or more than one, is meant.
-    """
-    if name == "all" or name in PAPERS:
-        return tuple(figure for figure in FIGURES.values() if name in ("all", figure.paper.name))
-    found = [figure for figure in FIGURES.values() if name in (figure.key, figure.name)]
-    if not found:
-        names = [*FIGURES, *(figure.name for figure in FIGURES.values())]
-        hint = did_you_mean(name, names, "--list names them")
-        raise TrainError(f"--figure {name}: no such figure; {hint}")
-    if len(found) > 1:
-        raise TrainError(f"--figure {name}: several are called so: {', '.join(figure.key for figure in found)}")
-    return tuple(found)
 
 
 def tables_of(figures: Sequence[PaperFigure]) -> list[Table]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from train.errors import TrainError
 from train.plotting import shades
-from train.reproduction.figures.reading import checkpoints, joined, split
+from train.reproduction.figures.reading import checkpoints, failures, joined, seeds_text, split
 from train.reproduction.task import Task
 from train.run.checkpoint import Checkpoint
 
@@ -53,13 +53,13 @@ class Kept:
 
     def plain(self) -> dict[str, Any]:
         """Return all of it as JSON holds it, and what the lines are."""
-        seeds = max(moment.seeds for row in self.rows.values() for moment in row)
-        spread = "one seed" if seeds == 1 else f"geometric means over {seeds} seeds"
+        counts = [moment.seeds for row in self.rows.values() for moment in row]
+        spread = "one seed" if max(counts) == 1 else f"geometric means over {seeds_text(counts)}"
         return {"rows": asdict(self)["rows"], "reasons": self.reasons, "spread": spread}
 
 
 def measure_runs(tasks: Sequence[Task], measure: Callable[[Task], Any]) -> tuple[list[tuple[Task, Any]], list[str]]:
-    """Return the runs that can be measured with what was measured, and the reasons of the others.
+    """Return the runs that can be measured with what was measured, and why others, or the ends of some, are missing.
 
     Raises:
         TrainError: with the reasons, if none can be.
@@ -67,7 +67,7 @@ def measure_runs(tasks: Sequence[Task], measure: Callable[[Task], Any]) -> tuple
     found, reasons = split([(task,) for task in tasks], measure)
     if not found:
         raise TrainError(joined(reasons))
-    return [(task, measured) for (task,), measured in found], reasons
+    return [(task, measured) for (task,), measured in found], [*reasons, *failures(task for (task,), _ in found)]
 
 
 def measure_kept(

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from sngan_cond.validation import did_you_mean
+from train.errors import TrainError
 from train.presets.index import TABLES
 from train.presets.tables import PAPERS
 from train.reproduction.figures.index import FIGURES
@@ -85,19 +87,42 @@ def names() -> list[Name]:
     return sorted([*made, *PROJECTION], key=_place)
 
 
+def find_figures(asked: str) -> tuple[PaperFigure, ...]:
+    """Return the figures that a name on the command line means.
+
+    Args:
+        asked: "all", a paper ("sngan"), a figure ("sngan/figure1"), or a part that only one figure has ("figure66").
+    Raises:
+        TrainError: if no figure, or more than one, is meant; of a table, or a figure that nothing draws, it says what
+            there is instead.
+    """
+    found = [figure for figure in FIGURES.values() if asked in ("all", figure.paper.name, figure.key, figure.name)]
+    if found and (asked in ("all", *PAPERS) or len(found) == 1):
+        return tuple(found)
+    if found:
+        raise TrainError(f"--figure {asked}: several are called so: {', '.join(figure.key for figure in found)}")
+    meant = [name for name in names() if asked in (*name.key.split("/"), name.key)]
+    if not meant:
+        known = [*FIGURES, *(figure.name for figure in FIGURES.values())]
+        raise TrainError(f"--figure {asked}: no such figure; {did_you_mean(asked, known, '--list names them')}")
+    said = [f"{name.key}: {f'made by {name.command}' if name.command else f'none: {name.what}'}" for name in meant]
+    raise TrainError(f"--figure {asked}: no figure is drawn; {'; '.join(said)}")
+
+
 def _place(name: Name) -> tuple[int, bool, int]:
     paper, what = name.key.split("/")
     return list(PAPERS).index(paper), what.startswith("table"), int(what.removeprefix("table").removeprefix("figure"))
 
 
 def print_names(asked: str, figures: Sequence[PaperFigure]) -> None:
-    """Print names, what they draw and by what it is measured: of all, every table and figure of the papers.
+    """Print names, what they draw and by what it is measured: of all or a paper, every table and figure.
 
     Args:
         asked: the name on the command line.
         figures: that it means.
     """
-    shown = names() if asked == "all" else [name for name in names() if name.key in {one.key for one in figures}]
+    keys = {figure.key for figure in figures}
+    shown = [name for name in names() if asked in ("all", name.key.split("/")[0]) or name.key in keys]
     for name in shown:
         title = f": {FIGURES[name.key].title}" if name.key in FIGURES else ""
         _print_wrapped(f"{name.key}{title}", 0)

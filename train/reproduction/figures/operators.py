@@ -13,10 +13,10 @@ from sngan_cond.config import DiscriminatorConfig
 from sngan_cond.constraints.views import OperatorView, input_shapes
 from sngan_cond.constraints.weight_matrices import matrix_view, normalised_layers
 from sngan_cond.fast.power_iteration import power_iteration
-from train.analysis.measure import load_discriminator
 from train.errors import TrainError
 from train.plotting import COLOURS, add_legend, panels
 from train.reproduction.figures.kept import LINE, curve, measure_kept
+from train.reproduction.figures.reading import finite_discriminator
 from train.reproduction.figures.scores import over_updates
 from train.reproduction.task import Task
 from train.run.checkpoint import Checkpoint
@@ -66,7 +66,7 @@ def _ratios(task: Task, checkpoint: Checkpoint) -> dict[str, float]:
     No factor on the weight changes them, so they are those of the raw weight.
     """
     convolutions = _convolutions(task.config.discriminator)
-    D = load_discriminator(task.config, checkpoint).double()
+    D = finite_discriminator(task, checkpoint)
     ratios = {}
     for name, layer in normalised_layers(D):
         if name in convolutions:

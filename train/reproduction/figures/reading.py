@@ -1,19 +1,23 @@
-"""What the figures read of their runs: results, scores at intervals, kept checkpoints; and where a panel has none."""
+"""What the figures read of their runs: results and kept checkpoints; and where a panel has none."""
 
 import math
 import sys
 import textwrap
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
+from sngan_cond import Discriminator
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
+from train.analysis.measure import NotFiniteError, check_finite, load_discriminator
 from train.errors import TrainError
-from train.reproduction.measures import SCORED, Measured
+from train.presets.load import load_config
+from train.reproduction.measures import Measured
 from train.reproduction.results import LOWEST_IS_BEST
 from train.reproduction.runner import result_of
 from train.reproduction.task import Task
+from train.run.agreement import refuse_other_run
 from train.run.checkpoint import Checkpoint, whole_checkpoints
-from train.stored import read_as
+from train.run.run import CONFIG_FILE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,19 +25,6 @@ if TYPE_CHECKING:
 REASON_LETTERS = 42
 Spread = Literal["error", "deviation"]
 SPREADS = {"error": "standard error", "deviation": "standard deviation"}
-
-
-class Curve(NamedTuple):
-    """A score of one run at intervals.
-
-    Args:
-        name: of the score, with its extractor.
-        steps: generator updates.
-    """
-
-    name: str
-    steps: list[int]
-    values: list[float]
 
 
 def final_score(task: Task, metric: str) -> Measured:
@@ -44,6 +35,7 @@ def final_score(task: Task, metric: str) -> Measured:
     """
     result = result_of(task)
     if result is None:
+        refuse_another(task)
         raise TrainError(f"{task.preset} seed {task.seed}: no result")
     if found := result.measured.get(metric):
         return found[0]
@@ -51,46 +43,21 @@ def final_score(task: Task, metric: str) -> Measured:
     raise TrainError(f"{task.preset} seed {task.seed}: {reason}")
 
 
-def score_curve(task: Task, metric: str) -> Curve:
-    """Return the scores of the raw generator that a run took at intervals.
-
-    Raises:
-        TrainError: with the reason where there are none, or they are of several extractors or protocols.
-    """
-    run = f"{task.preset} seed {task.seed}"
-    files = sorted((task.run_dir / "evaluations").glob("step-*/generator.json"))
-    rows = [(int(file.parent.name[5:]), row) for file in files for row in read_as(dict[str, Any], file)["metrics"]]
-    points = [(step, row) for step, row in rows if row["metric"] == SCORED[metric][0]]
-    if not points:
-        if task.scoring.extractor is None:
-            raise TrainError(f"{run}: not scored during training: {task.scoring.missing}")
-        final_score(task, metric)  # a run that failed has its own reason
-        raise TrainError(f"{run}: no score during training (evaluation.every={task.config.evaluation.every})")
-    kinds = {(row["name"], row["protocol"]) for _, row in points}
-    if len(kinds) > 1:
-        raise TrainError(
-            f"{run}: scored as {' and '.join(' '.join(kind) for kind in sorted(kinds))} at different steps"
-        )
-    ((name, _),) = kinds
-    return Curve(name, [step for step, _ in points], [float(row["value"]) for _, row in points])
+def refuse_another(task: Task) -> None:
+    """Raise a TrainError if the folder of a run holds one of another configuration, as its trainer does."""
+    path = task.run_dir / CONFIG_FILE
+    if path.is_file():
+        refuse_other_run(task.run_dir, load_config(str(path)), task.config)
 
 
-def gaps(found: Sequence[tuple[tuple[Task, str], Curve]]) -> list[str]:
-    """Say of which curves intervals are missing, as of a run that was made before it was to be scored."""
-    lines = []
-    for (task, _), curve in found:
-        wanted = task.config.steps // task.config.evaluation.every if task.config.evaluation.every else 0
-        if len(curve.steps) < wanted:
-            run = f"{task.preset} seed {task.seed}"
-            lines.append(f"{run}: scored at {len(curve.steps)} of {wanted} steps; without its folder it is made anew")
-    return lines
-
-
-def best_score(task: Task, metric: str) -> Measured:
-    """Return the best of a run's scores at intervals; as `score_curve`."""
-    curve = score_curve(task, metric)
-    best = min(curve.values) if metric in LOWEST_IS_BEST else max(curve.values)
-    return Measured(curve.name, best, "best of the scores at intervals")
+def failures(tasks: Iterable[Task]) -> list[str]:
+    """Say of which runs only the beginning is there, and why."""
+    results = [(task, result_of(task)) for task in tasks]
+    return [
+        f"{task.preset} seed {task.seed}: as far as it came: {result.reasons['run']}"
+        for task, result in results
+        if result is not None and "run" in result.reasons
+    ]
 
 
 def best_task(tasks: Sequence[Task], metric: str) -> tuple[Task, Measured]:
@@ -142,23 +109,40 @@ def spread_text(counts: Sequence[int], spread: Spread, mark: str) -> str:
         counts: seeds of each point.
         mark: "error bars" or "band".
     """
+    return f"one seed: no {mark}" if max(counts) == 1 else f"{mark}: {SPREADS[spread]} over {seeds_text(counts)}"
+
+
+def seeds_text(counts: Sequence[int]) -> str:
+    """Say over how many seeds means are, "1 to 3 seeds" where points differ."""
     low, high = min(counts), max(counts)
-    if high == 1:
-        return f"one seed: no {mark}"
-    seeds = f"{high}" if low == high else f"{low} to {high}"
-    return f"{mark}: {SPREADS[spread]} over {seeds} seeds"
+    return f"{high if low == high else f'{low} to {high}'} seeds"
 
 
 def checkpoints(task: Task) -> list[Checkpoint]:
     """Return the whole checkpoints that a run has kept, oldest first.
 
     Raises:
-        TrainError: if there is none.
+        TrainError: if there is none, or they are of another run.
     """
+    refuse_another(task)
     found = list(whole_checkpoints(task.run_dir / CHECKPOINTS_FOLDER, lambda line: print(line, file=sys.stderr)))[::-1]
     if not found:
         raise TrainError(f"{task.preset} seed {task.seed}: no whole checkpoint")
     return found
+
+
+def finite_discriminator(task: Task, checkpoint: Checkpoint) -> Discriminator:
+    """Return a checkpoint's D in float64 and eval mode, for a decomposition of its weights.
+
+    Raises:
+        TrainError: if a weight is not finite.
+    """
+    D = load_discriminator(task.config, checkpoint).double()
+    try:
+        check_finite(D)
+    except NotFiniteError as error:
+        raise TrainError(f"{task.preset} seed {task.seed}, step {checkpoint.step}: {error}") from error
+    return D
 
 
 def say(axes: "Axes", reason: str) -> None:

@@ -16,7 +16,7 @@ from train.errors import TrainError
 from train.evaluation.streams import on_device, real_indices
 from train.grids import grid_inputs
 from train.plotting import COLOURS
-from train.reproduction.figures.reading import best_task, final_score, joined, say, split
+from train.reproduction.figures.reading import best_task, failures, final_score, joined, refuse_another, say, split
 from train.reproduction.figures.scores import over_updates, parts
 from train.reproduction.task import Task
 from train.run.scalars import SCALARS_FILE
@@ -83,6 +83,7 @@ def sample_matrix(figure: "Figure", tasks: Sequence[Task], *, by: str) -> dict[s
 def real_and_generated(figure: "Figure", tasks: Sequence[Task]) -> dict[str, Any]:
     """Draw the logged losses of the first run, and below them real images (left) and its own (right)."""
     task = tasks[0]
+    refuse_another(task)
     curves = read_curves(task.run_dir / SCALARS_FILE) if (task.run_dir / SCALARS_FILE).is_file() else {}
     if not curves:
         raise TrainError(f"{task.preset} seed {task.seed}: no log")
@@ -109,7 +110,7 @@ def real_and_generated(figure: "Figure", tasks: Sequence[Task]) -> dict[str, Any
     right.set_title(f"generated, step {task.checkpoint.step:,}")
     for axes in (left, right):
         axes.set_anchor("N")
-    return {**_named(task), "losses": losses, "reasons": [], "spread": "one run"}
+    return {**_named(task), "losses": losses, "reasons": failures([task]), "spread": "one run"}
 
 
 def _named(task: Task) -> dict[str, Any]:

@@ -10,16 +10,14 @@ import numpy as np
 
 from train.errors import TrainError
 from train.plotting import COLOURS, add_legend, panels
+from train.reproduction.figures.intervals import best_score, gaps, one_kind, score_curve
 from train.reproduction.figures.reading import (
     Spread,
-    best_score,
     best_task,
     final_score,
-    gaps,
     joined,
     mean_and_spread,
     say,
-    score_curve,
     split,
     spread_text,
 )
@@ -128,8 +126,13 @@ def score_against(
     if not found:
         raise TrainError(joined(reasons))
     if during:
-        reasons += gaps([(one, score_curve(*one)) for one, _ in found])
-    name = _one_name([score.name for _, score in found])
+        curves = [(one, score_curve(*one)) for one, _ in found]
+        reasons += gaps(curves)
+        kind = one_kind(curve.kind for _, curve in curves)
+        named, shown = {"name": kind.name, "scored": kind._asdict()}, f"best {kind.label} during training"
+    else:
+        name = _one_name([score.name for _, score in found])
+        named, shown = {"name": name}, name.replace("_", " ")
     lines: dict[str, dict[float, list[float]]] = {}
     for (task, _), score in found:
         what, number = parts(task, by)
@@ -143,10 +146,10 @@ def score_against(
         axes.set_xscale("log", base=log)
         axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel(label)
-    axes.set_ylabel(f"{'best ' if during else ''}{name.replace('_', ' ')}{' during training' if during else ''}")
+    axes.set_ylabel(shown)
     add_legend(figure, [axes])
     counts = [point["n"] for line in drawn for point in line["points"]]
-    return {"name": name, "lines": drawn, "reasons": reasons, "spread": spread_text(counts, spread, "band")}
+    return {**named, "lines": drawn, "reasons": reasons, "spread": spread_text(counts, spread, "band")}
 
 
 def score_curves(
@@ -179,7 +182,7 @@ def curves_in(axes: "Axes", tasks: Sequence[Task], metric: str, best_of: str = "
     if not found:
         say(axes, joined(reasons))
         return {"lines": []}, reasons
-    name = _one_name([curve.name for _, curve in found])
+    kind = one_kind(curve.kind for _, curve in found)
     lines: dict[str, dict[int, list[float]]] = {}
     for (task, _), curve in found:
         for step, value in zip(curve.steps, curve.values, strict=True):
@@ -191,8 +194,8 @@ def curves_in(axes: "Axes", tasks: Sequence[Task], metric: str, best_of: str = "
         _line(axes, [point["step"] for point in made], made, colour, marker, label, line)
         drawn.append({"line": label, "points": made})
     over_updates(axes)
-    axes.set_ylabel(name.replace("_", " "))
-    return {"name": name, "lines": drawn}, reasons
+    axes.set_ylabel(kind.label)
+    return {"name": kind.name, "scored": kind._asdict(), "lines": drawn}, reasons
 
 
 def _best_settings(tasks: Sequence[Task], metric: str, at: str) -> tuple[list[Task], list[str]]:

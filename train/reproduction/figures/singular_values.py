@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from train.analysis.measure import decompose, load_discriminator
+from train.analysis.measure import decompose
 from train.errors import TrainError
 from train.plotting import COLOURS, add_legend, panels
-from train.reproduction.figures.reading import best_task, joined, say
+from train.reproduction.figures.reading import best_task, finite_discriminator, joined, say
 from train.reproduction.figures.scores import parts
 from train.reproduction.task import Task
 
@@ -35,7 +35,7 @@ def singular_values(figure: "Figure", tasks: Sequence[Task], *, by: str = ", set
         for method, runs in methods.items():
             try:
                 best, _ = best_task(runs, "inception_score")
-                _, squared = decompose(load_discriminator(best.config, best.checkpoint).double())
+                _, squared = decompose(finite_discriminator(best, best.checkpoint))
             except TrainError as error:
                 reasons.append(str(error))
                 continue

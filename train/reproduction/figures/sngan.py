@@ -25,7 +25,7 @@ def _by_method(number: int, methods: tuple[str, ...], what: str, dataset: str = 
         rows={"sngan/figure1": [f"{dataset}_{method}_?" for method in methods]},
         kind="sample_matrix",
         options={"by": ", setting "},
-        draws="images of every run: a line a method and data set, a column a setting",
+        draws="images of every row, its best seed: a line a method and data set, a column a setting",
         measured_by="images of fixed latents by the seed with the best class score at the end of its run",
     )
 
@@ -91,7 +91,8 @@ FIGURES = (
             "by": ", ",
         },
         draws="a panel a data set, a bar a method",
-        measured_by=f"seconds on this machine, saves and sample grids included; {OVER_SEEDS}",
+        measured_by="seconds on this machine at the rate of the last 50 of the 100 updates, saves and sample grids "
+        f"apart; short runs all 100 too; {OVER_SEEDS}",
     ),
     PaperFigure(
         key="sngan/figure11",

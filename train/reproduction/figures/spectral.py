@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from train.analysis.measure import decompose, load_discriminator
+from train.analysis.measure import decompose
 from train.errors import TrainError
 from train.plotting import add_legend, panels
 from train.reproduction.figures.kept import draw_layers, measure_kept
+from train.reproduction.figures.reading import finite_discriminator
 from train.reproduction.figures.scores import over_updates
 from train.reproduction.task import Task
 from train.run.checkpoint import Checkpoint
@@ -36,7 +37,7 @@ def spectral_norms(figure: "Figure", tasks: Sequence[Task]) -> dict[str, Any]:
 
 
 def _norms(task: Task, checkpoint: Checkpoint) -> dict[str, float]:
-    layers, _ = decompose(load_discriminator(task.config, checkpoint).double())
+    layers, _ = decompose(finite_discriminator(task, checkpoint))
     norms = {name: norms.effective for name, norms in layers.items() if ".convs." in name}
     if not norms:
         raise TrainError(f"{task.preset}: D has no convolutions in a row; those of cnn, dcgan and mnist have")

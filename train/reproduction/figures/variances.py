@@ -12,8 +12,9 @@ from sngan_cond.constraints.weight_matrices import normalised_layers, output_axi
 from train.analysis.measure import load_discriminator
 from train.errors import TrainError
 from train.plotting import COLOURS, add_legend, panels
+from train.reproduction.figures.intervals import Kind, one_kind, score_curve
 from train.reproduction.figures.kept import LINE, curve, draw_layers, measure_kept, measure_runs
-from train.reproduction.figures.reading import checkpoints, score_curve
+from train.reproduction.figures.reading import checkpoints
 from train.reproduction.figures.scores import over_updates
 from train.reproduction.gradients import spectral_factors
 from train.reproduction.task import Task
@@ -74,7 +75,7 @@ def variance_against_scale(figure: "Figure", tasks: Sequence[Task]) -> dict[str,
 
     Source: Lin et al. 2021, Figure 22.
     """
-    measured, reasons = measure_runs(tasks, lambda task: _log_product(task, checkpoints(task)[-1]))
+    measured, reasons = measure_runs(tasks, _log_product_at_the_end)
     lines: dict[str, dict[float, list[float]]] = {}
     for task, value in measured:
         family, scale = _family(task.config.constraint)
@@ -105,11 +106,9 @@ def score_against_variance(figure: "Figure", tasks: Sequence[Task], *, metric: s
     Source: Lin et al. 2021, Figure 23.
     """
     measured, reasons = measure_runs(tasks, lambda task: _best(task, metric))
-    names = sorted({point["name"] for _, point in measured})
-    if len(names) > 1:
-        raise TrainError(f"{' and '.join(names)}: scores of different extractors share no axis")
+    kind = one_kind(kind for _, (kind, _) in measured)
     points: dict[str, list[dict[str, Any]]] = {}
-    for task, point in measured:
+    for task, (_, point) in measured:
         points.setdefault(_family(task.config.constraint)[0], []).append(point)
     (axes,) = panels(figure, 1, columns=1, width_inch=6.5)
     for (family, found), colour, marker in zip(points.items(), COLOURS, _MARKERS, strict=False):
@@ -119,23 +118,22 @@ def score_against_variance(figure: "Figure", tasks: Sequence[Task], *, metric: s
             at = (point["log_product"], point["score"])
             axes.annotate(f"{point['scale']:g}", at, (4, 3), textcoords="offset points", fontsize=7)
     axes.set_xlabel(LOG_PRODUCT)
-    axes.set_ylabel(f"best {names[0].replace('_', ' ')} during training")
+    axes.set_ylabel(f"best {kind.label} during training")
     add_legend(figure, [axes])
-    return {"points": points, "reasons": reasons, "spread": "a point for each run"}
+    return {"scored": kind._asdict(), "points": points, "reasons": reasons, "spread": "a point for each run"}
 
 
-def _best(task: Task, metric: str) -> dict[str, Any]:
+def _best(task: Task, metric: str) -> tuple[Kind, dict[str, Any]]:
     scores = score_curve(task, metric)
     finite = [(step, value) for step, value in zip(scores.steps, scores.values, strict=True) if math.isfinite(value)]
     if not finite:
-        raise TrainError(f"{task.preset} seed {task.seed}: no {scores.name} during training is finite")
+        raise TrainError(f"{task.preset} seed {task.seed}: no {scores.kind.name} during training is finite")
     step, score = max(finite, key=lambda at: at[1])
     kept = min(checkpoints(task), key=lambda one: abs(one.step - step))
-    return {
+    return scores.kind, {
         "row": task.row.label,
         "seed": task.seed,
         "scale": _family(task.config.constraint)[1],
-        "name": scores.name,
         "score": score,
         "step": step,
         "log_product": _log_product(task, kept),
@@ -151,6 +149,14 @@ def _family(constraint: ConstraintConfig) -> tuple[str, float]:
     if constraint.init == "lecun":
         return "LeCun initialisation", constraint.init_scale
     raise TrainError(f"constraint.kind={constraint.kind}, init={constraint.init}: spectral or lecun have a scale")
+
+
+def _log_product_at_the_end(task: Task) -> float:
+    newest = checkpoints(task)[-1]
+    if newest.step < task.config.steps:
+        run = f"{task.preset} seed {task.seed}"
+        raise TrainError(f"{run}: its newest checkpoint is of step {newest.step:,} of {task.config.steps:,}")
+    return _log_product(task, newest)
 
 
 def _log_product(task: Task, checkpoint: Checkpoint) -> float:
