@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
@@ -20,6 +20,8 @@ from train.presets.tables import Row, Table
 from train.reproduce import main, select
 from train.reproduction import curves, measures, runner
 from train.reproduction.cost import hours
+from train.reproduction.figures.drawing import draw_figures
+from train.reproduction.figures.index import FIGURES
 from train.reproduction.measures import Measured
 from train.reproduction.results import STOPPED, Result, best_cells, cells, plot_results, write_results
 from train.reproduction.runner import run_task
@@ -80,6 +82,11 @@ def test_a_time_is_that_of_the_last_updates_and_says_so(tmp_path: Path) -> None:
         assert one.protocol == f"at the rate of the last 50 updates, saves and sample grids {how}, this machine"
     (cell,) = cells(task.table, task.row, budget, [result(0, seconds_per_100_updates=16.0)])
     assert cell["status"] == "full"
+    made = Result(seed=0, request=task.request(), steps=100, measured={task.table.metrics[0]: [one]}, reasons={})
+    (task.run_dir / "result.json").write_text(json.dumps(asdict(made)))
+    (drawn,) = draw_figures(tmp_path / "figures.md", [FIGURES["sngan/figure10"]], [task], budget)
+    assert drawn.is_drawn
+    assert json.loads((tmp_path / "sngan-figure10.json").read_text())["budget"].startswith("full; 1 seed")
 
 
 def test_a_stopped_command_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

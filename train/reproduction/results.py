@@ -13,7 +13,7 @@ from train.files import write_text_atomically
 from train.plotting import COLOURS, panels, png
 from train.presets.tables import Row, Table
 from train.reproduction.measures import Measured
-from train.reproduction.task import Budget, is_timed
+from train.reproduction.task import Budget
 from train.stored import STRICT
 
 STOPPED = "stopped"
@@ -55,7 +55,7 @@ def cells(table: Table, row: Row, budget: Budget, results: Sequence[Result]) -> 
         "extractor"}, "status", "reason"}; a cell without a number has a reason.
     """
     done = sum(result.steps > 0 for result in results)
-    spent = "full" if is_timed(row) and budget.name == "short" else budget.status
+    spent = budget.status_of(row)
     status = spent if done == budget.seeds else f"{spent}; {done} of {budget.seeds} runs"
     if row.real:
         done, status = len(results), "smoke" if budget.name == "smoke" else "real data"

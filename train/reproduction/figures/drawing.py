@@ -96,7 +96,7 @@ def _draw(folder: Path, figure: PaperFigure, tasks: Sequence[Task], budget: Budg
             raise TrainError("none of its rows was asked for")
         with png(path) as canvas:
             numbers = KINDS[figure.kind](canvas, tasks, **figure.options)
-            said = [figure.title, _spent(budget) if figure.rows else "", str(numbers.get("spread", ""))]
+            said = [figure.title, _spent(budget, figure) if figure.rows else "", str(numbers.get("spread", ""))]
             said += [f"{missing} of its rows were not asked for"] if missing else []
             letters = int(canvas.get_size_inches()[0] / _LETTER_INCH)
             lines = [textwrap.fill(line, letters) for line in said if line]
@@ -105,15 +105,18 @@ def _draw(folder: Path, figure: PaperFigure, tasks: Sequence[Task], budget: Budg
         path.unlink(missing_ok=True)  # of an earlier call, of which the list would not speak
         path.with_suffix(".json").unlink(missing_ok=True)
         return Drawn(figure, is_drawn=False, reasons=[str(error)])
-    facts = {"figure": figure.key, "title": figure.title, "measured_by": figure.measured_by, "budget": _spent(budget)}
+    facts = {"figure": figure.key, "title": figure.title, "measured_by": figure.measured_by}
+    facts["budget"] = _spent(budget, figure)
     text = json.dumps({**facts, **numbers}, indent=1, ensure_ascii=False, allow_nan=False)
     write_text_atomically(path.with_suffix(".json"), text + "\n")
     return Drawn(figure, is_drawn=True, reasons=[*dict.fromkeys(numbers.get("reasons", []))])
 
 
-def _spent(budget: Budget) -> str:
+def _spent(budget: Budget, figure: PaperFigure | None = None) -> str:
+    statuses = {budget.status_of(row) for _, row in figure.runs} if figure else set()
+    status = statuses.pop() if len(statuses) == 1 else budget.status
     extra = f", with {' '.join(budget.overrides)}" if budget.overrides else ""
-    what = "smoke: shows that it can be drawn, and nothing else" if budget.name == "smoke" else budget.status
+    what = "smoke: shows that it can be drawn, and nothing else" if budget.name == "smoke" else status
     return f"{what}; {budget.seeds} seed{'s' if budget.seeds > 1 else ''}{extra}"
 
 
