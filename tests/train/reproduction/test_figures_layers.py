@@ -280,8 +280,8 @@ def test_score_against_variance_at_the_best_score(tmp_path: Path) -> None:
     other = task_of("bssn/figure8", "lecun_1", tmp_path)
     keep(other, 12)
     score(other, 10, 2.0, "inception_score")
-    assert figure.axes[0].get_ylabel() == "best class score toy, 50,000 images during training"
-    with pytest.raises(TrainError, match=r"class score toy.* and inception score.* share no axis"):
+    assert figure.axes[0].get_ylabel() == "best class score toy during training\n50,000 images"
+    with pytest.raises(TrainError, match=r"class_score_toy.* and inception_score.* share no axis"):
         score_against_variance(Figure(), [scaled, other], metric="inception_score")
 
 

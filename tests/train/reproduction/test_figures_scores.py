@@ -92,7 +92,7 @@ def test_learning_curves_are_means_over_seeds_with_their_standard_error(tmp_path
     assert drawn["spread"] == "band: standard error over 3 seeds"
     (axes,) = figure.axes
     np.testing.assert_allclose(axes.lines[1].get_ydata(), np.mean(values["cifar10_bsn_2"], axis=0))
-    assert axes.get_ylabel() == "class score toy, 5,000 images"
+    assert axes.get_ylabel() == "class score toy\n5,000 images"
     end(tasks[1])  # it has scores, and ended early
     drawn = score_curves(Figure(), tasks[:3], shown=[("inception_score", "*")])
     assert drawn["reasons"] == ["bssn/table6/cifar10_sn_2 seed 1: as far as it came: step 7: not finite"]
@@ -101,9 +101,9 @@ def test_learning_curves_are_means_over_seeds_with_their_standard_error(tmp_path
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({"extractor": "other"}, "frechet other, 5,000 images against 10,000 real (p, other) and frechet toy"),
-        ({"fake_count": 500}, "frechet toy, 5,000 images against 10,000 real (p, toy) and frechet toy, 500 images"),
-        ({"real_count": 20}, "frechet toy, 5,000 images against 20 real"),
+        ({"extractor": "other"}, "frechet_other, 5,000 images against 10,000 real (p, other) and frechet_toy"),
+        ({"fake_count": 500}, "frechet_toy, 5,000 images against 10,000 real (p, toy) and frechet_toy, 500 images"),
+        ({"real_count": 20}, "frechet_toy, 5,000 images against 20 real"),
         ({"extractor_sha256": "ab" * 32}, "(p, toy abababababab)"),
     ],
 )
@@ -129,7 +129,7 @@ def test_scores_of_another_kind_than_asked_for_are_not_drawn(tmp_path: Path) -> 
         replace(scoring, reals=500),
         replace(scoring, weights_sha256="cd" * 32),
     ):
-        with pytest.raises(TrainError, match=r"sn_2 seed 0: scored as frechet efficientnet.* asked for is frechet"):
+        with pytest.raises(TrainError, match=r"sn_2 seed 0: scored as frechet_efficientnet.* asked for is frechet"):
             score_curve(replace(task, scoring=changed), "fid")
 
 

@@ -53,15 +53,26 @@ class Kind(NamedTuple):
     extractor_sha256: str | None
 
     @property
-    def label(self) -> str:
-        """The score and its images, as an axis has them."""
-        reals = f" against {self.real_count:,} real" if self.real_count else ""
-        return f"{self.name.replace('_', ' ')}, {self.fake_count:,} images{reals}"
+    def images(self) -> str:
+        """How many images there are, in words."""
+        return f"{self.fake_count:,} images{f' against {self.real_count:,} real' if self.real_count else ''}"
+
+    def label(self, *, best: bool = False) -> str:
+        """Return the score and, on a second line, its images, as an axis has them.
+
+        Args:
+            best: of the scores at intervals only the best is shown.
+        """
+        name = self.name.replace("_", " ")
+        return f"{f'best {name} during training' if best else name}\n{self.images}"
 
     @property
     def words(self) -> str:
         """All of it, for a reason."""
-        return f"{self.label} ({self.protocol}, {self.extractor} {(self.extractor_sha256 or '')[:12]}".rstrip() + ")"
+        return (
+            f"{self.name}, {self.images} ({self.protocol}, {self.extractor} {(self.extractor_sha256 or '')[:12]}".rstrip()
+            + ")"
+        )
 
 
 class Curve(NamedTuple):

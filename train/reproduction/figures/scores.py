@@ -129,7 +129,7 @@ def score_against(
         curves = [(one, score_curve(*one)) for one, _ in found]
         reasons += gaps(curves)
         kind = one_kind(curve.kind for _, curve in curves)
-        named, shown = {"name": kind.name, "scored": kind._asdict()}, f"best {kind.label} during training"
+        named, shown = {"name": kind.name, "scored": kind._asdict()}, kind.label(best=True)
     else:
         name = _one_name([score.name for _, score in found])
         named, shown = {"name": name}, name.replace("_", " ")
@@ -194,7 +194,7 @@ def curves_in(axes: "Axes", tasks: Sequence[Task], metric: str, best_of: str = "
         _line(axes, [point["step"] for point in made], made, colour, marker, label, line)
         drawn.append({"line": label, "points": made})
     over_updates(axes)
-    axes.set_ylabel(kind.label)
+    axes.set_ylabel(kind.label())
     return {"name": kind.name, "scored": kind._asdict(), "lines": drawn}, reasons
 
 

@@ -118,7 +118,7 @@ def score_against_variance(figure: "Figure", tasks: Sequence[Task], *, metric: s
             at = (point["log_product"], point["score"])
             axes.annotate(f"{point['scale']:g}", at, (4, 3), textcoords="offset points", fontsize=7)
     axes.set_xlabel(LOG_PRODUCT)
-    axes.set_ylabel(f"best {kind.label} during training")
+    axes.set_ylabel(kind.label(best=True))
     add_legend(figure, [axes])
     return {"scored": kind._asdict(), "points": points, "reasons": reasons, "spread": "a point for each run"}
 
