@@ -69,10 +69,8 @@ class Kind(NamedTuple):
     @property
     def words(self) -> str:
         """All of it, for a reason."""
-        return (
-            f"{self.name}, {self.images} ({self.protocol}, {self.extractor} {(self.extractor_sha256 or '')[:12]}".rstrip()
-            + ")"
-        )
+        extractor = f"{self.extractor} {(self.extractor_sha256 or '')[:12]}".rstrip()
+        return f"{self.name}, {self.images} ({self.protocol}, {extractor})"
 
 
 class Curve(NamedTuple):
