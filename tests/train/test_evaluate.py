@@ -111,7 +111,9 @@ def test_help_waits_for_no_torch() -> None:
 
 
 def test_examples_are_whole_commands() -> None:
-    lines = command.EPILOG.replace("\\\n", "").partition("\n\n")[0].splitlines()
+    examples = command.EPILOG.partition("\n\n")[0]
+    assert max(map(len, examples.splitlines())) <= 120  # none lost the backslash and the end of its line
+    lines = examples.replace("\\\n", "").splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["python", "python", "accelerate", "python", "python"]
 
 
