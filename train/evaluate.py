@@ -30,7 +30,7 @@ EPILOG = """examples:
   python -m train.evaluate --model runs/a/checkpoints/step-00010000 --data data/cifar10-32 --protocol quick \\
       --extractor efficientnet-lite0 --out metrics.json
   accelerate launch -m train.evaluate --model M --data data/imagenet-128 --protocol intra_class --out metrics.json
-  python -m train.evaluate --model M --data data/cifar10-32 --protocol 50k --metrics frechet precision_recall \
+  python -m train.evaluate --model M --data data/cifar10-32 --protocol 50k --metrics frechet precision_recall \\
       --seeds 3 --truncation-curve 0.5 0.7 1.0 none --out curve.json
   python -m train.evaluate --compare a.json b.json
 
@@ -133,6 +133,8 @@ def _evaluate(args: argparse.Namespace) -> None:
     metrics_named(args.metrics or ())
     check_writable(args.out)
     if args.nearest is not None:
+        if args.nearest.resolve() == args.out.resolve():
+            raise EvaluationError(f"--nearest {args.nearest}: the file of --out; another is allowed")
         check_writable(args.nearest, "--nearest")
     _check_curve(args)
 
@@ -153,6 +155,7 @@ def _check_curve(args: argparse.Namespace) -> None:
             raise EvaluationError(f"--{flag} {value}: not allowed with --truncation-curve")
     if args.out.suffix == ".png":
         raise EvaluationError(f"--out {args.out}: the figure's name; another ending is allowed with --truncation-curve")
+    check_writable(args.out.with_suffix(".png"))
 
 
 def _score(
@@ -162,6 +165,7 @@ def _score(
     from sngan_cond.hub.files import PretrainedError
     from sngan_cond.loading import load_generator
     from train.data.dataset import PreparedDataset
+    from train.evaluation.checks import check_held_out
     from train.evaluation.classes import remove_class_files
     from train.evaluation.curve import Curve, thresholds_named, truncation_curve
     from train.evaluation.distributed import Processes
@@ -191,6 +195,7 @@ def _score(
         processes=Processes(state, before_collective),
         progress=not args.no_progress,
     )
+    check_held_out(job, dataset, "--data")
     work_dir = args.out.with_name(args.out.name + ".classes")
     generator, options = model.generator.to(device), {"model": model.public_name, "work_dir": work_dir}
     if args.truncation_curve is None:

@@ -98,6 +98,7 @@ def test_the_command_gives_what_the_function_gives(folder: Path) -> None:
         (["--weights", "w.pth"], "the identity extractor takes none"),
         (["--classifier", "none.safetensors"], "--classifier none.safetensors: not a classifier"),
         (["--metrics", "classifier_accuracy"], "--classifier FILE is needed"),
+        (["--out", "scores.json", "--nearest", str(Path("scores.json").resolve())], "scores.json: the file of --out"),
     ],
 )
 def test_mistakes_are_one_line(folder: Path, more: list[str], message: str) -> None:
@@ -107,6 +108,13 @@ def test_mistakes_are_one_line(folder: Path, more: list[str], message: str) -> N
 
 def test_help_waits_for_no_torch() -> None:
     python("-c", "import sys, train.evaluate; train.evaluate.parser().format_help(); assert 'torch' not in sys.modules")
+
+
+def test_examples_are_whole_commands() -> None:
+    examples = command.EPILOG.partition("\n\n")[0]
+    assert max(map(len, examples.splitlines())) <= 120  # none lost the backslash and the end of its line
+    lines = examples.replace("\\\n", "").splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["python", "python", "accelerate", "python", "python"]
 
 
 def test_needed_arguments_are_named() -> None:
@@ -138,7 +146,18 @@ def test_compare_prints_like_and_refuses_unlike(folder: Path, capsys: pytest.Cap
     for key, value in (("protocol", "paper"), ("extractor", "other"), ("extractor_sha256", "0" * 64)):
         path.write_text(changed(**{key: value}))
         refused_command(command.main, ["--compare", paths["a"], path], f"has {key} ")
-    wrong = ({"value": None}, {"value": "2"}, {"std": "0"}, {"fake_count": 1.5}, {"extractor_sha256": 7})
+    stored = json.loads(whole)["metrics"][0]["settings"] | {"std_over": "classes"}  # as of scores within classes
+    path.write_text(changed(settings=stored))
+    assert command.main(["--compare", paths["a"], str(path)]) == 0
+    capsys.readouterr()
+    wrong = (
+        {"value": None},
+        {"value": "2"},
+        {"std": "0"},
+        {"fake_count": 1.5},
+        {"extractor_sha256": 7},
+        {"settings": 1},
+    )
     texts = [changed(**fields) for fields in wrong]
     texts += [
         json.dumps({**json.loads(whole), "dataset": "mine"}),

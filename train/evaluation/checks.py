@@ -7,6 +7,7 @@ import numpy as np
 from sngan_cond.config import GeneratorConfig
 from sngan_cond.latents import check_seed, check_truncation
 from sngan_cond.networks.generator import Generator
+from train.data.dataset import PreparedDataset
 from train.errors import EvaluationError, need_package
 from train.evaluation.job import Evaluation
 from train.evaluation.metrics import METRICS
@@ -68,10 +69,7 @@ def _check_data(job: Evaluation, config: GeneratorConfig) -> None:
     if by_class and not (config.num_classes and dataset.num_classes):
         raise EvaluationError(f"{', '.join(by_class)}: a model and a data set with classes are needed")
     if by_class or any(metric.source in ("classifier", "learner") for metric in job.metrics):
-        if config.class_ids and dataset.class_ids:
-            _check_order(config.class_ids, dataset.class_ids, data)
-        else:
-            _check_order(config.class_names or (), dataset.class_names, data)
+        _check_classes(config, dataset, data)
 
 
 def _check_counts(job: Evaluation) -> None:
@@ -91,6 +89,14 @@ def _check_counts(job: Evaluation) -> None:
         )
     if METRICS["class_score"] in job.metrics and protocol.score_fakes < protocol.score_splits * 2:
         raise EvaluationError(f"--fakes {protocol.score_fakes}: at least {protocol.score_splits * 2} are needed")
+
+
+def _check_classes(config: GeneratorConfig, dataset: PreparedDataset, what: str) -> None:
+    """Raise if a class of the model has another label in a data set, by ids where both have them."""
+    if config.class_ids and dataset.class_ids:
+        _check_order(config.class_ids, dataset.class_ids, what)
+    else:
+        _check_order(config.class_names or (), dataset.class_names, what)
 
 
 def _check_order(ours: Sequence[str], theirs: Sequence[str], what: str) -> None:
@@ -134,6 +140,21 @@ def _check_test(job: Evaluation, config: GeneratorConfig, metric: str) -> None:
             f"{test}: {job.test.num_classes} classes at {job.test.resolution} px; the model has {config.num_classes} "
             f"at {config.resolution} px"
         )
-    _check_order(config.class_names or (), job.test.class_names, test)
-    if job.test.info.sha256 == job.dataset.info.sha256:
-        raise EvaluationError(f"{test}: holds the images of --data; others are allowed")
+    _check_classes(config, job.test, test)
+    test_ids, ids = job.test.class_ids, job.dataset.class_ids
+    differ = test_ids != ids if test_ids and ids else job.test.class_names != job.dataset.class_names
+    if job.dataset.num_classes and differ:
+        raise EvaluationError(f"{test}: its classes, in order, differ from those of --data")
+
+
+def check_held_out(job: Evaluation, dataset: PreparedDataset, name: str) -> None:
+    """Raise if the test set holds the images of a data set.
+
+    Args:
+        dataset: that the model was trained on.
+        name: of it, for the message.
+    Raises:
+        EvaluationError: one line that names both.
+    """
+    if job.test is not None and job.test.info.sha256["images.npy"] == dataset.info.sha256["images.npy"]:
+        raise EvaluationError(f"--test {job.test.folder}: holds the images of {name}; others are allowed")

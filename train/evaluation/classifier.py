@@ -29,9 +29,8 @@ WIDTH = 32  # of the first convolution, unless another is asked for
 PEAK_RATE = 3e-3  # of AdamW, reached after a quarter of the updates
 
 
-Batch = Callable[
-    [Tensor], tuple[Tensor, Tensor]
-]  # indices (N,) on the CPU to images (N, 3, R, R) uint8 and labels (N,)
+# Indices (N,) on the CPU to images (N, 3, R, R) uint8 and labels (N,).
+Batch = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def batches_of(dataset: PreparedDataset, device: torch.device) -> Batch:
@@ -80,7 +79,7 @@ def fit_classifier(
         The classifier in eval mode.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for(seed, "classifier"))
+        torch.default_generator.manual_seed(seed_for(seed, "classifier"))  # a GPU's generators are left alone
         classifier = Classifier(num_classes, resolution, width).to(device, non_blocking=True)
     optimiser = torch.optim.AdamW(classifier.parameters(), lr=PEAK_RATE)
     updates = -(-count // TRAIN_BATCH) * epochs

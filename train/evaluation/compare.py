@@ -16,6 +16,7 @@ _TYPES: dict[str, Any] = {
     "extractor_sha256": str | None,
     "real_count": int,
     "fake_count": int,
+    "settings": dict,
 }
 
 
@@ -73,6 +74,8 @@ def _conditions(result: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     dataset = result.get("dataset") or {}
     return {
         **{key: row[key] for key in _ROW_KEYS},
+        # What a deviation is over decides no value; files stored earlier say it here, of scores within classes.
+        "settings": {key: value for key, value in row["settings"].items() if key != "std_over"},
         "dataset sha256": dataset.get("sha256"),
         "truncation": result.get("truncation"),
     }

@@ -55,12 +55,7 @@ class DinoV2(FeatureExtractorBase):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return (N, D) of (N, 3, R, R) uint8 images."""
-        x = images.float()
-        side = (DINOV2_SIDE_PX, DINOV2_SIDE_PX)
-        if x.shape[-2:] != side:
-            x = F.interpolate(x, size=side, mode="bicubic", align_corners=False, antialias=True)
-            x = x.round().clamp(0, 255)  # what Pillow returns
-        return (self.network((x - self.mean) / self.deviation),)
+        return (self.network((resized_images(images) - self.mean) / self.deviation),)
 
     @staticmethod
     def get_provided_features_list() -> tuple[str, ...]:
@@ -71,6 +66,21 @@ class DinoV2(FeatureExtractorBase):
     def get_default_feature_layer_for_metric(metric: str) -> str:  # noqa: ARG004  # torch-fidelity's signature
         """Return the only layer."""
         return "class_token"
+
+
+def resized_images(images: Tensor) -> Tensor:
+    """Resize as Pillow does: along rows, then along columns, each time to whole numbers of 8 bits.
+
+    Args:
+        images: (N, 3, H, W) uint8.
+    Returns:
+        (N, 3, 224, 224) float32 of whole numbers in [0, 255].
+    """
+    x = images.float()
+    for side in ((x.shape[-2], DINOV2_SIDE_PX), (DINOV2_SIDE_PX, DINOV2_SIDE_PX)):
+        if x.shape[-2:] != side:
+            x = F.interpolate(x, size=side, mode="bicubic", align_corners=False, antialias=True).round().clamp(0, 255)
+    return x
 
 
 def resized_positions(embedding: Tensor, side: int) -> Tensor:

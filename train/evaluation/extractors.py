@@ -57,8 +57,10 @@ class Extractor:
 FEATURE_EXTRACTORS_REGISTRY.update(
     {DINOV2: DinoV2, DINOV2_SMALL: DinoV2, FALLBACK: EfficientNetLite0, IDENTITY: Identity}
 )
+# No published score was measured with their weights: Kynkaanniemi et al. 2019 took another file of VGG-16's.
+_NEVER_PUBLISHED = (VGG16, FALLBACK, IDENTITY)
 _WITHOUT_LOGITS = (VGG16, DINOV2, DINOV2_SMALL)
-_BICUBIC = f"bicubic with antialiasing, rounded to whole numbers, to {DINOV2_SIDE_PX} px"
+_BICUBIC = f"bicubic with antialiasing, rows and columns in turn, each rounded to 8 bits, to {DINOV2_SIDE_PX} px"
 _RESIZE = {
     INCEPTION: "bilinear as in TensorFlow 1.x, to 299 px",
     VGG16: "bilinear as in TensorFlow 1.x, to 224 px",
@@ -110,7 +112,7 @@ def load_extractor(
         layer=layer,
         score_layer=None if name in _WITHOUT_LOGITS else score_layer,
         resize=_RESIZE[name],
-        is_published=own_name == name and name not in (FALLBACK, IDENTITY),
+        is_published=own_name == name and name not in _NEVER_PUBLISHED,
         device=torch.device(device),
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from sngan_cond.validation import allowed_names
 from train.errors import EvaluationError
 from train.evaluation.ms_ssim import ms_ssim_form
-from train.evaluation.names import DINOV2, INCEPTION, VGG16
+from train.evaluation.names import DINOV2, INCEPTION
 
 Value = tuple[float, float | None]  # with its standard deviation where there is one
 
@@ -118,6 +118,12 @@ def _few_images(job: Any, fakes: int, reals: int) -> str | None:
     )
 
 
+def _sample_of_reals(job: Any, _: int, reals: int) -> str | None:
+    """Caution where most copies would go unseen."""
+    count = len(job.dataset)
+    return None if reals >= count else f"against {reals:,} of {count:,} images: copies of the others are not seen"
+
+
 _within = partial(Metric, settings=_per_class, fakes="fakes_per_class", by_class=True)
 _TABLE = (
     Metric(
@@ -148,7 +154,7 @@ _TABLE = (
     ),
     Metric(
         "precision_recall",
-        known={INCEPTION: ("precision_inception", "recall_inception"), VGG16: ("precision", "recall")},
+        known={INCEPTION: ("precision_inception", "recall_inception")},
         stems=("precision", "recall"),
         values=lambda m: m.precision_recall(),
         settings=lambda job: {"neighbours": job.protocol.neighbours},
@@ -156,7 +162,7 @@ _TABLE = (
     ),
     Metric(
         "density_coverage",
-        known={INCEPTION: ("density_inception", "coverage_inception"), VGG16: ("density", "coverage")},
+        known={INCEPTION: ("density_inception", "coverage_inception")},
         stems=("density", "coverage"),
         values=lambda m: m.density_coverage(),
         settings=lambda job: {"neighbours": job.protocol.density_neighbours},
@@ -168,6 +174,7 @@ _TABLE = (
         stems=("authenticity",),
         values=lambda m: m.authenticity(),
         details=lambda m: m.closest(),
+        remark=_sample_of_reals,
         settings=lambda _: {"authentic": "d(generated, nearest real) > d(that real, nearest other real)"},
         compares=True,
     ),

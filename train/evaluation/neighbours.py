@@ -116,9 +116,10 @@ def _nearest(points: Tensor, reals: Tensor, count: int, without: Tensor | None =
     rows = min(_rows(reals), max(1, DISTANCES // (count * reals.shape[1])))
     found, exact = [], []
     centre = reals.mean(dim=0)  # about it, cdist, which goes by products, loses the fewest digits
+    centred = reals - centre
     for start in range(0, len(points), rows):
         block = points[start : start + rows]
-        distances = torch.cdist(block - centre, reals - centre)
+        distances = torch.cdist(block - centre, centred)
         if without is not None:
             distances.scatter_(1, without[start : start + rows, None], math.inf)
         indices = distances.topk(count, largest=False).indices

@@ -105,7 +105,6 @@ def row_of_classes(job: Evaluation, metric: Metric, results: Sequence[ClassResul
         remark=metric.remark(job, *fewest),
         labels="each class in turn",
     )
-    row["settings"]["std_over"] = "classes"  # where files stored earlier say it
     worst = sorted(results, key=lambda result: result.values[metric.key], reverse=not metric.lowest_is_worst)[:WORST]
     row["worst_classes"] = [_class_entry(result, metric) for result in worst]
     row["classes"] = [_class_entry(result, metric) for result in results]

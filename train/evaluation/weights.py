@@ -38,7 +38,7 @@ class WeightsFile:
     """A checked file of weights.
 
     Args:
-        is_published: whether these are the weights that readers expect under the extractor's name.
+        is_published: whether these are the weights that the extractor's name stands for.
     """
 
     path: Path

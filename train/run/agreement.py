@@ -13,14 +13,23 @@ from train.presets.load import config_to_dict
 
 
 def check_batches(config: TrainConfig, processes: int) -> None:
-    """Raise a TrainError if processes and micro-batches cannot share the images of an update equally."""
+    """Raise a TrainError if processes and micro-batches cannot share the images of an update equally, or if batch norm
+    would take moments of a single value.
+    """
     parts = processes * config.accumulate
+    synchronised = config.batch_norm == "synchronised" and processes > 1  # moments of all processes' images together
+    least = 2 if config.generator.first_norm == "unit" and not synchronised else 1
     for name in ("batch_total", "fakes_per_step"):
         value = getattr(config, name)
         if value % parts:
             raise TrainError(
                 f"{name}={value}: a multiple of {parts} is allowed "
                 f"({processes} processes x accumulate={config.accumulate})"
+            )
+        if value < least * parts:
+            raise TrainError(
+                f"{name}={value} with generator.first_norm=unit: from {least * parts} is allowed, 2 images for each of "
+                f"{processes} processes x accumulate={config.accumulate}; a single one has no variance"
             )
 
 

@@ -9,7 +9,7 @@ from sngan_cond import Generator
 from train.config import TrainConfig
 from train.data.dataset import PreparedDataset
 from train.errors import EvaluationError
-from train.evaluation.checks import check
+from train.evaluation.checks import check, check_held_out
 from train.evaluation.distributed import Processes
 from train.evaluation.job import open_evaluation
 from train.evaluation.measure import evaluate
@@ -29,7 +29,8 @@ class EvaluationCallback:
         dataset: whose images are compared with, unless `evaluation.data` names another.
         run: whose processes share the work.
     Raises:
-        EvaluationError: if protocol, metrics, extractor or classifier cannot be had, or do not fit run or data.
+        EvaluationError: if protocol, metrics, extractor or classifier cannot be had, or do not fit run or data, or if
+            `evaluation.test` holds the images that the run trains on.
         DataError: if `evaluation.data` cannot be used.
     """
 
@@ -47,6 +48,7 @@ class EvaluationCallback:
         self.names = _GENERATORS if config.ema.decay else _GENERATORS[1:]  # without decay both are the same
         assert isinstance(networks.ema.network, Generator)
         check(self.evaluation, networks.ema.network)
+        check_held_out(self.evaluation, dataset, f"data.path={config.data.path}")
 
     def catch_up(self, networks: Networks, step: int, *, images_seen: int) -> None:
         """Score a step whose files are not there, because a kill or a stop came first.

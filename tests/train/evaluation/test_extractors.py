@@ -10,20 +10,23 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
+from PIL import Image
 
 from sngan_cond import Generator, GeneratorConfig
 from tests.refusals import refused
 from tests.train.evaluation.parts import job_of, small_extractor, tiny_dataset, tiny_generator, write_dataset
 from train import evaluate as command
 from train.errors import EvaluationError
+from train.evaluation import extractors
 from train.evaluation.checks import check
-from train.evaluation.dinov2 import resized_positions
+from train.evaluation.dinov2 import resized_images, resized_positions
 from train.evaluation.extractors import load_extractor
+from train.evaluation.fallback_extractors import Identity
 from train.evaluation.measure import evaluate
 from train.evaluation.metrics import METRICS
 from train.evaluation.names import DINOV2, DINOV2_SMALL, FALLBACK, INCEPTION, VGG16
 from train.evaluation.protocols import PROTOCOLS
-from train.evaluation.weights import find_weights
+from train.evaluation.weights import WeightsFile, find_weights
 from train.files import sha256
 
 QUICK = PROTOCOLS["quick"].reduced(fakes=60, reals=80)
@@ -35,13 +38,23 @@ def named(metric: str, extractor: str) -> tuple[str, ...]:
 
 def test_a_bare_name_belongs_to_one_network_with_its_published_weights() -> None:
     assert named("frechet", DINOV2) == ("fd_dinov2",)
-    assert named("precision_recall", VGG16) == ("precision", "recall")
+    assert named("precision_recall", VGG16) == ("precision_vgg16", "recall_vgg16")
     assert named("precision_recall", INCEPTION) == ("precision_inception", "recall_inception")
     for extractor in (f"{DINOV2}(unpublished weights)", DINOV2_SMALL, f"{VGG16}(unpublished weights)", VGG16, FALLBACK):
         assert not {"fd_dinov2", "fid"} & set(named("frechet", extractor))
-        if extractor != VGG16:
-            assert not {"precision", "recall"} & set(named("precision_recall", extractor))
+        for metric in ("precision_recall", "density_coverage"):
+            assert not {"precision", "recall", "density", "coverage"} & set(named(metric, extractor))
     assert named("frechet", f"{DINOV2}(unpublished weights)") == ("frechet_dinov2_vitl14_unpublished_weights",)
+
+
+def test_only_networks_of_published_scores_are_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even with the files that their names stand for: Kynkaanniemi et al. took other weights of VGG-16."""
+    file = WeightsFile(Path("w.pth"), "0" * 64, is_published=True)
+    monkeypatch.setattr(extractors, "find_weights", lambda *_, **__: file)
+    monkeypatch.setattr(extractors, "_build", lambda name, *_: Identity(name, ["pixels"]))
+    found = {name: load_extractor(name) for name in (INCEPTION, DINOV2, VGG16, FALLBACK)}
+    assert [one.name for one in found.values()] == list(found)
+    assert [name for name, one in found.items() if one.is_published] == [INCEPTION, DINOV2]
 
 
 @pytest.mark.parametrize("name", [DINOV2, DINOV2_SMALL, VGG16])
@@ -82,6 +95,16 @@ def test_fewer_images_than_features_are_remarked_on(tmp_path: Path) -> None:
     few = evaluate(job_of(dataset, QUICK.reduced(reals=26), "frechet", "intra_frechet"), G)
     for row in few.metrics:
         assert row["remark"].startswith("26 real images are fewer than the 27 features")
+
+
+@pytest.mark.parametrize("side", [32, 256])
+def test_images_are_resized_as_pillow_resizes_them(side: int) -> None:
+    """Of black and white noise, which overshoots everywhere, and which a single pass would leave 30 levels apart."""
+    pixels = (np.random.default_rng(0).random((side, side, 3)) < 0.5).astype(np.uint8) * 255
+    expected = np.asarray(Image.fromarray(pixels).resize((224, 224), Image.Resampling.BICUBIC))
+    found = resized_images(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+    assert np.abs(found - expected).max() <= 2  # Pillow's weights have 22 bits, and its passes round after each
+    assert np.abs(found - expected).mean() < 0.1
 
 
 def cubic(t: float) -> float:

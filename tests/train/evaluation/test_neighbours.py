@@ -1,6 +1,7 @@
 """Density, coverage and authenticity against definitions written out by numpy, closed forms and hand-made points."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,9 @@ def test_a_report_names_the_closest_samples_and_real_images(tmp_path: Path) -> N
     assert all(case["distances"][0] == pytest.approx(0, abs=0.05) for case in first)  # a batch's rounding
     assert not any(case["authentic"] for case in first)
     assert row["value"] <= 37 / 40
+    assert row["remark"] == "against 50 of 240 images: copies of the others are not seen"
+    (row,) = evaluate(job_of(dataset, replace(protocol, reals=240), "authenticity"), G).metrics
+    assert "remark" not in row
 
 
 def test_the_closest_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

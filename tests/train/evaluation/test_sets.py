@@ -32,6 +32,8 @@ def test_a_spread_is_over_evaluations_from_one_seed_after_another(tmp_path: Path
         assert [one["value"] for one in row["sample_sets"]] == values
         assert [one["seed"] for one in row["sample_sets"]] == [4, 5, 6]
         assert (row["name"], row["seed"], row["settings"]) == (singles[0]["name"], 4, singles[0]["settings"])
+        assert "std_over" not in row["settings"]
+    assert [one["std_over"] for one in together.metrics[-1]["sample_sets"]] == ["4 classes"] * 3
     kernel = next(row for row in together.metrics if row["metric"] == "kernel")
     assert kernel["sample_sets"][0]["std_over"] == "20 subsets"
     assert together.metrics[-1]["sample_sets"][1]["classes"] == alone[1][-1]["classes"]
@@ -88,6 +90,7 @@ def test_a_curve_has_the_scores_of_each_threshold(tmp_path: Path, capsys: pytest
         (["--truncation-curve", "0.5", "--truncation", "1"], "--truncation 1.0: not allowed with --truncation-curve"),
         (["--truncation-curve", "0.5", "--nearest", "n.png"], "--nearest n.png: not allowed with --truncation-curve"),
         (["--truncation-curve", "0.5", "--out", "a.png"], "--out a.png: the figure's name"),
+        (["--truncation-curve", "0.5", "--out", "model.json"], "--out model.png: is a folder; a file is allowed"),
         (["--seeds", "0"], "--seeds 0: an integer from 1 is allowed"),
     ],
 )
@@ -95,5 +98,6 @@ def test_mistakes_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.chdir(tmp_path)
     tiny_generator().save_pretrained(tmp_path / "model")
     write_dataset(tmp_path / "data")
+    (tmp_path / "model.png").mkdir()
     refused_command(command.main, flags(tmp_path, *more, out="x.json"), words)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "model"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "model", "model.png"]

@@ -12,7 +12,7 @@ from filelock import FileLock
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from sngan_cond import Generator, sample
+from sngan_cond import Generator, GeneratorConfig, sample
 from sngan_cond.hub.checkpoints import saved_steps, state_text
 from tests.processes import called, python, run
 from tests.refusals import refused
@@ -131,6 +131,20 @@ def test_a_batch_that_processes_and_micro_batches_cannot_share_is_refused(key: s
     """Six images are three for each of two processes, and no two micro-batches of each."""
     config = replace(TrainConfig(accumulate=2, batch_total=8, fakes_per_step=8), **{key: 6})
     refused(lambda: check_batches(config, 2), f"{key}=6: a multiple of 4 is allowed", by=TrainError)
+
+
+@pytest.mark.parametrize("key", ["batch_total", "fakes_per_step"])
+def test_one_image_has_no_moments_of_units(key: str) -> None:
+    """At two processes with two micro-batches; where statistics are synchronised, PyTorch takes one of each process."""
+    unit = GeneratorConfig(resolution=32, architecture="cnn", first_norm="unit")
+    config = replace(TrainConfig(accumulate=2, batch_total=8, fakes_per_step=8, generator=unit), **{key: 4})
+    said = f"{key}=4 with generator.first_norm=unit: from 8 is allowed, 2 images for each of 2 processes x accumulate=2"
+    refused(lambda: check_batches(config, 2), said, by=TrainError)
+    check_batches(config, 1)
+    check_batches(replace(config, batch_norm="synchronised"), 2)
+    alone = replace(config, batch_norm="synchronised", **{key: 2})
+    refused(lambda: check_batches(alone, 1), f"{key}=2 with generator.first_norm=unit", by=TrainError)
+    check_batches(replace(alone, generator=replace(unit, first_norm="channel")), 1)
 
 
 @pytest.mark.slow

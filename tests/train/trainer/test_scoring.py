@@ -17,6 +17,7 @@ from train.data.dataset import PreparedDataset
 from train.evaluation.extractors import load_extractor
 from train.evaluation.protocols import PROTOCOLS
 from train.evaluation.report import weights_sha256
+from train.prepare import main as prepare
 from train.run.run import Run
 from train.trainer import scoring
 from train.trainer.state import exported
@@ -180,4 +181,9 @@ def test_what_evaluation_needs_is_asked_for_before_the_first_step(tmp_path: Path
         ("evaluation.reals=100000", "protocol quick(reduced) takes 100,000"),
     ):
         refused_run(tiny_command(tiny_data, tmp_path / "run", *IDENTITY, wrong), message)
+    held_out = tmp_path / "held-out"
+    assert prepare(f"--source shapes --resolution 32 --limit 60 --seed 1 --workers 1 --out {held_out}".split()) == 0
+    wrong = (f"evaluation.data={held_out}", f"evaluation.test={tiny_data}", "evaluation.reals=60")
+    said = f"--test {tiny_data}: holds the images of data.path={tiny_data}; others are allowed"
+    refused_run(tiny_command(tiny_data, tmp_path / "run", *IDENTITY, *wrong), said)
     assert not (tmp_path / "run/checkpoints").exists()
