@@ -116,7 +116,7 @@ def train_classifier(
         data: labelled images to train on.
         test: other images of the same classes and resolution.
         width: channels of the first convolution.
-        device: of the classifier.
+        device: where the classifier is trained, and stays.
     Returns:
         The classifier in eval mode on that device, and what its file says about it.
     Raises:

@@ -160,8 +160,24 @@ def best(label: str, rows: str, **reported: str) -> Best:
     return Best(label, rows, _by_metric(reported))
 
 
+class OfPaper:
+    """A table or figure of a paper, by its `key`: the paper's in `PAPERS` and its own, e.g. "sngan/table2"."""
+
+    key: str
+
+    @property
+    def paper(self) -> Paper:
+        """The paper that it is of."""
+        return PAPERS[self.key.split("/")[0]]
+
+    @property
+    def name(self) -> str:
+        """Name within its paper, e.g. "table2"."""
+        return self.key.split("/")[1]
+
+
 @dataclass(frozen=True)
-class Table:
+class Table(OfPaper):
     """A table or figure of a paper.
 
     Args:
@@ -175,16 +191,6 @@ class Table:
     title: str
     rows: Sequence[Row]
     best: Sequence[Best] = ()
-
-    @property
-    def paper(self) -> Paper:
-        """The paper whose table it is."""
-        return PAPERS[self.key.split("/")[0]]
-
-    @property
-    def name(self) -> str:
-        """Name within its paper, e.g. "table2"."""
-        return self.key.split("/")[1]
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -138,7 +138,7 @@ def draw_smoke_data(folder: Path, sides: set[int], *, suffix: str = "", seed: in
 
     Args:
         suffix: end of the names of their folders.
-        seed: of the shapes.
+        seed: another one draws other shapes.
     Raises:
         TrainError: if one cannot be made.
     """

@@ -6,14 +6,14 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from train.presets.index import TABLES
-from train.presets.tables import PAPERS, Paper, Row, Table
+from train.presets.tables import OfPaper, Row, Table
 from train.reproduction.needs import Need
 
 OVER_SEEDS = "mean over seeds; the bar or band is its standard error over seeds"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaperFigure:
+class PaperFigure(OfPaper):
     """A figure of a paper, as `python -m train.reproduce --figure KEY` draws it.
 
     Args:
@@ -35,16 +35,6 @@ class PaperFigure:
     options: Mapping[str, Any] = field(default_factory=dict)
     draws: str
     measured_by: str
-
-    @property
-    def paper(self) -> Paper:
-        """The paper whose figure it is."""
-        return PAPERS[self.key.split("/")[0]]
-
-    @property
-    def name(self) -> str:
-        """Name within its paper, e.g. "figure7"."""
-        return self.key.split("/")[1]
 
     @property
     def runs(self) -> list[tuple[Table, Row]]:
