@@ -2,15 +2,27 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from torch import nn
 
 
 @contextmanager
-def scalar_code() -> Iterator[None]:
-    """Have C++ without vector instructions: planning them for every loop takes longer than all else, and is PyTorch's.
+def little_code(*, size: int = 0) -> Iterator[None]:
+    """Have every compiled part captured, differentiated and decomposed, and only small ones generated as C++.
 
-    Measured on the official trajectory, 87 files: 126 s in place of 187.
+    What generating C++ adds is PyTorch's own, and takes most of a minute for the official trajectory.
+
+    Args:
+        size: a part with more parameters is run as decomposed operations.
     """
-    import torch._inductor.config  # here: it takes seconds, and quick tests that are collected need none
+    compiled = nn.Module.compile
 
-    with torch._inductor.config.patch({"cpp.simdlen": 1}):
+    def compile_part(part: nn.Module, **options: Any) -> None:
+        small = sum(parameter.numel() for parameter in part.parameters()) <= size
+        compiled(part, backend="inductor" if small else "aot_eager_decomp_partition", **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nn.Module, "compile", compile_part)
         yield

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from train.analysis.measure import read_curves
+from train.errors import TrainError
 from train.plotting import COLOURS, add_legend, count_images, panels, png, shades
 from train.reproduction.gradients import gradient_norms
 from train.reproduction.measures import gradient_inputs
+from train.reproduction.runner import refuse_another
 from train.reproduction.task import Task
 from train.run.checkpoint import whole_checkpoints
 from train.run.scalars import SCALARS_FILE
@@ -26,17 +28,25 @@ REAL, FAKE = "d/score_real", "d/score_fake"
 
 
 def plot_curves(folder: Path, tasks: Sequence[Task]) -> None:
-    """Draw `curves-<paper>-<table>.png` for every table of which something ran.
+    """Draw `curves-<paper>-<table>.png` for every table of which something ran, and under these settings.
 
     Tables about gradients show the gradient norm of each layer of D in the kept checkpoints, as the geometric mean over
     seeds; all others show D's score of real minus fake images, one line a seed.
     """
     tables: dict[str, dict[str, list[Task]]] = {}
     for task in tasks:
-        if (task.run_dir / SCALARS_FILE).is_file():
+        if _is_logged(task):
             tables.setdefault(task.table.key, {}).setdefault(task.row.label, []).append(task)
     for key, rows in tables.items():
         _draw(folder / f"curves-{key.replace('/', '-')}.png", rows)
+
+
+def _is_logged(task: Task) -> bool:
+    try:
+        refuse_another(task)
+    except TrainError:
+        return False
+    return (task.run_dir / SCALARS_FILE).is_file()
 
 
 def _draw(path: Path, rows: dict[str, list[Task]]) -> None:

@@ -19,10 +19,13 @@ from train.data.info import INFO_NAME
 from train.errors import TrainError
 from train.files import write_text_atomically
 from train.prepare import main as prepare
+from train.presets.load import load_config
 from train.processes import end_with_parent
 from train.reproduction.measures import measure
 from train.reproduction.results import STOPPED, Result
 from train.reproduction.task import SMOKE_DATA, SMOKE_DATA_IMAGES, Task
+from train.run.agreement import refuse_other_run
+from train.run.run import CONFIG_FILE
 from train.stored import read_as
 from train.trainer.loop import train
 
@@ -59,6 +62,13 @@ def result_of(task: Task) -> Result | None:
         request = {}  # as `run_task` has it then
     result = _earlier_result(task.run_dir / RESULT_FILE)
     return result if result is not None and result.request == request else None
+
+
+def refuse_another(task: Task) -> None:
+    """Raise a TrainError if the folder of a run holds one of another configuration, as its trainer does."""
+    path = task.run_dir / CONFIG_FILE
+    if path.is_file():
+        refuse_other_run(task.run_dir, load_config(str(path)), task.config)
 
 
 def _earlier_result(path: Path) -> Result | None:

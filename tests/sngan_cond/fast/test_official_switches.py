@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.compiling import scalar_code
+from tests.compiling import little_code
 from tests.sngan_cond import test_official_training as training
 from tests.sngan_cond.fast import test_official_fast as fast
 from tests.sngan_cond.fast.official_trajectory import EAGER, trajectory_of_two
@@ -38,5 +38,5 @@ test_biases = training.test_biases_without_a_gradient_wander_and_only_running_me
 def trajectory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     if request.param is None:
         return trajectory_of_two(tmp_path_factory.mktemp("trajectory"))
-    with scalar_code():
+    with little_code(size=100):
         return trained(request.param)

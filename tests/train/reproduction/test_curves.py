@@ -1,6 +1,7 @@
 """Curves of a table's runs: drawn of what ran, the right way up."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,9 @@ def test_curves_are_drawn_of_what_ran(tmp_path: Path) -> None:
             count for count, (red, green, blue) in found if max(red, green, blue) > min(red, green, blue) + 60
         )
     assert min(colours.values()) > 0  # eight layers, and one run
+    others = replace(tasks[1], budget=replace(tasks[1].budget, overrides=("optim_d.lr=0.5",)))
+    plot_curves(tmp_path / "others", [others])  # the folder's run is not theirs
+    assert not (tmp_path / "others").exists()
 
 
 def test_scores_are_drawn_real_minus_fake(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from train.analysis.measure import read_curves
 from train.errors import TrainError
 from train.plotting import COLOURS, add_legend, panels, shades
 from train.reproduction.figures.kept import curve, draw_layers, measure_kept, measure_runs
-from train.reproduction.figures.reading import checkpoints, refuse_another
+from train.reproduction.figures.reading import checkpoints
 from train.reproduction.figures.scores import over_updates
 from train.reproduction.gradients import gradient_norms, image_gradient_norms, spectral_factors
 from train.reproduction.measures import gradient_inputs
+from train.reproduction.runner import refuse_another
 from train.reproduction.task import Task
 from train.run.checkpoint import Checkpoint
 from train.run.scalars import SCALARS_FILE

@@ -10,9 +10,10 @@ from train.data.info import INFO_NAME, DatasetInfo
 from train.errors import TrainError
 from train.evaluation.metrics import METRICS
 from train.evaluation.protocols import protocol_named
-from train.reproduction.figures.reading import failures, final_score, refuse_another
+from train.reproduction.figures.reading import failures, final_score
 from train.reproduction.measures import SCORED, Measured
 from train.reproduction.results import LOWEST_IS_BEST
+from train.reproduction.runner import refuse_another
 from train.reproduction.task import Task
 from train.stored import read_as
 

@@ -10,14 +10,11 @@ from sngan_cond import Discriminator
 from sngan_cond.hub.checkpoints import CHECKPOINTS_FOLDER
 from train.analysis.measure import NotFiniteError, check_finite, load_discriminator
 from train.errors import TrainError
-from train.presets.load import load_config
 from train.reproduction.measures import Measured
 from train.reproduction.results import LOWEST_IS_BEST
-from train.reproduction.runner import result_of
+from train.reproduction.runner import refuse_another, result_of
 from train.reproduction.task import Task
-from train.run.agreement import refuse_other_run
 from train.run.checkpoint import Checkpoint, whole_checkpoints
-from train.run.run import CONFIG_FILE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,13 +38,6 @@ def final_score(task: Task, metric: str) -> Measured:
         return found[0]
     reason = result.reasons.get(metric) or result.reasons.get("run") or f"its table does not report {metric}"
     raise TrainError(f"{task.preset} seed {task.seed}: {reason}")
-
-
-def refuse_another(task: Task) -> None:
-    """Raise a TrainError if the folder of a run holds one of another configuration, as its trainer does."""
-    path = task.run_dir / CONFIG_FILE
-    if path.is_file():
-        refuse_other_run(task.run_dir, load_config(str(path)), task.config)
 
 
 def failures(tasks: Iterable[Task]) -> list[str]:

@@ -16,8 +16,9 @@ from train.errors import TrainError
 from train.evaluation.streams import on_device, real_indices
 from train.grids import grid_inputs
 from train.plotting import COLOURS
-from train.reproduction.figures.reading import best_task, failures, final_score, joined, refuse_another, say, split
+from train.reproduction.figures.reading import best_task, failures, final_score, joined, say, split
 from train.reproduction.figures.scores import over_updates, parts
+from train.reproduction.runner import refuse_another
 from train.reproduction.task import Task
 from train.run.scalars import SCALARS_FILE
 
