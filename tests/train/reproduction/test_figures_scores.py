@@ -175,7 +175,7 @@ def test_bars_stand_by_method_and_setting(tmp_path: Path) -> None:
         for seed, value in enumerate(values)
     ]
     figure = Figure()
-    drawn = bars(figure, tasks, metric="inception_score", shown={"CIFAR-10": "*"}, by=", row ")
+    drawn = bars(figure, tasks, metric="inception_score", shown={"CIFAR-10": "*", "STL-10": "stl10_*"}, by=", row ")
     found = {(bar["group"], bar["setting"]): (bar["mean"], bar["error"]) for bar in drawn["panels"][0]["bars"]}
     # of two values the standard error is half their distance
     assert found == {
@@ -187,6 +187,7 @@ def test_bars_stand_by_method_and_setting(tmp_path: Path) -> None:
     assert sorted(places.values()) == [5.25, 6.5, 8.75]
     assert places[max(places)] == 8.75  # BSN right of both bars of SN
     assert drawn["spread"] == "error bars: standard error over 2 seeds"
+    assert len(figure.axes) == 1  # no row of STL-10 was asked for
 
 
 def test_the_best_score_during_training_stands_over_the_scale(tmp_path: Path) -> None:

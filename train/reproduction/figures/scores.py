@@ -41,7 +41,7 @@ def parts(task: Task, at: str) -> tuple[str, str]:
 def bars(
     figure: "Figure", tasks: Sequence[Task], *, metric: str | Sequence[str], shown: Mapping[str, str], by: str
 ) -> dict[str, Any]:
-    """Draw bars of scores at the end: a panel a metric and data set, a group a method, a bar a setting.
+    """Draw bars of scores at the end: a panel a metric and data set asked for, a group a method, a bar a setting.
 
     Args:
         metric: of the tables, one or several.
@@ -49,7 +49,10 @@ def bars(
         by: where a row's label has its setting.
     """
     metrics = [metric] if isinstance(metric, str) else list(metric)
-    cases = [(name, title, pattern) for name in metrics for title, pattern in shown.items()]
+    asked = {
+        title: pattern for title, pattern in shown.items() if any(fnmatchcase(task.row.name, pattern) for task in tasks)
+    }
+    cases = [(name, title, pattern) for name in metrics for title, pattern in (asked or shown).items()]
     drawn, reasons = _bar_panels(figure, tasks, cases, by)
     counts = [bar["n"] for panel in drawn for bar in panel["bars"]]
     if not counts:
