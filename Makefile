@@ -13,7 +13,7 @@ PAGE ?= 1
 # glibc's default allocator returns large blocks to the system at every step, which costs training a third of its speed.
 ALLOCATOR := MALLOC_ARENA_MAX=1 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=200000000000
 
-.PHONY: demo test test-faults test-gpu check style quick fix bench docs audit tour browser clean
+.PHONY: demo test test-faults test-gpu check style quick everything fix bench docs audit tour browser clean
 .DELETE_ON_ERROR:
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
@@ -34,8 +34,8 @@ demo: $(VENV)/installed
 		-m train --preset shapes_32 --run-dir $(DEMO)/run --set data.path=$(DEMO)/shapes-32
 	@test "$(PAGE)" = 0 || $(BIN)/python -m app --model $(DEMO)/run --model bundled
 
-test: $(VENV)/installed-dev browser check
-	$(BIN)/python -m pytest -m slow --numprocesses 3 --dist worksteal  # some wait for others' processes
+test: $(VENV)/installed-dev browser  # types are checked on one core, beside the tests
+	$(MAKE) --jobs 2 style everything
 
 test-gpu: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m gpu
@@ -43,7 +43,7 @@ test-gpu: $(VENV)/installed-dev
 test-faults: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults
 
-check: $(VENV)/installed-dev  # types are checked on one core, beside the tests
+check: $(VENV)/installed-dev
 	$(MAKE) --jobs 2 style quick
 
 style: $(VENV)/installed-dev
@@ -54,6 +54,9 @@ style: $(VENV)/installed-dev
 
 quick: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2
+
+everything: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m "not gpu" --numprocesses 3 --dist worksteal  # some wait for others' processes
 
 fix: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
