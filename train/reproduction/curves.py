@@ -21,7 +21,7 @@ from train.run.scalars import SCALARS_FILE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLUMNS = 6
+COLUMNS = 3  # that can be read on a page
 TITLE_LETTERS = 38  # that fit above a panel
 LINE: dict[str, Any] = {"linewidth": 1.0, "marker": ".", "markersize": 3}  # of many points, on small panels
 REAL, FAKE = "d/score_real", "d/score_fake"
