@@ -9,7 +9,7 @@ from torch import nn
 
 
 @contextmanager
-def little_code(*, size: int = 0) -> Iterator[None]:
+def little_code(*, size: int) -> Iterator[None]:
     """Have every compiled part captured, differentiated and decomposed, and only small ones generated as C++.
 
     What generating C++ adds is PyTorch's own, and takes most of a minute for the official trajectory.
